@@ -1,0 +1,1 @@
+//! HCL: lexer, parser, typed views.
