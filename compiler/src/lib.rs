@@ -1,1 +1,14 @@
-//! See the crate description in Cargo.toml.
+//! From sources to a typed plan and diagnostics, without touching the outside.
+//!
+//! In: [`Sources`](source::Sources) (files) and [`World`](source::World) (clock, environment, random numbers).
+//! Out: a [`Plan`](plan::Plan) and a list of [`Diagnostic`](diagnostic::Diagnostic)s. Every pass returns
+//! `(value, diagnostics)`, so that the command line and an editor take the same road.
+
+pub mod diagnostic;
+pub mod eval;
+pub mod hir;
+pub mod source;
+pub mod types;
+pub mod value;
+
+pub use imgc_syntax::{FileId, Span};

@@ -27,7 +27,11 @@ impl Span {
     /// The smallest span that holds both; both must be in one file.
     #[must_use]
     pub fn cover(self, other: Span) -> Span {
-        Span::new(self.file, self.start.min(other.start), self.end.max(other.end))
+        Span::new(
+            self.file,
+            self.start.min(other.start),
+            self.end.max(other.end),
+        )
     }
 
     /// Length in bytes.

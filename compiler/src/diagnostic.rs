@@ -1,0 +1,168 @@
+//! Problems as plain data.
+//!
+//! A [`Diagnostic`] knows where (spans), what (a stable word id, a message) and the way out (help, fixes). It knows no
+//! renderer: the command line and the language server adapt it themselves.
+
+pub mod registry;
+
+use imgc_syntax::Span;
+use serde::Serialize;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing can be planned or run.
+    Error,
+    /// Worth a change, yet the template works.
+    Warning,
+    /// Information.
+    Note,
+}
+
+/// A second place that explains the first, with what it has to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// Why this place is shown; lower case, no full stop.
+    pub text: String,
+}
+
+/// A replacement of a range of text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// What is replaced; empty for an insertion.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub text: String,
+}
+
+impl Edit {
+    /// Replace the text of `span`.
+    pub fn replace(span: Span, text: impl Into<String>) -> Self {
+        Self {
+            span,
+            text: text.into(),
+        }
+    }
+}
+
+/// A correction that can be applied by a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// What applying it does, as a short imperative.
+    pub title: String,
+    /// The edits, not overlapping.
+    pub edits: Vec<Edit>,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Stable id in words, `family/name`, declared in [`crate::diagnostic::registry`].
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is.
+    pub span: Span,
+    /// What is wrong, in the user's words; lower case, no full stop.
+    pub message: String,
+    /// Why here; shown under the snippet.
+    pub label: Option<String>,
+    /// Other places.
+    pub labels: Vec<Label>,
+    /// What to type or do.
+    pub help: Option<String>,
+    /// Machine-applicable corrections.
+    pub fixes: Vec<Fix>,
+}
+
+impl Diagnostic {
+    /// A new error; `id` is one of the registry.
+    pub fn error(id: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, id, span, message)
+    }
+
+    /// A new warning.
+    pub fn warning(id: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, id, span, message)
+    }
+
+    fn new(severity: Severity, id: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            id,
+            severity,
+            span,
+            message: message.into(),
+            label: None,
+            labels: Vec::new(),
+            help: None,
+            fixes: Vec::new(),
+        }
+    }
+
+    /// Says why the main place is shown.
+    #[must_use]
+    pub fn here(mut self, text: impl Into<String>) -> Self {
+        self.label = Some(text.into());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Says the way out.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Adds a correction made of one edit.
+    #[must_use]
+    pub fn fix(mut self, title: impl Into<String>, edit: Edit) -> Self {
+        self.fixes.push(Fix {
+            title: title.into(),
+            edits: vec![edit],
+        });
+        self
+    }
+
+    /// Whether this problem stops the work.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Sorts by file, then place, then id, and drops exact repetitions: the order in which problems are shown.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        (a.span, a.severity, a.id, &a.message).cmp(&(b.span, b.severity, b.id, &b.message))
+    });
+    diagnostics.dedup();
+}
+
+/// The nearest of `names` to `wanted` (a spelling mistake away), for "did you mean".
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match wanted.chars().count() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    let folded = wanted.to_lowercase();
+    names
+        .into_iter()
+        .filter(|name| *name != wanted)
+        .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,252 @@
+//! The two doors to the outside: files and everything else.
+//!
+//! The compiler reads nothing but through [`Sources`] and [`World`]; the command line and the language server bring real
+//! ones, tests bring [`Memory`] and [`FixedWorld`]. [`SourceMap`] holds the texts of one compilation and turns offsets
+//! into lines and columns.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use imgc_syntax::{FileId, Span};
+
+/// Template files, as an editor or a disk has them.
+pub trait Sources {
+    /// What `path` is.
+    fn kind(&self, path: &Path) -> io::Result<EntryKind>;
+    /// The names in a directory, sorted.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The bytes of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+}
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// Anything else: a device, a socket.
+    Other,
+}
+
+/// Everything a template can ask of its surroundings besides its own text.
+pub trait World {
+    /// Seconds and nanoseconds since 1970-01-01T00:00:00Z; the same for a whole compilation.
+    fn now(&self) -> (i64, u32);
+    /// An environment variable.
+    fn env(&self, name: &str) -> Option<String>;
+    /// All environment variables whose name starts with `prefix`, sorted by name.
+    fn env_with_prefix(&self, prefix: &str) -> Vec<(String, String)>;
+    /// 16 fresh random bytes.
+    fn random(&self) -> [u8; 16];
+    /// The working directory (`path.cwd`).
+    fn working_directory(&self) -> PathBuf;
+    /// The home directory (`~` in paths).
+    fn home(&self) -> Option<PathBuf>;
+    /// The bytes of a file named in a template (`file()`, scripts).
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// What a path named in a template is.
+    fn kind(&self, path: &Path) -> io::Result<EntryKind>;
+    /// The entries of a directory named in a template, sorted, as paths.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+}
+
+/// One file of a compilation.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// As the user would write it.
+    pub path: PathBuf,
+    /// The text.
+    pub text: Arc<str>,
+    line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    /// Zero-based line and byte column of an offset.
+    pub fn line_column(&self, offset: u32) -> (u32, u32) {
+        let line = self.line_starts.partition_point(|start| *start <= offset) - 1;
+        (line as u32, offset - self.line_starts[line])
+    }
+
+    /// One-based line and column in characters, as shown to people.
+    pub fn position(&self, offset: u32) -> (u32, u32) {
+        let (line, column) = self.line_column(offset);
+        let start = self.line_starts[line as usize] as usize;
+        let end = start + column as usize;
+        let characters = self
+            .text
+            .get(start..end)
+            .map_or(column as usize, |text| text.chars().count());
+        (line + 1, characters as u32 + 1)
+    }
+
+    /// Number of lines, at least one.
+    pub fn line_count(&self) -> u32 {
+        self.line_starts.len() as u32
+    }
+}
+
+/// The texts of one compilation, by [`FileId`].
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    /// Adds a file and gives its id.
+    pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> FileId {
+        let text = text.into();
+        let mut line_starts = vec![0];
+        line_starts.extend(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at as u32 + 1),
+        );
+        self.files.push(SourceFile {
+            path: path.into(),
+            text,
+            line_starts,
+        });
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    /// The file of an id that came from this map.
+    pub fn file(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    /// All files with their ids, in the order they were added.
+    pub fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(at, file)| (FileId(at as u32), file))
+    }
+
+    /// The text of a span.
+    pub fn text(&self, span: Span) -> &str {
+        &self.file(span.file).text[span.start as usize..span.end as usize]
+    }
+}
+
+/// Files in memory, for tests and for unsaved text.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Memory {
+    /// Files from `(path, content)` pairs.
+    pub fn new<P: Into<PathBuf>, B: Into<Vec<u8>>>(
+        files: impl IntoIterator<Item = (P, B)>,
+    ) -> Self {
+        Self {
+            files: files
+                .into_iter()
+                .map(|(path, bytes)| (path.into(), bytes.into()))
+                .collect(),
+        }
+    }
+
+    /// Adds or replaces a file.
+    pub fn insert(&mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) {
+        self.files.insert(path.into(), bytes.into());
+    }
+}
+
+impl Sources for Memory {
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        if self.files.contains_key(path) {
+            Ok(EntryKind::File)
+        } else if path == Path::new("") || self.files.keys().any(|file| file.starts_with(path)) {
+            Ok(EntryKind::Directory)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut names: Vec<PathBuf> = self
+            .files
+            .keys()
+            .filter_map(|file| file.strip_prefix(directory).ok())
+            .filter_map(|rest| rest.components().next())
+            .map(|first| directory.join(first))
+            .collect();
+        names.dedup();
+        if names.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(names)
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files
+            .get(path)
+            .cloned()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A world that stands still: fixed clock, given environment, counted "random" numbers.
+#[derive(Debug, Default)]
+pub struct FixedWorld {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// Files that templates may name.
+    pub files: Memory,
+    counter: std::sync::atomic::AtomicU64,
+}
+
+impl World for FixedWorld {
+    fn now(&self) -> (i64, u32) {
+        (self.now, 0)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+
+    fn env_with_prefix(&self, prefix: &str) -> Vec<(String, String)> {
+        self.env
+            .iter()
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let count = self
+            .counter
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            + 1;
+        u128::from(count).to_be_bytes()
+    }
+
+    fn working_directory(&self) -> PathBuf {
+        PathBuf::from("/project")
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        Some(PathBuf::from("/home/user"))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Sources::read(&self.files, path)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        Sources::kind(&self.files, path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        Sources::list(&self.files, directory)
+    }
+}
