@@ -7,6 +7,7 @@
 pub mod diagnostic;
 pub mod eval;
 pub mod hir;
+pub mod plan;
 pub mod source;
 pub mod types;
 pub mod value;

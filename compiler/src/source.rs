@@ -12,7 +12,7 @@ use std::sync::Arc;
 use imgc_syntax::{FileId, Span};
 
 /// Template files, as an editor or a disk has them.
-pub trait Sources {
+pub trait Sources: Send + Sync {
     /// What `path` is.
     fn kind(&self, path: &Path) -> io::Result<EntryKind>;
     /// The names in a directory, sorted.
@@ -33,7 +33,7 @@ pub enum EntryKind {
 }
 
 /// Everything a template can ask of its surroundings besides its own text.
-pub trait World {
+pub trait World: Send + Sync {
     /// Seconds and nanoseconds since 1970-01-01T00:00:00Z; the same for a whole compilation.
     fn now(&self) -> (i64, u32);
     /// An environment variable.

@@ -1,0 +1,207 @@
+//! The plan: what will be made, in which order, from what.
+//!
+//! In: a checked template. Out: plain data, a directed acyclic graph of [`Step`]s grouped into [`Build`]s. The runtime
+//! runs it; `imgc plan` prints it. Same inputs, same plan, byte for byte.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use imgc_syntax::Span;
+use petgraph::graph::DiGraph;
+use smol_str::SmolStr;
+
+use crate::types::Type;
+use crate::value::Value;
+
+pub use options::Options;
+
+mod options;
+
+/// Everything one run will do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The build instances, in template order.
+    pub builds: Vec<Build>,
+    /// All steps; a step stands after every step it needs.
+    pub steps: Vec<Step>,
+    /// The variables with their values and where these came from, by name.
+    pub variables: Vec<Variable>,
+    /// Everything outside the template text that the plan depends on.
+    pub inputs: Vec<Input>,
+    /// The template's directory (`path.root`).
+    pub root: PathBuf,
+}
+
+/// Position in [`Plan::builds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BuildId(pub u32);
+
+/// Position in [`Plan::steps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId(pub u32);
+
+/// One source built by one `build` block.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Unique, stable, as a person types it: `build.web.null.base`, or `build.null.base` where the block has no name.
+    pub address: String,
+    /// As Packer names it in logs and `-only`: `web.null.base`, `null.base`.
+    pub name: String,
+    /// The `build` block's own name; empty if it has none.
+    pub block_name: String,
+    /// The builder, such as `amazon-ebs`.
+    pub builder: SmolStr,
+    /// The source's name.
+    pub source_name: SmolStr,
+    /// What the block says about itself.
+    pub description: Option<String>,
+    /// The communicator: `ssh`, `winrm`, `none`, or what the builder brings.
+    pub communicator: SmolStr,
+    /// The source's options, nested ones merged in; communicator options are among them.
+    pub source: Options,
+    /// Steps to run on failure before the machine is released (`error-cleanup-provisioner`), in order.
+    pub cleanup: Vec<Step>,
+    /// Where the source stands.
+    pub span: Span,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique, stable: `build.web.null.base.provisioner[2]`.
+    pub address: String,
+    /// The build it belongs to.
+    pub build: BuildId,
+    /// What it does.
+    pub kind: StepKind,
+    /// The component's options; empty for steps that only use the source's.
+    pub options: Options,
+    /// What must be done before.
+    pub needs: Vec<Need>,
+    /// What it yields, with types.
+    pub outputs: Vec<(SmolStr, Type)>,
+    /// What undoes it, for people; `None` where there is nothing to undo.
+    pub undo: Option<&'static str>,
+    /// Waiting, repeating, giving up.
+    pub limits: Limits,
+    /// Identity for cache and resume, lower-case hexadecimal SHA-256: options, every byte read, the digests of what it
+    /// needs; not names, limits, or display.
+    pub digest: String,
+    /// Where the step comes from.
+    pub span: Span,
+}
+
+/// The kinds of steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// The builder looks at its inputs, read-only.
+    Prepare,
+    /// The builder makes the machine.
+    Launch,
+    /// The communicator reaches it.
+    Connect,
+    /// A provisioner acts on it.
+    Provision {
+        /// Such as `shell`.
+        provisioner: SmolStr,
+        /// Position among the build's provisioners, from 0.
+        index: u32,
+    },
+    /// The builder turns the machine into an artifact.
+    Capture,
+    /// The builder lets the machine go.
+    Release,
+    /// A post-processor turns an artifact into another, or publishes it.
+    PostProcess {
+        /// Such as `manifest`.
+        post_processor: SmolStr,
+        /// Which sequence, from 0.
+        chain: u32,
+        /// Position in the sequence, from 0.
+        position: u32,
+        /// Keep the input when this is done; `None` leaves it to the post-processor's own default.
+        keep_input: Option<bool>,
+    },
+}
+
+/// An edge to an earlier step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The earlier step.
+    pub step: StepId,
+    /// Why.
+    pub kind: NeedKind,
+}
+
+/// Why a step comes after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeedKind {
+    /// It uses an output.
+    Data,
+    /// It merely comes later.
+    Order,
+}
+
+/// Waiting, repeating, giving up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Wait before starting.
+    pub pause_before: Option<Duration>,
+    /// Give up after this long; per attempt.
+    pub timeout: Option<Duration>,
+    /// Attempts after the first.
+    pub max_retries: u32,
+    /// Go on with the build when this step has failed.
+    pub continue_on_error: bool,
+}
+
+/// A variable as the plan uses it.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: SmolStr,
+    /// Its value; sensitive ones carry the mark.
+    pub value: Value,
+    /// Where the value came from: `default`, `environment PKR_VAR_x`, `file x.pkrvars.hcl`, `-var`.
+    pub origin: String,
+}
+
+/// Something outside the template text that the plan depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// `file`, `tree` or `environment`.
+    pub kind: &'static str,
+    /// Path or variable name.
+    pub name: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub digest: String,
+}
+
+impl Plan {
+    /// The step of an id of this plan.
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.steps[id.0 as usize]
+    }
+
+    /// The build of an id of this plan.
+    pub fn build(&self, id: BuildId) -> &Build {
+        &self.builds[id.0 as usize]
+    }
+
+    /// All step ids, in plan order.
+    pub fn step_ids(&self) -> impl Iterator<Item = StepId> + use<> {
+        (0..self.steps.len() as u32).map(StepId)
+    }
+
+    /// The graph: an edge goes from a step to one that needs it.
+    pub fn graph(&self) -> DiGraph<StepId, NeedKind> {
+        let mut graph = DiGraph::with_capacity(self.steps.len(), self.steps.len());
+        let nodes: Vec<_> = self.step_ids().map(|id| graph.add_node(id)).collect();
+        for (node, step) in nodes.iter().zip(&self.steps) {
+            for need in &step.needs {
+                graph.add_edge(nodes[need.step.0 as usize], *node, need.kind);
+            }
+        }
+        graph
+    }
+}

@@ -1,0 +1,68 @@
+//! A component's options: what is known now, and the rest at run time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::World;
+use crate::value::Value;
+
+/// The options of one component, converted to the types of its schema.
+#[derive(Clone)]
+pub struct Options {
+    value: Value,
+    deferred: Option<Arc<dyn Deferred>>,
+}
+
+/// Evaluates options again when the values of the running build are known.
+pub trait Deferred: Send + Sync {
+    /// The options with the `build` object given; problems name the template's text.
+    fn resolve(&self, build: &BTreeMap<SmolStr, Value>, world: &dyn World) -> Result<Value, Vec<Diagnostic>>;
+}
+
+impl Options {
+    /// Options all known now: an object.
+    pub fn known(value: Value) -> Self {
+        Self { value, deferred: None }
+    }
+
+    /// Options of which a part is unknown until run time.
+    pub fn deferred(value: Value, deferred: Arc<dyn Deferred>) -> Self {
+        Self { value, deferred: Some(deferred) }
+    }
+
+    /// The object as known at plan time; unknown where run time decides.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Whether run time has a say.
+    pub fn is_deferred(&self) -> bool {
+        self.deferred.is_some()
+    }
+
+    /// The object with everything known.
+    ///
+    /// `build` is the running build's `build` object: `name`, `ID`, `Host`, `PackerRunUUID` and the like.
+    pub fn resolve(&self, build: &BTreeMap<SmolStr, Value>, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
+        match &self.deferred {
+            None => Ok(self.value.clone()),
+            Some(deferred) => deferred.resolve(build, world),
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::known(Value::from_data(crate::value::Data::Object(Arc::default())))
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The values themselves may be secret.
+        f.debug_struct("Options").field("deferred", &self.is_deferred()).finish_non_exhaustive()
+    }
+}
