@@ -1,0 +1,68 @@
+//! What the compiler asks about components that can run.
+//!
+//! The schema (names, types, required options) is the compiler's own; whether a component can run here, and the checks
+//! only its implementation knows, come through [`Components`]. The runtime's registry implements it; the language server
+//! may use [`Everything`].
+
+use crate::value::Value;
+
+/// The kinds of components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ComponentKind {
+    /// Makes machines and artifacts.
+    Builder,
+    /// Acts on a machine.
+    Provisioner,
+    /// Turns artifacts into others.
+    PostProcessor,
+    /// Reaches a machine.
+    Communicator,
+    /// Looks something up.
+    DataSource,
+}
+
+impl ComponentKind {
+    /// The word users know.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Builder => "builder",
+            Self::Provisioner => "provisioner",
+            Self::PostProcessor => "post-processor",
+            Self::Communicator => "communicator",
+            Self::DataSource => "data source",
+        }
+    }
+}
+
+/// A wrong option, found before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The option's name, so that the message can point at it; `None` for the component as a whole.
+    pub option: Option<String>,
+    /// What is wrong; lower case, no full stop.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+}
+
+/// The components that can run.
+pub trait Components {
+    /// Whether there is an implementation.
+    fn has(&self, kind: ComponentKind, name: &str) -> bool;
+    /// Checks of the implementation on options that agree with the schema; parts may be unknown until run time.
+    fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem>;
+}
+
+/// Every component counts as runnable: for checks that must not depend on what is built in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everything;
+
+impl Components for Everything {
+    fn has(&self, _: ComponentKind, _: &str) -> bool {
+        true
+    }
+
+    fn check(&self, _: ComponentKind, _: &str, _: &Value) -> Vec<Problem> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,55 @@
+//! What a component may use while it works for one build.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use imgc_compiler::source::World;
+use imgc_compiler::value::Value;
+use smol_str::SmolStr;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Output;
+use crate::ledger::Ledger;
+
+/// The surroundings of a component. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// Speaks for the build.
+    pub output: Output,
+    /// The one way to make something that would outlive a crash.
+    pub ledger: Ledger,
+    /// Cancelled when the run is to stop and clean up. Long waits look at it; the runtime also drops the future of a
+    /// cancelled step, so cleaning up belongs into `release` and `disconnect`, not behind an `await` of the step.
+    pub cancel: CancellationToken,
+    /// The build or step at work: owner of what it makes.
+    pub address: Arc<str>,
+    /// `name` as in Packer's `PACKER_BUILD_NAME`: the source's name.
+    pub source_name: Arc<str>,
+    /// `PACKER_BUILDER_TYPE`.
+    pub builder_type: Arc<str>,
+    /// The run's id (`PackerRunUUID`).
+    pub run_id: Arc<str>,
+    /// The template's directory.
+    pub root: PathBuf,
+    /// A directory for temporary files of this run; removed at its end.
+    pub scratch: PathBuf,
+    /// `-force`: outputs of an earlier run may be removed.
+    pub force: bool,
+    /// `-debug`.
+    pub debug: bool,
+    /// The template's `build` object at this point.
+    pub build: Arc<BTreeMap<SmolStr, Value>>,
+    /// Variables of the template, by name, for `{{user}}` and for plugins that ask; sensitive ones carry the mark.
+    pub variables: Arc<BTreeMap<SmolStr, Value>>,
+    /// Clock, environment, random numbers.
+    pub world: Arc<dyn World>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong while running, and whose matter it is.
+
+/// Result of an operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whose matter a failure is: decides exit code, wording, and whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The template asks for something that cannot be.
+    Template,
+    /// This machine: a missing program, a full disk, a missing right.
+    Environment,
+    /// The other side: a host that does not answer, a service that refuses.
+    Remote,
+    /// What the user runs failed: a script with a non-zero exit.
+    Provisioning,
+    /// Took too long.
+    Timeout,
+    /// Stopped on request.
+    Cancelled,
+    /// Our mistake.
+    Bug,
+}
+
+/// A failure: what was attempted, why it failed, the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Whose matter it is.
+    pub class: Class,
+    /// Stable id in words, `run/name`, declared in [`crate::error::IDS`].
+    pub id: &'static str,
+    /// What is wrong, lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure with an id of [`IDS`].
+    pub fn new(class: Class, id: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            id,
+            message: message.into(),
+            help: None,
+            source: None,
+        }
+    }
+
+    /// Says the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Stopped on request.
+    pub fn cancelled() -> Self {
+        Self::new(Class::Cancelled, "run/cancelled", "stopped on request")
+    }
+
+    /// Message and causes, joined by `: `.
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            next = cause.source();
+        }
+        text
+    }
+}
+
+/// A problem id of a run, with one line about it.
+pub type Id = (&'static str, &'static str);
+
+/// The ids of this crate; leaf crates have lists of their own, which the command line joins.
+pub const IDS: &[Id] = &[("run/cancelled", "the run was stopped on request")];

@@ -1,0 +1,108 @@
+//! The ledger: the one way to make something that would outlive a crash.
+//!
+//! [`Ledger::create`] records the intent (what, where, how to remove it) before anything is made, then makes it, then
+//! records its identity. Undo, Ctrl-C and crash recovery work from the same records. This version keeps them in memory
+//! for the process's life; a durable one stands behind the same calls.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// A kind of thing and where to find it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Resource {
+    /// A file of this machine.
+    File {
+        /// Its path, absolute.
+        path: PathBuf,
+    },
+    /// A directory of this machine with all it holds.
+    Directory {
+        /// Its path, absolute.
+        path: PathBuf,
+    },
+    /// A directory whose files belong to mapped users and must be removed inside a user namespace.
+    MappedDirectory {
+        /// Its path, absolute.
+        path: PathBuf,
+    },
+    /// A process of this machine.
+    Process {
+        /// Its number.
+        pid: u32,
+        /// Start time in clock ticks since boot (`/proc/PID/stat` field 22), so that a reused number is not killed.
+        started: u64,
+        /// What it is.
+        what: String,
+    },
+}
+
+/// A record of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, counted from 1.
+    pub id: u64,
+    /// The address of the build or step that owns it.
+    pub owner: String,
+    /// What it is.
+    pub resource: Resource,
+    /// Whether making it has ended (else it may or may not exist).
+    pub made: bool,
+}
+
+/// Records of what a run has made and not yet removed. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    records: Arc<Mutex<Vec<Record>>>,
+    next: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Ledger {
+    /// Records `resource` for `owner`, makes it with `make`, records that it is made. When `make` fails the record
+    /// stays until it is removed, since a part of it may exist.
+    pub async fn create<T>(
+        &self,
+        owner: &str,
+        resource: Resource,
+        make: impl Future<Output = Result<T>>,
+    ) -> Result<(u64, T)> {
+        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        self.lock().push(Record {
+            id,
+            owner: owner.to_owned(),
+            resource,
+            made: false,
+        });
+        let value = make.await?;
+        if let Some(record) = self.lock().iter_mut().find(|record| record.id == id) {
+            record.made = true;
+        }
+        Ok((id, value))
+    }
+
+    /// Forgets a record: the resource is removed, or has become part of an artifact.
+    pub fn forget(&self, id: u64) {
+        self.lock().retain(|record| record.id != id);
+    }
+
+    /// What is recorded for owners whose address starts with `prefix`, newest first: the order of undoing.
+    pub fn outstanding(&self, prefix: &str) -> Vec<Record> {
+        self.lock()
+            .iter()
+            .rev()
+            .filter(|record| record.owner.starts_with(prefix))
+            .cloned()
+            .collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Record>> {
+        self.records
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

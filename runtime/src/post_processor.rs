@@ -1,0 +1,33 @@
+//! Post-processors: what is done with an artifact.
+
+use async_trait::async_trait;
+use imgc_compiler::value::Value;
+
+use crate::artifact::Artifact;
+use crate::builder::Problem;
+use crate::context::Context;
+use crate::error::Result;
+
+/// Turns an artifact into another, or has an effect.
+#[async_trait]
+pub trait PostProcessor: Send + Sync {
+    /// Looks at the options without touching the outside.
+    fn check(&self, options: &Value) -> Vec<Problem> {
+        let _ = options;
+        Vec::new()
+    }
+
+    /// Does the work. It never removes its input; the runtime does, after all uses, where nobody keeps it.
+    async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed>;
+}
+
+/// What a post-processor yields.
+#[derive(Clone, Debug)]
+pub struct Processed {
+    /// The new artifact; the input itself where nothing was made.
+    pub artifact: Artifact,
+    /// Whether the input is kept when the template does not say (`keep_input_artifact`).
+    pub keep_by_default: bool,
+    /// Whether the input is kept whatever the template says: the new artifact needs it.
+    pub must_keep: bool,
+}
