@@ -4,12 +4,93 @@
 //! Problems go to [`Context::report`] and the expression becomes [`Value::error`], which everything accepts silently:
 //! one mistake, one message.
 
+mod access;
+mod call;
+mod each;
+mod operators;
+mod references;
+mod scope;
+mod template;
+
+use std::path::Path;
+
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use crate::diagnostic::Diagnostic;
+pub(crate) use operators::equal;
+pub use references::{Reference, references};
+pub use scope::{Child, Empty};
+
+use crate::convert::{ConvertError, Step, convert, kinds, unify};
+use crate::diagnostic::registry::Entry;
+use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::hir::{Expr, ExprKind};
 use crate::source::World;
-use crate::value::Value;
+use crate::types::Type;
+use crate::value::{Data, Value};
+
+/// The problems this module reports.
+pub const IDS: &[Entry] = &[
+    Entry::error(
+        "eval/unknown-name",
+        "an expression uses a name that is not there",
+    ),
+    Entry::error(
+        "eval/unknown-attribute",
+        "a value does not have that attribute or element",
+    ),
+    Entry::error(
+        "eval/no-attributes",
+        "a value of this kind has no attributes or elements",
+    ),
+    Entry::error(
+        "eval/bad-index",
+        "an index is not of the right kind or out of range",
+    ),
+    Entry::error("eval/null", "a null stands where a value is needed"),
+    Entry::error(
+        "eval/wrong-type",
+        "a value is not of the type that is needed here",
+    ),
+    Entry::error("eval/operand", "an operator cannot work on such a value"),
+    Entry::error("eval/number", "a calculation has no result"),
+    Entry::error("eval/condition", "a condition is neither true nor false"),
+    Entry::error(
+        "eval/sides-differ",
+        "the two sides of a conditional have no common type",
+    ),
+    Entry::error("eval/template", "a value cannot be put into text"),
+    Entry::error(
+        "eval/not-a-collection",
+        "something that has no elements is walked",
+    ),
+    Entry::error("eval/bad-key", "a key is not a string"),
+    Entry::error("eval/repeated-key", "a `for` gives the same key twice"),
+    Entry::warning("eval/key-overwritten", "an object gives the same key twice"),
+    Entry::error("eval/unknown-function", "there is no function of that name"),
+    Entry::error(
+        "eval/function-not-yet",
+        "the function is known, but not in this version",
+    ),
+    Entry::error(
+        "eval/function-not-here",
+        "the function cannot be used in this place",
+    ),
+    Entry::error(
+        "eval/argument-count",
+        "a function gets too few or too many arguments",
+    ),
+    Entry::error("eval/argument", "a function cannot work on an argument"),
+    Entry::error("eval/call", "a function has no result"),
+    Entry::error(
+        "eval/not-constant",
+        "a constant is needed and something else is written",
+    ),
+    Entry::error("eval/too-deep", "an expression is nested too deeply"),
+];
+
+/// Deepest nesting of expressions evaluated. Chains of operators on one level do not count.
+const MAX_DEPTH: u32 = 250;
 
 /// The names an expression may use.
 pub trait Scope {
@@ -46,14 +127,381 @@ pub struct Context<'a> {
     pub world: &'a dyn World,
     /// The template's directory: functions such as `file` resolve relative paths against the working directory, as
     /// Packer does; `path.root` is this.
-    pub root: &'a std::path::Path,
+    pub root: &'a Path,
     /// Problems found so far.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether `env()` may be called: only in the default of a variable.
+    pub env_allowed: bool,
+    /// Whether only constants are allowed: no names, no calls.
+    constant: bool,
+    depth: u32,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// A context without problems, outside of a variable's default.
+    pub fn new(world: &'a dyn World, root: &'a Path) -> Self {
+        Self {
+            world,
+            root,
+            diagnostics: Vec::new(),
+            env_allowed: false,
+            constant: false,
+            depth: 0,
+        }
+    }
+
     /// Adds a problem.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
+
+    /// Adds a problem; the expression has no value.
+    fn fail(&mut self, diagnostic: Diagnostic) -> Value {
+        self.report(diagnostic);
+        Value::error()
+    }
+
+    /// Whether an error was reported since `mark` problems were known.
+    fn failed_since(&self, mark: usize) -> bool {
+        self.diagnostics[mark..].iter().any(Diagnostic::is_error)
+    }
+}
+
+/// The value of an expression; [`Value::error`] where it has none, with the reason reported to `cx`.
+pub fn evaluate(expr: &Expr, scope: &dyn Scope, cx: &mut Context<'_>) -> Value {
+    Evaluator { scope, item: None }.expr(expr, cx)
+}
+
+/// The value of an expression as one of the type `ty`; `what` names what it is for, such as an option.
+///
+/// A value that cannot be converted is reported at the part of the expression that is wrong.
+pub fn evaluate_as(
+    expr: &Expr,
+    ty: &Type,
+    scope: &dyn Scope,
+    cx: &mut Context<'_>,
+    what: &str,
+) -> Value {
+    let value = evaluate(expr, scope, cx);
+    match convert(&value, ty) {
+        Ok(value) => value,
+        Err(error) => {
+            let diagnostic = wrong_type(expr, &error, what);
+            cx.fail(diagnostic)
+        }
+    }
+}
+
+/// The problem that an expression's value is not of the type `what` needs.
+pub fn wrong_type(expr: &Expr, error: &ConvertError, what: &str) -> Diagnostic {
+    let (part, rest) = locate(expr, &error.steps);
+    let path: String = error.steps.iter().map(Step::to_string).collect();
+    let message = match error.message_for(&format!("for `{what}{path}`")) {
+        message if message == error.message => format!("`{what}{path}`: {message}"),
+        message => message,
+    };
+    let diagnostic = Diagnostic::error("eval/wrong-type", part.span, message);
+    let rest: String = rest.iter().map(Step::to_string).collect();
+    if rest.is_empty() {
+        diagnostic
+    } else {
+        diagnostic.here(format!(
+            "the value's part `{}`",
+            rest.trim_start_matches('.')
+        ))
+    }
+}
+
+/// The part of a literal collection that a path leads to, and the steps that lead further.
+fn locate<'e, 's>(expr: &'e Expr, steps: &'s [Step]) -> (&'e Expr, &'s [Step]) {
+    let Some((step, rest)) = steps.split_first() else {
+        return (expr, steps);
+    };
+    let part = match (&expr.kind, step) {
+        (ExprKind::Paren(inner), _) => return locate(inner, steps),
+        (ExprKind::Tuple(elements), Step::Index(at)) => elements.get(*at),
+        (ExprKind::Object(entries), Step::Attribute(name) | Step::Key(name)) => entries
+            .iter()
+            .rev()
+            .find(|(key, _)| matches!(&key.kind, ExprKind::Literal(key) if key.as_str() == Some(name)))
+            .map(|(_, value)| value),
+        _ => None,
+    };
+    match part {
+        Some(part) => locate(part, rest),
+        None => (expr, steps),
+    }
+}
+
+/// The value of an expression in which only constants may stand: no names, no calls. For variable files and the
+/// defaults of `optional`.
+pub fn constant(expr: &Expr, diagnostics: &mut Vec<Diagnostic>) -> Value {
+    let mut cx = Context::new(&Nowhere, Path::new(""));
+    cx.constant = true;
+    let value = evaluate(expr, &Empty, &mut cx);
+    diagnostics.append(&mut cx.diagnostics);
+    value
+}
+
+/// A world without anything, for constants: they never ask.
+struct Nowhere;
+
+impl World for Nowhere {
+    fn now(&self) -> (i64, u32) {
+        (0, 0)
+    }
+
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn env_with_prefix(&self, _prefix: &str) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn working_directory(&self) -> std::path::PathBuf {
+        std::path::PathBuf::new()
+    }
+
+    fn home(&self) -> Option<std::path::PathBuf> {
+        None
+    }
+
+    fn read(&self, _path: &Path) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn kind(&self, _path: &Path) -> std::io::Result<crate::source::EntryKind> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, _directory: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Evaluates in one scope; `item` is the element at hand inside a splat.
+struct Evaluator<'a> {
+    scope: &'a dyn Scope,
+    item: Option<&'a Value>,
+}
+
+impl Evaluator<'_> {
+    fn expr(&self, expr: &Expr, cx: &mut Context<'_>) -> Value {
+        match &expr.kind {
+            ExprKind::Error => return Value::error(),
+            ExprKind::Literal(value) => return value.clone(),
+            _ if cx.depth >= MAX_DEPTH => return too_deep(expr.span, cx),
+            _ => {}
+        }
+        cx.depth += 1;
+        let value = self.compound(expr, cx);
+        cx.depth -= 1;
+        value
+    }
+
+    fn compound(&self, expr: &Expr, cx: &mut Context<'_>) -> Value {
+        match &expr.kind {
+            ExprKind::Error => Value::error(),
+            ExprKind::Literal(value) => value.clone(),
+            ExprKind::Variable(name) => self.variable(name, expr.span, cx),
+            ExprKind::Template(parts) => self.template(parts, cx),
+            ExprKind::Unary(operator, operand) => self.unary(*operator, operand, cx),
+            ExprKind::Binary(..) => self.binary(expr, cx),
+            ExprKind::Conditional(parts) => self.conditional(parts, expr.span, cx),
+            ExprKind::For(each) => self.for_expr(each, cx),
+            ExprKind::Splat { operand, each } => self.splat(operand, each, cx),
+            ExprKind::SplatItem => self.item.cloned().unwrap_or_else(Value::error),
+            ExprKind::Index(operand, key) => self.index(operand, key, cx),
+            ExprKind::Attribute(operand, name) => self.attribute(operand, name, cx),
+            ExprKind::Call(call) => self.call(call, expr.span, cx),
+            ExprKind::Tuple(elements) => Value::tuple(
+                elements
+                    .iter()
+                    .map(|part| self.expr(part, cx))
+                    .collect::<Vec<_>>(),
+            ),
+            ExprKind::Object(entries) => self.object(entries, cx),
+            ExprKind::Paren(inner) => self.expr(inner, cx),
+        }
+    }
+
+    fn variable(&self, name: &str, span: Span, cx: &mut Context<'_>) -> Value {
+        if cx.constant {
+            return cx.fail(not_constant(span));
+        }
+        match self.scope.root(name) {
+            Some(Root::Value(value)) => value,
+            Some(Root::Namespace(namespace)) => namespace.all(),
+            None => self.unknown_name(name, span, cx),
+        }
+    }
+
+    fn unknown_name(&self, name: &str, span: Span, cx: &mut Context<'_>) -> Value {
+        let diagnostic = self.scope.unknown_root(name, span).unwrap_or_else(|| {
+            let message = format!("there is no `{name}` here");
+            let diagnostic = Diagnostic::error("eval/unknown-name", span, message);
+            let names = self.scope.root_names();
+            match nearest(name, names.iter().map(SmolStr::as_str)) {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), Edit::replace(span, near)),
+                None => diagnostic.help(format!("for the text, write \"{name}\" in quotes")),
+            }
+        });
+        cx.fail(diagnostic)
+    }
+
+    fn object(&self, entries: &[(Expr, Expr)], cx: &mut Context<'_>) -> Value {
+        let mut object = std::collections::BTreeMap::new();
+        let mut sensitive = false;
+        let mut unknown_keys = false;
+        for (key_expr, value_expr) in entries {
+            let key = self.expr(key_expr, cx);
+            let value = self.expr(value_expr, cx);
+            sensitive |= key.is_sensitive();
+            let Some(key) = self.key(&key, key_expr.span, cx) else {
+                unknown_keys = true;
+                continue;
+            };
+            if object.insert(key.clone(), value).is_some() && !sensitive {
+                let message =
+                    format!("the key `{key}` is in this object twice; the last one counts");
+                cx.report(
+                    Diagnostic::warning("eval/key-overwritten", key_expr.span, message)
+                        .help("keep one of them"),
+                );
+            }
+        }
+        if unknown_keys {
+            return Value::unknown(Type::Any).mark(sensitive);
+        }
+        Value::object(object).mark(sensitive)
+    }
+
+    /// The key of an object's entry; `None` where it is not known or wrong.
+    fn key(&self, key: &Value, span: Span, cx: &mut Context<'_>) -> Option<SmolStr> {
+        if key.is_null() {
+            cx.report(
+                Diagnostic::error("eval/null", span, "the key is null").help("a key is a string"),
+            );
+            return None;
+        }
+        match convert(key, &Type::String) {
+            Ok(key) => key.as_str().map(SmolStr::new),
+            Err(error) => {
+                let message = error.message_for("as a key");
+                cx.report(Diagnostic::error("eval/bad-key", span, message));
+                None
+            }
+        }
+    }
+
+    fn conditional(&self, parts: &[Expr; 3], span: Span, cx: &mut Context<'_>) -> Value {
+        let [condition, yes, no] = parts;
+        let condition_value = self.expr(condition, cx);
+        let chosen = self.truth(&condition_value, condition.span, cx);
+        let before = cx.diagnostics.len();
+        let yes_value = self.expr(yes, cx);
+        if chosen == Truth::False {
+            cx.diagnostics.truncate(before);
+        }
+        let between = cx.diagnostics.len();
+        let no_value = self.expr(no, cx);
+        if chosen == Truth::True {
+            cx.diagnostics.truncate(between);
+        }
+        let Some(common) = common_type(&yes_value, &no_value) else {
+            if chosen == Truth::Failed {
+                return Value::error();
+            }
+            let types = [yes_value.ty(), no_value.ty()];
+            let message = format!("the two sides have no common type: {}", kinds(&types));
+            return cx.fail(
+                Diagnostic::error("eval/sides-differ", span, message)
+                    .label(yes.span, types[0].describe())
+                    .label(no.span, types[1].describe())
+                    .help("give both sides the same type"),
+            );
+        };
+        let value = match chosen {
+            Truth::Failed => return Value::error(),
+            Truth::Later => {
+                let sensitive = yes_value.contains_sensitive() || no_value.contains_sensitive();
+                return Value::unknown(common).mark(sensitive || condition_value.is_sensitive());
+            }
+            Truth::True => (yes, yes_value),
+            Truth::False => (no, no_value),
+        };
+        match convert(&value.1, &common) {
+            Ok(converted) => converted.mark(condition_value.is_sensitive()),
+            Err(error) => {
+                let diagnostic = wrong_type(value.0, &error, "the conditional");
+                cx.fail(diagnostic)
+            }
+        }
+    }
+
+    /// What a condition decides.
+    fn truth(&self, value: &Value, span: Span, cx: &mut Context<'_>) -> Truth {
+        if value.is_error() {
+            return Truth::Failed;
+        }
+        if value.is_null() {
+            cx.report(
+                Diagnostic::error("eval/null", span, "the condition is null")
+                    .help("compare with `== null`, or give a default"),
+            );
+            return Truth::Failed;
+        }
+        match convert(value, &Type::Bool) {
+            Ok(value) => match value.data() {
+                Data::Bool(true) => Truth::True,
+                Data::Bool(false) => Truth::False,
+                _ => Truth::Later,
+            },
+            Err(error) => {
+                let message = error.message_for("as the condition");
+                cx.report(Diagnostic::error("eval/condition", span, message));
+                Truth::Failed
+            }
+        }
+    }
+}
+
+/// What a condition decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    True,
+    False,
+    /// Known only at run time.
+    Later,
+    /// There is no answer; the reason was reported.
+    Failed,
+}
+
+/// The type of a conditional: a bare `null` has that of the other side.
+fn common_type(yes: &Value, no: &Value) -> Option<Type> {
+    let bare_null = |value: &Value| matches!(value.data(), Data::Null(Type::Any));
+    match (bare_null(yes), bare_null(no)) {
+        (true, _) => Some(no.ty()),
+        (_, true) => Some(yes.ty()),
+        _ => unify(&[yes.ty(), no.ty()]),
+    }
+}
+
+fn too_deep(span: Span, cx: &mut Context<'_>) -> Value {
+    cx.fail(
+        Diagnostic::error("eval/too-deep", span, "this is nested too deeply")
+            .help("give parts of it names in `locals`"),
+    )
+}
+
+fn not_constant(span: Span) -> Diagnostic {
+    Diagnostic::error("eval/not-constant", span, "only constants may stand here")
+        .help("write the value itself, without names and function calls")
 }

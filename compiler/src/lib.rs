@@ -6,10 +6,13 @@
 
 pub mod compile;
 pub mod components;
+pub mod convert;
 pub mod diagnostic;
 pub mod eval;
+pub mod functions;
 pub mod hir;
 pub mod plan;
+pub mod redact;
 pub mod source;
 pub mod types;
 pub mod value;

@@ -1,11 +1,23 @@
 //! Values: known, null, or unknown until run time; each may be marked sensitive.
+//!
+//! In: literals, variables, results of functions. Out: the same for the plan, as JSON for components
+//! ([`Value::to_json`]), as text for people ([`Value::display`]). Collections are shared: a clone costs a counter.
+
+mod display;
+mod json;
+mod number;
+mod order;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::types::Type;
+pub(crate) use display::{HIDDEN, key_text, quote};
+pub use json::{JsonError, NotKnown};
+pub use number::{Number, NumberError};
+
+use crate::types::{AttributeType, ObjectType, Type};
 
 /// A value of HCL's information model.
 ///
@@ -26,7 +38,7 @@ pub enum Data {
     /// A truth value.
     Bool(bool),
     /// A decimal number.
-    Number(crate::value::Number),
+    Number(Number),
     /// Text.
     String(SmolStr),
     /// Elements of one type (given for when there are none).
@@ -40,10 +52,6 @@ pub enum Data {
     /// By name; iteration is in the order of the names, as in HCL.
     Object(Arc<BTreeMap<SmolStr, Value>>),
 }
-
-/// A number: integers exact to any practical size, decimals exact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Number(pub bigdecimal::BigDecimal);
 
 impl Value {
     /// The value of what failed: unknown, and every check accepts it.
@@ -71,6 +79,57 @@ impl Value {
         Self::from_data(Data::Bool(value))
     }
 
+    /// A number.
+    pub fn number(value: impl Into<Number>) -> Self {
+        Self::from_data(Data::Number(value.into()))
+    }
+
+    /// A list; every element must be of the type `element` (null and unknown ones included).
+    pub fn list(element: Type, elements: impl IntoIterator<Item = Value>) -> Self {
+        Self::from_data(Data::List(element, elements.into_iter().collect()))
+    }
+
+    /// A list of strings.
+    pub fn strings<S: Into<SmolStr>>(texts: impl IntoIterator<Item = S>) -> Self {
+        Self::list(Type::String, texts.into_iter().map(Value::string))
+    }
+
+    /// A set; every element must be of the type `element`. Marks of elements go to the set; a set with an element that
+    /// is not known is itself unknown, since nobody knows how many there are.
+    pub fn set(element: Type, elements: impl IntoIterator<Item = Value>) -> Self {
+        let elements: Vec<Value> = elements.into_iter().collect();
+        let sensitive = elements.iter().any(Value::contains_sensitive);
+        if !elements.iter().all(Value::is_wholly_known) {
+            return Self::unknown(Type::set(element)).mark(sensitive);
+        }
+        let mut elements: Vec<Value> = if sensitive {
+            elements.iter().map(Value::strip_marks).collect()
+        } else {
+            elements
+        };
+        elements.sort_by(order::compare);
+        elements.dedup();
+        Self::from_data(Data::Set(element, elements.into())).mark(sensitive)
+    }
+
+    /// A tuple: a value for each position.
+    pub fn tuple(elements: impl IntoIterator<Item = Value>) -> Self {
+        Self::from_data(Data::Tuple(elements.into_iter().collect()))
+    }
+
+    /// A map; every element must be of the type `element`.
+    pub fn map<K: Into<SmolStr>>(
+        element: Type,
+        entries: impl IntoIterator<Item = (K, Value)>,
+    ) -> Self {
+        Self::from_data(Data::Map(element, collect_entries(entries)))
+    }
+
+    /// An object: values by name.
+    pub fn object<K: Into<SmolStr>>(entries: impl IntoIterator<Item = (K, Value)>) -> Self {
+        Self::from_data(Data::Object(collect_entries(entries)))
+    }
+
     /// A value without mark.
     pub fn from_data(data: Data) -> Self {
         Self {
@@ -84,9 +143,60 @@ impl Value {
         &self.data
     }
 
-    /// Whether this very value is marked (parts of it may be even when it is not; see `contains_sensitive`).
+    /// Its type, as much as is known.
+    pub fn ty(&self) -> Type {
+        match &self.data {
+            Data::Unknown(ty) | Data::Null(ty) => ty.clone(),
+            Data::Bool(_) => Type::Bool,
+            Data::Number(_) => Type::Number,
+            Data::String(_) => Type::String,
+            Data::List(element, _) => Type::list(element.clone()),
+            Data::Set(element, _) => Type::set(element.clone()),
+            Data::Map(element, _) => Type::map(element.clone()),
+            Data::Tuple(elements) => Type::tuple(elements.iter().map(Value::ty)),
+            Data::Object(entries) => Type::Object(Arc::new(ObjectType {
+                attributes: entries
+                    .iter()
+                    .map(|(name, value)| (name.clone(), AttributeType::required(value.ty())))
+                    .collect(),
+            })),
+        }
+    }
+
+    /// Whether this very value is known (parts of it may be unknown).
+    pub fn is_known(&self) -> bool {
+        !matches!(self.data, Data::Unknown(_))
+    }
+
+    /// Whether all parts are known.
+    pub fn is_wholly_known(&self) -> bool {
+        self.is_known() && self.parts().all(Value::is_wholly_known)
+    }
+
+    /// Whether it is null, of whatever type.
+    pub fn is_null(&self) -> bool {
+        matches!(self.data, Data::Null(_))
+    }
+
+    /// Whether it is the value of what failed.
+    pub fn is_error(&self) -> bool {
+        matches!(self.data, Data::Unknown(Type::Error))
+    }
+
+    /// Whether it or a part of it is the value of what failed.
+    pub fn contains_error(&self) -> bool {
+        self.is_error() || self.parts().any(Value::contains_error)
+    }
+
+    /// Whether this very value is marked (parts of it may be even when it is not; see
+    /// [`contains_sensitive`](Self::contains_sensitive)).
     pub fn is_sensitive(&self) -> bool {
         self.sensitive
+    }
+
+    /// Whether it or a part of it is marked.
+    pub fn contains_sensitive(&self) -> bool {
+        self.sensitive || self.parts().any(Value::contains_sensitive)
     }
 
     /// The same value, marked if `sensitive`; a mark is never taken away by this.
@@ -95,4 +205,150 @@ impl Value {
         self.sensitive |= sensitive;
         self
     }
+
+    /// The value without its own mark, and whether it had one. Marks of parts stay.
+    pub fn unmark(mut self) -> (Self, bool) {
+        let sensitive = std::mem::take(&mut self.sensitive);
+        (self, sensitive)
+    }
+
+    /// The value without any mark. For those that account for the secret themselves.
+    #[must_use]
+    pub fn strip_marks(&self) -> Self {
+        if !self.contains_sensitive() {
+            return self.clone();
+        }
+        let strip_all = |elements: &[Value]| elements.iter().map(Value::strip_marks).collect();
+        let strip_entries = |entries: &BTreeMap<SmolStr, Value>| {
+            let stripped = entries.iter().map(|(k, v)| (k.clone(), v.strip_marks()));
+            Arc::new(stripped.collect())
+        };
+        Self::from_data(match &self.data {
+            Data::List(ty, elements) => Data::List(ty.clone(), strip_all(elements)),
+            Data::Set(ty, elements) => Data::Set(ty.clone(), strip_all(elements)),
+            Data::Tuple(elements) => Data::Tuple(strip_all(elements)),
+            Data::Map(ty, entries) => Data::Map(ty.clone(), strip_entries(entries)),
+            Data::Object(entries) => Data::Object(strip_entries(entries)),
+            plain => plain.clone(),
+        })
+    }
+
+    /// The text, of a known string.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.data {
+            Data::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The truth, of a known bool.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.data {
+            Data::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number, of a known number.
+    pub fn as_number(&self) -> Option<&Number> {
+        match &self.data {
+            Data::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The elements of a known list, set or tuple.
+    pub fn as_slice(&self) -> Option<&[Value]> {
+        match &self.data {
+            Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                Some(elements)
+            }
+            _ => None,
+        }
+    }
+
+    /// The entries of a known map or object, by key.
+    pub fn as_map(&self) -> Option<&BTreeMap<SmolStr, Value>> {
+        match &self.data {
+            Data::Map(_, entries) | Data::Object(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The entry of a known map or object.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_map()?.get(key)
+    }
+
+    /// Number of elements of a known collection.
+    pub fn len(&self) -> Option<usize> {
+        match self.as_slice() {
+            Some(elements) => Some(elements.len()),
+            None => self.as_map().map(BTreeMap::len),
+        }
+    }
+
+    /// Whether it is a known collection without elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Keys and elements of a known collection, in HCL's order: position and element of lists and tuples, name and
+    /// value of maps and objects, the element twice for sets. Nothing for other values. The collection's own mark is
+    /// not on them.
+    pub fn elements(&self) -> impl Iterator<Item = (Value, Value)> + '_ {
+        let is_set = matches!(self.data, Data::Set(..));
+        let positions =
+            self.as_slice()
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+                .map(move |(at, element)| match is_set {
+                    true => (element.clone(), element.clone()),
+                    false => (Value::number(at), element.clone()),
+                });
+        let names = self
+            .as_map()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (Value::string(name.clone()), value.clone()));
+        positions.chain(names)
+    }
+
+    /// The direct parts of a known collection.
+    pub fn parts(&self) -> impl Iterator<Item = &Value> + '_ {
+        let positions = self.as_slice().unwrap_or_default().iter();
+        positions.chain(self.as_map().into_iter().flat_map(BTreeMap::values))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::string(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::bool(value)
+    }
+}
+
+impl From<Number> for Value {
+    fn from(value: Number) -> Self {
+        Self::number(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::number(value)
+    }
+}
+
+fn collect_entries<K: Into<SmolStr>>(
+    entries: impl IntoIterator<Item = (K, Value)>,
+) -> Arc<BTreeMap<SmolStr, Value>> {
+    let entries = entries.into_iter().map(|(key, value)| (key.into(), value));
+    Arc::new(entries.collect())
 }
