@@ -74,7 +74,6 @@ pub const ERROR_IDS: &[(&str, &str)] = &[
         "syntax/one-line-block",
         "a block on one line that holds more than one attribute",
     ),
-    ("syntax/single-quotes", "a string in single quotes"),
     (
         "syntax/stray-comma",
         "a comma after an attribute or a block",
@@ -116,6 +115,7 @@ pub const ERROR_IDS: &[(&str, &str)] = &[
         "something that cannot stand here",
     ),
     ("syntax/unknown-operator", "an operator of another language"),
+    ("syntax/wrong-quotes", "a string in single or curly quotes"),
 ];
 
 /// One problem in the text; offsets are bytes from its start.

@@ -108,8 +108,8 @@ kinds! {
     FatArrow,
     /// An operator of another language: `&`, `|`, `===`, `??`, `**`.
     BadOperator,
-    /// `'…'`, which HCL does not have.
-    SingleQuoted,
+    /// `'…'` or `“…”`, which HCL does not have.
+    WrongQuoted,
     /// Characters that begin nothing.
     Invalid,
     /// The end of the text; never in a tree.

@@ -256,9 +256,10 @@ impl<'t> Lexer<'t> {
             b',' => self.advance(1, K::Comma),
             b'.' if next == b'.' && self.at(self.pos + 2) == b'.' => self.advance(3, K::Ellipsis),
             b'.' => self.advance(1, K::Dot),
-            b'\'' => self.single_quoted(),
+            b'\'' => self.wrong_quotes('\''),
             _ => match self.char_at(self.pos) {
                 Some(c) if is_ident_start(c) => self.ident(),
+                Some(c @ ('“' | '”')) => self.wrong_quotes(c),
                 _ => self.invalid(),
             },
         }
@@ -342,33 +343,31 @@ impl<'t> Lexer<'t> {
         self.push(SyntaxKind::BlockComment);
     }
 
-    /// `'…'` up to the quote or the end of the line; a lone `'` is one token.
-    fn single_quoted(&mut self) {
+    /// `'…'` or `“…”` up to the closing quote on the same line; without one the quote alone is a token.
+    fn wrong_quotes(&mut self, open: char) {
         let start = self.pos;
-        let line = self.line_end(start);
-        let close = self.bytes[start + 1..line]
-            .iter()
-            .position(|&b| b == b'\'')
-            .map(|at| start + 1 + at);
-        self.pos = close.map_or(start + 1, |close| close + 1);
+        let from = start + open.len_utf8();
+        let rest = &self.text[from..self.line_end(start).max(from)];
+        let close = rest.find(|c| {
+            if open == '\'' {
+                c == '\''
+            } else {
+                matches!(c, '“' | '”')
+            }
+        });
+        let close = close.map(|at| from + at);
+        self.pos = close.map_or(from, |close| close + open.len_utf8());
         let end = self.pos;
-        self.push(SyntaxKind::SingleQuoted);
-        let help = close.map_or_else(
-            || "strings stand in double quotes".to_owned(),
-            |close| {
-                format!(
-                    "write `\"{}\"`",
-                    self.text[start + 1..close].replace('"', "\\\"")
-                )
-            },
-        );
-        self.error(
-            "syntax/single-quotes",
-            start,
-            end,
-            "strings stand in double quotes, not in single ones",
-        )
-        .help = Some(help);
+        self.push(SyntaxKind::WrongQuoted);
+        let help = match close {
+            Some(close) => format!(
+                "write `\"{}\"`",
+                self.text[from..close].replace('"', "\\\"")
+            ),
+            None => "write `\"` on both sides of a string".to_owned(),
+        };
+        let message = "strings stand in straight double quotes";
+        self.error("syntax/wrong-quotes", start, end, message).help = Some(help);
     }
 
     /// A run of characters that begin nothing, as one token and one error.
@@ -401,7 +400,6 @@ impl<'t> Lexer<'t> {
                 "a non-breaking space".to_owned(),
                 Some("write an ordinary space"),
             ),
-            '“' | '”' | '„' => (format!("`{first}`"), Some("write `\"`")),
             '`' => (
                 "a backtick".to_owned(),
                 Some("strings stand in double quotes"),

@@ -76,6 +76,8 @@ pub(super) struct Parser<'t> {
     /// Nodes open now, and the most there were since a caller began to count.
     depth: u32,
     deepest: u32,
+    /// Whether the rest of the item has no more to say, for part of it was not understood and that was told.
+    muted: bool,
     too_deep: bool,
     /// Brackets of each kind that are open around the current token.
     open: Open,
@@ -121,6 +123,7 @@ impl<'t> Parser<'t> {
             error_at: usize::MAX,
             depth: 0,
             deepest: 0,
+            muted: false,
             too_deep: false,
             open: Open::default(),
             item_indent: 0,
@@ -268,6 +271,7 @@ impl<'t> Parser<'t> {
         if self.cur == SyntaxKind::Eof {
             return;
         }
+        self.muted |= self.cur == SyntaxKind::Invalid;
         let token = self.sig[self.cur_at] as usize;
         self.emit_to(token + 1);
         if self.cur != SyntaxKind::Newline {
@@ -319,7 +323,8 @@ impl<'t> Parser<'t> {
 
     /// Records a problem unless this place already has one.
     fn error(&mut self, error: SyntaxError) {
-        let quiet = self.error_at == self.cur_at
+        let quiet = self.muted
+            || self.error_at == self.cur_at
             || matches!(self.cur, SyntaxKind::Invalid)
             || self
                 .errors
@@ -347,7 +352,7 @@ impl<'t> Parser<'t> {
         match self.cur {
             K::Eof => "the end of the file".into(),
             K::Newline => "the end of the line".into(),
-            K::QuoteOpen | K::SingleQuoted => "a string".into(),
+            K::QuoteOpen | K::WrongQuoted => "a string".into(),
             K::QuoteClose => "the end of the string".into(),
             K::HeredocOpen => "a heredoc".into(),
             K::HeredocEnd => "the end of the heredoc".into(),
@@ -401,6 +406,7 @@ impl<'t> Parser<'t> {
                 .help("move inner parts into locals");
             self.error(error);
         }
+        self.muted = true;
         self.start(SyntaxKind::Error);
         self.skip_balanced();
         self.finish();
@@ -569,4 +575,20 @@ fn significant(tokens: &[Token]) -> Vec<u32> {
     }
     sig.push(u32::try_from(tokens.len()).expect("no more tokens than bytes"));
     sig
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Root, parse};
+
+    #[test]
+    fn a_text_above_the_limit_is_not_read() {
+        let (green, errors) = parse("a = 1\n", Root::File, 5);
+        let ids: Vec<_> = errors.iter().map(|error| error.id).collect();
+        assert_eq!(ids, ["syntax/too-large"]);
+        assert_eq!(u32::from(green.text_len()), 0);
+        assert_eq!(parse("a = 1\n", Root::File, 6).1, []);
+    }
 }

@@ -63,7 +63,7 @@ impl Parser<'_> {
                         complained = true;
                         self.one_line_error();
                     }
-                    self.item(complained);
+                    self.item(one_line, &mut complained);
                     count += 1;
                 }
             }
@@ -71,12 +71,12 @@ impl Parser<'_> {
     }
 
     fn one_line_error(&mut self) {
-        let error = self
-            .error_here(
-                "syntax/one-line-block",
-                "a block on one line holds one attribute and nothing else",
-            )
-            .help("put each item and the `}` on a line of its own");
+        let message = "a block on one line holds one attribute and nothing else";
+        let error = match self.cur {
+            K::Newline => self.error_after("syntax/one-line-block", message),
+            _ => self.error_here("syntax/one-line-block", message),
+        };
+        let error = error.help("put each item and the `}` on a line of its own");
         self.error(error);
         // What follows may have problems of its own.
         self.error_at = usize::MAX;
@@ -95,7 +95,8 @@ impl Parser<'_> {
     }
 
     /// One item, and what is left of its last line.
-    fn item(&mut self, in_line: bool) {
+    fn item(&mut self, one_line: bool, complained: &mut bool) {
+        self.muted = false;
         if self.at_line_start() {
             self.item_indent = self.indent();
         }
@@ -132,15 +133,20 @@ impl Parser<'_> {
                 return;
             }
         };
-        self.end_of_item(is_block, in_line);
+        self.end_of_item(is_block, one_line, complained);
     }
 
     /// After an attribute or block there is the end of the line or of the block.
-    fn end_of_item(&mut self, is_block: bool, in_line: bool) {
+    fn end_of_item(&mut self, is_block: bool, one_line: bool, complained: &mut bool) {
         let what = if is_block { "a block" } else { "an attribute" };
         match self.cur {
             K::Newline | K::Eof | K::RBrace => {}
-            K::Comma if in_line => self.error_bump(),
+            K::Comma if one_line => {
+                if !std::mem::replace(complained, true) {
+                    self.one_line_error();
+                }
+                self.error_bump();
+            }
             K::Comma => {
                 let error = self
                     .error_here(
@@ -155,9 +161,8 @@ impl Parser<'_> {
                 self.stray_closing();
                 self.skip_line();
             }
-            K::Ident
-                if in_line
-                    && matches!(self.peek(1), K::Eq | K::LBrace | K::QuoteOpen | K::Ident) => {}
+            // The next item tells.
+            K::Ident if one_line && (self.peek(1) == K::Eq || self.block_head(false)) => {}
             K::Ident if self.peek(1) == K::Eq || self.block_head(false) => {
                 let error = self
                     .error_after(

@@ -112,7 +112,7 @@ impl Parser<'_> {
                 | K::LParen
                 | K::LBracket
                 | K::Bang
-                | K::SingleQuoted
+                | K::WrongQuoted
         )
     }
 

@@ -320,7 +320,7 @@ impl Parser<'_> {
             K::LParen => self.paren(),
             K::LBracket => self.tuple(),
             K::LBrace => self.object(),
-            K::SingleQuoted | K::Invalid => self.single(K::Error),
+            K::WrongQuoted | K::Invalid => self.single(K::Error),
             K::Dot if self.kind_at(self.cur_at + 1) == K::Number => {
                 let (start, _) = self.cur_range();
                 let (_, end) = self.range_at(self.cur_at + 1);

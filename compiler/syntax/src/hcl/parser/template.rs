@@ -1,6 +1,6 @@
 //! Templates: quoted strings, heredocs, interpolations, directives.
 
-use super::{Open, Parser};
+use super::Parser;
 use crate::hcl::error::SyntaxError;
 use crate::hcl::kind::SyntaxKind as K;
 
@@ -139,17 +139,7 @@ impl Parser<'_> {
 
     /// The `}` of an interpolation or a directive.
     fn end_of_sequence(&mut self, opening: (u32, u32)) {
-        let unclosed = matches!(
-            self.cur,
-            K::Eof
-                | K::QuoteClose
-                | K::Text
-                | K::Escape
-                | K::HeredocEnd
-                | K::InterpOpen
-                | K::DirectiveOpen
-        ) || self.at_item();
-        if self.cur != K::TemplateClose && !unclosed {
+        if self.cur != K::TemplateClose && !self.sequence_must_end() {
             let error = self
                 .error_here(
                     "syntax/unexpected-token",
@@ -161,25 +151,7 @@ impl Parser<'_> {
                     "an interpolation holds one expression"
                 });
             self.error(error);
-            self.start(K::Error);
-            while self.cur != K::TemplateClose {
-                if matches!(
-                    self.cur,
-                    K::Eof | K::QuoteClose | K::Text | K::Escape | K::HeredocEnd
-                ) || self.at_item()
-                {
-                    break;
-                }
-                if matches!(self.cur, K::QuoteOpen | K::HeredocOpen | K::LBrace) {
-                    self.bump();
-                    self.skip_balanced();
-                    if self.cur == K::TemplateClose {
-                        break;
-                    }
-                }
-                self.bump();
-            }
-            self.finish();
+            self.rest_of_sequence();
         }
         if self.cur == K::TemplateClose {
             self.bump();
@@ -191,6 +163,36 @@ impl Parser<'_> {
             };
             self.unclosed("syntax/unclosed-interpolation", written, "}", opening);
         }
+    }
+
+    /// Takes what is left of a `${ … }` or `%{ … }` before its `}`.
+    fn rest_of_sequence(&mut self) {
+        self.start(K::Error);
+        while self.cur != K::TemplateClose && !self.sequence_must_end() {
+            if matches!(self.cur, K::QuoteOpen | K::HeredocOpen | K::LBrace) {
+                self.bump();
+                self.skip_balanced();
+                if self.cur == K::TemplateClose {
+                    break;
+                }
+            }
+            self.bump();
+        }
+        self.finish();
+    }
+
+    /// Whether the text around a `${ … }` or `%{ … }` goes on here, or an item begins.
+    fn sequence_must_end(&self) -> bool {
+        matches!(
+            self.cur,
+            K::Eof
+                | K::QuoteClose
+                | K::Text
+                | K::Escape
+                | K::HeredocEnd
+                | K::InterpOpen
+                | K::DirectiveOpen
+        ) || self.at_item()
     }
 
     /// One directive with all that belongs to it; says whether it belongs to one around it and was left.
@@ -208,9 +210,7 @@ impl Parser<'_> {
             "endfor" if self.fors > 0 => return true,
             "elseif" | "elsif" | "elif" => {
                 self.else_if_error();
-                self.start(K::Error);
-                self.marker(false);
-                self.finish();
+                self.strange_marker();
             }
             "else" | "endif" | "endfor" => {
                 let opener = if word == "endfor" { "for" } else { "if" };
@@ -220,9 +220,7 @@ impl Parser<'_> {
                     ))
                     .help("remove it, or look above for a directive that was closed too early");
                 self.error(error);
-                self.start(K::Error);
-                self.marker(false);
-                self.finish();
+                self.strange_marker();
             }
             _ => {
                 let message = if word.is_empty() {
@@ -232,9 +230,7 @@ impl Parser<'_> {
                 };
                 let error = self.directive_error(message).help("the directives are `if`, `else`, `endif`, `for`, `endfor`; write `%%{` for a literal `%{`");
                 self.error(error);
-                self.start(K::Error);
-                self.marker(false);
-                self.finish();
+                self.strange_marker();
             }
         }
         false
@@ -273,6 +269,20 @@ impl Parser<'_> {
             }
             p.end_of_sequence(opening);
         });
+        self.finish();
+    }
+
+    /// A `%{ … }` whose problem was told, whatever it holds.
+    fn strange_marker(&mut self) {
+        self.start(K::Error);
+        let opening = self.cur_range();
+        let muted = std::mem::replace(&mut self.muted, true);
+        self.sequence(|p| {
+            p.bump();
+            p.rest_of_sequence();
+            p.end_of_sequence(opening);
+        });
+        self.muted = muted;
         self.finish();
     }
 
