@@ -29,6 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let walking = best(|| walk(&parsed.file()));
         let errors = parsed.errors().len();
         println!("{name}: {megabytes:.2} MB, {errors} errors");
+        if let Some(error) = parsed.errors().first() {
+            println!("  {error:?}");
+        }
         println!("  parse {:7.1} MB/s  ({parsing:.1?})", rate(parsing));
         println!(
             "  walk  {:7.1} MB/s  ({walking:.1?}, all items and expressions)",

@@ -91,6 +91,7 @@ fn calls() {
 fn collections() {
     assert_snapshot!(expr("[1, [], [2,],\n 3\n]"), @"[1, [], [2], 3]");
     assert_snapshot!(expr("{}"), @"{}");
+    assert_snapshot!(expr("[\n  \"a\",\n  \"${b}\", # c\n  <<E\nd\nE\n  ,\n  {\n    e = \"f\"\n  }\n]"), @r#"["a", (template ${b}), (heredoc "d\n"), {e: "f"}]"#);
     assert_snapshot!(expr("{a = 1, b : 2\n \"c ${d}\" = 3\n (e) = 4,\n\n 5 = f\n true = 6}"), @r#"{a: 1, b: 2, (template "c " ${d}): 3, (paren e): 4, 5: f, true: 6}"#);
     assert_snapshot!(expr("{a.b = 1}"), @"{(get a .b): 1}");
 }

@@ -24,8 +24,9 @@ impl Parser<'_> {
         let opening = self.cur_range();
         let outer = (self.ifs, self.fors);
         (self.ifs, self.fors) = (0, 0);
+        // First the opening: a line end before it must stay skipped.
+        self.bump();
         self.with_newlines(true, |p| {
-            p.bump();
             p.parts(false);
             if p.cur == K::QuoteClose {
                 p.bump();
@@ -63,8 +64,9 @@ impl Parser<'_> {
         let opening = (start, start + crate::hcl::lexer::offset(written.len()));
         let outer = (self.ifs, self.fors);
         (self.ifs, self.fors) = (0, 0);
+        // First the opening: a line end before it must stay skipped.
+        self.bump();
         self.with_newlines(true, |p| {
-            p.bump();
             p.parts(true);
             if p.cur == K::HeredocEnd {
                 p.bump();
