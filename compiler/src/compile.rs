@@ -1,12 +1,20 @@
 //! The whole road: files in, plan and diagnostics out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::components::Components;
-use crate::diagnostic::Diagnostic;
-use crate::plan::Plan;
+use crate::diagnostic::registry::Entry;
+use crate::diagnostic::{self, Diagnostic};
+use crate::eval::{self, Context};
+use crate::plan::select::Selection;
+use crate::plan::{self, Plan};
+use crate::scope::{Names, PACKER_VERSION};
 use crate::source::{SourceMap, Sources, World};
+use crate::types::Type;
+use crate::value::Value;
+use crate::{load, locals, module, variables, version};
 
 /// What to compile and how, as the command line or an editor asks for it.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +33,11 @@ pub struct Request {
     pub syntax_only: bool,
     /// Do not look at files that options name (scripts, uploads): for an editor's quick check.
     pub offline_files: bool,
+    /// Digest the bytes of files that options name: for plans that are kept or compared. Without it they only have to
+    /// exist, which takes no time.
+    pub digest_files: bool,
+    /// Only check: a component that cannot run here is a warning, not an error (`validate`, editors).
+    pub check_only: bool,
 }
 
 /// What came out.
@@ -70,6 +83,160 @@ pub fn compile(
     world: &Arc<dyn World>,
     components: &dyn Components,
 ) -> Compilation {
-    let _ = (request, sources, world, components);
-    Compilation::default()
+    let mut compilation = Compilation::default();
+    if let Err(unreadable) = run(request, sources, world, components, &mut compilation) {
+        compilation.unreadable = Some(unreadable);
+    }
+    diagnostic::sort(&mut compilation.diagnostics);
+    if compilation.has_errors() {
+        compilation.plan = None;
+    }
+    compilation
 }
+
+fn run(
+    request: &Request,
+    sources: &dyn Sources,
+    world: &Arc<dyn World>,
+    components: &dyn Components,
+    compilation: &mut Compilation,
+) -> Result<(), Unreadable> {
+    let Compilation {
+        sources: map,
+        diagnostics: out,
+        plan,
+        ..
+    } = compilation;
+    let files = load::find(&request.path, sources)?;
+    let mut bodies = Vec::with_capacity(files.templates.len());
+    for path in &files.templates {
+        bodies.push(load::body(path, sources, map, out)?);
+    }
+    if request.syntax_only {
+        return Ok(());
+    }
+    let module = module::collect(bodies, out);
+    let inputs = inputs(request, &files, sources, world.as_ref(), map, out)?;
+
+    let mut cx = Context::new(world.as_ref(), &files.root);
+    cx.diagnostics = std::mem::take(out);
+    check_settings(&module, &mut cx);
+    let mut names = Names {
+        path: BTreeMap::from([
+            (
+                "cwd".into(),
+                Value::string(world.working_directory().display().to_string()),
+            ),
+            (
+                "root".into(),
+                Value::string(files.root.display().to_string()),
+            ),
+        ]),
+        ..Names::default()
+    };
+    for (ty, name) in module.data.keys() {
+        names
+            .data
+            .0
+            .entry(ty.clone())
+            .or_default()
+            .insert(name.clone());
+    }
+    let given = variables::resolve(&module, &inputs, map, &mut cx);
+    names.variables.0 = given
+        .iter()
+        .map(|(name, given)| (name.clone(), given.value.clone()))
+        .collect();
+    variables::validate(&module, &names, &mut cx);
+    locals::resolve(&module, &mut names, &mut cx);
+    let selection = Selection::new(request, map, &mut cx.diagnostics);
+    let mut made = plan::make(
+        &module,
+        Arc::new(names),
+        request,
+        components,
+        &selection,
+        &mut cx,
+    );
+    made.root = files.root.clone();
+    made.set_variables(
+        given
+            .into_iter()
+            .map(|(name, given)| (name, given.value, given.origin))
+            .collect(),
+    );
+    *out = cx.diagnostics;
+    *plan = Some(made);
+    Ok(())
+}
+
+/// What sets variables: environment, files, flags.
+fn inputs(
+    request: &Request,
+    files: &load::Files,
+    sources: &dyn Sources,
+    world: &dyn World,
+    map: &mut SourceMap,
+    out: &mut Vec<Diagnostic>,
+) -> Result<variables::Inputs, Unreadable> {
+    let mut inputs = variables::Inputs {
+        flags: request.vars.clone(),
+        ..variables::Inputs::default()
+    };
+    for prefix in ["PKR_VAR_", "IMGC_VAR_"] {
+        for (name, text) in world.env_with_prefix(prefix) {
+            let variable = name[prefix.len()..].to_owned();
+            inputs
+                .environment
+                .push((variable, text, format!("environment {name}")));
+        }
+    }
+    for path in files.auto_variables.iter().chain(&request.var_files) {
+        let body = load::body(path, sources, map, out)?;
+        inputs.files.push((path.display().to_string(), body));
+    }
+    Ok(inputs)
+}
+
+/// `required_version` and `required_plugins` are read and checked for form; nothing needs installing here.
+fn check_settings(module: &module::Module, cx: &mut Context<'_>) {
+    for settings in &module.settings {
+        if let Some(expr) = &settings.required_version {
+            let value =
+                eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "required_version");
+            if let Some(text) = value.as_str() {
+                check_version(text, expr, cx);
+            }
+        }
+        for plugin in &settings.required_plugins {
+            eval::evaluate(&plugin.value, &eval::Empty, cx);
+        }
+    }
+}
+
+fn check_version(text: &str, expr: &crate::hir::Expr, cx: &mut Context<'_>) {
+    match version::satisfies(PACKER_VERSION, text) {
+        Some(true) => {}
+        Some(false) => cx.report(
+            Diagnostic::error(
+                "check/unsupported-version",
+                expr.span,
+                format!("this template asks for Packer `{text}`, and imgc speaks the language of {PACKER_VERSION}"),
+            )
+            .help("loosen the constraint"),
+        ),
+        None => cx.report(
+            Diagnostic::error("check/invalid-version", expr.span, format!("`{text}` is not a version constraint"))
+                .help("write one such as `>= 1.7.0` or `~> 1.8`"),
+        ),
+    }
+}
+
+/// The problems this module reports.
+pub const IDS: &[Entry] = &[
+    Entry::error(
+        "check/unsupported-version",
+        "the template asks for another version of the language",
+    ),
+    Entry::error("check/invalid-version", "a version constraint that is none"),
+];

@@ -6,15 +6,25 @@
 
 pub mod compile;
 pub mod components;
+pub mod configure;
 pub mod convert;
 pub mod diagnostic;
+pub mod duration;
 pub mod eval;
 pub mod functions;
 pub mod hir;
+pub mod load;
+pub mod locals;
+pub mod lower;
+pub mod module;
 pub mod plan;
 pub mod redact;
+pub mod schema;
+pub mod scope;
 pub mod source;
 pub mod types;
 pub mod value;
+pub mod variables;
+pub mod version;
 
 pub use imgc_syntax::{FileId, Span};

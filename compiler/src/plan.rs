@@ -13,9 +13,16 @@ use smol_str::SmolStr;
 use crate::types::Type;
 use crate::value::Value;
 
-pub use options::Options;
+pub use make::IDS;
+pub(crate) use make::make;
+pub use options::{Deferred, Options};
 
+mod component;
+mod digest;
+mod files;
+mod make;
 mod options;
+pub(crate) mod select;
 
 /// Everything one run will do.
 #[derive(Clone, Debug, Default)]

@@ -36,3 +36,30 @@ impl Entry {
         }
     }
 }
+
+/// All declared problems of the compiler, sorted by id.
+pub fn all() -> Vec<Entry> {
+    let syntax = imgc_syntax::hcl::ERROR_IDS
+        .iter()
+        .map(|(id, summary)| Entry::error(id, summary));
+    let mut all: Vec<Entry> = [
+        crate::load::IDS,
+        crate::lower::hcl::IDS,
+        crate::module::IDS,
+        crate::types::IDS,
+        crate::eval::IDS,
+        crate::scope::IDS,
+        crate::variables::IDS,
+        crate::locals::IDS,
+        crate::configure::IDS,
+        crate::plan::IDS,
+        crate::compile::IDS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .chain(syntax)
+    .collect();
+    all.sort_by_key(|entry| entry.id);
+    all
+}

@@ -19,18 +19,28 @@ pub struct Options {
 /// Evaluates options again when the values of the running build are known.
 pub trait Deferred: Send + Sync {
     /// The options with the `build` object given; problems name the template's text.
-    fn resolve(&self, build: &BTreeMap<SmolStr, Value>, world: &dyn World) -> Result<Value, Vec<Diagnostic>>;
+    fn resolve(
+        &self,
+        build: &BTreeMap<SmolStr, Value>,
+        world: &dyn World,
+    ) -> Result<Value, Vec<Diagnostic>>;
 }
 
 impl Options {
     /// Options all known now: an object.
     pub fn known(value: Value) -> Self {
-        Self { value, deferred: None }
+        Self {
+            value,
+            deferred: None,
+        }
     }
 
     /// Options of which a part is unknown until run time.
     pub fn deferred(value: Value, deferred: Arc<dyn Deferred>) -> Self {
-        Self { value, deferred: Some(deferred) }
+        Self {
+            value,
+            deferred: Some(deferred),
+        }
     }
 
     /// The object as known at plan time; unknown where run time decides.
@@ -46,7 +56,11 @@ impl Options {
     /// The object with everything known.
     ///
     /// `build` is the running build's `build` object: `name`, `ID`, `Host`, `PackerRunUUID` and the like.
-    pub fn resolve(&self, build: &BTreeMap<SmolStr, Value>, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
+    pub fn resolve(
+        &self,
+        build: &BTreeMap<SmolStr, Value>,
+        world: &dyn World,
+    ) -> Result<Value, Vec<Diagnostic>> {
         match &self.deferred {
             None => Ok(self.value.clone()),
             Some(deferred) => deferred.resolve(build, world),
@@ -63,6 +77,8 @@ impl Default for Options {
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The values themselves may be secret.
-        f.debug_struct("Options").field("deferred", &self.is_deferred()).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("deferred", &self.is_deferred())
+            .finish_non_exhaustive()
     }
 }

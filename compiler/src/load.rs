@@ -1,0 +1,200 @@
+//! From paths to bodies: which files form a template, and reading them.
+//!
+//! As in Packer, all `*.pkr.hcl` files of a directory form one template (ours, `*.imgc.hcl`, count as well), and its
+//! `*.auto.pkrvars.hcl` files give variables. A path may also name one file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use imgc_syntax::FileId;
+
+use crate::compile::Unreadable;
+use crate::diagnostic::Diagnostic;
+use crate::hir::Body;
+use crate::source::{EntryKind, SourceMap, Sources};
+
+/// Problems of reading; they have a path instead of a place in a text.
+pub const IDS: &[crate::diagnostic::registry::Entry] = &[
+    crate::diagnostic::registry::Entry::error("load/not-found", "the path does not exist"),
+    crate::diagnostic::registry::Entry::error(
+        "load/no-template",
+        "a directory without template files",
+    ),
+    crate::diagnostic::registry::Entry::error("load/not-text", "a file that is not UTF-8 text"),
+    crate::diagnostic::registry::Entry::error("load/unreadable", "a file that cannot be read"),
+    crate::diagnostic::registry::Entry::error(
+        "load/too-large",
+        "a file larger than the compiler can take",
+    ),
+    crate::diagnostic::registry::Entry::error(
+        "load/unsupported-language",
+        "a template in a language this version does not read",
+    ),
+];
+
+/// The files of a template.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Template files, in order.
+    pub templates: Vec<PathBuf>,
+    /// `*.auto.pkrvars.hcl`, in order.
+    pub auto_variables: Vec<PathBuf>,
+    /// The template's directory.
+    pub root: PathBuf,
+}
+
+/// Finds the files `path` stands for.
+pub fn find(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
+    match sources.kind(path) {
+        Ok(EntryKind::Directory) => directory(path, sources),
+        Ok(EntryKind::File) => {
+            if has_suffix(path, ".json") || has_suffix(path, ".toml") {
+                return Err(unsupported(path));
+            }
+            let root = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
+            Ok(Files {
+                templates: vec![path.to_owned()],
+                auto_variables: Vec::new(),
+                root: root.to_owned(),
+            })
+        }
+        Ok(EntryKind::Other) => Err(Unreadable {
+            id: "load/unreadable",
+            path: path.to_owned(),
+            message: "this is neither a file nor a directory".to_owned(),
+            help: Some("name a template file or a directory of them".to_owned()),
+        }),
+        Err(error) => Err(io_error(path, &error)),
+    }
+}
+
+fn unsupported(path: &Path) -> Unreadable {
+    Unreadable {
+        id: "load/unsupported-language",
+        path: path.to_owned(),
+        message: "this version reads templates in HCL only".to_owned(),
+        help: Some(
+            "convert a JSON template with `packer hcl2_upgrade`, and name the `.pkr.hcl` file"
+                .to_owned(),
+        ),
+    }
+}
+
+fn directory(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
+    let names = sources.list(path).map_err(|error| io_error(path, &error))?;
+    let with = |suffixes: &[&str]| -> Vec<PathBuf> {
+        let wanted = |file: &&PathBuf| suffixes.iter().any(|suffix| has_suffix(file, suffix));
+        names.iter().filter(wanted).cloned().collect()
+    };
+    let templates = with(&[".pkr.hcl", ".imgc.hcl"]);
+    let auto_variables = with(&[".auto.pkrvars.hcl"]);
+    if templates.is_empty() {
+        let other = with(&[".json", ".toml"]);
+        let near = with(&[".hcl"]);
+        let help = if let Some(json) = other.iter().find(|file| has_suffix(file, ".pkr.json")) {
+            format!(
+                "there is {}, but this version reads templates in HCL only",
+                json.display()
+            )
+        } else if let Some(plain) = near.iter().find(|file| !has_suffix(file, "pkrvars.hcl")) {
+            format!(
+                "to use {}, name the file itself or let its name end in `.pkr.hcl`",
+                plain.display()
+            )
+        } else {
+            "a template's name ends in `.pkr.hcl` or `.imgc.hcl`".to_owned()
+        };
+        return Err(Unreadable {
+            id: "load/no-template",
+            path: path.to_owned(),
+            message: "there is no template in this directory".to_owned(),
+            help: Some(help),
+        });
+    }
+    Ok(Files {
+        templates,
+        auto_variables,
+        root: path.to_owned(),
+    })
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().ends_with(suffix))
+}
+
+/// Reads one file into the map.
+pub fn read(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> Result<FileId, Unreadable> {
+    let bytes = sources.read(path).map_err(|error| io_error(path, &error))?;
+    let unreadable = |id, message, help: &str| Unreadable {
+        id,
+        path: path.to_owned(),
+        message,
+        help: Some(help.to_owned()),
+    };
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(unreadable(
+            "load/too-large",
+            "this file is larger than 4 GiB".to_owned(),
+            "name a template, not an image",
+        ));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(map.add(path, text)),
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..good]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            Err(unreadable(
+                "load/not-text",
+                format!(
+                    "this is not a text file: the byte at offset {good} (line {line}) is not UTF-8"
+                ),
+                "save the file as UTF-8; a template is text",
+            ))
+        }
+    }
+}
+
+/// Reads and parses one HCL file.
+pub fn body(
+    path: &Path,
+    sources: &dyn Sources,
+    map: &mut SourceMap,
+    out: &mut Vec<Diagnostic>,
+) -> Result<Body, Unreadable> {
+    let file = read(path, sources, map)?;
+    Ok(crate::lower::hcl::file(file, &map.file(file).text, out))
+}
+
+fn io_error(path: &Path, error: &io::Error) -> Unreadable {
+    let (id, message, help) = match error.kind() {
+        io::ErrorKind::NotFound => (
+            "load/not-found",
+            "there is no such file or directory".to_owned(),
+            Some("check the path"),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "load/unreadable",
+            "this file cannot be read: permission denied".to_owned(),
+            Some("check its permissions and its owner"),
+        ),
+        _ => (
+            "load/unreadable",
+            format!("this file cannot be read: {error}"),
+            None,
+        ),
+    };
+    Unreadable {
+        id,
+        path: path.to_owned(),
+        message,
+        help: help.map(str::to_owned),
+    }
+}

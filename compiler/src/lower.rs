@@ -1,0 +1,3 @@
+//! From syntax trees to HIR: one module for each language.
+
+pub mod hcl;

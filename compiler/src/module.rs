@@ -1,0 +1,197 @@
+//! A template's declarations, whatever files and language they came from.
+//!
+//! In: the bodies of all files of a directory. Out: one [`Module`]: variables, locals, data, sources, builds, each with
+//! the expressions still unevaluated, and the problems of shape (unknown blocks, wrong labels, repeated names).
+
+use std::sync::Arc;
+
+use imgc_syntax::Span;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+use crate::diagnostic::Diagnostic;
+use crate::hir::{Attribute, Block, Body, Expr, Name};
+
+mod collect;
+
+pub(crate) use collect::duplicate;
+pub use collect::{IDS, collect};
+
+/// All declarations of a template.
+#[derive(Debug, Default)]
+pub struct Module {
+    /// `packer { … }` blocks.
+    pub settings: Vec<Settings>,
+    /// By name.
+    pub variables: IndexMap<SmolStr, Variable>,
+    /// From `locals` and `local` blocks, by name.
+    pub locals: IndexMap<SmolStr, Local>,
+    /// By type and name.
+    pub data: IndexMap<(SmolStr, SmolStr), Source>,
+    /// By builder type and name.
+    pub sources: IndexMap<(SmolStr, SmolStr), Source>,
+    /// In the order of the files.
+    pub builds: Vec<Build>,
+}
+
+/// A `packer` block.
+#[derive(Debug)]
+pub struct Settings {
+    /// The version constraint on Packer itself.
+    pub required_version: Option<Expr>,
+    /// Plugins asked for: name and its attribute.
+    pub required_plugins: Vec<Attribute>,
+    /// The whole block's header.
+    pub span: Span,
+}
+
+/// A `variable` block, or an entry of the old `variables` block.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: Name,
+    /// The declared type, as written.
+    pub ty: Option<Expr>,
+    /// The value when nothing else is given.
+    pub default: Option<Expr>,
+    /// What it is for.
+    pub description: Option<Expr>,
+    /// Its value is a secret.
+    pub sensitive: Option<Expr>,
+    /// Whether null may be given; yes unless it says no.
+    pub nullable: Option<Expr>,
+    /// Rules for its value.
+    pub validations: Vec<Validation>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A rule for a variable's value.
+#[derive(Debug)]
+pub struct Validation {
+    /// Must be true.
+    pub condition: Option<Expr>,
+    /// What is said when it is not.
+    pub error_message: Option<Expr>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A named value.
+#[derive(Debug)]
+pub struct Local {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub value: Expr,
+    /// Its value is a secret.
+    pub sensitive: Option<Expr>,
+}
+
+/// A top-level `source` or `data` block.
+#[derive(Debug)]
+pub struct Source {
+    /// The component's type.
+    pub ty: Name,
+    /// Its name.
+    pub name: Name,
+    /// Its options.
+    pub body: Arc<Body>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A `build` block.
+#[derive(Debug)]
+pub struct Build {
+    /// Its name.
+    pub name: Option<Expr>,
+    /// What it is for.
+    pub description: Option<Expr>,
+    /// `sources = […]`.
+    pub sources: Option<Expr>,
+    /// Nested `source` blocks.
+    pub nested: Vec<NestedSource>,
+    /// In order.
+    pub provisioners: Vec<Arc<Component>>,
+    /// `error-cleanup-provisioner` blocks.
+    pub cleanup: Vec<Arc<Component>>,
+    /// Each a sequence.
+    pub post_processors: Vec<Vec<Arc<Component>>>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A `source "source.TYPE.NAME" { … }` block inside `build`.
+#[derive(Debug)]
+pub struct NestedSource {
+    /// The source it is based on.
+    pub reference: Name,
+    /// The name it goes by.
+    pub name: Option<Expr>,
+    /// Options that come on top.
+    pub body: Arc<Body>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A `provisioner` or `post-processor` block.
+#[derive(Debug)]
+pub struct Component {
+    /// Its type.
+    pub ty: Name,
+    /// The attributes every such block may have, whatever its type.
+    pub meta: Meta,
+    /// The component's own options.
+    pub body: Arc<Body>,
+    /// The header.
+    pub span: Span,
+}
+
+/// Attributes that belong to the block, not to the component.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "named as in Packer's documentation of blocks")]
+pub struct Meta {
+    pub name: Option<Attribute>,
+    pub only: Option<Attribute>,
+    pub except: Option<Attribute>,
+    pub overrides: Option<Attribute>,
+    pub pause_before: Option<Attribute>,
+    pub max_retries: Option<Attribute>,
+    pub timeout: Option<Attribute>,
+    pub continue_on_error: Option<Attribute>,
+    pub keep_input_artifact: Option<Attribute>,
+}
+
+/// Complains about blocks and attributes that have no place in `body`.
+pub(crate) fn stray_block(
+    block: &Block,
+    context: &str,
+    allowed: &[&str],
+    out: &mut Vec<Diagnostic>,
+) {
+    let kind = &block.kind.text;
+    let mut diagnostic = Diagnostic::error(
+        "check/unknown-block",
+        block.kind.span,
+        format!("there is no block `{kind}` {context}"),
+    );
+    diagnostic = match crate::diagnostic::nearest(kind, allowed.iter().copied()) {
+        Some(near) => diagnostic.help(format!("write `{near}`")).fix(
+            format!("change `{kind}` to `{near}`"),
+            crate::diagnostic::Edit::replace(block.kind.span, near),
+        ),
+        None if allowed.is_empty() => diagnostic.help("no blocks are allowed here"),
+        None => diagnostic.help(format!(
+            "blocks allowed here: {}",
+            quoted_list(allowed.iter().copied())
+        )),
+    };
+    out.push(diagnostic);
+}
+
+/// `` `a`, `b` `` for messages.
+pub(crate) fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

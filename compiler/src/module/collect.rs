@@ -1,0 +1,563 @@
+//! From bodies to declarations.
+
+use std::sync::Arc;
+
+use imgc_syntax::Span;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use smol_str::SmolStr;
+
+use super::{
+    Build, Component, Local, Meta, Module, NestedSource, Settings, Source, Validation, Variable,
+    quoted_list, stray_block,
+};
+use crate::diagnostic::registry::Entry as Id;
+use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::hir::{Attribute, Block, Body, Expr, Name};
+
+/// The problems of shape.
+pub const IDS: &[Id] = &[
+    Id::error(
+        "check/unknown-block",
+        "a block of a kind that has no place here",
+    ),
+    Id::error(
+        "check/unexpected-attribute",
+        "an attribute that has no place here",
+    ),
+    Id::error("check/duplicate-attribute", "an attribute is given twice"),
+    Id::error("check/duplicate-declaration", "a name is declared twice"),
+    Id::error(
+        "check/wrong-labels",
+        "a block has too few or too many labels",
+    ),
+    Id::error(
+        "check/invalid-name",
+        "a name has characters that references cannot have",
+    ),
+    Id::error(
+        "check/missing-attribute",
+        "a block lacks an attribute it must have",
+    ),
+    Id::warning(
+        "check/superseded-block",
+        "a block from an older version of the language",
+    ),
+];
+
+const TOP: &[&str] = &[
+    "packer",
+    "variable",
+    "variables",
+    "locals",
+    "local",
+    "data",
+    "source",
+    "build",
+    "hcp_packer_registry",
+];
+
+/// Collects the declarations of all files of a template.
+pub fn collect(files: Vec<Body>, out: &mut Vec<Diagnostic>) -> Module {
+    let mut module = Module::default();
+    for file in files {
+        for attribute in &file.attributes {
+            out.push(top_level_attribute(attribute));
+        }
+        for block in file.blocks {
+            top_level(block, &mut module, out);
+        }
+    }
+    module
+}
+
+fn top_level_attribute(attribute: &Attribute) -> Diagnostic {
+    Diagnostic::error(
+        "check/unexpected-attribute",
+        attribute.name.span,
+        format!("an attribute `{}` cannot stand outside of blocks", attribute.name.text),
+    )
+    .help(format!(
+        "to set a variable, put this line into a `*.pkrvars.hcl` file; to name a value, write `locals {{ {} = … }}`",
+        attribute.name.text
+    ))
+}
+
+fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
+    match block.kind.text.as_str() {
+        "packer" => {
+            if labels(&block, &[], out).is_some() {
+                module.settings.push(settings(block, out));
+            }
+        }
+        "variable" => {
+            if let Some([name]) = labels(&block, &["name"], out) {
+                let variable = variable(name, block, out);
+                declare(
+                    &mut module.variables,
+                    variable.name.text.clone(),
+                    variable,
+                    "variable",
+                    |v| v.name.span,
+                    out,
+                );
+            }
+        }
+        "variables" => {
+            if labels(&block, &[], out).is_some() {
+                old_variables(block, module, out);
+            }
+        }
+        "locals" => {
+            if labels(&block, &[], out).is_some() {
+                no_blocks(&block.body, "inside `locals`", out);
+                for attribute in unique(block.body.attributes, out) {
+                    let local = Local {
+                        name: attribute.name,
+                        value: attribute.value,
+                        sensitive: None,
+                    };
+                    declare_local(module, local, out);
+                }
+            }
+        }
+        "local" => {
+            if let Some([name]) = labels(&block, &["name"], out) {
+                single_local(name, block, module, out);
+            }
+        }
+        "data" | "source" => {
+            let what = if block.kind.text == "data" {
+                "data source"
+            } else {
+                "source"
+            };
+            if let Some([ty, name]) = labels(&block, &["type", "name"], out) {
+                check_identifier(&name, what, out);
+                let key = (ty.text.clone(), name.text.clone());
+                let into = if what == "source" {
+                    &mut module.sources
+                } else {
+                    &mut module.data
+                };
+                let source = Source {
+                    ty,
+                    name,
+                    span: block.header,
+                    body: Arc::new(block.body),
+                };
+                declare(into, key, source, what, |s| s.span, out);
+            }
+        }
+        "build" => {
+            if labels(&block, &[], out).is_some() {
+                module.builds.push(build(block, out));
+            }
+        }
+        // Accepted for templates that use HashiCorp's hosted registry; it has no effect here.
+        "hcp_packer_registry" => {}
+        _ => stray_block(&block, "at the top of a template", TOP, out),
+    }
+}
+
+/// The labels, if there are as many as `wanted`.
+fn labels<const N: usize>(
+    block: &Block,
+    wanted: &[&str; N],
+    out: &mut Vec<Diagnostic>,
+) -> Option<[Name; N]> {
+    if let Ok(labels) = <[Name; N]>::try_from(block.labels.clone()) {
+        return Some(labels);
+    }
+    let kind = &block.kind.text;
+    let form: String = wanted
+        .iter()
+        .map(|label| format!(" \"{}\"", label.to_uppercase()))
+        .collect();
+    let place = match block.labels.get(N) {
+        Some(extra) => extra.span,
+        None => block
+            .labels
+            .last()
+            .map_or(block.kind.span, |label| label.span)
+            .at_end(),
+    };
+    let message = match (N, block.labels.len()) {
+        (0, _) => format!("a `{kind}` block has no labels"),
+        (1, 0) => format!("a `{kind}` block needs a label: its {}", wanted[0]),
+        (n, found) => format!(
+            "a `{kind}` block has {n} labels ({}), found {found}",
+            wanted.join(", ")
+        ),
+    };
+    out.push(
+        Diagnostic::error("check/wrong-labels", place, message)
+            .help(format!("write `{kind}{form} {{ … }}`")),
+    );
+    None
+}
+
+fn check_identifier(name: &Name, what: &str, out: &mut Vec<Diagnostic>) {
+    let text = &name.text;
+    let fine = text.chars().enumerate().all(|(at, character)| {
+        character == '_'
+            || character.is_alphabetic()
+            || (at > 0 && (character == '-' || character.is_numeric()))
+    });
+    if !fine || text.is_empty() {
+        out.push(
+            Diagnostic::error(
+                "check/invalid-name",
+                name.span,
+                format!("`{text}` cannot be the name of a {what}"),
+            )
+            .help(
+                "a name starts with a letter or `_` and goes on with letters, digits, `_` and `-`",
+            ),
+        );
+    }
+}
+
+fn declare<K: std::hash::Hash + Eq, V>(
+    into: &mut IndexMap<K, V>,
+    key: K,
+    value: V,
+    what: &str,
+    place: impl Fn(&V) -> Span,
+    out: &mut Vec<Diagnostic>,
+) {
+    match into.entry(key) {
+        Entry::Occupied(first) => out.push(
+            Diagnostic::error(
+                "check/duplicate-declaration",
+                place(&value),
+                format!("this {what} is declared twice"),
+            )
+            .label(place(first.get()), "first declared here")
+            .help("give one of them another name, or remove it"),
+        ),
+        Entry::Vacant(free) => {
+            free.insert(value);
+        }
+    }
+}
+
+fn declare_local(module: &mut Module, local: Local, out: &mut Vec<Diagnostic>) {
+    declare(
+        &mut module.locals,
+        local.name.text.clone(),
+        local,
+        "local",
+        |l| l.name.span,
+        out,
+    );
+}
+
+/// Drops repeated attributes with a complaint.
+fn unique(attributes: Vec<Attribute>, out: &mut Vec<Diagnostic>) -> Vec<Attribute> {
+    let mut seen: IndexMap<SmolStr, Attribute> = IndexMap::with_capacity(attributes.len());
+    for attribute in attributes {
+        match seen.entry(attribute.name.text.clone()) {
+            Entry::Occupied(first) => out.push(duplicate(&attribute, first.get())),
+            Entry::Vacant(free) => {
+                free.insert(attribute);
+            }
+        }
+    }
+    seen.into_values().collect()
+}
+
+/// The complaint about an attribute given twice.
+pub(crate) fn duplicate(second: &Attribute, first: &Attribute) -> Diagnostic {
+    let name = &first.name.text;
+    Diagnostic::error(
+        "check/duplicate-attribute",
+        second.name.span,
+        format!("`{name}` is given twice"),
+    )
+    .label(first.name.span, "first given here")
+    .help("remove one of them")
+}
+
+fn no_blocks(body: &Body, context: &str, out: &mut Vec<Diagnostic>) {
+    for block in &body.blocks {
+        stray_block(block, context, &[], out);
+    }
+}
+
+/// Takes attributes out of a body by name.
+struct Take<'a> {
+    rest: Vec<Attribute>,
+    known: Vec<&'static str>,
+    context: &'a str,
+}
+
+impl<'a> Take<'a> {
+    fn new(attributes: Vec<Attribute>, context: &'a str, out: &mut Vec<Diagnostic>) -> Self {
+        Self {
+            rest: unique(attributes, out),
+            known: Vec::new(),
+            context,
+        }
+    }
+
+    fn attribute(&mut self, name: &'static str) -> Option<Attribute> {
+        self.known.push(name);
+        let at = self
+            .rest
+            .iter()
+            .position(|attribute| attribute.name.text == name)?;
+        Some(self.rest.remove(at))
+    }
+
+    fn value(&mut self, name: &'static str) -> Option<Expr> {
+        self.attribute(name).map(|attribute| attribute.value)
+    }
+
+    /// Complains about what nobody took.
+    fn finish(self, out: &mut Vec<Diagnostic>) {
+        for attribute in &self.rest {
+            let name = &attribute.name.text;
+            let diagnostic = Diagnostic::error(
+                "check/unexpected-attribute",
+                attribute.name.span,
+                format!("there is no attribute `{name}` {}", self.context),
+            );
+            out.push(match nearest(name, self.known.iter().copied()) {
+                Some(near) => diagnostic.help(format!("write `{near}`")).fix(
+                    format!("change `{name}` to `{near}`"),
+                    Edit::replace(attribute.name.span, near),
+                ),
+                None if self.known.is_empty() => diagnostic.help("remove it"),
+                None => diagnostic.help(format!(
+                    "attributes allowed here: {}",
+                    quoted_list(self.known.iter().copied())
+                )),
+            });
+        }
+    }
+}
+
+fn settings(block: Block, out: &mut Vec<Diagnostic>) -> Settings {
+    let mut take = Take::new(block.body.attributes, "in a `packer` block", out);
+    let required_version = take.value("required_version");
+    take.finish(out);
+    let mut required_plugins = Vec::new();
+    for inner in block.body.blocks {
+        if inner.kind.text == "required_plugins" {
+            no_blocks(&inner.body, "inside `required_plugins`", out);
+            required_plugins.extend(unique(inner.body.attributes, out));
+        } else {
+            stray_block(&inner, "inside `packer`", &["required_plugins"], out);
+        }
+    }
+    Settings {
+        required_version,
+        required_plugins,
+        span: block.header,
+    }
+}
+
+fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
+    check_identifier(&name, "variable", out);
+    let mut take = Take::new(block.body.attributes, "in a `variable` block", out);
+    let variable = Variable {
+        name,
+        ty: take.value("type"),
+        default: take.value("default"),
+        description: take.value("description"),
+        sensitive: take.value("sensitive"),
+        nullable: take.value("nullable"),
+        validations: Vec::new(),
+        span: block.header,
+    };
+    take.value("ephemeral");
+    take.finish(out);
+    let validations = block.body.blocks.into_iter().filter_map(|inner| {
+        if inner.kind.text != "validation" {
+            stray_block(&inner, "inside `variable`", &["validation"], out);
+            return None;
+        }
+        let mut take = Take::new(inner.body.attributes, "in a `validation` block", out);
+        let condition = take.value("condition");
+        let error_message = take.value("error_message");
+        take.finish(out);
+        for (name, given) in [
+            ("condition", condition.is_some()),
+            ("error_message", error_message.is_some()),
+        ] {
+            if !given {
+                out.push(missing("validation", name, inner.header));
+            }
+        }
+        Some(Validation {
+            condition,
+            error_message,
+            span: inner.header,
+        })
+    });
+    Variable {
+        validations: validations.collect(),
+        ..variable
+    }
+}
+
+fn missing(block: &str, attribute: &str, place: Span) -> Diagnostic {
+    Diagnostic::error(
+        "check/missing-attribute",
+        place,
+        format!("this `{block}` block has no `{attribute}`"),
+    )
+    .help(format!("add `{attribute} = …`"))
+}
+
+fn old_variables(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
+    no_blocks(&block.body, "inside `variables`", out);
+    for attribute in unique(block.body.attributes, out) {
+        let variable = Variable {
+            span: attribute.name.span,
+            name: attribute.name,
+            ty: None,
+            default: Some(attribute.value),
+            description: None,
+            sensitive: None,
+            nullable: None,
+            validations: Vec::new(),
+        };
+        declare(
+            &mut module.variables,
+            variable.name.text.clone(),
+            variable,
+            "variable",
+            |v| v.name.span,
+            out,
+        );
+    }
+}
+
+fn single_local(name: Name, block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
+    check_identifier(&name, "local", out);
+    no_blocks(&block.body, "inside `local`", out);
+    let mut take = Take::new(block.body.attributes, "in a `local` block", out);
+    let value = take.value("expression");
+    let sensitive = take.value("sensitive");
+    take.finish(out);
+    match value {
+        Some(value) => declare_local(
+            module,
+            Local {
+                name,
+                value,
+                sensitive,
+            },
+            out,
+        ),
+        None => out.push(missing("local", "expression", block.header)),
+    }
+}
+
+const IN_BUILD: &[&str] = &[
+    "source",
+    "provisioner",
+    "error-cleanup-provisioner",
+    "post-processor",
+    "post-processors",
+    "hcp_packer_registry",
+];
+
+fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
+    let mut take = Take::new(block.body.attributes, "in a `build` block", out);
+    let mut build = Build {
+        name: take.value("name"),
+        description: take.value("description"),
+        sources: take.value("sources"),
+        nested: Vec::new(),
+        provisioners: Vec::new(),
+        cleanup: Vec::new(),
+        post_processors: Vec::new(),
+        span: block.header,
+    };
+    take.finish(out);
+    for inner in block.body.blocks {
+        match inner.kind.text.as_str() {
+            "source" => {
+                if let Some([reference]) = labels(&inner, &["reference"], out) {
+                    let mut body = inner.body;
+                    let at = body
+                        .attributes
+                        .iter()
+                        .position(|attribute| attribute.name.text == "name");
+                    let name = at.map(|at| body.attributes.remove(at).value);
+                    build.nested.push(NestedSource {
+                        reference,
+                        name,
+                        body: Arc::new(body),
+                        span: inner.header,
+                    });
+                }
+            }
+            "provisioner" => build.provisioners.extend(component(inner, out)),
+            "error-cleanup-provisioner" => build.cleanup.extend(component(inner, out)),
+            "post-processor" => {
+                if let Some(component) = component(inner, out) {
+                    build.post_processors.push(vec![component]);
+                }
+            }
+            "post-processors" => build.post_processors.push(chain(inner, out)),
+            "hcp_packer_registry" => {}
+            _ => stray_block(&inner, "inside `build`", IN_BUILD, out),
+        }
+    }
+    build
+}
+
+fn chain(block: Block, out: &mut Vec<Diagnostic>) -> Vec<Arc<Component>> {
+    if labels(&block, &[], out).is_none() {
+        return Vec::new();
+    }
+    Take::new(block.body.attributes, "in a `post-processors` block", out).finish(out);
+    let mut components = Vec::new();
+    for inner in block.body.blocks {
+        if inner.kind.text == "post-processor" {
+            components.extend(component(inner, out));
+        } else {
+            stray_block(&inner, "inside `post-processors`", &["post-processor"], out);
+        }
+    }
+    components
+}
+
+/// A provisioner or post-processor: its own options stay in the body, those of every block are taken out.
+fn component(block: Block, out: &mut Vec<Diagnostic>) -> Option<Arc<Component>> {
+    let [ty] = labels(&block, &["type"], out)?;
+    let mut meta = Meta::default();
+    let mut body = block.body;
+    let post_processor = block.kind.text == "post-processor";
+    body.attributes = unique(body.attributes, out);
+    let mut rest = Vec::with_capacity(body.attributes.len());
+    for attribute in body.attributes {
+        let slot = match attribute.name.text.as_str() {
+            "name" => &mut meta.name,
+            "only" => &mut meta.only,
+            "except" => &mut meta.except,
+            "keep_input_artifact" if post_processor => &mut meta.keep_input_artifact,
+            "override" if !post_processor => &mut meta.overrides,
+            "pause_before" if !post_processor => &mut meta.pause_before,
+            "max_retries" if !post_processor => &mut meta.max_retries,
+            "timeout" if !post_processor => &mut meta.timeout,
+            "continue_on_error" if !post_processor => &mut meta.continue_on_error,
+            _ => {
+                rest.push(attribute);
+                continue;
+            }
+        };
+        *slot = Some(attribute);
+    }
+    body.attributes = rest;
+    Some(Arc::new(Component {
+        ty,
+        meta,
+        body: Arc::new(body),
+        span: block.header,
+    }))
+}

@@ -1,0 +1,530 @@
+//! One component of one build: its options, limits and the files it reads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use imgc_syntax::Span;
+use smol_str::SmolStr;
+
+use super::make::{Instance, Maker, unknown_yet};
+use super::select::names_source;
+use super::{Limits, Options, options::Deferred};
+use crate::components::ComponentKind;
+use crate::configure::{self, Subject, known_component};
+use crate::diagnostic::Diagnostic;
+use crate::duration;
+use crate::eval::{self, Context, Scope};
+use crate::hir::{Attribute, Block, Body, Name};
+use crate::module;
+use crate::schema::{self, Component};
+use crate::scope::{BuildValues, Names, Place};
+use crate::source::World;
+use crate::types::Type;
+use crate::value::{Data, Value};
+
+/// A component ready to become a step.
+pub(super) struct Configured {
+    pub(super) options: Options,
+    pub(super) digests: Vec<String>,
+    pub(super) limits: Limits,
+    pub(super) keep_input: Option<bool>,
+}
+
+/// A source ready to become a build.
+pub(super) struct ConfiguredSource {
+    pub(super) component: &'static Component,
+    pub(super) options: Options,
+    pub(super) digests: Vec<String>,
+    pub(super) communicator: SmolStr,
+}
+
+impl<'a> Maker<'a, '_> {
+    /// Evaluates a source with what the build adds to it.
+    pub(super) fn source(&mut self, instance: &Instance<'a>) -> Option<ConfiguredSource> {
+        let source = instance.source;
+        let component = match known_component(ComponentKind::Builder, &source.ty) {
+            Ok(component) => component,
+            Err(diagnostic) => {
+                self.cx.report(*diagnostic);
+                return None;
+            }
+        };
+        self.runnable(ComponentKind::Builder, &source.ty);
+        let options = self.evaluate_source(component, instance);
+        let bodies = bodies(instance);
+        let digests = self.files.read(
+            component,
+            options.value(),
+            &bodies,
+            source.span,
+            self.request,
+            self.cx,
+        );
+        self.implementation_checks(
+            ComponentKind::Builder,
+            &source.ty,
+            options.value(),
+            &bodies,
+            source.span,
+        );
+        let communicator = self.communicator(component, options.value(), &bodies, &source.ty);
+        Some(ConfiguredSource {
+            component,
+            options,
+            digests,
+            communicator,
+        })
+    }
+
+    pub(super) fn evaluate_source(
+        &mut self,
+        component: &'static Component,
+        instance: &Instance<'a>,
+    ) -> Options {
+        let source = instance.source;
+        let names = Arc::clone(&self.names);
+        let place = Place::source(&names, &source.ty.text, &instance.name);
+        let subject = Subject {
+            what: format!("builder `{}`", source.ty.text),
+            component,
+            bodies: &bodies(instance),
+            overrides: None,
+            span: source.span,
+        };
+        let value = configure::configure(&subject, &place, self.cx);
+        if value.is_wholly_known() {
+            return Options::known(value);
+        }
+        // Only data sources make a source's options unknown.
+        let late = Late {
+            what: subject.what,
+            component,
+            bodies: std::iter::once(&source.body)
+                .chain(instance.nested.map(|nested| &nested.body))
+                .cloned()
+                .collect(),
+            overrides: None,
+            span: source.span,
+            names,
+            source: (source.ty.text.clone(), instance.name.clone()),
+            root: self.cx.root.to_owned(),
+        };
+        Options::deferred(value, Arc::new(late))
+    }
+
+    fn communicator(
+        &mut self,
+        component: &Component,
+        options: &Value,
+        bodies: &[&Body],
+        builder: &Name,
+    ) -> SmolStr {
+        let Some(attribute) = component.body.attributes.get("communicator") else {
+            return component
+                .communicator
+                .clone()
+                .unwrap_or_else(|| "none".into());
+        };
+        let given = options
+            .get("communicator")
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty());
+        let default = || {
+            attribute
+                .default
+                .as_ref()
+                .and_then(|value| value.as_str())
+                .unwrap_or("ssh")
+        };
+        let name: SmolStr = given.unwrap_or_else(default).into();
+        if name == "none" || self.components.has(ComponentKind::Communicator, &name) {
+            return name;
+        }
+        let span =
+            configure::find_option(bodies, "communicator").map_or(builder.span, |expr| expr.span);
+        // Only where the builder itself can run: else that is the message.
+        if schema::component(ComponentKind::Communicator, &name).is_some()
+            && self.components.has(ComponentKind::Builder, &builder.text)
+        {
+            self.not_implemented(ComponentKind::Communicator, &name, span);
+        }
+        name
+    }
+
+    /// Evaluates a provisioner or post-processor for one build; `None` where it does not apply to it.
+    pub(super) fn component(
+        &mut self,
+        kind: ComponentKind,
+        block: &'a Arc<module::Component>,
+        instance: &Instance<'a>,
+        generated: &[SmolStr],
+    ) -> Option<Arc<Configured>> {
+        let names = Arc::clone(&self.names);
+        let build = BuildValues::Planned {
+            name: &instance.block,
+            extra: generated,
+        };
+        let place = Place::build(&names, &instance.source.ty.text, &instance.name, build);
+        let component = match known_component(kind, &block.ty) {
+            Ok(component) => component,
+            Err(diagnostic) => {
+                self.cx.report(*diagnostic);
+                return None;
+            }
+        };
+        if !self.applies(block, instance, &place) {
+            return None;
+        }
+        if kind == ComponentKind::PostProcessor
+            && !self
+                .selection
+                .takes_post_processor(&block.ty.text, self.meta_name(block, &place).as_deref())
+        {
+            return None;
+        }
+        let key: *const module::Component = Arc::as_ptr(block);
+        if let Some(shared) = self.shared.get(&key) {
+            return Some(Arc::clone(shared));
+        }
+        self.checked.insert(key);
+        self.runnable(kind, &block.ty);
+        let overrides = self.overrides(block, instance, &place);
+        let bodies = [&*block.body];
+        let subject = Subject {
+            what: format!("{} `{}`", kind.word(), block.ty.text),
+            component,
+            bodies: &bodies,
+            overrides: overrides.as_ref().map(|(value, span)| (value, *span)),
+            span: block.span,
+        };
+        let value = configure::configure(&subject, &place, self.cx);
+        let digests = self.files.read(
+            component,
+            &value,
+            &bodies,
+            block.span,
+            self.request,
+            self.cx,
+        );
+        self.implementation_checks(kind, &block.ty, &value, &bodies, block.span);
+        let limits = self.limits(block, &place);
+        let keep_input = self.flag(block.meta.keep_input_artifact.as_ref(), &place);
+        let options = if value.is_wholly_known() {
+            Options::known(value)
+        } else {
+            let late = Late {
+                what: subject.what.clone(),
+                component,
+                bodies: vec![Arc::clone(&block.body)],
+                overrides,
+                span: block.span,
+                names: Arc::clone(&names),
+                source: (instance.source.ty.text.clone(), instance.name.clone()),
+                root: self.cx.root.to_owned(),
+            };
+            Options::deferred(value, Arc::new(late))
+        };
+        let configured = Arc::new(Configured {
+            options,
+            digests,
+            limits,
+            keep_input,
+        });
+        if !mentions_build(block) {
+            self.shared.insert(key, Arc::clone(&configured));
+        }
+        Some(configured)
+    }
+
+    /// Checks the options of a block that applies to no build.
+    pub(super) fn check_component(
+        &mut self,
+        kind: ComponentKind,
+        block: &'a Arc<module::Component>,
+        instance: &Instance<'a>,
+    ) {
+        let names = Arc::clone(&self.names);
+        let build = BuildValues::Planned {
+            name: &instance.block,
+            extra: &[],
+        };
+        let place = Place::build(&names, &instance.source.ty.text, &instance.name, build);
+        match known_component(kind, &block.ty) {
+            Ok(component) => {
+                let subject = Subject {
+                    what: format!("{} `{}`", kind.word(), block.ty.text),
+                    component,
+                    bodies: &[&*block.body],
+                    overrides: None,
+                    span: block.span,
+                };
+                configure::configure(&subject, &place, self.cx);
+                self.limits(block, &place);
+            }
+            Err(diagnostic) => self.cx.report(*diagnostic),
+        }
+    }
+
+    fn meta_name(&mut self, block: &module::Component, place: &dyn Scope) -> Option<String> {
+        let attribute = block.meta.name.as_ref()?;
+        let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, "name");
+        value.as_str().map(str::to_owned)
+    }
+
+    /// Whether `only` and `except` let the block apply to this source.
+    fn applies(
+        &mut self,
+        block: &module::Component,
+        instance: &Instance<'_>,
+        place: &dyn Scope,
+    ) -> bool {
+        let only = self.filter(block.meta.only.as_ref(), place);
+        let except = self.filter(block.meta.except.as_ref(), place);
+        if let (Some(first), Some(second)) = (&block.meta.only, &block.meta.except) {
+            self.cx.report(
+                Diagnostic::error(
+                    "check/conflicting-options",
+                    second.name.span,
+                    "`only` and `except` exclude each other",
+                )
+                .label(first.name.span, "`only` is given here")
+                .help("remove one of them"),
+            );
+        }
+        let (short, full) = (instance.short(), instance.full());
+        let named = |filter: &[String]| filter.iter().any(|text| names_source(text, &short, &full));
+        only.is_none_or(|only| only.is_empty() || named(&only))
+            && !except.is_some_and(|except| named(&except))
+    }
+
+    fn filter(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<Vec<String>> {
+        let attribute = attribute?;
+        let ty = Type::list(Type::String);
+        let value = eval::evaluate_as(&attribute.value, &ty, place, self.cx, &attribute.name.text);
+        if !value.is_wholly_known() && !value.contains_error() {
+            self.cx
+                .report(unknown_yet(attribute.value.span, &attribute.name.text));
+        }
+        Some(
+            value
+                .as_slice()?
+                .iter()
+                .filter_map(|element| element.as_str().map(str::to_owned))
+                .collect(),
+        )
+    }
+
+    /// What `override` says for this source, later keys on top.
+    fn overrides(
+        &mut self,
+        block: &module::Component,
+        instance: &Instance<'_>,
+        place: &dyn Scope,
+    ) -> Option<(Value, Span)> {
+        let attribute = block.meta.overrides.as_ref()?;
+        let value = eval::evaluate(&attribute.value, place, self.cx);
+        if value.is_error() {
+            return None;
+        }
+        let Some(entries) = value.as_map() else {
+            self.cx.report(
+                Diagnostic::error(
+                    "eval/wrong-type",
+                    attribute.value.span,
+                    "`override` is an object of objects",
+                )
+                .help("write `override = { SOURCE = { option = … } }`"),
+            );
+            return None;
+        };
+        let (short, full) = (instance.short(), instance.full());
+        let mut merged = BTreeMap::new();
+        for (key, options) in entries {
+            let matches = names_source(key, &short, &full)
+                || *key == instance.name
+                || *key == instance.source.ty.text;
+            if matches {
+                for (name, value) in options.as_map().into_iter().flatten() {
+                    merged.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        (!merged.is_empty()).then(|| {
+            (
+                Value::from_data(Data::Object(Arc::new(merged))),
+                attribute.span,
+            )
+        })
+    }
+
+    fn limits(&mut self, block: &module::Component, place: &dyn Scope) -> Limits {
+        let meta = &block.meta;
+        Limits {
+            pause_before: self.duration(meta.pause_before.as_ref(), place),
+            timeout: self.duration(meta.timeout.as_ref(), place),
+            max_retries: self.count(meta.max_retries.as_ref(), place),
+            continue_on_error: self
+                .flag(meta.continue_on_error.as_ref(), place)
+                .unwrap_or(false),
+        }
+    }
+
+    fn duration(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<Duration> {
+        let attribute = attribute?;
+        let name = &attribute.name.text;
+        let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, name);
+        let text = value.as_str()?;
+        let parsed = duration::parse(text);
+        if parsed.is_none() {
+            self.cx.report(
+                Diagnostic::error(
+                    "check/invalid-duration",
+                    attribute.value.span,
+                    format!("`{name}` is not a duration"),
+                )
+                .help("write a number with its unit, such as `90s`, `5m` or `1h30m`"),
+            );
+        }
+        parsed.filter(|duration| !duration.is_zero())
+    }
+
+    fn count(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> u32 {
+        let Some(attribute) = attribute else { return 0 };
+        let name = &attribute.name.text;
+        let value = eval::evaluate_as(&attribute.value, &Type::Number, place, self.cx, name);
+        let Some(number) = value.as_number() else {
+            return 0;
+        };
+        match number.to_u64().and_then(|count| u32::try_from(count).ok()) {
+            Some(count) => count,
+            None => {
+                self.cx.report(
+                    Diagnostic::error(
+                        "check/invalid-value",
+                        attribute.value.span,
+                        format!("`{name}` is a whole number, 0 or more"),
+                    )
+                    .help("write how often to try again, such as `3`"),
+                );
+                0
+            }
+        }
+    }
+
+    fn flag(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<bool> {
+        let attribute = attribute?;
+        eval::evaluate_as(
+            &attribute.value,
+            &Type::Bool,
+            place,
+            self.cx,
+            &attribute.name.text,
+        )
+        .as_bool()
+    }
+
+    /// Says so where a component is known and cannot run here.
+    fn runnable(&mut self, kind: ComponentKind, ty: &Name) {
+        if !self.components.has(kind, &ty.text) {
+            self.not_implemented(kind, &ty.text, ty.span);
+        }
+    }
+
+    fn not_implemented(&mut self, kind: ComponentKind, name: &str, span: Span) {
+        let message = format!(
+            "the {} `{name}` is known, but this version of imgc cannot run it",
+            kind.word()
+        );
+        self.cx.report(if self.request.check_only {
+            Diagnostic::warning("plan/not-implemented", span, message).help("its options are checked all the same")
+        } else {
+            Diagnostic::error("plan/not-implemented", span, message)
+                .help("`imgc validate` checks such a template; to run part of it, use `-only` or `-except`")
+        });
+    }
+
+    fn implementation_checks(
+        &mut self,
+        kind: ComponentKind,
+        ty: &Name,
+        options: &Value,
+        bodies: &[&Body],
+        span: Span,
+    ) {
+        for problem in self.components.check(kind, &ty.text, options) {
+            let place = problem
+                .option
+                .as_deref()
+                .and_then(|option| configure::find_option(bodies, option))
+                .map_or(span, |expr| expr.span);
+            let mut diagnostic = Diagnostic::error("check/invalid-option", place, problem.message);
+            diagnostic.help = problem.help;
+            self.cx.report(diagnostic);
+        }
+    }
+}
+
+fn bodies<'b>(instance: &Instance<'b>) -> Vec<&'b Body> {
+    std::iter::once(&*instance.source.body)
+        .chain(instance.nested.map(|nested| &*nested.body))
+        .collect()
+}
+
+/// Whether the options may differ from build to build.
+fn mentions_build(block: &module::Component) -> bool {
+    fn in_body(body: &Body) -> bool {
+        let in_attribute = |attribute: &Attribute| {
+            eval::references(&attribute.value)
+                .iter()
+                .any(|reference| reference.root == "build" || reference.root == "source")
+        };
+        body.attributes.iter().any(in_attribute)
+            || body.blocks.iter().any(|block: &Block| in_body(&block.body))
+    }
+    block.meta.overrides.is_some() || in_body(&block.body)
+}
+
+/// Options to be evaluated again when the build runs.
+struct Late {
+    what: String,
+    component: &'static Component,
+    bodies: Vec<Arc<Body>>,
+    overrides: Option<(Value, Span)>,
+    span: Span,
+    names: Arc<Names>,
+    source: (SmolStr, SmolStr),
+    root: PathBuf,
+}
+
+impl Deferred for Late {
+    fn resolve(
+        &self,
+        build: &BTreeMap<SmolStr, Value>,
+        world: &dyn World,
+    ) -> Result<Value, Vec<Diagnostic>> {
+        let mut cx = Context::new(world, &self.root);
+        let place = Place::build(
+            &self.names,
+            &self.source.0,
+            &self.source.1,
+            BuildValues::Running(build),
+        );
+        let bodies: Vec<&Body> = self.bodies.iter().map(|body| &**body).collect();
+        let subject = Subject {
+            what: self.what.clone(),
+            component: self.component,
+            bodies: &bodies,
+            overrides: self.overrides.as_ref().map(|(value, span)| (value, *span)),
+            span: self.span,
+        };
+        let value = configure::configure(&subject, &place, &mut cx);
+        cx.diagnostics.retain(Diagnostic::is_error);
+        if cx.diagnostics.is_empty() {
+            Ok(value)
+        } else {
+            Err(cx.diagnostics)
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The names a template's expressions may use: `var`, `local`, `data`, `path`, `packer`, `source`, `build`.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use imgc_syntax::Span;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+use crate::diagnostic::registry::Entry;
+use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::eval::{Namespace, Root, Scope};
+use crate::types::Type;
+use crate::value::Value;
+
+/// Problems with names.
+pub const IDS: &[Entry] = &[
+    Entry::error(
+        "check/unknown-variable",
+        "a reference to a variable that is not declared",
+    ),
+    Entry::error(
+        "check/unknown-local",
+        "a reference to a local that is not declared",
+    ),
+    Entry::error(
+        "check/unknown-data",
+        "a reference to a data source that is not declared",
+    ),
+    Entry::error(
+        "check/unknown-build-value",
+        "a reference to a value that the running build does not have",
+    ),
+    Entry::error(
+        "check/name-out-of-place",
+        "a name that has no meaning at this place",
+    ),
+];
+
+/// The version of Packer whose language this is; `packer.version`.
+pub const PACKER_VERSION: &str = "1.16.0";
+
+/// What is the same for all expressions of a template.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// The values of variables.
+    pub variables: Variables,
+    /// The values of locals.
+    pub locals: Locals,
+    /// Declared data sources.
+    pub data: DataSources,
+    /// `path.cwd` and `path.root`.
+    pub path: BTreeMap<SmolStr, Value>,
+}
+
+/// `var`.
+#[derive(Debug, Default)]
+pub struct Variables(pub IndexMap<SmolStr, Value>);
+
+/// `local`.
+#[derive(Debug, Default)]
+pub struct Locals(pub IndexMap<SmolStr, Value>);
+
+/// `data`: names by type. Their values come at run time.
+#[derive(Debug, Default)]
+pub struct DataSources(pub BTreeMap<SmolStr, BTreeSet<SmolStr>>);
+
+/// Where an expression stands.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    names: &'a Names,
+    allowed: Allowed,
+    source: Option<(&'a str, &'a str)>,
+    build: Option<BuildValues<'a>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Variables,
+    Locals,
+    Everything,
+}
+
+/// The members of `build`.
+#[derive(Clone, Copy)]
+pub enum BuildValues<'a> {
+    /// At plan time: `name` is known, the others at run time.
+    Planned {
+        /// The build block's name.
+        name: &'a str,
+        /// Further members of this builder.
+        extra: &'a [SmolStr],
+    },
+    /// At run time: all.
+    Running(&'a BTreeMap<SmolStr, Value>),
+}
+
+/// The members of `build` that every builder has (Packer's "build contextual variables").
+pub const BUILD_MEMBERS: &[&str] = &[
+    "ConnType",
+    "Host",
+    "ID",
+    "PackerHTTPAddr",
+    "PackerHTTPIP",
+    "PackerHTTPPort",
+    "PackerRunUUID",
+    "Password",
+    "Port",
+    "SSHPrivateKey",
+    "SSHPublicKey",
+    "User",
+    "WinRMPassword",
+    "name",
+];
+
+const SECRET_MEMBERS: &[&str] = &["Password", "SSHPrivateKey", "WinRMPassword"];
+
+impl<'a> Place<'a> {
+    /// In a variable's validation.
+    pub fn validation(names: &'a Names) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Variables,
+            source: None,
+            build: None,
+        }
+    }
+
+    /// In a local.
+    pub fn local(names: &'a Names) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Locals,
+            source: None,
+            build: None,
+        }
+    }
+
+    /// In a `build` block's own attributes.
+    pub fn block(names: &'a Names) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Everything,
+            source: None,
+            build: None,
+        }
+    }
+
+    /// In the options of a source.
+    pub fn source(names: &'a Names, ty: &'a str, name: &'a str) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Everything,
+            source: Some((ty, name)),
+            build: None,
+        }
+    }
+
+    /// In the options of a provisioner or post-processor.
+    pub fn build(names: &'a Names, ty: &'a str, name: &'a str, build: BuildValues<'a>) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Everything,
+            source: Some((ty, name)),
+            build: Some(build),
+        }
+    }
+}
+
+impl Scope for Place<'_> {
+    fn root(&self, name: &str) -> Option<Root<'_>> {
+        match name {
+            "var" => Some(Root::Namespace(&self.names.variables)),
+            "local" if self.allowed != Allowed::Variables => {
+                Some(Root::Namespace(&self.names.locals))
+            }
+            "data" if self.allowed != Allowed::Variables => Some(Root::Namespace(&self.names.data)),
+            "path" if self.allowed != Allowed::Variables => Some(Root::Value(Value::object(
+                self.names.path.iter().map(|(k, v)| (k.clone(), v.clone())),
+            ))),
+            "packer" if self.allowed != Allowed::Variables => {
+                let unset = || Value::string("");
+                Some(Root::Value(Value::object([
+                    ("version", Value::string(PACKER_VERSION)),
+                    ("iterationID", unset()),
+                    ("versionFingerprint", unset()),
+                ])))
+            }
+            "source" => self.source.map(|(ty, name)| {
+                Root::Value(Value::object([
+                    ("type", Value::string(ty)),
+                    ("name", Value::string(name)),
+                ]))
+            }),
+            "build" => self
+                .build
+                .as_ref()
+                .map(|build| Root::Namespace(build as &dyn Namespace)),
+            _ => None,
+        }
+    }
+
+    fn root_names(&self) -> Vec<SmolStr> {
+        ["var", "local", "data", "path", "packer", "source", "build"]
+            .into_iter()
+            .filter(|name| self.root(name).is_some())
+            .map(SmolStr::from)
+            .collect()
+    }
+
+    fn unknown_root(&self, name: &str, span: Span) -> Option<Diagnostic> {
+        let (message, help) = match name {
+            "build" => (
+                "`build` has no meaning here",
+                "its values exist while a build runs: use them in provisioners and post-processors",
+            ),
+            "source" => (
+                "`source` has no meaning here",
+                "`source.name` and `source.type` can be used in sources, provisioners and post-processors",
+            ),
+            "local" | "data" | "path" | "packer" => {
+                return Some(
+                    Diagnostic::error(
+                        "check/name-out-of-place",
+                        span,
+                        format!("`{name}` cannot be used here"),
+                    )
+                    .help("a variable's validation may use `var` only"),
+                );
+            }
+            "each" | "count" | "module" => return None,
+            _ if self.names.variables.0.contains_key(name) => {
+                return Some(prefix(name, "var", "variable", span));
+            }
+            _ if self.allowed != Allowed::Variables && self.names.locals.0.contains_key(name) => {
+                return Some(prefix(name, "local", "local", span));
+            }
+            _ => return None,
+        };
+        Some(Diagnostic::error("check/name-out-of-place", span, message).help(help))
+    }
+}
+
+fn prefix(name: &str, root: &str, what: &str, span: Span) -> Diagnostic {
+    let right = format!("{root}.{name}");
+    Diagnostic::error(
+        "check/name-out-of-place",
+        span,
+        format!("a {what} is not written as the bare name `{name}`"),
+    )
+    .help(format!("write `{right}`"))
+    .fix(
+        format!("change `{name}` to `{right}`"),
+        Edit::replace(span, right),
+    )
+}
+
+fn unknown<'n>(
+    id: &'static str,
+    what: &str,
+    member: &str,
+    span: Span,
+    names: impl Iterator<Item = &'n str>,
+    otherwise: &str,
+) -> Box<Diagnostic> {
+    let diagnostic = Diagnostic::error(id, span, format!("there is no {what} `{member}`"));
+    Box::new(match nearest(member, names) {
+        Some(near) => diagnostic
+            .help(format!("there is one with a similar name: `{near}`"))
+            .fix(
+                format!("change `{member}` to `{near}`"),
+                Edit::replace(span, near),
+            ),
+        None => diagnostic.help(otherwise),
+    })
+}
+
+impl Namespace for Variables {
+    fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
+        self.0.get(member).cloned().ok_or_else(|| {
+            let declare = format!("declare it with `variable \"{member}\" {{ … }}`");
+            unknown(
+                "check/unknown-variable",
+                "variable",
+                member,
+                span,
+                self.0.keys().map(SmolStr::as_str),
+                &declare,
+            )
+        })
+    }
+
+    fn all(&self) -> Value {
+        Value::object(
+            self.0
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        )
+    }
+}
+
+impl Namespace for Locals {
+    fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
+        self.0.get(member).cloned().ok_or_else(|| {
+            let declare = format!("declare it with `locals {{ {member} = … }}`");
+            unknown(
+                "check/unknown-local",
+                "local",
+                member,
+                span,
+                self.0.keys().map(SmolStr::as_str),
+                &declare,
+            )
+        })
+    }
+
+    fn all(&self) -> Value {
+        Value::object(
+            self.0
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        )
+    }
+}
+
+impl Namespace for DataSources {
+    fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
+        match self.0.get(member) {
+            Some(names) => Ok(Self::of_type(names)),
+            None => Err(unknown(
+                "check/unknown-data",
+                "data source of type",
+                member,
+                span,
+                self.0.keys().map(SmolStr::as_str),
+                &format!("declare it with `data \"{member}\" \"NAME\" {{ … }}`"),
+            )),
+        }
+    }
+
+    fn all(&self) -> Value {
+        Value::object(
+            self.0
+                .iter()
+                .map(|(ty, names)| (ty.clone(), Self::of_type(names))),
+        )
+    }
+}
+
+impl DataSources {
+    fn of_type(names: &BTreeSet<SmolStr>) -> Value {
+        Value::object(
+            names
+                .iter()
+                .map(|name| (name.clone(), Value::unknown(Type::Any))),
+        )
+    }
+}
+
+impl Namespace for BuildValues<'_> {
+    fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
+        let names: Vec<&str> = match self {
+            Self::Planned { name, extra } => {
+                if member == "name" {
+                    return Ok(Value::string(*name));
+                }
+                if BUILD_MEMBERS.contains(&member) || extra.iter().any(|known| known == member) {
+                    return Ok(Value::unknown(Type::String).mark(SECRET_MEMBERS.contains(&member)));
+                }
+                BUILD_MEMBERS
+                    .iter()
+                    .copied()
+                    .chain(extra.iter().map(SmolStr::as_str))
+                    .collect()
+            }
+            Self::Running(values) => match values.get(member) {
+                Some(value) => return Ok(value.clone()),
+                // Known to the language, but this builder or communicator has none.
+                None if BUILD_MEMBERS.contains(&member) => return Ok(Value::string("")),
+                None => values.keys().map(SmolStr::as_str).collect(),
+            },
+        };
+        Err(unknown(
+            "check/unknown-build-value",
+            "value of the running build named",
+            member,
+            span,
+            names.iter().copied(),
+            &format!(
+                "it has {}",
+                crate::module::quoted_list(names.iter().copied())
+            ),
+        ))
+    }
+
+    fn all(&self) -> Value {
+        match self {
+            Self::Planned { .. } => Value::unknown(Type::Any),
+            Self::Running(values) => Value::object(
+                values
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            ),
+        }
+    }
+}

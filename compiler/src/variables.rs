@@ -1,0 +1,405 @@
+//! The values of variables: from defaults, the environment, files and flags, in Packer's order of precedence.
+//!
+//! Later ones win: `default`, `PKR_VAR_x` and `IMGC_VAR_x`, `*.auto.pkrvars.hcl` in order of their names, `-var-file` in
+//! the order given, `-var` in the order given.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use imgc_syntax::{FileId, Span};
+use smol_str::SmolStr;
+
+use crate::convert::convert;
+use crate::diagnostic::registry::Entry;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::eval::{self, Context};
+use crate::hir::{Body, Expr};
+use crate::module::{Module, Variable};
+use crate::scope::{Names, Place};
+use crate::source::SourceMap;
+use crate::types::{Type, parse_type};
+use crate::value::Value;
+
+/// Problems with variables.
+pub const IDS: &[Entry] = &[
+    Entry::error(
+        "check/missing-variable",
+        "a variable without default has no value",
+    ),
+    Entry::error(
+        "check/undeclared-flag-variable",
+        "`-var` sets a variable that is not declared",
+    ),
+    Entry::warning(
+        "check/undeclared-variable",
+        "a variables file sets a variable that is not declared",
+    ),
+    Entry::error(
+        "check/invalid-variable",
+        "a variable's value does not fit its declaration",
+    ),
+    Entry::error(
+        "check/failed-validation",
+        "a variable's value breaks a rule of its own",
+    ),
+    Entry::error(
+        "check/malformed-flag",
+        "`-var` is not of the form name=value",
+    ),
+];
+
+/// A value with its origin.
+#[derive(Debug)]
+pub struct Given {
+    /// The value, converted and marked.
+    pub value: Value,
+    /// Where it came from, for people.
+    pub origin: String,
+}
+
+/// What was given for variables, besides defaults, lowest precedence first.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// `(variable, raw text, origin)` of the environment.
+    pub environment: Vec<(String, String, String)>,
+    /// Bodies of variables files with their names.
+    pub files: Vec<(String, Body)>,
+    /// `name=value` of `-var`.
+    pub flags: Vec<String>,
+}
+
+/// Where a value comes from, before it is looked at.
+enum Raw<'a> {
+    Text { text: &'a str, origin: String },
+    Expr { expr: &'a Expr, origin: String },
+}
+
+/// Determines the value of each declared variable.
+pub fn resolve(
+    module: &Module,
+    inputs: &Inputs,
+    sources: &mut SourceMap,
+    cx: &mut Context<'_>,
+) -> Vec<(SmolStr, Given)> {
+    let mut raw: BTreeMap<&str, Raw<'_>> = BTreeMap::new();
+    for (name, text, origin) in &inputs.environment {
+        if module.variables.contains_key(name.as_str()) {
+            raw.insert(
+                name,
+                Raw::Text {
+                    text,
+                    origin: origin.clone(),
+                },
+            );
+        }
+    }
+    for (path, body) in &inputs.files {
+        from_file(path, body, module, &mut raw, cx);
+    }
+    // Values may be secrets and these lines are shown with problems: names only.
+    let shown = |flag: &String| {
+        flag.split_once('=')
+            .map_or(flag.clone(), |(name, _)| format!("{name}=…"))
+    };
+    let lines: Vec<String> = inputs.flags.iter().map(shown).collect();
+    let flags = sources.add("-var", lines.join("\n"));
+    let mut offset = 0;
+    for (flag, line) in inputs.flags.iter().zip(&lines) {
+        from_flag(flag, flags, offset, module, &mut raw, cx);
+        offset += line.len() as u32 + 1;
+    }
+    let mut values = Vec::with_capacity(module.variables.len());
+    for (name, variable) in &module.variables {
+        let given = value_of(variable, raw.remove(name.as_str()), sources, cx);
+        values.push((name.clone(), given));
+    }
+    values
+}
+
+/// Checks the rules of all variables; `names` has their values.
+pub fn validate(module: &Module, names: &Names, cx: &mut Context<'_>) {
+    for variable in module.variables.values() {
+        for rule in &variable.validations {
+            let Some(condition) = &rule.condition else {
+                continue;
+            };
+            let place = Place::validation(names);
+            let held = eval::evaluate_as(condition, &Type::Bool, &place, cx, "condition");
+            if held.as_bool() != Some(false) {
+                continue;
+            }
+            let message = rule
+                .error_message
+                .as_ref()
+                .map(|expr| eval::evaluate_as(expr, &Type::String, &place, cx, "error_message"))
+                .and_then(|message| {
+                    message
+                        .as_str()
+                        .filter(|_| !message.contains_sensitive())
+                        .map(str::to_owned)
+                })
+                .unwrap_or_else(|| "the value is not allowed".to_owned());
+            cx.report(
+                Diagnostic::error(
+                    "check/failed-validation",
+                    variable.name.span,
+                    format!(
+                        "the value of variable `{}` is not allowed: {message}",
+                        variable.name.text
+                    ),
+                )
+                .label(condition.span, "this condition does not hold")
+                .help("give another value, or change the rule"),
+            );
+        }
+    }
+}
+
+fn from_file<'a>(
+    path: &str,
+    body: &'a Body,
+    module: &Module,
+    raw: &mut BTreeMap<&'a str, Raw<'a>>,
+    cx: &mut Context<'_>,
+) {
+    for block in &body.blocks {
+        cx.report(
+            Diagnostic::error(
+                "check/unknown-block",
+                block.kind.span,
+                "a variables file has no blocks",
+            )
+            .help(format!(
+                "write `{} = …`, or move the block into a template",
+                block.kind.text
+            )),
+        );
+    }
+    let mut seen: BTreeMap<&str, &crate::hir::Attribute> = BTreeMap::new();
+    for attribute in &body.attributes {
+        let name = attribute.name.text.as_str();
+        if let Some(first) = seen.insert(name, attribute) {
+            cx.report(crate::module::duplicate(attribute, first));
+            continue;
+        }
+        if module.variables.contains_key(name) {
+            raw.insert(
+                name,
+                Raw::Expr {
+                    expr: &attribute.value,
+                    origin: format!("file {path}"),
+                },
+            );
+        } else {
+            let diagnostic = Diagnostic::warning(
+                "check/undeclared-variable",
+                attribute.name.span,
+                format!("no template here declares the variable `{name}`"),
+            );
+            cx.report(
+                match nearest(name, module.variables.keys().map(SmolStr::as_str)) {
+                    Some(near) => {
+                        diagnostic.help(format!("there is one with a similar name: `{near}`"))
+                    }
+                    None => diagnostic.help(format!(
+                        "declare it with `variable \"{name}\" {{ … }}`, or remove the line"
+                    )),
+                },
+            );
+        }
+    }
+}
+
+fn from_flag<'a>(
+    flag: &'a str,
+    file: FileId,
+    offset: u32,
+    module: &Module,
+    raw: &mut BTreeMap<&'a str, Raw<'a>>,
+    cx: &mut Context<'_>,
+) {
+    let Some((name, text)) = flag.split_once('=') else {
+        let span = Span::new(file, offset, offset + flag.len() as u32);
+        cx.report(
+            Diagnostic::error(
+                "check/malformed-flag",
+                span,
+                format!("`-var {flag}` has no `=`"),
+            )
+            .help(format!("write `-var '{flag}=VALUE'`")),
+        );
+        return;
+    };
+    let name = name.trim();
+    if module.variables.contains_key(name) {
+        raw.insert(
+            name,
+            Raw::Text {
+                text,
+                origin: "-var".to_owned(),
+            },
+        );
+        return;
+    }
+    let span = Span::new(file, offset, offset + name.len() as u32);
+    let diagnostic = Diagnostic::error(
+        "check/undeclared-flag-variable",
+        span,
+        format!("`-var` sets `{name}`, and no template here declares this variable"),
+    );
+    cx.report(
+        match nearest(name, module.variables.keys().map(SmolStr::as_str)) {
+            Some(near) => diagnostic.help(format!("there is one with a similar name: `{near}`")),
+            None => diagnostic.help(format!("declare it with `variable \"{name}\" {{ … }}`")),
+        },
+    );
+}
+
+fn value_of(
+    variable: &Variable,
+    raw: Option<Raw<'_>>,
+    sources: &mut SourceMap,
+    cx: &mut Context<'_>,
+) -> Given {
+    let sensitive = flag_of(variable.sensitive.as_ref(), false, "sensitive", cx);
+    let nullable = flag_of(variable.nullable.as_ref(), true, "nullable", cx);
+    if let Some(description) = &variable.description {
+        eval::evaluate_as(description, &Type::String, &eval::Empty, cx, "description");
+    }
+    let declared = variable
+        .ty
+        .as_ref()
+        .map(|ty| parse_type(ty, &mut cx.diagnostics));
+    let default = variable.default.as_ref().map(|expr| {
+        cx.env_allowed = true;
+        let value = eval::evaluate(expr, &eval::Empty, cx);
+        cx.env_allowed = false;
+        match &declared {
+            Some(ty) => fit(&value, ty, expr.span, variable, cx),
+            None => value,
+        }
+    });
+    let ty = declared.unwrap_or_else(|| match &default {
+        Some(value) if !value.is_null() => value.ty(),
+        _ => Type::Any,
+    });
+    let (value, origin, place) = match raw {
+        Some(Raw::Expr { expr, origin }) => {
+            let value = eval::evaluate(expr, &eval::Empty, cx);
+            (
+                fit(&value, &loosened(&ty), expr.span, variable, cx),
+                origin,
+                expr.span,
+            )
+        }
+        Some(Raw::Text { text, origin }) => {
+            let (value, place) = from_text(text, &origin, &ty, sensitive, variable, sources, cx);
+            (value, origin, place)
+        }
+        None => match default {
+            Some(value) => (value, "default".to_owned(), variable.span),
+            None => {
+                cx.report(no_value(variable));
+                (Value::error(), "nothing".to_owned(), variable.span)
+            }
+        },
+    };
+    if value.is_null() && !nullable {
+        cx.report(
+            Diagnostic::error(
+                "check/invalid-variable",
+                place,
+                format!("the variable `{}` must not be null", variable.name.text),
+            )
+            .label(variable.name.span, "declared with `nullable = false`")
+            .help("give it a value"),
+        );
+    }
+    Given {
+        value: value.mark(sensitive),
+        origin,
+    }
+}
+
+/// A type taken from a default is a guess: positions and attributes may differ in what is given.
+fn loosened(ty: &Type) -> Type {
+    match ty {
+        Type::Tuple(_) | Type::Object(_) => Type::Any,
+        other => other.clone(),
+    }
+}
+
+fn no_value(variable: &Variable) -> Diagnostic {
+    let name = &variable.name.text;
+    Diagnostic::error("check/missing-variable", variable.name.span, format!("the variable `{name}` has no value"))
+        .here("it has no default, and nothing sets it")
+        .help(format!(
+            "set it with `-var '{name}=…'`, in a `*.auto.pkrvars.hcl` file or one given by `-var-file`, or by the \
+             environment variable `PKR_VAR_{name}`"
+        ))
+}
+
+fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_>) -> bool {
+    expr.map(|expr| eval::evaluate_as(expr, &Type::Bool, &eval::Empty, cx, name))
+        .and_then(|value| value.as_bool())
+        .unwrap_or(otherwise)
+}
+
+fn fit(value: &Value, ty: &Type, span: Span, variable: &Variable, cx: &mut Context<'_>) -> Value {
+    convert(value, ty).unwrap_or_else(|error| {
+        cx.report(
+            Diagnostic::error(
+                "check/invalid-variable",
+                span,
+                format!(
+                    "this value does not fit variable `{}`: {error}",
+                    variable.name.text
+                ),
+            )
+            .label(
+                variable
+                    .ty
+                    .as_ref()
+                    .map_or(variable.name.span, |ty| ty.span),
+                "the type is declared here",
+            ),
+        );
+        Value::error()
+    })
+}
+
+/// A value given as raw text: as it stands for a string, otherwise an expression of the declared type.
+fn from_text(
+    text: &str,
+    origin: &str,
+    ty: &Type,
+    sensitive: bool,
+    variable: &Variable,
+    sources: &mut SourceMap,
+    cx: &mut Context<'_>,
+) -> (Value, Span) {
+    let shown = if sensitive {
+        "*".repeat(text.len())
+    } else {
+        text.to_owned()
+    };
+    let file = sources.add(Path::new(origin), format!("{}={shown}", variable.name.text));
+    let start = variable.name.text.len() as u32 + 1;
+    let span = Span::new(file, start, start + text.len() as u32);
+    let raw = Value::string(text);
+    let value = match ty {
+        Type::String | Type::Any | Type::Error => raw,
+        Type::Number | Type::Bool => fit(&raw, ty, span, variable, cx),
+        _ => {
+            let problems = cx.diagnostics.len();
+            let expr = crate::lower::hcl::expression(file, start, text, &mut cx.diagnostics);
+            if cx.diagnostics.len() > problems {
+                Value::error()
+            } else {
+                let value = eval::evaluate(&expr, &eval::Empty, cx);
+                fit(&value, &loosened(ty), span, variable, cx)
+            }
+        }
+    };
+    (value, span)
+}

@@ -1,0 +1,5 @@
+source "null" "a" { communicator = "none" }
+build {
+  name    = "web"
+  sources = ["null.a"]
+}

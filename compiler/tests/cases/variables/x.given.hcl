@@ -1,0 +1,2 @@
+old = "given"
+older = 1
