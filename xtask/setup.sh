@@ -1,0 +1,124 @@
+# Shared by xtask/quickstart and xtask/test; sourced, not run.
+#
+# Finds out what is missing, says what it installs and why, and installs it with apt-get where there is one. On any
+# other system it names everything that is missing in one message and stops. Nothing here reads standard input.
+
+# Debian keeps sshd and mke2fs where an ordinary user's PATH does not look; rustup installs into the home directory.
+PATH=$PATH:/usr/sbin:/sbin
+[ -n "${HOME:-}" ] && [ -d "$HOME/.cargo/bin" ] && PATH=$HOME/.cargo/bin:$PATH
+export PATH
+
+missing_packages=
+missing_reasons=
+
+say() { printf '%s\n' "$*" >&2; }
+stop() { say "$*"; exit 2; }
+
+# want PACKAGE WHY TEST...: PACKAGE is needed unless the command TEST succeeds. Testing for the command and not for the
+# package leaves alone whatever the machine already has, from backports or by hand.
+want() {
+    want_package=$1 want_why=$2
+    shift 2
+    "$@" >/dev/null 2>&1 && return 0
+    missing_packages="$missing_packages $want_package"
+    missing_reasons="$missing_reasons
+  $want_package: $want_why"
+}
+
+can_compile_c() { echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - ; }
+can_compile_cxx() { printf '#include <vector>\nint main() { return 0; }\n' | c++ -x c++ -o /dev/null - ; }
+has_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki/tls/certs ] || [ -e /etc/ssl/cert.pem ]; }
+
+# What both commands need: the compile, and what `imgc` calls while it builds an image.
+want_build_packages() {
+    want gcc "compiles the C parts of two crates (zstd) and links" command -v cc
+    want libc6-dev "the C library's headers, for the same" can_compile_c
+    want ca-certificates "lets cargo check whom it downloads crates from" has_certificates
+    want mmdebstrap "bootstraps Debian root file systems for the rootfs builder" command -v mmdebstrap
+    want e2fsprogs "mke2fs makes the disk image's file system without a mount" command -v mke2fs
+    want qemu-utils "qemu-img turns the disk image into qcow2" command -v qemu-img
+    want uidmap "newuidmap lets an ordinary user map the ids of an image" command -v newuidmap
+    want util-linux "unshare and mount, for namespaces and overlays" command -v unshare
+    want openssh-client "ssh is the communicator that provisions machines" command -v ssh
+}
+
+# What the tests need on top: real counterparts to test against.
+want_test_packages() {
+    want g++ "compiles libFuzzer, so that the fuzz targets are known to build" can_compile_cxx
+    want git "tells the tidy checks which files belong to the project" command -v git
+    want openssh-server "the tests start their own sshd on a free loopback port (Debian also enables the system's on port 22)" command -v sshd
+    want skopeo "reads the OCI layouts we write, as an independent judge" command -v skopeo
+    want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
+    want graphviz "draws 'imgc graph --svg'" command -v dot
+    want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
+}
+
+# as_root COMMAND...: with sudo where needed; sudo may ask for a password only on a terminal.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif [ -t 2 ] && [ -r /dev/tty ]; then sudo "$@"
+    else sudo -n "$@"
+    fi
+}
+
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2; }
+
+apt_is_updated=
+apt_update_once() {
+    [ -z "$apt_is_updated" ] || return 0
+    apt update || stop "apt-get update failed; see above"
+    apt_is_updated=1
+}
+
+install_packages() {
+    if [ -z "$missing_packages" ]; then say "system packages: all there"; return 0; fi
+    if ! command -v apt-get >/dev/null 2>&1; then
+        stop "this system has no apt-get, so these have to be installed by hand (Debian's names):$missing_reasons"
+    fi
+    say "system packages to install:$missing_reasons"
+    can_be_root || stop "there is no sudo here; as root: apt-get update && apt-get install --no-install-recommends$missing_packages"
+    apt_update_once
+    # shellcheck disable=SC2086 # a list of words
+    apt install -y --no-install-recommends $missing_packages ||
+        stop "could not install them; as root: apt-get install --no-install-recommends$missing_packages"
+    missing_packages='' missing_reasons=''
+}
+
+# at_least WANTED HAVE: compares MAJOR.MINOR.
+at_least() {
+    [ -n "$2" ] || return 1
+    [ "${2%%.*}" -gt "${1%%.*}" ] && return 0
+    at_least_minor=${2#*.}
+    [ "${2%%.*}" -eq "${1%%.*}" ] && [ "${at_least_minor%%.*}" -ge "${1#*.}" ]
+}
+
+rust_wanted() { sed -n 's/^rust-version = "\([0-9]*\.[0-9]*\).*"/\1/p' Cargo.toml; }
+rust_found() { cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p'; }
+# The upstream version of a package that apt would install; empty when there is none.
+apt_version() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*\.[0-9]*\).*/\1/p'; }
+
+# A cargo that is new enough: the one that is there, else through rustup, else from apt.
+require_rust() {
+    wanted=$(rust_wanted)
+    at_least "$wanted" "$(rust_found)" && return 0
+    if ! command -v rustup >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && can_be_root; then
+        apt_update_once
+        if at_least "$wanted" "$(apt_version rustc)"; then
+            want "rustc cargo rustfmt rust-clippy" "the compiler" false
+        elif [ -n "$(apt_version rustup)" ]; then
+            want rustup "installs the Rust compiler, $wanted or newer" false
+        fi
+        [ -z "$missing_packages" ] || install_packages
+    fi
+    if ! at_least "$wanted" "$(rust_found)" && command -v rustup >/dev/null 2>&1; then
+        say "installing the current stable Rust with rustup"
+        if rustup toolchain install stable --profile minimal --component rustfmt --component clippy </dev/null >&2; then
+            RUSTUP_TOOLCHAIN=stable
+            export RUSTUP_TOOLCHAIN
+        fi
+    fi
+    found=$(rust_found)
+    at_least "$wanted" "$found" || stop "Rust $wanted or newer is needed; cargo here is ${found:-missing}.
+Install it with rustup, as https://rustup.rs describes, and run this again."
+}

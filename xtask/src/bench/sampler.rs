@@ -1,0 +1,133 @@
+//! Looks at a process tree through `/proc` while it lives.
+//!
+//! The tree is everything that descends from this process and was not there before. Memory is the sum of the
+//! proportional set sizes (`smaps_rollup`): a page that ten processes share counts once, not ten times. Reading it is
+//! dear for a big tree, so the sampler spends at most about half of one core on it; what it finds is a lower bound of
+//! the true peak.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::process::TreePeak;
+
+/// Shortest time between two looks.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// Knows which processes were there before.
+pub(crate) struct Sampler {
+    before: BTreeSet<u32>,
+}
+
+/// A look that goes on.
+pub(crate) struct Sampling {
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<TreePeak>,
+}
+
+impl Sampler {
+    /// Remembers the processes of now as not meant.
+    pub(crate) fn new() -> Self {
+        Self {
+            before: processes(&BTreeSet::new()).into_keys().collect(),
+        }
+    }
+
+    /// Begins to look, in a thread of its own.
+    pub(crate) fn start(self) -> Sampling {
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let thread = std::thread::spawn(move || self.sample(&until));
+        Sampling { ended, thread }
+    }
+
+    fn sample(&self, until: &AtomicBool) -> TreePeak {
+        let mut peak = TreePeak::default();
+        let mut next_sum = Instant::now();
+        while !until.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            let tree = descendants(&processes(&self.before), std::process::id());
+            peak.processes = peak.processes.max(tree.len());
+            if start >= next_sum {
+                peak.pss = peak.pss.max(tree.iter().filter_map(|pid| pss(*pid)).sum());
+                next_sum = Instant::now() + start.elapsed();
+            }
+            std::thread::sleep(INTERVAL.max(start.elapsed() / 2));
+        }
+        peak
+    }
+}
+
+impl Sampling {
+    /// Stops looking: what was the most.
+    pub(crate) fn finish(self) -> TreePeak {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Kills a process and its descendants, the first one last, so that none is left to start others.
+pub(crate) fn end_tree(root: u32) {
+    for _ in 0..3 {
+        for pid in descendants(&processes(&BTreeSet::new()), root) {
+            end(pid);
+        }
+    }
+    end(root);
+}
+
+fn end(pid: u32) {
+    if let Ok(pid) = i32::try_from(pid) {
+        // It may have ended by itself in the meantime.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Every living process but some, with its parent.
+fn processes(except: &BTreeSet<u32>) -> BTreeMap<u32, u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            if except.contains(&pid) {
+                return None;
+            }
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name before the last bracket may contain anything.
+            let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+            let state = fields.next()?;
+            let parent = fields.next()?.parse().ok()?;
+            (state != "Z").then_some((pid, parent))
+        })
+        .collect()
+}
+
+/// What descends from a process, without itself.
+fn descendants(processes: &BTreeMap<u32, u32>, root: u32) -> Vec<u32> {
+    let mut children = BTreeMap::<u32, Vec<u32>>::new();
+    for (pid, parent) in processes {
+        children.entry(*parent).or_default().push(*pid);
+    }
+    let mut found = Vec::new();
+    let mut todo = vec![root];
+    while let Some(parent) = todo.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            found.push(child);
+            todo.push(child);
+        }
+    }
+    found
+}
+
+/// The proportional set size of a process in bytes; `None` when it has just ended.
+fn pss(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
