@@ -8,6 +8,7 @@ mod links;
 mod pages;
 mod purity;
 mod sources;
+mod support;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>> {
     findings.extend(purity::check(workspace)?);
     findings.extend(sources::check(workspace, &files)?);
     findings.extend(pages::check(workspace, &files)?);
+    findings.extend(support::check(workspace, &files)?);
     findings.extend(links::check(workspace, &files)?);
     findings.extend(crate::generate::stale(workspace)?);
     Ok(findings)

@@ -123,10 +123,13 @@ fn is_code(file: &Path) -> bool {
     })
 }
 
-/// A Rust file that is a module of a crate.
+/// A Rust file that is a module of a crate, and not only its tests.
 fn is_module(file: &Path) -> bool {
+    let within = |name: &str| file.components().any(|part| part.as_os_str() == name);
     file.extension().is_some_and(|end| end == "rs")
-        && file.components().any(|part| part.as_os_str() == "src")
+        && within("src")
+        && !within("tests")
+        && !file.ends_with("tests.rs")
 }
 
 fn is_fuzz(file: &Path) -> bool {
@@ -187,6 +190,7 @@ mod tests {
         assert_eq!(findings("cli/src/a.rs", "use std::fmt;\n").len(), 1);
         assert_eq!(findings("cli/src/a.rs", "//! For nothing.\n").len(), 0);
         assert_eq!(findings("cli/tests/a.rs", "use std::fmt;\n").len(), 0);
+        assert_eq!(findings("cli/src/a/tests.rs", "use super::*;\n").len(), 0);
     }
 
     #[test]
