@@ -3,8 +3,87 @@
 
 use std::fmt::Write;
 
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
 use imgc_syntax::hcl::ast::*;
-use imgc_syntax::hcl::{Parse, parse, parse_expression};
+use imgc_syntax::hcl::{Parse, SyntaxKind, SyntaxNode, parse, parse_expression};
+
+thread_local! {
+    /// Whether [`show`] leaves out the text of templates with strip markers and writes numbers by value.
+    static COMPARING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with [`show`] in the form that can be compared with other parsers.
+pub(crate) fn comparing<T>(f: impl FnOnce() -> T) -> T {
+    COMPARING.set(true);
+    let result = f();
+    COMPARING.set(false);
+    result
+}
+
+/// A number by its value, where it has one that both parsers can hold.
+pub(crate) fn number(text: &str) -> String {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(value), _) => value.to_string(),
+        (_, Ok(value)) => value.to_string(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Every template of the corpus and of the examples of the repository, with its path.
+#[expect(clippy::disallowed_methods, reason = "the corpus is files")]
+pub(crate) fn corpus() -> Vec<(String, String)> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![here.join("tests/corpus"), here.join("../../examples")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "hcl") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((
+                    path.strip_prefix(here)
+                        .unwrap_or(&path)
+                        .display()
+                        .to_string(),
+                    text,
+                ));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() >= 15, "the corpus is incomplete");
+    found
+}
+
+/// Whether a template has a strip marker in its own sequences.
+fn has_strip(node: &SyntaxNode) -> bool {
+    node.children().any(|child| match child.kind() {
+        SyntaxKind::Interpolation | SyntaxKind::Directive => {
+            let open = child
+                .first_token()
+                .is_some_and(|token| token.text().ends_with('~'));
+            let close = child
+                .last_token()
+                .is_some_and(|token| token.text().starts_with('~'));
+            open || close
+        }
+        SyntaxKind::TemplateIf | SyntaxKind::TemplateFor | SyntaxKind::TemplateBody => {
+            has_strip(&child)
+        }
+        _ => false,
+    })
+}
+
+fn show_template(node: &SyntaxNode, parts: &[TemplatePart]) -> String {
+    show_parts_with(parts, COMPARING.get() && has_strip(node))
+}
 
 /// The items of a file, one line per attribute or block head.
 pub(crate) fn shape(text: &str) -> String {
@@ -73,7 +152,8 @@ pub(crate) fn show(expr: Option<Expr>) -> String {
     let Some(expr) = expr else { return "?".into() };
     match expr {
         Expr::Literal(literal) => match literal.kind() {
-            Some(LiteralKind::Number(number)) => number,
+            Some(LiteralKind::Number(text)) if COMPARING.get() => number(&text),
+            Some(LiteralKind::Number(text)) => text,
             Some(LiteralKind::Bool(value)) => value.to_string(),
             Some(LiteralKind::Null) => "null".into(),
             None => "?".into(),
@@ -81,9 +161,15 @@ pub(crate) fn show(expr: Option<Expr>) -> String {
         Expr::Variable(variable) => name(variable.name()),
         Expr::Template(template) => match template.as_literal() {
             Some(text) => format!("{text:?}"),
-            None => format!("(template {})", show_parts(&template.parts())),
+            None => format!(
+                "(template {})",
+                show_template(template.syntax(), &template.parts())
+            ),
         },
-        Expr::Heredoc(heredoc) => format!("(heredoc {})", show_parts(&heredoc.parts())),
+        Expr::Heredoc(heredoc) => format!(
+            "(heredoc {})",
+            show_template(heredoc.syntax(), &heredoc.parts())
+        ),
         Expr::Unary(unary) => {
             let op = match unary.op() {
                 Some(UnaryOp::Neg) => "-",
@@ -193,8 +279,14 @@ fn show_steps(steps: &[Step]) -> String {
 }
 
 pub(crate) fn show_parts(parts: &[TemplatePart]) -> String {
+    show_parts_with(parts, false)
+}
+
+fn show_parts_with(parts: &[TemplatePart], elide: bool) -> String {
+    let show_parts = |parts: &[TemplatePart]| show_parts_with(parts, elide);
     let shown: Vec<_> = parts
         .iter()
+        .filter(|part| !elide || !matches!(part, TemplatePart::Literal(_)))
         .map(|part| match part {
             TemplatePart::Literal(literal) => format!("{:?}", literal.text),
             TemplatePart::Interpolation(interpolation) => {
