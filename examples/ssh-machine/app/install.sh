@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+echo "1.0" > version
+chmod 0755 .
