@@ -62,7 +62,17 @@ as_root() {
 }
 
 can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
-apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2; }
+# apt-get ARGUMENTS..., silent unless it fails.
+apt() {
+    apt_log=$(mktemp)
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$apt_log" 2>&1; then
+        rm -f "$apt_log"
+    else
+        cat "$apt_log" >&2
+        rm -f "$apt_log"
+        return 1
+    fi
+}
 
 apt_is_updated=
 apt_update_once() {
@@ -74,6 +84,8 @@ apt_update_once() {
 install_packages() {
     if [ -z "$missing_packages" ]; then say "system packages: all there"; return 0; fi
     if ! command -v apt-get >/dev/null 2>&1; then
+        at_least "$(rust_wanted)" "$(rust_found)" || missing_reasons="$missing_reasons
+  Rust $(rust_wanted) or newer, with rustfmt and clippy: the compiler (https://rustup.rs)"
         stop "this system has no apt-get, so these have to be installed by hand (Debian's names):$missing_reasons"
     fi
     say "system packages to install:$missing_reasons"
@@ -116,6 +128,8 @@ require_rust() {
         if rustup toolchain install stable --profile minimal --component rustfmt --component clippy </dev/null >&2; then
             RUSTUP_TOOLCHAIN=stable
             export RUSTUP_TOOLCHAIN
+            # So that cargo works after this too; whoever has chosen a default keeps it.
+            rustup default >/dev/null 2>&1 || rustup default stable >&2
         fi
     fi
     found=$(rust_found)
