@@ -1,11 +1,12 @@
 //! `cargo xtask gen`: pages that are made from something else, so that they cannot say anything different.
 //!
 //! - `docs/diagnostics/README.md`, the list of problems, from the registry tables;
+//! - `docs/cli.md`, the command line, by the program itself (a test of `imgc` says when it is stale);
 //! - the tables of `docs/benchmarks.md`, from `docs/benchmarks.json`.
 //!
-//! `tidy` reports a page that is not what this would write.
+//! `tidy` reports the others when they are not what this would write.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Result, bail};
 
@@ -17,7 +18,12 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     match args {
         [] => {
-            for page in pages(workspace)? {
+            let mut pages = pages(workspace)?;
+            pages.push(Page {
+                path: "docs/cli.md",
+                text: command_line(workspace)?,
+            });
+            for page in pages {
                 if page.is_stale(workspace) {
                     std::fs::write(workspace.path(page.path), page.text)?;
                     println!("wrote {}", page.path);
@@ -78,6 +84,27 @@ fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
         });
     }
     Ok(pages)
+}
+
+/// What `imgc` says about its own command line.
+fn command_line(workspace: &Workspace) -> Result<String> {
+    let args = [
+        "run",
+        "--quiet",
+        "--package",
+        "imgc",
+        "--",
+        "__cli-reference",
+    ];
+    let output = workspace
+        .cargo()
+        .args(args)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("`imgc __cli-reference` failed");
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn problem_list(problems: &[Problem]) -> String {

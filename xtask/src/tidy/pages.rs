@@ -1,7 +1,7 @@
 //! Every problem id has a page, every page an id.
 //!
 //! The ids are read from the registry tables in the sources (`Entry::error("family/name", "summary")`, and the pairs
-//! in a table called `ERROR_IDS`), so this needs no compiled `imgc`. The page of `family/name` is `docs/diagnostics/family/name.md`; it names the id, and shows a
+//! in a table `IDS` of a crate), so this needs no compiled `imgc`. The page of `family/name` is `docs/diagnostics/family/name.md`; it names the id, and shows a
 //! wrong and a right example.
 
 use std::collections::BTreeMap;
@@ -112,10 +112,11 @@ fn declared(source: &str) -> Vec<(bool, String, String)> {
     };
     read(source, "Entry::error(", true);
     read(source, "Entry::warning(", false);
-    let start = "ERROR_IDS: &[(&str, &str)] = &[";
-    if let Some(at) = source.find(start) {
-        let table = &source[at + start.len()..];
-        read(&table[..table.find("];").unwrap_or(table.len())], "(", true);
+    for start in ["IDS: &[(&str, &str)] = &[", "IDS: &[Id] = &["] {
+        for (at, _) in source.match_indices(start) {
+            let table = &source[at + start.len()..];
+            read(&table[..table.find("];").unwrap_or(table.len())], "(", true);
+        }
     }
     found
 }

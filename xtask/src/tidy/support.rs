@@ -14,8 +14,8 @@ const PAGE: &str = "docs/support.md";
 pub(super) fn check(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for file in files {
-        let is_source =
-            file.extension().is_some_and(|end| end == "rs") && file.starts_with("runtime");
+        let is_source = file.extension().is_some_and(|end| end == "rs")
+            && (file.starts_with("runtime") || file.starts_with("cli"));
         if is_source && let Some(text) = workspace.text(file)? {
             // What the tests below a module register is not part of the product.
             names.extend(registered(
@@ -35,6 +35,7 @@ pub(super) fn check(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Stri
 fn registered(source: &str) -> impl Iterator<Item = String> {
     source.match_indices("Arc::new(").filter_map(|(at, _)| {
         let before = source[..at]
+            .trim_end_matches("std::sync::")
             .trim_end()
             .strip_suffix(',')?
             .strip_suffix('"')?;
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn names_are_read_where_registries_are_filled() {
-        let source = "let a = Arc::new(1);\nbuilders.insert(\"null\", Arc::new(Null));\n[(\n\"shell-local\",\n  Arc::new(Shell))]; f(\"Two words\", Arc::new(2))";
+        let source = "let a = Arc::new(1);\nbuilders.insert(\"null\", std::sync::Arc::new(Null));\n[(\n\"shell-local\",\n  Arc::new(Shell))]; f(\"Two words\", Arc::new(2))";
         assert_eq!(
             registered(source).collect::<Vec<_>>(),
             ["null", "shell-local"]
