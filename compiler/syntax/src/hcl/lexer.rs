@@ -71,8 +71,12 @@ pub(super) fn lex(text: &str, start: Start, indent_hints: bool) -> Lexed {
 /// What the lexer is inside of; the bottom of the stack is ordinary text.
 #[derive(Clone, Copy, Debug)]
 enum Mode {
-    /// `${ … }` or `%{ … }`, with the number of open `{` and the indentation of the line where it began.
-    Interp { braces: u32, indent: usize },
+    /// `${ … }` or `%{ … }`, with the number of open `{`, of open `(` and `[`, and the indentation of the line where it began.
+    Interp {
+        braces: u32,
+        brackets: u32,
+        indent: usize,
+    },
     /// `"…"`, with the offset and number of its opening quote and how many errors there were then.
     Quoted {
         start: usize,
@@ -222,10 +226,10 @@ impl<'t> Lexer<'t> {
             {
                 self.close_brace(2);
             }
-            b'(' => self.advance(1, K::LParen),
-            b')' => self.advance(1, K::RParen),
-            b'[' => self.advance(1, K::LBracket),
-            b']' => self.advance(1, K::RBracket),
+            b'(' => self.bracket(1, K::LParen),
+            b')' => self.bracket(-1, K::RParen),
+            b'[' => self.bracket(1, K::LBracket),
+            b']' => self.bracket(-1, K::RBracket),
             b'=' if next == b'=' && self.at(self.pos + 2) == b'=' => {
                 self.advance(3, K::BadOperator)
             }
@@ -291,6 +295,14 @@ impl<'t> Lexer<'t> {
                 _ => return end,
             }
         }
+    }
+
+    /// A bracket that is no brace: counted inside of interpolations.
+    fn bracket(&mut self, change: i32, kind: SyntaxKind) {
+        if let Some(Mode::Interp { brackets, .. }) = self.modes.last_mut() {
+            *brackets = brackets.saturating_add_signed(change);
+        }
+        self.advance(1, kind);
     }
 
     fn close_brace(&mut self, len: usize) {
@@ -466,6 +478,7 @@ impl<'t> Lexer<'t> {
                 self.text_from(from);
                 self.modes.push(Mode::Interp {
                     braces: 0,
+                    brackets: 0,
                     indent: self.line_indent,
                 });
                 let kind = if sign == b'$' {

@@ -76,21 +76,27 @@ impl Lexer<'_> {
         }
         let Some(&Mode::Interp {
             braces,
+            brackets,
             indent: opened,
         }) = self.modes.last()
         else {
             return;
         };
-        let quoted = self.modes.len() >= 2
-            && matches!(self.modes[self.modes.len() - 2], Mode::Quoted { .. });
+        let outer = self
+            .modes
+            .len()
+            .checked_sub(2)
+            .map(|index| self.modes[index]);
         let breaks = self.looks_like_block(code, true)
             || (braces == 0
                 && (self.looks_like_attribute(code)
                     || self.looks_like_block(code, false)
-                    || self.juxtaposed(code)
-                    || (quoted
-                        && self.at(code) == b'}'
-                        && !self.text[code..self.line_end(code)].contains(['"', '{']))))
+                    || self.juxtaposed(code)))
+            || (braces == 0
+                && match outer {
+                    Some(Mode::Quoted { .. }) => self.leaves_string(code, brackets),
+                    _ => self.is_template_text(code),
+                })
             || (self.indent_hints
                 && heredoc.is_none()
                 && indent < opened
@@ -98,6 +104,21 @@ impl Lexer<'_> {
         if breaks {
             self.modes.truncate(heredoc.map_or(0, |index| index + 1));
         }
+    }
+
+    /// Whether a line cannot belong to an interpolation in a string: it closes a brace but no string, or ends with a comma
+    /// that no bracket explains.
+    fn leaves_string(&self, code: usize, brackets: u32) -> bool {
+        let line = &self.text[code..self.line_end(code)];
+        (line.starts_with('}') && !line.contains(['"', '{']))
+            || (brackets == 0 && line.trim_end().ends_with(','))
+    }
+
+    /// Whether a line has the beginning of an interpolation outside of quotes and before any `}`, so that it is text.
+    fn is_template_text(&self, code: usize) -> bool {
+        let line = &self.text[code..self.line_end(code)];
+        let before = line.find(['"', '}', '{']).unwrap_or(0);
+        line[before..].starts_with('{') && line[..before].ends_with(['$', '%'])
     }
 
     /// Whether two operands would stand side by side: the last token ends one and the line begins another.

@@ -392,7 +392,7 @@ impl Parser<'_> {
     }
 
     fn for_name(&mut self) -> bool {
-        if self.cur == K::Ident && !self.at_word("in") {
+        if self.cur == K::Ident && !self.at_word("in") && !self.at_item() {
             self.bump();
             return true;
         }

@@ -301,7 +301,7 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> bool {
-        if !self.newlines && self.at_item() && self.open.braces == 0 {
+        if !self.newlines && self.at_item() {
             return false;
         }
         match self.cur {

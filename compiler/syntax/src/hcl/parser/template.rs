@@ -141,7 +141,17 @@ impl Parser<'_> {
 
     /// The `}` of an interpolation or a directive.
     fn end_of_sequence(&mut self, opening: (u32, u32)) {
-        if self.cur != K::TemplateClose && !self.sequence_must_end() {
+        if self.eat(K::TemplateClose) {
+            return;
+        }
+        if self.sequence_must_end() || self.at_line_start() {
+            let written = if self.text[opening.0 as usize..].starts_with('$') {
+                "`${`"
+            } else {
+                "`%{`"
+            };
+            self.unclosed("syntax/unclosed-interpolation", written, "}", opening);
+        } else {
             let error = self
                 .error_here(
                     "syntax/unexpected-token",
@@ -153,17 +163,10 @@ impl Parser<'_> {
                     "an interpolation holds one expression"
                 });
             self.error(error);
-            self.rest_of_sequence();
         }
-        if self.cur == K::TemplateClose {
-            self.bump();
-        } else {
-            let written = if self.text[opening.0 as usize..].starts_with('$') {
-                "`${`"
-            } else {
-                "`%{`"
-            };
-            self.unclosed("syntax/unclosed-interpolation", written, "}", opening);
+        if !self.sequence_must_end() {
+            self.rest_of_sequence();
+            self.eat(K::TemplateClose);
         }
     }
 
@@ -194,6 +197,7 @@ impl Parser<'_> {
                 | K::HeredocEnd
                 | K::InterpOpen
                 | K::DirectiveOpen
+                | K::RBrace
         ) || self.at_item()
     }
 
