@@ -11,6 +11,12 @@ mod operators;
 mod references;
 mod scope;
 mod template;
+mod template_file;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -134,6 +140,8 @@ pub struct Context<'a> {
     pub env_allowed: bool,
     /// Whether only constants are allowed: no names, no calls.
     constant: bool,
+    /// Whether the text of a `templatefile` is evaluated.
+    in_template_file: bool,
     depth: u32,
 }
 
@@ -146,6 +154,7 @@ impl<'a> Context<'a> {
             diagnostics: Vec::new(),
             env_allowed: false,
             constant: false,
+            in_template_file: false,
             depth: 0,
         }
     }

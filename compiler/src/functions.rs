@@ -5,8 +5,23 @@
 //! asked for. To add one, add an entry to the table of its group.
 
 mod collections;
+mod encoding;
+mod filesystem;
+mod format;
+mod hash;
+mod network;
+mod numeric;
+mod regexes;
+mod sets;
 mod special;
 mod strings;
+mod time;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use filesystem::read_text;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,10 +34,19 @@ use crate::value::{Number, NumberError, Value};
 
 /// All functions, sorted by name.
 pub static TABLE: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
-    let groups: [&'static [Function]; 3] = [
+    let groups: [&'static [Function]; 12] = [
         collections::FUNCTIONS,
+        encoding::FUNCTIONS,
+        filesystem::FUNCTIONS,
+        format::FUNCTIONS,
+        hash::FUNCTIONS,
+        network::FUNCTIONS,
+        numeric::FUNCTIONS,
+        regexes::FUNCTIONS,
+        sets::FUNCTIONS,
         special::FUNCTIONS,
         strings::FUNCTIONS,
+        time::FUNCTIONS,
     ];
     let mut table: Vec<&'static Function> = groups.into_iter().flatten().collect();
     table.sort_by_key(|function| function.name);
@@ -35,7 +59,6 @@ pub const NOT_YET: &[&str] = &[
     "aws_secretsmanager_raw",
     "consul_key",
     "rsadecrypt",
-    "templatefile",
     "vault",
 ];
 
@@ -156,6 +179,8 @@ pub enum Special {
     Can,
     /// `convert`: the second argument is a type.
     Convert,
+    /// `templatefile`: evaluates the text of a file.
+    TemplateFile,
 }
 
 /// What a function gives.

@@ -8,6 +8,9 @@ mod json;
 mod number;
 mod order;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::convert::{convert, unify};
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::hir::{Expr, ExprKind, Name};
 use crate::types::Type;
-use crate::value::{self, Data, Value};
+use crate::value::{self, Data, Number, Value};
 
 impl Evaluator<'_> {
     pub(super) fn attribute(&self, operand: &Expr, name: &Name, cx: &mut Context<'_>) -> Value {
@@ -253,32 +253,38 @@ impl Place<'_> {
             return unknown();
         };
         let Some(at) = number.to_usize().filter(|at| *at < length) else {
-            let shown = if key.is_sensitive() {
-                "this".to_owned()
-            } else {
-                number.to_string()
-            };
-            let diagnostic = match number.is_integer() && !number.is_negative() {
-                false => bad(format!("the index {shown} is not a whole number from 0")),
-                true if length == 0 => bad(format!("{} has no elements", subject(self.operand))),
-                true => bad(format!(
-                    "{} has no element {shown}: {}",
-                    subject(self.operand),
-                    match length {
-                        1 => "it has one element, number 0".to_owned(),
-                        _ => format!(
-                            "it has {length} elements, numbered from 0 to {}",
-                            length - 1
-                        ),
-                    }
-                )),
-            };
+            let length = (!list.is_sensitive()).then_some(length);
+            let number = (!key.is_sensitive()).then_some(number);
+            let diagnostic = bad(self.out_of_range(number, length));
             return cx.fail(diagnostic);
         };
         match (list.as_slice(), list.data()) {
             (Some(elements), _) => elements[at].clone(),
             (None, Data::Unknown(Type::Tuple(types))) => Value::unknown(types[at].clone()),
             _ => unknown(),
+        }
+    }
+
+    /// What is wrong with a position; number and length are given where they may be shown.
+    fn out_of_range(&self, number: Option<&Number>, length: Option<usize>) -> String {
+        let list = subject(self.operand);
+        let which = match number {
+            Some(number) if !number.is_integer() || number.is_negative() => {
+                return format!("the index {number} is not a whole number from 0");
+            }
+            Some(number) => format!("element {number}"),
+            None => "such element".to_owned(),
+        };
+        match length {
+            None => format!("{list} has no {which}"),
+            Some(0) => format!("{list} has no elements"),
+            Some(1) => format!("{list} has no {which}: it has one element, number 0"),
+            Some(length) => {
+                let last = length - 1;
+                format!(
+                    "{list} has no {which}: it has {length} elements, numbered from 0 to {last}"
+                )
+            }
         }
     }
 

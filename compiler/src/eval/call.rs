@@ -133,6 +133,9 @@ impl Evaluator<'_> {
                 Err(_) => Value::bool(false),
             },
             (Special::Convert, [value, ty]) => self.convert_call(value, ty, cx),
+            (Special::TemplateFile, [path, vars]) => {
+                self.template_file([path, vars], function, call, span, cx)
+            }
             _ => self.first_of(&call.arguments, span, cx),
         }
     }
@@ -197,7 +200,12 @@ enum Arguments {
 }
 
 /// The problem with a call, at the argument that is to blame.
-fn failure(function: &Function, call: &Call, span: Span, error: FunctionError) -> Diagnostic {
+pub(super) fn failure(
+    function: &Function,
+    call: &Call,
+    span: Span,
+    error: FunctionError,
+) -> Diagnostic {
     let (id, place) = match error.argument {
         _ if error.count => ("eval/argument-count", call.name.span),
         Some(at) => {

@@ -162,9 +162,11 @@ fn numeric(
     cx: &mut Context<'_>,
 ) -> Value {
     let symbol = symbol(operator);
-    let a = left.convert(&Type::Number, symbol, cx);
-    let b = right.convert(&Type::Number, symbol, cx);
-    let (Some(a), Some(b)) = (a, b) else {
+    // One message for one expression: the right side is looked at when the left one is fine.
+    let Some(a) = left.convert(&Type::Number, symbol, cx) else {
+        return Value::error();
+    };
+    let Some(b) = right.convert(&Type::Number, symbol, cx) else {
         return Value::error();
     };
     let sensitive = a.is_sensitive() || b.is_sensitive();

@@ -30,6 +30,22 @@ pub(super) static FUNCTIONS: &[Function] = &[
         run: Run::Special(Special::Convert),
     },
     Function {
+        name: "templatefile",
+        params: &[
+            Param::new("path", Shape::String),
+            Param::new("vars", Shape::Mapping),
+        ],
+        variadic: None,
+        returns: ANY,
+        purity: Purity::File,
+        doc: "The text of a file, a template in which the given variables stand.",
+        example: (
+            "templatefile(\"motd.tpl\", { name = \"web\" })",
+            "\"Welcome to web\"",
+        ),
+        run: Run::Special(Special::TemplateFile),
+    },
+    Function {
         name: "try",
         params: &[],
         variadic: Some(Variadic {
