@@ -25,6 +25,8 @@ pub(super) struct Token {
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     pub(super) errors: Vec<SyntaxError>,
+    /// Numbers of the tokens before which interpolations that are not closed were given up.
+    pub(super) breaks: Vec<u32>,
 }
 
 /// What the text begins with.
@@ -44,6 +46,7 @@ pub(super) fn lex(text: &str, start: Start, indent_hints: bool) -> Lexed {
         pos: 0,
         tokens: Vec::with_capacity(text.len() / 3),
         errors: Vec::new(),
+        breaks: Vec::new(),
         modes: Vec::new(),
         last: SyntaxKind::Newline,
         indent_hints,
@@ -65,6 +68,7 @@ pub(super) fn lex(text: &str, start: Start, indent_hints: bool) -> Lexed {
     Lexed {
         tokens: lexer.tokens,
         errors: lexer.errors,
+        breaks: lexer.breaks,
     }
 }
 
@@ -97,6 +101,7 @@ struct Lexer<'t> {
     pos: usize,
     tokens: Vec<Token>,
     errors: Vec<SyntaxError>,
+    breaks: Vec<u32>,
     modes: Vec<Mode>,
     /// Kind of the last token that is not trivia.
     last: SyntaxKind,

@@ -4,7 +4,7 @@
 //! with operator precedence that writes the tree as it reads; blanks and comments go to the outermost node they can, so
 //! that the range of a node begins and ends with a token that matters. One place yields at most one error.
 //!
-//! Where brackets do not match, the text is parsed a second time with its indentation taken as a hint of what was meant,
+//! Where something is wrong, the text is parsed a second time with its indentation taken as a hint of what was meant,
 //! and the reading with fewer errors is kept.
 
 mod body;
@@ -42,8 +42,8 @@ pub(super) fn parse(text: &str, root: Root, max_len: usize) -> (GreenNode, Vec<S
         let error = SyntaxError::new("syntax/too-large", (0, 0), message).help("split the file");
         return (Parser::new("", root, false).run(root).0, vec![error]);
     }
-    let (green, errors, unbalanced) = Parser::new(text, root, false).run(root);
-    if unbalanced && root == Root::File {
+    let (green, errors, reread) = Parser::new(text, root, false).run(root);
+    if reread && root == Root::File {
         let (hinted, hinted_errors, _) = Parser::new(text, root, true).run(root);
         if hinted_errors.len() <= errors.len() {
             return (hinted, hinted_errors);
@@ -55,6 +55,10 @@ pub(super) fn parse(text: &str, root: Root, max_len: usize) -> (GreenNode, Vec<S
 pub(super) struct Parser<'t> {
     text: &'t str,
     tokens: Vec<Token>,
+    /// Tokens before which the lexer gave up on interpolations.
+    breaks: Vec<u32>,
+    /// How many interpolations and directives are open.
+    sequences: u32,
     /// Numbers of the tokens that matter; of a run of blanks, comments and line ends only the first line end. Ends with
     /// the number after the last token.
     sig: Vec<u32>,
@@ -81,14 +85,16 @@ pub(super) struct Parser<'t> {
     too_deep: bool,
     /// Brackets of each kind that are open around the current token.
     open: Open,
-    /// Blanks before the item that is being read.
+    /// Blanks before the item, or the line with the opening bracket, that is being read.
     item_indent: usize,
+    /// Blanks before the last line that began; kept only for hints.
+    line_indent: usize,
     /// Directives open in the current template.
     ifs: u32,
     fors: u32,
     hints: bool,
-    /// Whether something was not closed or closed twice.
-    unbalanced: bool,
+    /// Whether the text is worth a second reading with hints.
+    reread: bool,
 }
 
 /// Counts of open brackets.
@@ -111,6 +117,8 @@ impl<'t> Parser<'t> {
         let mut parser = Self {
             text,
             tokens: lexed.tokens,
+            breaks: lexed.breaks,
+            sequences: 0,
             sig,
             at: 0,
             cur_at: 0,
@@ -127,10 +135,11 @@ impl<'t> Parser<'t> {
             too_deep: false,
             open: Open::default(),
             item_indent: 0,
+            line_indent: 0,
             ifs: 0,
             fors: 0,
             hints,
-            unbalanced: false,
+            reread: false,
         };
         parser.sync();
         parser
@@ -151,7 +160,7 @@ impl<'t> Parser<'t> {
         self.emit_to(self.tokens.len());
         self.builder.finish_node();
         self.errors.sort_by_key(|error| (error.start, error.end));
-        (self.builder.finish(), self.errors, self.unbalanced)
+        (self.builder.finish(), self.errors, self.reread)
     }
 
     fn whole_expression(&mut self) {
@@ -272,6 +281,9 @@ impl<'t> Parser<'t> {
             return;
         }
         self.muted |= self.cur == SyntaxKind::Invalid;
+        if self.hints && self.at_line_start() {
+            self.line_indent = self.indent();
+        }
         let token = self.sig[self.cur_at] as usize;
         self.emit_to(token + 1);
         if self.cur != SyntaxKind::Newline {
@@ -331,6 +343,7 @@ impl<'t> Parser<'t> {
                 .last()
                 .is_some_and(|last| last.start == error.start && last.end == error.end);
         self.error_at = self.cur_at;
+        self.reread = true;
         if !quiet {
             self.errors.push(error);
         }
@@ -415,34 +428,36 @@ impl<'t> Parser<'t> {
     /// Takes tokens up to a closing one that belongs to something outside, or the end of the line where it matters.
     fn skip_balanced(&mut self) {
         use SyntaxKind as K;
-        let mut open = 0u32;
+        let mut open = Vec::new();
         loop {
+            // A string that is not closed ends with its line.
+            while open.last() == Some(&K::QuoteOpen)
+                && (self.cur == K::Newline || self.at_line_start())
+            {
+                open.pop();
+            }
             match self.cur {
                 K::Eof => return,
-                K::Newline if open == 0 => return,
+                K::Newline if open.is_empty() => return,
                 K::LParen
                 | K::LBracket
                 | K::LBrace
                 | K::QuoteOpen
                 | K::InterpOpen
                 | K::DirectiveOpen
-                | K::HeredocOpen => open += 1,
-                K::RParen
-                | K::RBracket
-                | K::RBrace
-                | K::QuoteClose
-                | K::TemplateClose
-                | K::HeredocEnd
-                    if open == 0 =>
-                {
-                    return;
+                | K::HeredocOpen => {
+                    open.push(self.cur);
                 }
                 K::RParen
                 | K::RBracket
                 | K::RBrace
                 | K::QuoteClose
                 | K::TemplateClose
-                | K::HeredocEnd => open -= 1,
+                | K::HeredocEnd => {
+                    if open.pop().is_none() {
+                        return;
+                    }
+                }
                 _ => {}
             }
             if self.at_certain_block() {
@@ -472,6 +487,20 @@ impl<'t> Parser<'t> {
     /// Whether the current token is the first of its line.
     fn at_line_start(&self) -> bool {
         self.cur_at == 0 || self.kind_at(self.cur_at - 1) == SyntaxKind::Newline
+    }
+
+    /// Whether the current token stands outside of the interpolation that is being read, because the lexer gave up on it.
+    fn at_break(&self) -> bool {
+        if self.sequences == 0 || self.breaks.is_empty() || self.cur_at == 0 {
+            return false;
+        }
+        let (before, token) = (
+            self.sig[self.cur_at - 1],
+            self.sig.get(self.cur_at).copied().unwrap_or(u32::MAX),
+        );
+        self.breaks
+            .get(self.breaks.partition_point(|&at| at <= before))
+            .is_some_and(|&at| at <= token)
     }
 
     /// Blanks before the current token, which is the first of its line.
@@ -536,11 +565,13 @@ impl<'t> Parser<'t> {
         if !self.at_line_start() {
             return false;
         }
+        if self.at_break() {
+            return true;
+        }
         if self.hints {
             let indent = self.indent();
-            if self.cur == K::RBrace && indent < self.item_indent
-                || indent <= self.item_indent && self.at_item()
-            {
+            let closing = matches!(self.cur, K::RBrace | K::RParen | K::RBracket);
+            if indent < self.item_indent || (indent == self.item_indent && !closing) {
                 return true;
             }
         }
@@ -553,7 +584,6 @@ impl<'t> Parser<'t> {
 
     /// An opening bracket or block that is not closed.
     fn unclosed(&mut self, id: &'static str, what: &str, close: &str, opening: (u32, u32)) {
-        self.unbalanced = true;
         let error = self
             .error_after(id, format!("{what} is not closed"))
             .label(format!("expected `{close}`"))

@@ -1,5 +1,13 @@
 //! A compact text form of what the typed views say, for tests.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
+
+mod hcl_edit;
+
+pub(crate) use hcl_edit::{ours, theirs};
 
 use std::fmt::Write;
 

@@ -102,6 +102,7 @@ impl Lexer<'_> {
                 && indent < opened
                 && self.begins_item(code));
         if breaks {
+            self.breaks.push(super::offset(self.tokens.len()));
             self.modes.truncate(heredoc.map_or(0, |index| index + 1));
         }
     }

@@ -83,7 +83,6 @@ impl Parser<'_> {
     }
 
     fn stray_closing(&mut self) {
-        self.unbalanced = true;
         let error = self
             .error_here(
                 "syntax/unexpected-closing",

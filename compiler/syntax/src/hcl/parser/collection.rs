@@ -9,12 +9,14 @@ impl Parser<'_> {
         self.start(K::ArgList);
         let opening = self.cur_range();
         self.bump();
+        let outer = self.begin_bracket();
         self.open.parens += 1;
         self.with_newlines(false, |p| {
             p.elements(K::RParen, true);
             p.open.parens -= 1;
             p.end_of_list(K::RParen, ")", "this call", opening);
         });
+        self.item_indent = outer;
         self.finish();
     }
 
@@ -27,6 +29,7 @@ impl Parser<'_> {
         self.start(if is_for { K::ForTuple } else { K::Tuple });
         let opening = self.cur_range();
         self.bump();
+        let outer = self.begin_bracket();
         self.open.brackets += 1;
         self.with_newlines(false, |p| {
             if is_for {
@@ -46,7 +49,19 @@ impl Parser<'_> {
                 opening,
             );
         });
+        self.item_indent = outer;
         self.finish();
+    }
+
+    /// Takes the indentation of the line with the bracket that was just read for that of all around what is in it; gives
+    /// what it was.
+    pub(super) fn begin_bracket(&mut self) -> usize {
+        let indent = if self.hints {
+            self.line_indent
+        } else {
+            self.item_indent
+        };
+        std::mem::replace(&mut self.item_indent, indent)
     }
 
     /// Whether `for name` follows the current bracket.
@@ -127,12 +142,9 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the current `}` stands further left than the item that is being read, so that it closes something around it.
+    /// Whether the current bracket stands further left than the line of the one it would close, so that it closes another.
     fn dedented_closing(&self) -> bool {
-        self.hints
-            && self.cur == K::RBrace
-            && self.at_line_start()
-            && self.indent() < self.item_indent
+        self.hints && self.at_line_start() && self.indent() < self.item_indent
     }
 
     /// `{ a = b }` or `{for …}`.
@@ -144,6 +156,7 @@ impl Parser<'_> {
         self.start(if is_for { K::ForObject } else { K::Object });
         let opening = self.cur_range();
         self.bump();
+        let outer = self.begin_bracket();
         self.open.braces += 1;
         if is_for {
             self.with_newlines(false, |p| {
@@ -158,6 +171,7 @@ impl Parser<'_> {
                 p.end_of_list(K::RBrace, "}", "this object", opening);
             });
         }
+        self.item_indent = outer;
         self.finish();
     }
 

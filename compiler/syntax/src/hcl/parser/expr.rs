@@ -191,7 +191,7 @@ impl Parser<'_> {
 
     /// Whether the indentation shows that the current token begins something else.
     fn new_line_item(&self) -> bool {
-        self.hints && self.at_line_start() && self.indent() < self.item_indent
+        self.at_break() || (self.hints && self.at_line_start() && self.indent() <= self.item_indent)
     }
 
     /// `.name`, `.0` or `.*`; gives how many splats it was.
@@ -282,14 +282,14 @@ impl Parser<'_> {
         match self.cur {
             K::RParen => self.open.parens == 0,
             K::RBracket => self.open.brackets == 0,
-            K::RBrace => self.open.braces == 0,
+            // A `}` below an interpolation belongs to what is around the string.
+            K::RBrace => self.open.braces == 0 && !(self.sequences > 0 && self.at_line_start()),
             _ => false,
         }
     }
 
     /// Takes a closing bracket of the wrong kind for the right one.
     pub(super) fn mismatched(&mut self, close: &str, opening: (u32, u32)) {
-        self.unbalanced = true;
         let error = self
             .error_here(
                 "syntax/mismatched-bracket",
@@ -301,7 +301,7 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> bool {
-        if !self.newlines && self.at_item() {
+        if !self.newlines && (self.at_item() || self.at_break()) {
             return false;
         }
         match self.cur {

@@ -39,7 +39,6 @@ impl Parser<'_> {
     }
 
     fn unclosed_string(&mut self, opening: (u32, u32)) {
-        self.unbalanced = true;
         let error = self
             .error_after("syntax/unclosed-string", "this string is not closed")
             .label("expected `\"`")
@@ -71,7 +70,6 @@ impl Parser<'_> {
             if p.cur == K::HeredocEnd {
                 p.bump();
             } else {
-                p.unbalanced = true;
                 let error = SyntaxError::new(
                     "syntax/unclosed-heredoc",
                     opening,
@@ -80,6 +78,7 @@ impl Parser<'_> {
                 .help(format!(
                     "write `{marker}` on a line of its own after the text"
                 ));
+                p.reread = true;
                 p.errors.push(error);
                 p.error_at = p.cur_at;
             }
@@ -135,7 +134,9 @@ impl Parser<'_> {
     /// Runs `f` inside of `${ … }` or `%{ … }`, where brackets from outside cannot be closed.
     fn sequence(&mut self, f: impl FnOnce(&mut Self)) {
         let open = std::mem::take(&mut self.open);
+        self.sequences += 1;
         self.with_newlines(false, f);
+        self.sequences -= 1;
         self.open = open;
     }
 
@@ -199,6 +200,7 @@ impl Parser<'_> {
                 | K::DirectiveOpen
                 | K::RBrace
         ) || self.at_item()
+            || self.at_break()
     }
 
     /// One directive with all that belongs to it; says whether it belongs to one around it and was left.
