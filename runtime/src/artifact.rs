@@ -1,7 +1,7 @@
 //! What a build yields.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,21 +21,43 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Removes what the artifact consists of (a later post-processor has replaced it).
+    /// Removes what the artifact consists of (a later post-processor has replaced it), but nothing that belongs to an
+    /// artifact of `kept`.
     ///
-    /// Files and directories that are already gone are no error.
-    pub fn destroy(&self) -> std::io::Result<()> {
+    /// Files and directories that are already gone are no error. Goes on past failures and gives the first.
+    pub fn destroy(&self, kept: &[&Artifact]) -> std::io::Result<()> {
+        let mut outcome = Ok(());
         for path in &self.files {
+            if kept.iter().any(|artifact| artifact.touches(path)) {
+                continue;
+            }
             let result = match std::fs::symlink_metadata(path) {
                 Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
                 Ok(_) => std::fs::remove_file(path),
                 Err(error) => Err(error),
             };
             match result {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound && outcome.is_ok() => {
+                    outcome = Err(error);
+                }
                 _ => {}
             }
         }
-        Ok(())
+        outcome
     }
+
+    /// Whether removing `path` would remove a part of this artifact.
+    pub fn touches(&self, path: &Path) -> bool {
+        let path = absolute(path);
+        self.files.iter().map(|file| absolute(file)).any(|file| {
+            // A path below a kept directory, or a directory above a kept file.
+            file.starts_with(&path) || path.starts_with(&file)
+        })
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_path_buf())
 }

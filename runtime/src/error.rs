@@ -90,4 +90,70 @@ impl Error {
 pub type Id = (&'static str, &'static str);
 
 /// The ids of this crate; leaf crates have lists of their own, which the command line joins.
-pub const IDS: &[Id] = &[("run/cancelled", "the run was stopped on request")];
+pub const IDS: &[Id] = &[
+    ("run/artifact", "an artifact cannot be read or removed"),
+    (
+        "run/bad-option",
+        "an option has a value its component cannot use",
+    ),
+    ("run/cancelled", "the run was stopped on request"),
+    ("run/checksum", "a checksum file cannot be written"),
+    ("run/compress", "an archive cannot be written"),
+    (
+        "run/disconnected",
+        "a script lost the connection to its machine",
+    ),
+    (
+        "run/exit-code",
+        "a command ended with an exit code that is not allowed",
+    ),
+    (
+        "run/file-builder",
+        "the builder `file` cannot write its target",
+    ),
+    ("run/leftovers", "something could not be removed"),
+    (
+        "run/local-file",
+        "a file of this machine cannot be read or written",
+    ),
+    (
+        "run/local-process",
+        "a program of this machine cannot be started",
+    ),
+    ("run/log-file", "a log file cannot be written"),
+    ("run/manifest", "the manifest cannot be read or written"),
+    (
+        "run/missing-file",
+        "a file named in the template does not exist",
+    ),
+    (
+        "run/missing-option",
+        "an option that is needed has no value",
+    ),
+    (
+        "run/no-component",
+        "a component is not part of this program",
+    ),
+    (
+        "run/no-machine",
+        "a provisioner needs a machine and the build has none",
+    ),
+    (
+        "run/options",
+        "an option cannot be evaluated with the values of the running build",
+    ),
+    ("run/panic", "a component failed by our own mistake"),
+    (
+        "run/scratch",
+        "the directory for temporary files cannot be made",
+    ),
+    (
+        "run/template",
+        "a Go template in an option cannot be rendered",
+    ),
+    ("run/timeout", "a step took longer than its `timeout`"),
+    (
+        "run/unknown-option",
+        "an option is still unknown while its step runs",
+    ),
+];

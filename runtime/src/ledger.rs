@@ -90,12 +90,13 @@ impl Ledger {
         self.lock().retain(|record| record.id != id);
     }
 
-    /// What is recorded for owners whose address starts with `prefix`, newest first: the order of undoing.
+    /// What is recorded for the owner `prefix` and for the owners below it (`prefix.step`, `prefix[0]`), newest first:
+    /// the order of undoing. An empty prefix means all.
     pub fn outstanding(&self, prefix: &str) -> Vec<Record> {
         self.lock()
             .iter()
             .rev()
-            .filter(|record| record.owner.starts_with(prefix))
+            .filter(|record| owns(prefix, &record.owner))
             .cloned()
             .collect()
     }
@@ -104,5 +105,40 @@ impl Ledger {
         self.records
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Whether `owner` is `prefix` or stands below it.
+fn owns(prefix: &str, owner: &str) -> bool {
+    match owner.strip_prefix(prefix) {
+        Some(rest) => prefix.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']),
+        None => false,
+    }
+}
+
+impl Resource {
+    /// For people: `directory /path`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::File { path } => format!("file {}", path.display()),
+            Self::Directory { path } | Self::MappedDirectory { path } => {
+                format!("directory {}", path.display())
+            }
+            Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_not_confused_with_one_whose_name_begins_alike() {
+        assert!(owns("build.null.a", "build.null.a"));
+        assert!(owns("build.null.a", "build.null.a.provisioner[0]"));
+        assert!(owns("build.null.a", "build.null.a[\"x\"].launch"));
+        assert!(owns("", "run"));
+        assert!(!owns("build.null.a", "build.null.ab.launch"));
     }
 }

@@ -1,19 +1,35 @@
 //! Runs a plan.
 //!
 //! In: a [`Plan`](imgc_compiler::plan::Plan) and a [`Registry`](registry::Registry) of components. Out: a stream of
-//! [`Event`](event::Event)s and a result. Clouds, ssh and namespaces are known here only as traits; leaf crates bring
-//! the implementations.
+//! [`Event`](event::Event)s and a result ([`run::run`]). Clouds, ssh and namespaces are known here only as traits; leaf
+//! crates bring the implementations. What a component asks of its surroundings is in [`context`]; how events become
+//! text is in [`report`].
 
 pub mod artifact;
 pub mod builder;
+pub mod builders;
+pub mod cancel;
 pub mod communicator;
 pub mod context;
+pub mod duration;
 pub mod error;
 pub mod event;
+pub mod files;
 pub mod ledger;
 pub mod machine;
+pub mod options;
 pub mod post_processor;
+pub mod post_processors;
+pub mod process;
 pub mod provisioner;
+pub mod provisioners;
+pub mod redact;
 pub mod registry;
+pub mod report;
+pub mod run;
+pub mod settings;
+pub mod template;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::{Class, Error, Result};

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imgc_compiler::components::{ComponentKind, Components, Problem};
+use imgc_compiler::value::Value;
+use tokio::sync::Semaphore;
+
 use crate::builder::Builder;
 use crate::communicator::Communicator;
 use crate::post_processor::PostProcessor;
@@ -19,4 +23,106 @@ pub struct Registry {
     pub provisioners: BTreeMap<&'static str, Arc<dyn Provisioner>>,
     /// By type, such as `manifest`.
     pub post_processors: BTreeMap<&'static str, Arc<dyn PostProcessor>>,
+}
+
+/// Local commands at the same time, whatever the number of builds: enough that one waiting for another is no matter,
+/// and few enough that hundreds of builds need little memory.
+pub const LOCAL_COMMANDS: usize = 64;
+
+/// The components of this crate.
+pub fn builtin() -> Registry {
+    let commands = Arc::new(Semaphore::new(LOCAL_COMMANDS));
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let heavy = Arc::new(Semaphore::new(cores));
+    let mut registry = Registry::default();
+    registry
+        .builders
+        .insert("null", Arc::new(crate::builders::Null));
+    registry
+        .builders
+        .insert("file", Arc::new(crate::builders::File));
+    let provisioners: [(&'static str, Arc<dyn Provisioner>); 5] = [
+        (
+            "breakpoint",
+            Arc::new(crate::provisioners::Breakpoint::default()),
+        ),
+        ("file", Arc::new(crate::provisioners::File)),
+        ("shell", Arc::new(crate::provisioners::Shell)),
+        (
+            "shell-local",
+            Arc::new(crate::provisioners::ShellLocal::new(commands.clone())),
+        ),
+        ("sleep", Arc::new(crate::provisioners::Sleep)),
+    ];
+    registry.provisioners.extend(provisioners);
+    let post_processors: [(&'static str, Arc<dyn PostProcessor>); 5] = [
+        ("artifice", Arc::new(crate::post_processors::Artifice)),
+        (
+            "checksum",
+            Arc::new(crate::post_processors::Checksum::new(heavy.clone())),
+        ),
+        (
+            "compress",
+            Arc::new(crate::post_processors::Compress::new(heavy)),
+        ),
+        ("manifest", Arc::new(crate::post_processors::Manifest)),
+        (
+            "shell-local",
+            Arc::new(crate::post_processors::ShellLocal::new(commands)),
+        ),
+    ];
+    registry.post_processors.extend(post_processors);
+    registry
+}
+
+impl Registry {
+    /// Lets components that ask somebody (`breakpoint`) do so.
+    #[must_use]
+    pub fn with_ask(mut self, ask: Arc<dyn crate::settings::Ask>) -> Self {
+        self.provisioners.insert(
+            "breakpoint",
+            Arc::new(crate::provisioners::Breakpoint::new(ask)),
+        );
+        self
+    }
+}
+
+impl Components for Registry {
+    fn has(&self, kind: ComponentKind, name: &str) -> bool {
+        match kind {
+            ComponentKind::Builder => self.builders.contains_key(name),
+            ComponentKind::Provisioner => self.provisioners.contains_key(name),
+            ComponentKind::PostProcessor => self.post_processors.contains_key(name),
+            // Not to reach a machine needs no implementation.
+            ComponentKind::Communicator => name == "none" || self.communicators.contains_key(name),
+            ComponentKind::DataSource => false,
+        }
+    }
+
+    fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem> {
+        let mut problems = match kind {
+            ComponentKind::Builder => self
+                .builders
+                .get(name)
+                .map(|builder| builder.check(options)),
+            ComponentKind::Provisioner => self
+                .provisioners
+                .get(name)
+                .map(|provisioner| provisioner.check(options)),
+            ComponentKind::PostProcessor => self
+                .post_processors
+                .get(name)
+                .map(|post_processor| post_processor.check(options)),
+            ComponentKind::Communicator | ComponentKind::DataSource => None,
+        }
+        .unwrap_or_default();
+        problems.extend(crate::template::check_options(options).into_iter().map(
+            |(option, message)| Problem {
+                option: Some(option),
+                message: format!("this Go template cannot be parsed: {message}"),
+                help: Some("for two braces as they are write {{ `{{` }}".to_owned()),
+            },
+        ));
+        problems
+    }
 }

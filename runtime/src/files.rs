@@ -1,0 +1,138 @@
+//! Local files, written so that nobody sees a half of one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::{Class, Error, Result};
+
+/// Held while an executable is written, and exclusively while a process starts: a process started meanwhile would
+/// inherit the open file for an instant, and running the file would fail with "text file busy".
+static EXECUTABLES: RwLock<()> = RwLock::new(());
+
+/// Writing executables is allowed while this lives.
+pub(crate) fn writing() -> RwLockReadGuard<'static, ()> {
+    EXECUTABLES.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starting processes is allowed while this lives.
+pub(crate) fn starting() -> RwLockWriteGuard<'static, ()> {
+    EXECUTABLES.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The directory of a path; the working directory for a bare name.
+pub fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// An unnamed-until-finished file beside `path`; directories on the way are made. [`tempfile::NamedTempFile::persist`]
+/// puts it in place; dropping it removes it.
+pub fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let parent = parent(path);
+    std::fs::create_dir_all(&parent)?;
+    tempfile::Builder::new()
+        .prefix(".imgc-")
+        .tempfile_in(parent)
+}
+
+/// Replaces the content of a file at once. `mode` is given to a new file; `None` keeps that of an existing one or
+/// follows the umask.
+pub fn write_atomically(path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut file = beside(path)?;
+    file.write_all(content)?;
+    persist(file, path, mode)
+}
+
+/// Puts a finished file in place.
+pub fn persist(file: tempfile::NamedTempFile, path: &Path, mode: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = match mode {
+        Some(mode) => mode,
+        None => match std::fs::metadata(path) {
+            Ok(metadata) => metadata.permissions().mode() & 0o7777,
+            Err(_) => 0o666 & !umask(),
+        },
+    };
+    file.as_file()
+        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The process's umask, read without changing it (which other threads would see).
+fn umask() -> u32 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Umask:"))?;
+            u32::from_str_radix(line.trim(), 8).ok()
+        })
+        .unwrap_or(0o022)
+}
+
+/// The failure of a local file operation, classed by its cause: what was attempted, on which path, and the way out.
+pub fn failure(id: &'static str, attempt: &str, path: &Path, error: io::Error) -> Error {
+    let help = match error.kind() {
+        io::ErrorKind::NotFound => "check the path; relative ones start at the working directory",
+        io::ErrorKind::PermissionDenied => "check the rights of the file and of its directory",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on this disk, or choose another place"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
+        _ => "",
+    };
+    let failure = Error::new(
+        Class::Environment,
+        id,
+        format!("cannot {attempt} `{}`", path.display()),
+    )
+    .because(error);
+    if help.is_empty() {
+        failure
+    } else {
+        failure.help(help)
+    }
+}
+
+/// Runs blocking work aside. A panic in it is our mistake and becomes an error.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Error::new(
+            Class::Bug,
+            "run/panic",
+            "a worker thread panicked",
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/file");
+        write_atomically(&path, b"one", Some(0o640)).unwrap();
+        write_atomically(&path, b"two", None).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! Processes of this machine, each in a process group of its own.
+//!
+//! In: a command. Out: its exit, and its output line by line. Dropping the future ends the whole group: `SIGTERM`
+//! first, `SIGKILL` two seconds later.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::{Pid, getpgid};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Child;
+
+use crate::context::Context;
+use crate::error::{Class, Error, Result};
+use crate::event::{Level, Output};
+use crate::files;
+use crate::ledger::{Ledger, Resource};
+
+/// Between `SIGTERM` and `SIGKILL`.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a dying process is looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// After the command has ended, how long output of processes it left in the background is waited for.
+const DRAIN: Duration = Duration::from_millis(300);
+/// Longer lines are shown in pieces.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// A command of this machine. It inherits the environment and has no input.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    /// The program, found through `PATH`.
+    pub program: OsString,
+    /// Its arguments; never a secret.
+    pub arguments: Vec<OsString>,
+    /// Added to the environment.
+    pub environment: Vec<(String, String)>,
+    /// Where it runs; the working directory of this process where `None`.
+    pub directory: Option<PathBuf>,
+}
+
+/// Runs a command to its end and gives its exit code; 128 and the signal's number where a signal ended it, as shells
+/// have it.
+pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
+    let mut builder = tokio::process::Command::new(&command.program);
+    builder
+        .args(&command.arguments)
+        .envs(
+            command
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    if let Some(directory) = &command.directory {
+        builder.current_dir(directory);
+    }
+    let spawned = {
+        let _starting = files::starting();
+        builder.spawn()
+    };
+    let child = spawned.map_err(|error| cannot_start(command, error))?;
+    let mut group = Group::new(cx, child, &command.program).await?;
+    let child = group
+        .child
+        .as_mut()
+        .expect("the child is there until the group is dropped");
+    let output = child.stdout.take();
+    let errors = child.stderr.take();
+    let reading = async {
+        tokio::join!(
+            lines(output, &cx.output, Level::Stdout),
+            lines(errors, &cx.output, Level::Stderr)
+        )
+    };
+    tokio::pin!(reading);
+    // The pipes may outlive the command, held by what it left in the background.
+    let (status, drained) = tokio::select! {
+        _ = &mut reading => (child.wait().await, true),
+        status = child.wait() => (status, false),
+    };
+    if !drained {
+        let _ = tokio::time::timeout(DRAIN, &mut reading).await;
+    }
+    group.finished();
+    let status = status.map_err(|error| {
+        Error::new(
+            Class::Environment,
+            "run/local-process",
+            "cannot wait for a process",
+        )
+        .because(error)
+    })?;
+    use std::os::unix::process::ExitStatusExt as _;
+    Ok(status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+fn cannot_start(command: &Local, error: std::io::Error) -> Error {
+    let program = command.program.to_string_lossy();
+    let help = match error.kind() {
+        std::io::ErrorKind::NotFound => "install the program, or give its path",
+        std::io::ErrorKind::PermissionDenied => "make the program executable",
+        _ => "check the limits of processes and memory on this machine",
+    };
+    Error::new(
+        Class::Environment,
+        "run/local-process",
+        format!("cannot start `{program}`"),
+    )
+    .because(error)
+    .help(help)
+}
+
+/// Hands a stream to the output, line by line.
+async fn lines(stream: Option<impl AsyncRead + Unpin>, output: &Output, level: Level) {
+    let Some(mut stream) = stream else { return };
+    let mut pending = Vec::new();
+    let mut buffer = vec![0; 8 * 1024];
+    loop {
+        let count = match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        pending.extend_from_slice(&buffer[..count]);
+        if let Some(end) = pending.iter().rposition(|byte| *byte == b'\n') {
+            output.line(level, &String::from_utf8_lossy(&pending[..end]));
+            pending.drain(..=end);
+        }
+        if pending.len() >= LONGEST_LINE {
+            output.line(level, &String::from_utf8_lossy(&pending));
+            pending.clear();
+        }
+    }
+    if !pending.is_empty() {
+        output.line(level, &String::from_utf8_lossy(&pending));
+    }
+}
+
+/// A running group; dropped before its time, it is ended.
+struct Group {
+    child: Option<Child>,
+    pid: u32,
+    ledger: Ledger,
+    record: u64,
+}
+
+impl Group {
+    /// A process has no number before it exists, so here the record follows the making; without an `await` between.
+    async fn new(cx: &Context, child: Child, program: &OsString) -> Result<Self> {
+        let pid = child.id().unwrap_or_default();
+        let resource = Resource::Process {
+            pid,
+            started: stat(pid).map_or(0, |stat| stat.started),
+            what: program.to_string_lossy().into_owned(),
+        };
+        let (record, ()) = cx
+            .ledger
+            .create(&cx.address, resource, std::future::ready(Ok(())))
+            .await?;
+        Ok(Self {
+            child: Some(child),
+            pid,
+            ledger: cx.ledger.clone(),
+            record,
+        })
+    }
+
+    fn finished(&mut self) {
+        self.child = None;
+        self.ledger.forget(self.record);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let pid = self.pid;
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            signal_group(pid, Signal::SIGKILL);
+            return;
+        };
+        signal_group(pid, Signal::SIGTERM);
+        let (ledger, record) = (self.ledger.clone(), self.record);
+        runtime.spawn(async move {
+            let start = std::time::Instant::now();
+            let mut reaped = false;
+            loop {
+                reaped = reaped || matches!(child.try_wait(), Ok(Some(_)) | Err(_));
+                if reaped && !group_exists(pid) {
+                    break;
+                }
+                if start.elapsed() > GRACE {
+                    signal_group(pid, Signal::SIGKILL);
+                    let _ = child.wait().await;
+                    break;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            ledger.forget(record);
+        });
+    }
+}
+
+/// Ends a recorded process, with its group if it leads one, and waits until it is gone. `false` if it stays.
+pub(crate) async fn end(pid: u32, started: u64) -> bool {
+    if pid == 0 || !lives(pid, started) {
+        return true;
+    }
+    for (signal, patience) in [
+        (Signal::SIGTERM, GRACE + Duration::from_secs(1)),
+        (Signal::SIGKILL, GRACE),
+    ] {
+        signal_recorded(pid, started, signal);
+        let mut waited = Duration::ZERO;
+        while waited < patience {
+            if !lives(pid, started) {
+                return true;
+            }
+            tokio::time::sleep(POLL).await;
+            waited += POLL;
+        }
+    }
+    // A zombie is its parent's to collect and harms nobody.
+    stat(pid).is_none_or(|stat| stat.started != started || stat.zombie)
+}
+
+/// Ends a recorded process at once, without waiting.
+pub(crate) fn kill(pid: u32, started: u64) {
+    if pid != 0 && lives(pid, started) {
+        signal_recorded(pid, started, Signal::SIGKILL);
+    }
+}
+
+/// Whether a recorded process or a member of the group it led still exists. A number is not given out again while a
+/// group bears it.
+pub(crate) fn lives(pid: u32, started: u64) -> bool {
+    match stat(pid) {
+        Some(stat) => stat.started == started,
+        None => group_exists(pid),
+    }
+}
+
+fn signal_recorded(pid: u32, started: u64, signal: Signal) {
+    match stat(pid) {
+        Some(stat) if stat.started != started => {}
+        Some(_) if getpgid(Some(raw(pid))) != Ok(raw(pid)) => {
+            let _ = signal::kill(raw(pid), signal);
+        }
+        _ => signal_group(pid, signal),
+    }
+}
+
+fn signal_group(pid: u32, signal: Signal) {
+    if pid > 1 {
+        let _ = signal::killpg(raw(pid), signal);
+    }
+}
+
+fn group_exists(pid: u32) -> bool {
+    pid > 1 && signal::killpg(raw(pid), None).is_ok()
+}
+
+fn raw(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+struct Stat {
+    started: u64,
+    zombie: bool,
+}
+
+/// State and start time of `/proc/PID/stat` (fields 3 and 22).
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name is in parentheses and may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+    let zombie = matches!(fields.next()?, "Z" | "X");
+    let started = fields.nth(18)?.parse().ok()?;
+    Some(Stat { started, zombie })
+}
+
+/// Start time of a process in clock ticks since boot, as the ledger records it.
+pub fn start_time(pid: u32) -> Option<u64> {
+    stat(pid).map(|stat| stat.started)
+}

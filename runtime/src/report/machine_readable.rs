@@ -1,0 +1,193 @@
+//! Packer's `-machine-readable` lines: `timestamp,target,type,data…`.
+//!
+//! Commas in data are written `%!(PACKER_COMMA)`, line ends `\n`, carriage returns `\r`.
+
+use std::io::Write;
+use std::sync::Mutex;
+
+use imgc_compiler::plan::BuildId;
+
+use crate::artifact::Artifact;
+use crate::duration::words;
+use crate::event::{Event, Level, Sink};
+
+use super::{Clock, lock, unix_seconds};
+
+/// Writes Packer's machine-readable lines.
+pub struct MachineReadable<W> {
+    writer: Mutex<W>,
+    clock: Clock,
+    ends: Mutex<Vec<End>>,
+}
+
+struct End {
+    id: BuildId,
+    name: String,
+    error: Option<String>,
+    artifacts: Vec<Artifact>,
+}
+
+impl<W: Write + Send> MachineReadable<W> {
+    /// Into a writer.
+    pub fn new(writer: W, clock: Clock) -> Self {
+        Self {
+            writer: Mutex::new(writer),
+            clock,
+            ends: Mutex::default(),
+        }
+    }
+
+    /// Gives the writer back.
+    pub fn into_inner(self) -> W {
+        self.writer
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self, target: &str, kind: &str, data: &[&str]) {
+        let mut line = format!("{},{},{kind}", unix_seconds((self.clock)()), escape(target));
+        for part in data {
+            line.push(',');
+            line.push_str(&escape(part));
+        }
+        line.push('\n');
+        let mut writer = lock(&self.writer);
+        let _ = writer
+            .write_all(line.as_bytes())
+            .and_then(|()| writer.flush());
+    }
+
+    fn ui(&self, kind: &str, text: &str) {
+        self.write("", "ui", &[kind, text]);
+    }
+
+    fn artifacts(&self, name: &str, artifacts: &[Artifact]) {
+        if artifacts.is_empty() {
+            return;
+        }
+        self.write(name, "artifact-count", &[&artifacts.len().to_string()]);
+        for (at, artifact) in artifacts.iter().enumerate() {
+            let at = at.to_string();
+            let fact = |kind: &str, value: &str| {
+                self.write(name, "artifact", &[&at, kind, value]);
+            };
+            fact("builder-id", &artifact.builder_id);
+            fact("id", &artifact.id);
+            fact("string", &artifact.description);
+            fact("files-count", &artifact.files.len().to_string());
+            for (number, file) in artifact.files.iter().enumerate() {
+                let (number, file) = (number.to_string(), file.display().to_string());
+                self.write(name, "artifact", &[&at, "file", &number, &file]);
+            }
+            self.write(name, "artifact", &[&at, "end"]);
+            self.ui("say", &format!("--> {name}: {}", artifact.description));
+        }
+    }
+
+    fn end(&self) {
+        let mut ends = std::mem::take(&mut *lock(&self.ends));
+        ends.sort_by_key(|end| end.id);
+        let failed = ends.iter().filter(|end| end.error.is_some()).count();
+        if failed > 0 {
+            self.write("", "error-count", &[&failed.to_string()]);
+            self.ui(
+                "error",
+                "\n==> Some builds didn't complete successfully and had errors:",
+            );
+            for end in &ends {
+                if let Some(error) = &end.error {
+                    self.write(&end.name, "error", &[error]);
+                    self.ui("error", &format!("--> {}: {error}", end.name));
+                }
+            }
+        }
+        if ends.iter().all(|end| end.artifacts.is_empty()) {
+            self.ui(
+                "say",
+                "\n==> Builds finished but no artifacts were created.",
+            );
+            return;
+        }
+        self.ui(
+            "say",
+            "\n==> Builds finished. The artifacts of successful builds are:",
+        );
+        for end in &ends {
+            self.artifacts(&end.name, &end.artifacts);
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace(',', "%!(PACKER_COMMA)")
+        .replace('\r', "\\r")
+        .replace('\n', "\\n")
+}
+
+impl<W: Write + Send> Sink for MachineReadable<W> {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Line {
+                name, level, text, ..
+            } => {
+                let (kind, mark) = match level {
+                    Level::Say => ("say", "==> "),
+                    Level::Detail | Level::Stdout => ("message", "    "),
+                    Level::Stderr | Level::Warning | Level::Error => ("error", "==> "),
+                };
+                let text = match name.as_str() {
+                    "" => format!("{mark}{text}"),
+                    name => format!("{mark}{name}: {text}"),
+                };
+                self.ui(kind, &text);
+            }
+            Event::BuildFinished {
+                build,
+                name,
+                artifacts,
+                error,
+                took,
+            } => {
+                let took = words(*took);
+                match error {
+                    None => self.ui("say", &format!("Build '{name}' finished after {took}.")),
+                    Some(error) => self.ui(
+                        "error",
+                        &format!("Build '{name}' errored after {took}: {error}"),
+                    ),
+                }
+                lock(&self.ends).push(End {
+                    id: *build,
+                    name: name.clone(),
+                    error: error.clone(),
+                    artifacts: artifacts.clone(),
+                });
+            }
+            Event::RunFinished { took, .. } => {
+                self.ui(
+                    "say",
+                    &format!("\n==> Wait completed after {}", words(*took)),
+                );
+                self.end();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::{fixed_clock, sample_events};
+
+    #[test]
+    fn the_shape_of_packers_lines() {
+        let fold = MachineReadable::new(Vec::new(), fixed_clock());
+        for event in sample_events() {
+            fold.event(&event);
+        }
+        insta::assert_snapshot!(String::from_utf8(fold.into_inner()).unwrap(), @"");
+    }
+}

@@ -1,0 +1,248 @@
+//! Packer's plain log.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::Mutex;
+
+use imgc_compiler::plan::{BuildId, Plan};
+
+use crate::artifact::Artifact;
+use crate::duration::words;
+use crate::event::{Event, Level, Sink};
+
+use super::{Clock, lock, rfc3339};
+
+/// Green, cyan, magenta, yellow, blue: the order in which builds get their colours.
+const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
+const RED: u8 = 31;
+const YELLOW: u8 = 33;
+
+/// How the log looks.
+#[derive(Clone, Default)]
+pub struct Style {
+    /// A colour per build.
+    pub color: bool,
+    /// `-timestamp-ui`: each line begins with the time.
+    pub timestamps: Option<Clock>,
+}
+
+/// Writes Packer's log.
+pub struct Plain<W> {
+    writer: Mutex<W>,
+    style: Style,
+    end: Mutex<Ends>,
+}
+
+#[derive(Default)]
+struct Ends {
+    failed: Vec<(BuildId, String, String)>,
+    artifacts: Vec<(BuildId, String, Vec<Artifact>)>,
+}
+
+impl<W: Write + Send> Plain<W> {
+    /// Into a writer.
+    pub fn new(writer: W, style: Style) -> Self {
+        Self {
+            writer: Mutex::new(writer),
+            style,
+            end: Mutex::default(),
+        }
+    }
+
+    /// Shows which build has which colour, before the run; nothing without colours.
+    pub fn legend(&self, plan: &Plan) {
+        if !self.style.color {
+            return;
+        }
+        for (at, build) in plan.builds.iter().enumerate() {
+            let id = BuildId(at as u32);
+            let text = format!("{}: output will be in this color.", build.name);
+            self.write(&text, Some((color(id), true)));
+        }
+        self.write("", None);
+    }
+
+    /// Gives the writer back.
+    pub fn into_inner(self) -> W {
+        self.writer
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// One line; a failing writer (a closed pipe) does not end the run.
+    fn write(&self, text: &str, look: Option<(u8, bool)>) {
+        let mut line = String::with_capacity(text.len() + 32);
+        if let Some(clock) = &self.style.timestamps {
+            line.push_str(&rfc3339(clock()));
+            line.push_str(": ");
+        }
+        match look.filter(|_| self.style.color) {
+            Some((color, bold)) => {
+                let _ = write!(line, "\x1b[{};{color}m{text}\x1b[0m", u8::from(bold));
+            }
+            None => line.push_str(text),
+        }
+        line.push('\n');
+        let mut writer = lock(&self.writer);
+        let _ = writer
+            .write_all(line.as_bytes())
+            .and_then(|()| writer.flush());
+    }
+
+    fn line(&self, build: Option<BuildId>, name: &str, level: Level, text: &str) {
+        let (mark, bold) = match level {
+            Level::Say | Level::Stderr | Level::Warning | Level::Error => ("==> ", true),
+            Level::Detail | Level::Stdout => ("    ", false),
+        };
+        let hue = match level {
+            Level::Stderr | Level::Error => Some(RED),
+            Level::Warning => Some(YELLOW),
+            _ => build.map(color),
+        };
+        let word = match level {
+            Level::Warning => "Warning: ",
+            Level::Error => "Error: ",
+            _ => "",
+        };
+        let text = match name {
+            "" => format!("{mark}{word}{text}"),
+            name => format!("{mark}{name}: {word}{text}"),
+        };
+        self.write(text.trim_end(), hue.map(|hue| (hue, bold)));
+    }
+
+    fn end(&self, took: std::time::Duration, cancelled: u32) {
+        let ends = std::mem::take(&mut *lock(&self.end));
+        self.write("", None);
+        self.write(&format!("==> Wait completed after {}", words(took)), None);
+        if cancelled > 0 {
+            self.write("", None);
+            self.write("Cleanly cancelled builds after being interrupted.", None);
+        }
+        if !ends.failed.is_empty() {
+            self.write("", None);
+            let title = "==> Some builds didn't complete successfully and had errors:";
+            self.write(title, Some((RED, true)));
+            for (_, name, error) in &ends.failed {
+                self.write(&format!("--> {name}: {error}"), Some((RED, true)));
+            }
+        }
+        self.write("", None);
+        if ends.artifacts.iter().all(|(_, _, list)| list.is_empty()) {
+            self.write("==> Builds finished but no artifacts were created.", None);
+            return;
+        }
+        self.write(
+            "==> Builds finished. The artifacts of successful builds are:",
+            None,
+        );
+        for (id, name, artifacts) in &ends.artifacts {
+            for artifact in artifacts {
+                let text = match artifact.description.as_str() {
+                    "" => "<nothing>",
+                    text => text,
+                };
+                for line in format!("--> {name}: {text}").lines() {
+                    self.write(line, Some((color(*id), false)));
+                }
+            }
+        }
+    }
+}
+
+fn color(build: BuildId) -> u8 {
+    COLORS[build.0 as usize % COLORS.len()]
+}
+
+impl<W: Write + Send> Sink for Plain<W> {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Line {
+                build,
+                name,
+                level,
+                text,
+            } => self.line(*build, name, *level, text),
+            Event::StepFailed {
+                address,
+                help: Some(help),
+                retry_in: None,
+                ..
+            } => {
+                for line in help.lines() {
+                    self.write(
+                        &format!("    {address}: help: {line}"),
+                        Some((YELLOW, false)),
+                    );
+                }
+            }
+            Event::BuildFinished {
+                build,
+                name,
+                artifacts,
+                error,
+                took,
+            } => {
+                let took = words(*took);
+                match error {
+                    None => self.write(
+                        &format!("Build '{name}' finished after {took}."),
+                        Some((color(*build), true)),
+                    ),
+                    Some(error) => self.write(
+                        &format!("Build '{name}' errored after {took}: {error}"),
+                        Some((RED, true)),
+                    ),
+                }
+                let mut end = lock(&self.end);
+                if let Some(error) = error {
+                    end.failed.push((*build, name.clone(), error.clone()));
+                }
+                end.artifacts
+                    .push((*build, name.clone(), artifacts.clone()));
+            }
+            Event::RunFinished {
+                took, cancelled, ..
+            } => {
+                {
+                    let mut end = lock(&self.end);
+                    end.failed.sort();
+                    end.artifacts.sort_by_key(|(id, _, _)| *id);
+                }
+                self.end(*took, *cancelled);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::sample_events;
+
+    fn shown(style: Style) -> String {
+        let plain = Plain::new(Vec::new(), style);
+        for event in sample_events() {
+            plain.event(&event);
+        }
+        String::from_utf8(plain.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn the_shape_of_packers_log() {
+        insta::assert_snapshot!(shown(Style::default()), @"");
+    }
+
+    #[test]
+    fn with_times_and_colors() {
+        let style = Style {
+            color: true,
+            timestamps: Some(crate::testing::fixed_clock()),
+        };
+        let text = shown(style);
+        insta::assert_snapshot!(text.lines().take(4).collect::<Vec<_>>().join("\n").replace('\x1b', "ESC"), @"");
+    }
+}

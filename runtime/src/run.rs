@@ -1,0 +1,396 @@
+//! The scheduler: runs a plan's graph and cleans up after it.
+//!
+//! In: a plan, the components, the user's settings. Out: events, and a [`RunResult`]. Each build is a task of its own;
+//! within it, steps run as soon as what they need is done. A failure ends its build, not the others, as with Packer.
+//!
+//! - `run/build.rs`: one build from its first step to its last, and the undoing.
+//! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
+//! - `run/execute.rs`: what each kind of step does.
+//! - `run/undo.rs`: removing what the ledger still records.
+//! - `run/keep.rs`: which artifacts are kept when all post-processors are done.
+//! - `run/result.rs`: the outcome, and the exit codes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use imgc_compiler::plan::{BuildId, Plan, StepId};
+use imgc_compiler::source::World;
+use imgc_compiler::value::Value;
+use smol_str::SmolStr;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::cancel::Cancel;
+use crate::error::{Class, Error};
+use crate::event::{Event, Output, Redact, Sink};
+use crate::ledger::{Ledger, Resource};
+use crate::redact::Redactor;
+use crate::registry::Registry;
+use crate::report::{LogFiles, Tee};
+use crate::settings::Settings;
+
+mod build;
+mod execute;
+mod facts;
+mod keep;
+mod result;
+mod step;
+mod undo;
+
+pub use result::{
+    BuildOutcome, EXIT_CODES, ExitCode, Failure, RunResult, StepOutcome, Timing, class_code,
+    exit_code,
+};
+
+/// Owner of what belongs to the run as a whole.
+const RUN: &str = "run";
+
+/// Runs a plan to its end: returns when every build has ended and what they made and do not keep is removed, or when
+/// leaving was asked for.
+pub async fn run(
+    plan: Arc<Plan>,
+    registry: Arc<Registry>,
+    settings: Settings,
+    sink: Arc<dyn Sink>,
+    world: Arc<dyn World>,
+    cancel: Cancel,
+) -> RunResult {
+    let started = Instant::now();
+    let redact = Arc::new(Redactor::new());
+    for variable in &plan.variables {
+        for secret in crate::options::secrets(&variable.value) {
+            redact.add(&secret);
+        }
+    }
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![sink];
+    let logs = settings
+        .log_dir
+        .as_ref()
+        .map(|directory| Arc::new(LogFiles::new(directory.clone(), &plan)));
+    if let Some(logs) = &logs {
+        sinks.push(logs.clone());
+    }
+    let sink: Arc<dyn Sink> = if sinks.len() == 1 {
+        sinks.remove(0)
+    } else {
+        Arc::new(Tee::new(sinks))
+    };
+    let run = Arc::new(Run {
+        variables: Arc::new(
+            plan.variables
+                .iter()
+                .map(|variable| (variable.name.clone(), variable.value.clone()))
+                .collect(),
+        ),
+        states: States::new(plan.steps.len()),
+        timings: Mutex::new(Vec::with_capacity(plan.steps.len())),
+        launches: Semaphore::new(settings.parallel_launches.max(1)),
+        asking: tokio::sync::Mutex::new(()),
+        ledger: Ledger::default(),
+        scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
+        run_id: settings.run_id.clone().into(),
+        plan,
+        registry,
+        settings,
+        sink,
+        redact,
+        world,
+        cancel,
+    });
+    run.emit(Event::RunStarted {
+        run: run.run_id.to_string(),
+    });
+    let result = run.clone().all(started).await;
+    for problem in logs.iter().flat_map(|logs| logs.problems()) {
+        run.voice().warn(problem);
+    }
+    run.emit(Event::RunFinished {
+        succeeded: count(&result, |build| build.error.is_none() && !build.cancelled),
+        failed: count(&result, |build| build.error.is_some() && !build.cancelled),
+        cancelled: count(&result, |build| build.cancelled),
+        took: result.took,
+    });
+    result
+}
+
+fn count(result: &RunResult, is: impl Fn(&BuildOutcome) -> bool) -> u32 {
+    result.builds.iter().filter(|build| is(build)).count() as u32
+}
+
+/// What the builds of one run share.
+struct Run {
+    plan: Arc<Plan>,
+    registry: Arc<Registry>,
+    settings: Settings,
+    sink: Arc<dyn Sink>,
+    redact: Arc<Redactor>,
+    world: Arc<dyn World>,
+    cancel: Cancel,
+    ledger: Ledger,
+    states: States,
+    timings: Mutex<Vec<Timing>>,
+    launches: Semaphore,
+    /// Held while the user is asked: one question at a time.
+    asking: tokio::sync::Mutex<()>,
+    variables: Arc<BTreeMap<SmolStr, Value>>,
+    scratch: PathBuf,
+    run_id: Arc<str>,
+}
+
+impl Run {
+    async fn all(self: Arc<Self>, started: Instant) -> RunResult {
+        let builds = self.plan.builds.len();
+        let mut outcomes: Vec<Option<BuildOutcome>> = vec![None; builds];
+        let scratch = match self.make_scratch().await {
+            Ok(record) => record,
+            Err(error) => return self.nothing(started, error),
+        };
+        let limit = match self.settings.parallel_builds {
+            0 => builds.max(1),
+            limit => limit,
+        };
+        let permits = Arc::new(Semaphore::new(limit));
+        let mut tasks = JoinSet::new();
+        let mut ids = std::collections::HashMap::new();
+        for index in 0..builds {
+            let (run, permits) = (self.clone(), permits.clone());
+            let id = BuildId(index as u32);
+            let task = tasks.spawn(async move {
+                let _permit = tokio::select! {
+                    permit = permits.acquire() => permit.ok(),
+                    () = run.cancel.stop_token().cancelled() => None,
+                };
+                build::run(&run, id).await
+            });
+            ids.insert(task.id(), index);
+        }
+        let deadline = async {
+            self.cancel.stop_token().cancelled().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.cleanup_deadline) => true,
+                () = self.cancel.leave_token().cancelled() => false,
+            }
+        };
+        tokio::pin!(deadline);
+        let voice = self.voice();
+        loop {
+            tokio::select! {
+                biased;
+                late = &mut deadline => {
+                    if late {
+                        voice.warn(format!(
+                            "cleaning up has taken longer than {}; leaving",
+                            crate::duration::words(self.settings.cleanup_deadline)
+                        ));
+                    }
+                    tasks.shutdown().await;
+                    undo::kill_processes(&self.ledger);
+                    break;
+                }
+                ended = tasks.join_next_with_id() => match ended {
+                    None => break,
+                    Some(Ok((id, outcome))) => outcomes[ids[&id]] = Some(outcome),
+                    Some(Err(error)) => {
+                        let index = ids[&error.id()];
+                        outcomes[index] = Some(self.broken(index, started));
+                    }
+                },
+            }
+        }
+        let left = outcomes.iter().any(Option::is_none);
+        let builds: Vec<BuildOutcome> = outcomes
+            .into_iter()
+            .enumerate()
+            .map(|(index, outcome)| outcome.unwrap_or_else(|| self.stopped(index, started)))
+            .collect();
+        if left {
+            undo::remove_now(scratch.1, &self.ledger, scratch.0);
+        } else {
+            undo::sweep(&self, &voice, RUN, &[]).await;
+        }
+        let leftovers = self.ledger.outstanding("");
+        if !leftovers.is_empty() {
+            voice.line(crate::event::Level::Error, "these things are left behind:");
+            for record in &leftovers {
+                voice.line(
+                    crate::event::Level::Error,
+                    &format!("  {}, made by {}", record.resource.describe(), record.owner),
+                );
+            }
+        }
+        let mut timings = std::mem::take(&mut *lock(&self.timings));
+        timings.sort_by_key(|timing| timing.step);
+        RunResult {
+            run_id: self.run_id.to_string(),
+            builds,
+            timings,
+            leftovers,
+            took: started.elapsed(),
+        }
+    }
+
+    async fn make_scratch(&self) -> Result<(u64, PathBuf), Error> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = self.scratch.clone();
+        let (record, ()) = self
+            .ledger
+            .create(RUN, Resource::Directory { path: path.clone() }, async {
+                let path = path.clone();
+                crate::files::blocking(move || {
+                    std::fs::DirBuilder::new()
+                        .recursive(true)
+                        .mode(0o700)
+                        .create(&path)
+                        .map_err(|error| {
+                            crate::files::failure("run/scratch", "make the directory", &path, error)
+                        })
+                })
+                .await
+            })
+            .await?;
+        Ok((record, path))
+    }
+
+    /// The run could not begin.
+    fn nothing(&self, started: Instant, error: Error) -> RunResult {
+        for record in self.ledger.outstanding("") {
+            self.ledger.forget(record.id);
+        }
+        let failure = Failure::of(&error, RUN, &*self.redact);
+        let builds = (0..self.plan.builds.len())
+            .map(|index| {
+                let outcome = self.outcome(index, started, Some(failure.clone()), false);
+                self.build_finished(&outcome);
+                outcome
+            })
+            .collect();
+        RunResult {
+            run_id: self.run_id.to_string(),
+            builds,
+            timings: Vec::new(),
+            leftovers: Vec::new(),
+            took: started.elapsed(),
+        }
+    }
+
+    /// The scheduler itself panicked in this build.
+    fn broken(&self, index: usize, started: Instant) -> BuildOutcome {
+        let error = Error::new(
+            Class::Bug,
+            "run/panic",
+            "the build stopped by a mistake of this program",
+        )
+        .help("please report this, with the log");
+        let address = &self.plan.builds[index].address;
+        let failure = Failure::of(&error, address, &*self.redact);
+        let outcome = self.outcome(index, started, Some(failure), false);
+        self.build_finished(&outcome);
+        outcome
+    }
+
+    fn stopped(&self, index: usize, started: Instant) -> BuildOutcome {
+        let address = &self.plan.builds[index].address;
+        let failure = Failure::of(&Error::cancelled(), address, &*self.redact);
+        let outcome = self.outcome(index, started, Some(failure), true);
+        self.build_finished(&outcome);
+        outcome
+    }
+
+    fn outcome(
+        &self,
+        index: usize,
+        started: Instant,
+        error: Option<Failure>,
+        cancelled: bool,
+    ) -> BuildOutcome {
+        let build = &self.plan.builds[index];
+        BuildOutcome {
+            id: BuildId(index as u32),
+            name: build.name.clone(),
+            address: build.address.clone(),
+            artifacts: Vec::new(),
+            error,
+            cancelled,
+            took: started.elapsed(),
+        }
+    }
+
+    fn build_finished(&self, outcome: &BuildOutcome) {
+        let mut artifacts = outcome.artifacts.clone();
+        for artifact in &mut artifacts {
+            artifact.description = self.redact.redact(&artifact.description);
+            artifact.id = self.redact.redact(&artifact.id);
+            for value in artifact.metadata.values_mut() {
+                *value = self.redact.redact(value);
+            }
+        }
+        self.emit(Event::BuildFinished {
+            build: outcome.id,
+            name: outcome.name.clone(),
+            artifacts,
+            error: outcome
+                .error
+                .as_ref()
+                .map(|failure| failure.message.clone()),
+            took: outcome.took,
+        });
+    }
+
+    fn emit(&self, event: Event) {
+        self.sink.event(&event);
+    }
+
+    /// Speaks for the run.
+    fn voice(&self) -> Output {
+        Output::new(self.sink.clone(), self.redact.clone(), None, "")
+    }
+
+    fn time(&self, step: StepId, took: Duration, outcome: StepOutcome) {
+        let address = self.plan.step(step).address.clone();
+        lock(&self.timings).push(Timing {
+            step,
+            address,
+            took,
+            outcome,
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How far each step of the plan is; needs may cross builds.
+struct States {
+    states: Mutex<Vec<State>>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Done,
+    /// Failed or skipped: what needs it will not run.
+    Dead,
+}
+
+impl States {
+    fn new(steps: usize) -> Self {
+        Self {
+            states: Mutex::new(vec![State::Waiting; steps]),
+            changed: Notify::new(),
+        }
+    }
+
+    fn get(&self, step: StepId) -> State {
+        lock(&self.states)[step.0 as usize]
+    }
+
+    fn set(&self, step: StepId, state: State) {
+        lock(&self.states)[step.0 as usize] = state;
+        self.changed.notify_waiters();
+    }
+}

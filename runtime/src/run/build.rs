@@ -1,0 +1,411 @@
+//! One build, from its first step to its last, and the undoing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use imgc_compiler::plan::{Build, BuildId, Step, StepId, StepKind};
+use imgc_compiler::value::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifact::Artifact;
+use crate::builder::Instance;
+use crate::context::Context;
+use crate::event::{Event, Output};
+use crate::machine::Machine;
+use crate::settings::{Answer, OnError};
+
+use super::keep::{self, Post};
+use super::{BuildOutcome, Failure, Run, State, StepOutcome, lock, undo};
+
+/// A build at work.
+pub(super) struct Work<'a> {
+    pub(super) run: &'a Run,
+    pub(super) id: BuildId,
+    pub(super) build: &'a Build,
+    pub(super) output: Output,
+    pub(super) data: Mutex<Data>,
+}
+
+/// What the steps of a build leave for each other.
+#[derive(Default)]
+pub(super) struct Data {
+    pub(super) source: Option<Value>,
+    pub(super) instance: Option<Arc<dyn Instance>>,
+    pub(super) machine: Option<Arc<dyn Machine>>,
+    /// Facts of the machine, kept when the connection has ended.
+    pub(super) machine_facts: BTreeMap<String, String>,
+    pub(super) artifact: Option<Artifact>,
+    /// By chain and position.
+    pub(super) posts: BTreeMap<(u32, u32), Post>,
+    pub(super) failure: Option<Failure>,
+    pub(super) answer: Option<Answer>,
+    /// The machine phase has not come to its end: undo it.
+    pub(super) broken: bool,
+    /// Cleaning up: a request to stop is already being answered.
+    pub(super) cleaning: bool,
+}
+
+/// Runs a build to its end, cleaning up included.
+pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
+    let started = Instant::now();
+    let build = run.plan.build(id);
+    let work = Work {
+        run,
+        id,
+        build,
+        output: Output::new(
+            run.sink.clone(),
+            run.redact.clone(),
+            Some(id),
+            build.name.as_str(),
+        ),
+        data: Mutex::default(),
+    };
+    work.steps().await;
+    work.undo().await;
+    let artifacts = work.artifacts().await;
+    let abandoned = work.abandoned();
+    if !abandoned {
+        let kept: Vec<&Artifact> = artifacts.iter().collect();
+        undo::sweep(run, &work.output, &build.address, &kept).await;
+    }
+    let failure = lock(&work.data).failure.take();
+    let cancelled = failure
+        .as_ref()
+        .is_some_and(|failure| failure.class == crate::Class::Cancelled);
+    let outcome = BuildOutcome {
+        id,
+        name: build.name.clone(),
+        address: build.address.clone(),
+        artifacts,
+        error: failure,
+        cancelled,
+        took: started.elapsed(),
+    };
+    run.build_finished(&outcome);
+    outcome
+}
+
+impl<'a> Work<'a> {
+    /// Runs the build's steps as the graph allows.
+    async fn steps(&self) {
+        let plan = &self.run.plan;
+        let mut pending: Vec<StepId> = plan
+            .step_ids()
+            .filter(|step| plan.step(*step).build == self.id)
+            .collect();
+        let mut running: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        loop {
+            // Registered before looking, so that no change is missed.
+            let changed = self.run.states.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            pending.retain(|step| match self.readiness(*step) {
+                Readiness::Wait => true,
+                Readiness::Skip(reason) => {
+                    self.skip(*step, &reason);
+                    false
+                }
+                Readiness::Start => {
+                    running.push(self.step(*step).boxed());
+                    false
+                }
+            });
+            if running.is_empty() && pending.is_empty() {
+                return;
+            }
+            tokio::select! {
+                Some(()) = running.next() => {}
+                () = &mut changed => {}
+                () = self.run.cancel.stop_token().cancelled(), if running.is_empty() => {}
+            }
+        }
+    }
+
+    fn readiness(&self, id: StepId) -> Readiness {
+        let step = self.run.plan.step(id);
+        let mut waiting = false;
+        for need in &step.needs {
+            match self.run.states.get(need.step) {
+                State::Done => {}
+                State::Waiting => waiting = true,
+                State::Dead => {
+                    let address = &self.run.plan.step(need.step).address;
+                    return Readiness::Skip(format!("`{address}` has not been done"));
+                }
+            }
+        }
+        if self.run.cancel.is_stopping() && step.kind != StepKind::Release {
+            return Readiness::Skip("stopped on request".into());
+        }
+        if waiting {
+            Readiness::Wait
+        } else {
+            Readiness::Start
+        }
+    }
+
+    fn skip(&self, id: StepId, reason: &str) {
+        let step = self.run.plan.step(id);
+        self.run.states.set(id, State::Dead);
+        if self.run.cancel.is_stopping() {
+            self.fail(Failure::of(
+                &crate::Error::cancelled(),
+                &step.address,
+                &*self.run.redact,
+            ));
+        }
+        match step.kind {
+            StepKind::PostProcess { .. } => self.no_post(step),
+            // Undoing releases what was launched, and says so then.
+            StepKind::Release => {
+                let mut data = lock(&self.data);
+                data.broken = true;
+                if data.instance.is_some() {
+                    return;
+                }
+            }
+            _ => lock(&self.data).broken = true,
+        }
+        self.run
+            .time(id, std::time::Duration::ZERO, StepOutcome::Skipped);
+        self.run.emit(Event::StepSkipped {
+            step: id,
+            address: step.address.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Remembers the first failure.
+    pub(super) fn fail(&self, failure: Failure) {
+        lock(&self.data).failure.get_or_insert(failure);
+    }
+
+    /// Whether the user wants everything left as it is.
+    fn abandoned(&self) -> bool {
+        let data = lock(&self.data);
+        let Some(failure) = &data.failure else {
+            return false;
+        };
+        if failure.class == crate::Class::Cancelled || !data.broken {
+            return false;
+        }
+        match data.answer {
+            Some(Answer::Abort | Answer::RunCleanupProvisioner) => true,
+            Some(_) => false,
+            None => matches!(
+                self.run.settings.on_error,
+                OnError::Abort | OnError::RunCleanupProvisioner
+            ),
+        }
+    }
+
+    /// Undoes the machine phase if it has not come to its end: error-cleanup provisioners, disconnecting, releasing.
+    async fn undo(&self) {
+        let (broken, instance, answer) = {
+            let mut data = lock(&self.data);
+            data.cleaning = true;
+            (data.broken, data.instance.clone(), data.answer)
+        };
+        if !broken {
+            return;
+        }
+        let abandoned = self.abandoned();
+        let runs_cleanup = !abandoned
+            || match answer {
+                Some(answer) => answer == Answer::RunCleanupProvisioner,
+                None => self.run.settings.on_error == OnError::RunCleanupProvisioner,
+            };
+        if runs_cleanup {
+            self.error_cleanup().await;
+        }
+        self.disconnect().await;
+        if abandoned {
+            if instance.is_some() {
+                self.output
+                    .warn("nothing is cleaned up: the machine is left as it is");
+            }
+            return;
+        }
+        if instance.is_some()
+            && let Some(id) = self.release_step()
+        {
+            self.step(id).await;
+        } else if instance.is_some() {
+            self.release_unplanned().await;
+        }
+    }
+
+    async fn error_cleanup(&self) {
+        let reachable = lock(&self.data).machine.is_some();
+        let connected = reachable || lock(&self.data).instance.is_some() && self.needs_no_machine();
+        if self.build.cleanup.is_empty() || !connected {
+            return;
+        }
+        self.output.say("running the error-cleanup provisioner");
+        for step in &self.build.cleanup {
+            self.cleanup_step(step).await;
+        }
+    }
+
+    fn needs_no_machine(&self) -> bool {
+        self.build.communicator == "none"
+            || lock(&self.data)
+                .instance
+                .as_ref()
+                .is_some_and(|instance| matches!(instance.target(), crate::builder::Target::None))
+    }
+
+    /// Ends the connection; once.
+    pub(super) async fn disconnect(&self) {
+        let machine = lock(&self.data).machine.take();
+        if let Some(machine) = machine
+            && let Err(error) = machine.disconnect().await
+        {
+            self.output
+                .warn(format!("cannot disconnect: {}", error.chain()));
+        }
+    }
+
+    fn release_step(&self) -> Option<StepId> {
+        let plan = &self.run.plan;
+        plan.step_ids().find(|id| {
+            let step = plan.step(*id);
+            step.build == self.id && step.kind == StepKind::Release
+        })
+    }
+
+    /// A plan without a release step still releases what it has launched.
+    async fn release_unplanned(&self) {
+        let instance = lock(&self.data).instance.take();
+        if let Some(instance) = instance {
+            let cx = self.context(
+                &self.build.address,
+                self.output.clone(),
+                CancellationToken::new(),
+            );
+            if let Err(error) = instance.release(&cx).await {
+                self.output
+                    .warn(format!("cannot release: {}", error.chain()));
+            }
+        }
+    }
+
+    /// The artifacts that stay; the others are removed here.
+    async fn artifacts(&self) -> Vec<Artifact> {
+        let (built, posts) = {
+            let mut data = lock(&self.data);
+            (data.artifact.take(), std::mem::take(&mut data.posts))
+        };
+        let Some(built) = built else {
+            return Vec::new();
+        };
+        let (kept, going) = keep::decide(built, posts.into_values().collect());
+        for artifact in going {
+            let kept = kept.clone();
+            let removed = crate::files::blocking(move || {
+                artifact
+                    .destroy(&kept.iter().collect::<Vec<_>>())
+                    .map_err(|error| {
+                        crate::Error::new(
+                            crate::Class::Environment,
+                            "run/artifact",
+                            "cannot remove an artifact that is not kept",
+                        )
+                        .because(error)
+                    })
+            })
+            .await;
+            if let Err(error) = removed {
+                self.output.warn(error.chain());
+            }
+        }
+        kept
+    }
+
+    pub(super) fn post_of(&self, step: &Step, artifact: Option<Artifact>, keep: bool) -> Post {
+        let (chain, position) = match step.kind {
+            StepKind::PostProcess {
+                chain, position, ..
+            } => (chain, position),
+            _ => (0, 0),
+        };
+        Post {
+            chain,
+            position,
+            artifact,
+            keep_input: keep,
+        }
+    }
+
+    /// A post-processor that has made nothing.
+    pub(super) fn no_post(&self, step: &Step) {
+        let post = self.post_of(step, None, true);
+        lock(&self.data)
+            .posts
+            .insert((post.chain, post.position), post);
+    }
+
+    /// The surroundings of a component of this build.
+    pub(super) fn context(
+        &self,
+        address: &str,
+        output: Output,
+        cancel: CancellationToken,
+    ) -> Context {
+        let run = self.run;
+        let (source, instance, machine) = {
+            let data = lock(&self.data);
+            (
+                data.source.clone(),
+                data.instance.clone(),
+                data.machine.clone(),
+            )
+        };
+        let machine_facts = match machine {
+            Some(machine) => machine.facts(),
+            None => lock(&self.data).machine_facts.clone(),
+        };
+        let build = super::facts::object(
+            self.build,
+            &run.run_id,
+            source.as_ref(),
+            instance
+                .map(|instance| instance.facts())
+                .unwrap_or_default(),
+            machine_facts,
+        );
+        for value in build.values() {
+            for secret in crate::options::secrets(value) {
+                output.add_secret(&secret);
+            }
+        }
+        Context {
+            output,
+            ledger: run.ledger.clone(),
+            cancel,
+            address: address.into(),
+            source_name: self.build.source_name.as_str().into(),
+            builder_type: self.build.builder.as_str().into(),
+            run_id: run.run_id.clone(),
+            root: run.plan.root.clone(),
+            scratch: run.scratch.clone(),
+            force: run.settings.force,
+            debug: run.settings.debug,
+            build: Arc::new(build),
+            variables: run.variables.clone(),
+            world: run.world.clone(),
+        }
+    }
+}
+
+enum Readiness {
+    Wait,
+    Start,
+    Skip(String),
+}

@@ -1,0 +1,230 @@
+//! What each kind of step does.
+
+use imgc_compiler::components::ComponentKind;
+use imgc_compiler::plan::{Options, Step, StepKind};
+use imgc_compiler::value::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifact::Artifact;
+use crate::builder::Target;
+use crate::context::Context;
+use crate::error::{Class, Error, Result};
+use crate::event::Output;
+use crate::template;
+
+use super::build::Work;
+use super::lock;
+use super::step::Trouble;
+
+impl Work<'_> {
+    /// Does what the step says, once.
+    pub(super) async fn execute(
+        &self,
+        step: &Step,
+        cancel: CancellationToken,
+    ) -> Result<(), Trouble> {
+        let output = match &step.kind {
+            StepKind::PostProcess { post_processor, .. } => Output::new(
+                self.run.sink.clone(),
+                self.run.redact.clone(),
+                Some(self.id),
+                format!("{} ({post_processor})", self.build.name),
+            ),
+            _ => self.output.clone(),
+        };
+        let cx = self.context(&step.address, output, cancel);
+        match &step.kind {
+            StepKind::Prepare => {
+                let source = self.source(&cx)?;
+                let _permit = self.run.launches.acquire().await;
+                Ok(self.builder()?.prepare(&cx, &source).await?)
+            }
+            StepKind::Launch => self.launch(&cx).await,
+            StepKind::Connect => self.connect(&cx).await,
+            StepKind::Provision { provisioner, .. } => self.provision(&cx, step, provisioner).await,
+            StepKind::Capture => {
+                self.disconnect().await;
+                let instance = lock(&self.data).instance.clone();
+                let artifact = instance.ok_or_else(no_instance)?.capture(&cx).await?;
+                lock(&self.data).artifact = Some(artifact);
+                Ok(())
+            }
+            StepKind::Release => {
+                self.disconnect().await;
+                let instance = lock(&self.data).instance.take();
+                match instance {
+                    Some(instance) => Ok(instance.release(&cx).await?),
+                    None => Ok(()),
+                }
+            }
+            StepKind::PostProcess {
+                post_processor,
+                chain,
+                position,
+                keep_input,
+            } => {
+                self.post_process(&cx, step, post_processor, (*chain, *position), *keep_input)
+                    .await
+            }
+        }
+    }
+
+    fn builder(&self) -> Result<std::sync::Arc<dyn crate::builder::Builder>> {
+        self.run
+            .registry
+            .builders
+            .get(self.build.builder.as_str())
+            .cloned()
+            .ok_or_else(|| absent(ComponentKind::Builder, &self.build.builder))
+    }
+
+    async fn launch(&self, cx: &Context) -> Result<(), Trouble> {
+        let source = self.source(cx)?;
+        let _permit = self.run.launches.acquire().await;
+        let instance = self.builder()?.launch(cx, &source).await?;
+        lock(&self.data).instance = Some(instance);
+        Ok(())
+    }
+
+    async fn connect(&self, cx: &Context) -> Result<(), Trouble> {
+        let instance = lock(&self.data).instance.clone().ok_or_else(no_instance)?;
+        let machine = match instance.target() {
+            Target::None => return Ok(()),
+            Target::Machine(machine) => machine,
+            Target::Address(_) if self.build.communicator == "none" => return Ok(()),
+            Target::Address(endpoint) => {
+                let source = self.source(cx)?;
+                let name = self.build.communicator.as_str();
+                let communicator = self
+                    .run
+                    .registry
+                    .communicators
+                    .get(name)
+                    .ok_or_else(|| absent(ComponentKind::Communicator, name))?;
+                communicator.connect(cx, &source, &endpoint).await?
+            }
+        };
+        let mut data = lock(&self.data);
+        data.machine_facts = machine.facts();
+        data.machine = Some(machine);
+        Ok(())
+    }
+
+    async fn provision(&self, cx: &Context, step: &Step, name: &str) -> Result<(), Trouble> {
+        let provisioner = self
+            .run
+            .registry
+            .provisioners
+            .get(name)
+            .ok_or_else(|| absent(ComponentKind::Provisioner, name))?;
+        let late = template::late(ComponentKind::Provisioner, name);
+        let options = self.options(cx, &step.options, late)?;
+        let machine = lock(&self.data).machine.clone();
+        provisioner.run(cx, &options, machine.as_deref()).await?;
+        let instance = lock(&self.data).instance.clone();
+        if let Some(instance) = instance {
+            let summary = cx.output.redact(&provisioner.summary(&options));
+            instance.seal(cx, &step.address, &summary).await?;
+        }
+        Ok(())
+    }
+
+    async fn post_process(
+        &self,
+        cx: &Context,
+        step: &Step,
+        name: &str,
+        place: (u32, u32),
+        keep_input: Option<bool>,
+    ) -> Result<(), Trouble> {
+        let post_processor = self
+            .run
+            .registry
+            .post_processors
+            .get(name)
+            .ok_or_else(|| absent(ComponentKind::PostProcessor, name))?;
+        let input = self.input(place).ok_or_else(|| {
+            Error::new(
+                Class::Bug,
+                "run/artifact",
+                "the post-processor has no artifact to work on",
+            )
+        })?;
+        let late = template::late(ComponentKind::PostProcessor, name);
+        let options = self.options(cx, &step.options, late)?;
+        self.output.say(format!("Running post-processor: {name}"));
+        let processed = post_processor.run(cx, &options, &input).await?;
+        let keep = match keep_input {
+            Some(false) if processed.must_keep => {
+                cx.output
+                    .detail("keep_input_artifact = false is ignored: the input is still needed");
+                true
+            }
+            Some(keep) => keep,
+            None => processed.keep_by_default || processed.must_keep,
+        };
+        let post = self.post_of(step, Some(processed.artifact), keep);
+        lock(&self.data).posts.insert(place, post);
+        Ok(())
+    }
+
+    /// What a post-processor works on: what the one before it in the chain made, or the builder's artifact.
+    fn input(&self, (chain, position): (u32, u32)) -> Option<Artifact> {
+        let data = lock(&self.data);
+        data.posts
+            .values()
+            .filter(|post| post.chain == chain && post.position < position)
+            .max_by_key(|post| post.position)
+            .map_or_else(|| data.artifact.clone(), |post| post.artifact.clone())
+    }
+
+    /// The source's options, resolved with what is known of the build by now.
+    fn source(&self, cx: &Context) -> Result<Value, Trouble> {
+        let source = self.options(cx, &self.build.source, &[])?;
+        lock(&self.data).source = Some(source.clone());
+        Ok(source)
+    }
+
+    /// A component's options with everything known; their secrets are masked from now on.
+    fn options(&self, cx: &Context, options: &Options, late: &[&str]) -> Result<Value, Trouble> {
+        let value = options
+            .resolve(&cx.build, &*self.run.world)
+            .map_err(|diagnostics| {
+                let messages: Vec<&str> = diagnostics
+                    .iter()
+                    .map(|diagnostic| diagnostic.message.as_str())
+                    .collect();
+                let help = diagnostics
+                    .iter()
+                    .find_map(|diagnostic| diagnostic.help.clone());
+                let mut error = Error::new(Class::Template, "run/options", messages.join("; "));
+                error.help = help;
+                Trouble { error, diagnostics }
+            })?;
+        for secret in crate::options::secrets(&value) {
+            cx.output.add_secret(&secret);
+        }
+        let rendered = template::render_options(&value, late, &template::Surroundings::from(cx))?;
+        for secret in crate::options::secrets(&rendered) {
+            cx.output.add_secret(&secret);
+        }
+        Ok(rendered)
+    }
+}
+
+fn absent(kind: ComponentKind, name: &str) -> Error {
+    Error::new(
+        Class::Template,
+        "run/no-component",
+        format!("the {} `{name}` is not part of this program", kind.word()),
+    )
+    .help("use one of the components listed by `imgc plan`, or another version of this program")
+}
+
+fn no_instance() -> Error {
+    Error::new(
+        Class::Bug,
+        "run/panic",
+        "a step that needs the launched machine runs without it",
+    )
+}

@@ -1,0 +1,75 @@
+//! The template's `build` object.
+
+use std::collections::BTreeMap;
+
+use imgc_compiler::plan::Build;
+use imgc_compiler::value::Value;
+use smol_str::SmolStr;
+
+use crate::options::Options;
+
+/// Values that every build has; empty where nobody knows better. Packer says `<unknown>`.
+const ALWAYS: &[&str] = &[
+    "ConnType",
+    "Host",
+    "ID",
+    "PackerHTTPAddr",
+    "PackerHTTPIP",
+    "PackerHTTPPort",
+    "Password",
+    "Port",
+    "SSHPrivateKey",
+    "SSHPublicKey",
+    "User",
+    "WinRMPassword",
+];
+
+/// Values that are secret by nature.
+const SECRET: &[&str] = &["Password", "SSHPrivateKey", "WinRMPassword"];
+
+/// The object: first what the source's options say, then what the builder, then what the machine says.
+pub(super) fn object(
+    build: &Build,
+    run_id: &str,
+    source: Option<&Value>,
+    instance: BTreeMap<String, String>,
+    machine: BTreeMap<String, String>,
+) -> BTreeMap<SmolStr, Value> {
+    let mut facts: BTreeMap<String, String> = ALWAYS
+        .iter()
+        .map(|name| ((*name).to_owned(), String::new()))
+        .collect();
+    facts.insert("name".into(), build.block_name.clone());
+    facts.insert("PackerRunUUID".into(), run_id.to_owned());
+    facts.insert("ConnType".into(), build.communicator.to_string());
+    if let Some(source) = source {
+        let options = Options::new("source", source);
+        let prefix = if build.communicator == "winrm" {
+            "winrm"
+        } else {
+            "ssh"
+        };
+        for (name, option) in [
+            ("Host", "host"),
+            ("Port", "port"),
+            ("User", "username"),
+            ("Password", "password"),
+        ] {
+            if let Ok(Some(text)) = options.string(&format!("{prefix}_{option}")) {
+                facts.insert(name.into(), text);
+            }
+        }
+        if let Ok(Some(password)) = options.string("winrm_password") {
+            facts.insert("WinRMPassword".into(), password);
+        }
+    }
+    facts.extend(instance);
+    facts.extend(machine);
+    facts
+        .into_iter()
+        .map(|(name, text)| {
+            let secret = SECRET.contains(&name.as_str());
+            (SmolStr::from(name), Value::string(text).mark(secret))
+        })
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! Which artifacts stay when the post-processors of a build are done.
+//!
+//! Packer's rule, made safe: the builder's artifact stays if there is no post-processor, or if the first of any chain
+//! wants it; an artifact between two post-processors stays if the later one wants it. What does not stay is removed
+//! only after every post-processor has ended well, and never a file that a kept artifact names as well.
+
+use crate::artifact::Artifact;
+
+/// A post-processor that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    pub(super) chain: u32,
+    pub(super) position: u32,
+    /// What it made; `None` where it failed or did not run.
+    pub(super) artifact: Option<Artifact>,
+    /// Whether its input stays.
+    pub(super) keep_input: bool,
+}
+
+/// What stays, in Packer's order without repetitions, and what goes.
+pub(super) fn decide(built: Artifact, mut posts: Vec<Post>) -> (Vec<Artifact>, Vec<Artifact>) {
+    posts.sort_by_key(|post| (post.chain, post.position));
+    let all_well = posts.iter().all(|post| post.artifact.is_some());
+    let mut kept = Vec::new();
+    let mut going = Vec::new();
+    let first_wants = |chain: u32| {
+        posts
+            .iter()
+            .find(|post| post.chain == chain)
+            .is_some_and(|post| post.keep_input)
+    };
+    let wanted = posts.is_empty() || posts.iter().any(|post| first_wants(post.chain));
+    if wanted || !all_well {
+        kept.push(built);
+    } else {
+        going.push(built);
+    }
+    for (at, post) in posts.iter().enumerate() {
+        let Some(artifact) = &post.artifact else {
+            continue;
+        };
+        let next = posts.get(at + 1).filter(|next| next.chain == post.chain);
+        let stays = next.is_none_or(|next| next.keep_input) || !all_well;
+        if stays {
+            kept.push(artifact.clone());
+        } else {
+            going.push(artifact.clone());
+        }
+    }
+    let mut distinct: Vec<Artifact> = Vec::with_capacity(kept.len());
+    for artifact in kept {
+        if !distinct.contains(&artifact) {
+            distinct.push(artifact);
+        }
+    }
+    going.retain(|artifact| !distinct.contains(artifact));
+    (distinct, going)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(name: &str) -> Artifact {
+        Artifact {
+            id: name.into(),
+            ..Artifact::default()
+        }
+    }
+
+    fn decided(posts: &[(u32, u32, Option<&str>, bool)]) -> (String, String) {
+        let posts = posts
+            .iter()
+            .map(|(chain, position, made, keep_input)| Post {
+                chain: *chain,
+                position: *position,
+                artifact: made.map(artifact),
+                keep_input: *keep_input,
+            })
+            .collect();
+        let (kept, going) = decide(artifact("built"), posts);
+        let names = |list: Vec<Artifact>| {
+            list.into_iter()
+                .map(|artifact| artifact.id)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        (names(kept), names(going))
+    }
+
+    #[test]
+    fn rules() {
+        let cases: [(&[(u32, u32, Option<&str>, bool)], &str, &str); 7] = [
+            (&[], "built", ""),
+            (&[(0, 0, Some("gz"), false)], "gz", "built"),
+            (&[(0, 0, Some("gz"), true)], "built gz", ""),
+            // One chain wants it: it stays for all.
+            (
+                &[(0, 0, Some("gz"), false), (1, 0, Some("built"), true)],
+                "built gz",
+                "",
+            ),
+            // Between two post-processors.
+            (
+                &[(0, 0, Some("gz"), false), (0, 1, Some("up"), false)],
+                "up",
+                "built gz",
+            ),
+            (
+                &[(0, 0, Some("gz"), false), (0, 1, Some("gz"), true)],
+                "gz",
+                "built",
+            ),
+            // A failure keeps everything.
+            (
+                &[(0, 0, Some("gz"), false), (0, 1, None, false)],
+                "built gz",
+                "",
+            ),
+        ];
+        for (posts, kept, going) in cases {
+            assert_eq!(decided(posts), (kept.into(), going.into()), "{posts:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One step: waiting, attempts, timeouts, panics, and what is said about them.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use imgc_compiler::diagnostic::Diagnostic;
+use imgc_compiler::plan::{Limits, Step, StepId, StepKind};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Class, Error, Result};
+use crate::event::{Event, Redact as _};
+use crate::settings::{Answer, OnError};
+
+use super::build::Work;
+use super::{Failure, State, StepOutcome, lock, undo};
+
+/// A failure with the problems that name places in the template.
+pub(super) struct Trouble {
+    pub(super) error: Error,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            diagnostics: Vec::new(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Runs a step of the graph to its end and records how it ended.
+    pub(super) async fn step(&self, id: StepId) {
+        let step = self.run.plan.step(id);
+        if let Some(ask) = &self.run.settings.ask
+            && self.run.settings.debug
+        {
+            let _one = self.run.asking.lock().await;
+            ask.pause(&self.build.name, &format!("next: {}", step.address))
+                .await;
+        }
+        self.pause_before(step).await;
+        let started = Instant::now();
+        let mut attempt = 1;
+        let trouble = loop {
+            self.run.emit(Event::StepStarted {
+                step: id,
+                address: step.address.clone(),
+                attempt,
+            });
+            let begun = Instant::now();
+            let Err(trouble) = self.attempt(step, &step.limits).await else {
+                self.run.states.set(id, State::Done);
+                self.run.time(id, started.elapsed(), StepOutcome::Finished);
+                self.run.emit(Event::StepFinished {
+                    step: id,
+                    address: step.address.clone(),
+                    took: begun.elapsed(),
+                });
+                return;
+            };
+            undo::sweep(self.run, &self.output, &step.address, &[]).await;
+            let wait = self.wait_before_retry(step, attempt, &trouble.error);
+            self.failed(id, step, &trouble.error, begun.elapsed(), wait);
+            let Some(wait) = wait else {
+                if self.wants_retry(step, &trouble.error).await {
+                    attempt += 1;
+                    continue;
+                }
+                break trouble;
+            };
+            self.output.say(format!(
+                "Provisioner failed with \"{}\", retrying in {} with {} trie(s) left",
+                trouble.error.chain(),
+                crate::duration::short(wait),
+                step.limits.max_retries - attempt + 1,
+            ));
+            if self.sleep(wait).await.is_err() {
+                break Error::cancelled().into();
+            }
+            attempt += 1;
+        };
+        self.end(id, step, trouble, started.elapsed());
+    }
+
+    /// An error-cleanup provisioner: its failure is said, and cleaning up goes on.
+    pub(super) async fn cleanup_step(&self, step: &Step) {
+        let mut attempt = 1;
+        self.pause_before(step).await;
+        while let Err(trouble) = self.attempt(step, &step.limits).await {
+            self.output.warn(format!(
+                "the error-cleanup provisioner failed: {}",
+                trouble.error.chain()
+            ));
+            let Some(wait) = self.wait_before_retry(step, attempt, &trouble.error) else {
+                return;
+            };
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn pause_before(&self, step: &Step) {
+        if let Some(pause) = step.limits.pause_before {
+            self.output.say(format!(
+                "Pausing {} before the next provisioner...",
+                crate::duration::short(pause)
+            ));
+            // A request to stop is seen by the attempt that follows.
+            let _ = self.sleep(pause).await;
+        }
+    }
+
+    /// Sleeps unless the run is stopped.
+    async fn sleep(&self, duration: Duration) -> Result<()> {
+        if lock(&self.data).cleaning {
+            tokio::time::sleep(duration).await;
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(duration) => Ok(()),
+            () = self.run.cancel.stop_token().cancelled() => Err(Error::cancelled()),
+        }
+    }
+
+    /// One attempt, within its timeout, until the run is stopped; a panic becomes an error.
+    async fn attempt(&self, step: &Step, limits: &Limits) -> Result<(), Trouble> {
+        // What lets a machine go is not dropped half-way: it is called once.
+        let stoppable = step.kind != StepKind::Release && !lock(&self.data).cleaning;
+        let stop = self.run.cancel.stop_token();
+        let cancel = if stoppable {
+            stop.child_token()
+        } else {
+            CancellationToken::new()
+        };
+        let work = AssertUnwindSafe(self.execute(step, cancel)).catch_unwind();
+        let work = async {
+            let ended = match limits.timeout {
+                None => work.await,
+                Some(limit) => match tokio::time::timeout(limit, work).await {
+                    Ok(ended) => ended,
+                    Err(_) => return Err(timed_out(limit).into()),
+                },
+            };
+            ended.unwrap_or_else(|panic| Err(panicked(&*panic).into()))
+        };
+        if !stoppable {
+            return work.await;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Error::cancelled().into()),
+            ended = work => ended,
+        }
+    }
+
+    /// How long to wait for the next attempt; `None` if there is none.
+    fn wait_before_retry(&self, step: &Step, attempt: u32, error: &Error) -> Option<Duration> {
+        let hopeless = matches!(error.class, Class::Cancelled | Class::Bug | Class::Template);
+        (!hopeless && attempt <= step.limits.max_retries).then(|| {
+            self.run
+                .settings
+                .backoff
+                .wait(attempt, self.run.world.random())
+        })
+    }
+
+    fn failed(
+        &self,
+        id: StepId,
+        step: &Step,
+        error: &Error,
+        took: Duration,
+        retry_in: Option<Duration>,
+    ) {
+        self.run.emit(Event::StepFailed {
+            step: id,
+            address: step.address.clone(),
+            id: error.id.to_owned(),
+            message: self.run.redact.redact(&error.chain()),
+            help: error
+                .help
+                .as_deref()
+                .map(|help| self.run.redact.redact(help)),
+            took,
+            retry_in,
+        });
+    }
+
+    /// Asks the user what to do about a failure before the machine is let go; whether it is "try again".
+    async fn wants_retry(&self, step: &Step, error: &Error) -> bool {
+        let asks = self.run.settings.on_error == OnError::Ask
+            && error.class != Class::Cancelled
+            && !step.limits.continue_on_error
+            && !lock(&self.data).cleaning
+            && !matches!(step.kind, StepKind::Release | StepKind::PostProcess { .. });
+        if !asks {
+            return false;
+        }
+        let Some(ask) = &self.run.settings.ask else {
+            self.output
+                .warn("there is nobody to ask what to do: cleaning up");
+            return false;
+        };
+        let message = self.run.redact.redact(&error.chain());
+        let _one = self.run.asking.lock().await;
+        let answer = tokio::select! {
+            answer = ask.on_error(&self.build.name, &step.address, &message) => answer,
+            () = self.run.cancel.stop_token().cancelled() => Answer::Cleanup,
+        };
+        if answer == Answer::Retry {
+            return true;
+        }
+        lock(&self.data).answer = Some(answer);
+        false
+    }
+
+    fn end(&self, id: StepId, step: &Step, trouble: Trouble, took: Duration) {
+        let cancelled = trouble.error.class == Class::Cancelled;
+        let mut failure = Failure::of(&trouble.error, &step.address, &*self.run.redact);
+        failure.diagnostics = trouble.diagnostics;
+        if step.limits.continue_on_error && !cancelled {
+            self.output.warn(format!(
+                "going on although this failed: {}",
+                failure.message
+            ));
+            self.run.states.set(id, State::Done);
+            self.run.time(id, took, StepOutcome::Ignored);
+            return;
+        }
+        let outcome = if cancelled {
+            StepOutcome::Cancelled
+        } else {
+            StepOutcome::Failed
+        };
+        self.run.time(id, took, outcome);
+        match step.kind {
+            // The machine may still be there, but the artifact is made: what follows needs no machine.
+            StepKind::Release => self.run.states.set(id, State::Done),
+            StepKind::PostProcess { .. } => {
+                self.no_post(step);
+                self.run.states.set(id, State::Dead);
+            }
+            _ => {
+                lock(&self.data).broken = true;
+                self.run.states.set(id, State::Dead);
+            }
+        }
+        self.fail(failure);
+    }
+}
+
+fn timed_out(limit: Duration) -> Error {
+    Error::new(
+        Class::Timeout,
+        "run/timeout",
+        format!(
+            "the step took longer than its timeout of {}",
+            crate::duration::short(limit)
+        ),
+    )
+    .help("raise `timeout`, or look at what the step was waiting for")
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Error::new(
+        Class::Bug,
+        "run/panic",
+        format!("a component failed by a mistake of this program: {what}"),
+    )
+    .help("please report this, with the log")
+}

@@ -1,0 +1,169 @@
+//! What the user decides about a run besides the template.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::ledger::Resource;
+
+/// Simultaneous launches (and preparations) unless said otherwise.
+pub const PARALLEL_LAUNCHES: usize = 64;
+/// How long cleaning up may take after a request to stop.
+pub const CLEANUP_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How to run a plan.
+#[derive(Clone)]
+pub struct Settings {
+    /// Builds at the same time; 0 for no limit, as `-parallel-builds` has it.
+    pub parallel_builds: usize,
+    /// Launches at the same time, whatever the number of builds; at least 1.
+    pub parallel_launches: usize,
+    /// What to do when a step fails.
+    pub on_error: OnError,
+    /// Asks the user; `None` where nobody is there.
+    pub ask: Option<Arc<dyn Ask>>,
+    /// `-force`.
+    pub force: bool,
+    /// `-debug`: pause before each step where somebody can be asked.
+    pub debug: bool,
+    /// The run's id, a UUID (`PackerRunUUID`).
+    pub run_id: String,
+    /// Where the directory for this run's temporary files is made.
+    pub scratch: PathBuf,
+    /// Where each build gets a log file of its own.
+    pub log_dir: Option<PathBuf>,
+    /// How long cleaning up may take after a request to stop.
+    pub cleanup_deadline: Duration,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+    /// Removers of resources that need more than this process can do by itself.
+    pub removers: Vec<Arc<dyn Remover>>,
+}
+
+impl Settings {
+    /// Packer's defaults for everything, and a run of this id.
+    pub fn new(run_id: impl Into<String>) -> Self {
+        Self {
+            parallel_builds: 0,
+            parallel_launches: PARALLEL_LAUNCHES,
+            on_error: OnError::Cleanup,
+            ask: None,
+            force: false,
+            debug: false,
+            run_id: run_id.into(),
+            scratch: std::env::temp_dir(),
+            log_dir: None,
+            cleanup_deadline: CLEANUP_DEADLINE,
+            backoff: Backoff::default(),
+            removers: Vec::new(),
+        }
+    }
+}
+
+/// `-on-error`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// Undo everything.
+    #[default]
+    Cleanup,
+    /// Leave everything as it is.
+    Abort,
+    /// Ask the user.
+    Ask,
+    /// Run the error-cleanup provisioner, then leave everything as it is.
+    RunCleanupProvisioner,
+}
+
+impl std::str::FromStr for OnError {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "cleanup" => Ok(Self::Cleanup),
+            "abort" => Ok(Self::Abort),
+            "ask" => Ok(Self::Ask),
+            "run-cleanup-provisioner" => Ok(Self::RunCleanupProvisioner),
+            _ => Err(format!(
+                "`{text}` is none of `cleanup`, `abort`, `ask`, `run-cleanup-provisioner`"
+            )),
+        }
+    }
+}
+
+/// What to do about a failed step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Undo everything and end the build.
+    Cleanup,
+    /// End the build and leave everything as it is.
+    Abort,
+    /// Try the step again.
+    Retry,
+    /// Run the error-cleanup provisioner, then leave everything as it is.
+    RunCleanupProvisioner,
+}
+
+/// Somebody who can be asked: the terminal. Questions come one at a time.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// A step has failed: what now? `message` is already free of secrets.
+    async fn on_error(&self, build: &str, address: &str, message: &str) -> Answer;
+
+    /// Shows a message and waits until the user wants to go on.
+    async fn pause(&self, build: &str, message: &str);
+}
+
+/// Removes a resource that this crate cannot: files of mapped users, things in a cloud.
+#[async_trait]
+pub trait Remover: Send + Sync {
+    /// Removes it; `None` where the resource is not this remover's matter. Gone already is no error.
+    async fn remove(&self, resource: &Resource) -> Option<Result<()>>;
+}
+
+/// Waits between attempts: each twice as long as the one before, shortened at random so that many builds do not come
+/// back at the same moment. Packer tries again at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Before the second attempt.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after attempt number `attempt` (from 1) has failed: between half and the whole of the exponential
+    /// value, as `random` says.
+    pub fn wait(&self, attempt: u32, random: [u8; 16]) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(31);
+        let whole = self.first.saturating_mul(1 << doublings).min(self.longest);
+        let share = u32::from(u16::from_be_bytes([random[14], random[15]]));
+        whole / 2 + (whole / 2).saturating_mul(share) / u32::from(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_never_exceed_it() {
+        let backoff = Backoff::default();
+        let full = [0xff; 16];
+        let waits: Vec<u64> = (1..=8).map(|n| backoff.wait(n, full).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff.wait(3, [0; 16]), Duration::from_secs(2));
+        assert_eq!(backoff.wait(u32::MAX, full), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,360 @@
+//! Go templates inside option strings: `{{ .Path }}`, ``{{ build `ID` }}``, `{{ timestamp }}`.
+//!
+//! In: a text, the names it may use, the surroundings of the step. Out: the text with every action replaced, or an
+//! error that names the option. `gtmpl` parses and runs the templates; the functions are Packer's.
+//!
+//! Like Packer, every option string of a component is a template, rendered before the component sees it. The options
+//! of [`late`] are kept as they are: their component renders them itself, with names only it knows.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use imgc_compiler::components::ComponentKind;
+use imgc_compiler::source::World;
+use imgc_compiler::value::{Data, Value};
+use smol_str::SmolStr;
+
+use crate::context::Context;
+use crate::error::{Class, Error, Result};
+
+mod functions;
+mod time;
+
+pub use time::go_layout;
+
+/// What functions such as `build` and `user` look at. Cheap to clone.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// `build_name`: the source's name.
+    pub source_name: Arc<str>,
+    /// `build_type`.
+    pub builder_type: Arc<str>,
+    /// `template_dir`.
+    pub root: PathBuf,
+    /// `build`.
+    pub build: Arc<BTreeMap<SmolStr, Value>>,
+    /// `user`.
+    pub variables: Arc<BTreeMap<SmolStr, Value>>,
+    /// Clock, environment, random numbers.
+    pub world: Arc<dyn World>,
+}
+
+impl From<&Context> for Surroundings {
+    fn from(cx: &Context) -> Self {
+        Self {
+            source_name: cx.source_name.clone(),
+            builder_type: cx.builder_type.clone(),
+            root: cx.root.clone(),
+            build: cx.build.clone(),
+            variables: cx.variables.clone(),
+            world: cx.world.clone(),
+        }
+    }
+}
+
+thread_local! {
+    /// The surroundings of the template being rendered: gtmpl's functions are plain pointers and can hold nothing.
+    static CURRENT: RefCell<Option<Surroundings>> = const { RefCell::new(None) };
+}
+
+/// Sets [`CURRENT`] for as long as it lives.
+struct Entered;
+
+impl Entered {
+    fn new(surroundings: &Surroundings) -> Self {
+        CURRENT.with(|current| *current.borrow_mut() = Some(surroundings.clone()));
+        Self
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.with(|current| *current.borrow_mut() = None);
+    }
+}
+
+/// The options whose strings are rendered by the component itself, with names of its own.
+pub fn late(kind: ComponentKind, name: &str) -> &'static [&'static str] {
+    match (kind, name) {
+        (ComponentKind::Provisioner, "shell")
+        | (ComponentKind::Provisioner | ComponentKind::PostProcessor, "shell-local") => {
+            &["execute_command"]
+        }
+        (ComponentKind::PostProcessor, "checksum" | "compress") => &["output"],
+        _ => &[],
+    }
+}
+
+/// Renders a template. `fields` are the names after a dot; `option` is what an error is about.
+pub fn render(
+    text: &str,
+    fields: &[(&str, &str)],
+    surroundings: &Surroundings,
+    option: &str,
+) -> Result<String> {
+    if !text.contains("{{") {
+        return Ok(text.to_owned());
+    }
+    let template = parse(text).map_err(|error| failure(option, error))?;
+    let fields: HashMap<String, gtmpl::Value> = fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), gtmpl::Value::from(*value)))
+        .collect();
+    let _entered = Entered::new(surroundings);
+    template
+        .render(&gtmpl::Context::from(gtmpl::Value::Object(fields)))
+        .map_err(|error| failure(option, plain(&error.to_string())))
+}
+
+/// Whether a text is a template that can be parsed; the message of the problem if not.
+pub fn check(text: &str) -> std::result::Result<(), String> {
+    if text.contains("{{") {
+        parse(text)?;
+    }
+    Ok(())
+}
+
+/// Renders all strings of a component's options but the `late` ones. Marks stay.
+pub fn render_options(
+    options: &Value,
+    late: &[&str],
+    surroundings: &Surroundings,
+) -> Result<Value> {
+    let Data::Object(entries) = options.data() else {
+        return Ok(options.clone());
+    };
+    if !entries.values().any(has_template) {
+        return Ok(options.clone());
+    }
+    let mut rendered = BTreeMap::new();
+    for (name, value) in entries.iter() {
+        let value = if late.contains(&name.as_str()) {
+            value.clone()
+        } else {
+            render_value(value, name, surroundings)?
+        };
+        rendered.insert(name.clone(), value);
+    }
+    Ok(Value::from_data(Data::Object(Arc::new(rendered))).mark(options.is_sensitive()))
+}
+
+/// The templates of a component's options that cannot be parsed, with the option's name.
+pub fn check_options(options: &Value) -> Vec<(String, String)> {
+    let Data::Object(entries) = options.data() else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for (name, value) in entries.iter() {
+        check_value(value, name, &mut problems);
+    }
+    problems
+}
+
+fn check_value(value: &Value, name: &str, problems: &mut Vec<(String, String)>) {
+    match value.data() {
+        Data::String(text) => {
+            if let Err(message) = check(text) {
+                problems.push((name.to_owned(), message));
+            }
+        }
+        Data::List(_, parts) | Data::Set(_, parts) | Data::Tuple(parts) => {
+            for part in parts.iter() {
+                check_value(part, name, problems);
+            }
+        }
+        Data::Map(_, parts) | Data::Object(parts) => {
+            for part in parts.values() {
+                check_value(part, name, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn has_template(value: &Value) -> bool {
+    match value.data() {
+        Data::String(text) => text.contains("{{"),
+        Data::List(_, parts) | Data::Set(_, parts) | Data::Tuple(parts) => {
+            parts.iter().any(has_template)
+        }
+        Data::Map(_, parts) | Data::Object(parts) => parts.values().any(has_template),
+        _ => false,
+    }
+}
+
+fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Result<Value> {
+    if !has_template(value) {
+        return Ok(value.clone());
+    }
+    let list = |parts: &Arc<[Value]>| -> Result<Arc<[Value]>> {
+        parts
+            .iter()
+            .map(|part| render_value(part, option, surroundings))
+            .collect()
+    };
+    let map = |parts: &Arc<BTreeMap<SmolStr, Value>>| -> Result<Arc<BTreeMap<SmolStr, Value>>> {
+        parts
+            .iter()
+            .map(|(key, part)| Ok((key.clone(), render_value(part, option, surroundings)?)))
+            .collect::<Result<BTreeMap<_, _>>>()
+            .map(Arc::new)
+    };
+    let data = match value.data() {
+        Data::String(text) => Data::String(render(text, &[], surroundings, option)?.into()),
+        Data::List(ty, parts) => Data::List(ty.clone(), list(parts)?),
+        Data::Set(ty, parts) => Data::Set(ty.clone(), list(parts)?),
+        Data::Tuple(parts) => Data::Tuple(list(parts)?),
+        Data::Map(ty, parts) => Data::Map(ty.clone(), map(parts)?),
+        Data::Object(parts) => Data::Object(map(parts)?),
+        other => other.clone(),
+    };
+    Ok(Value::from_data(data).mark(value.is_sensitive()))
+}
+
+fn parse(text: &str) -> std::result::Result<gtmpl::Template, String> {
+    let mut template = gtmpl::Template::default();
+    template.add_funcs(functions::ALL);
+    template
+        .parse(text)
+        .map_err(|error| plain(&error.to_string()))?;
+    Ok(template)
+}
+
+/// The message without the library's prefixes.
+fn plain(message: &str) -> String {
+    let message = message.replace('\n', " ");
+    message
+        .trim_start_matches("template: ")
+        .trim_start_matches(":1:")
+        .trim()
+        .to_owned()
+}
+
+fn failure(option: &str, message: String) -> Error {
+    Error::new(
+        Class::Template,
+        "run/template",
+        format!("the template in `{option}` cannot be rendered: {message}"),
+    )
+    .help("`{{` begins a Go template; for two braces as they are write {{ `{{` }}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::{object, surroundings};
+
+    fn shown(text: &str) -> String {
+        match render(
+            text,
+            &[("Path", "/tmp/x.sh"), ("Vars", "A='1' ")],
+            &surroundings(),
+            "execute_command",
+        ) {
+            Ok(text) => text,
+            Err(error) => format!("ERROR {}", error.message),
+        }
+    }
+
+    #[test]
+    fn fields_and_text() {
+        assert_eq!(
+            shown("chmod +x {{.Path}}; {{ .Vars }} {{- .Path }}"),
+            "chmod +x /tmp/x.sh; A='1' /tmp/x.sh"
+        );
+        assert_eq!(shown("no template"), "no template");
+        assert_eq!(shown("{{/* a comment */}}x"), "x");
+        assert_eq!(shown("a {{ `{{.Id}}` }} b"), "a {{.Id}} b");
+    }
+
+    #[test]
+    fn functions_of_packer() {
+        let cases = [
+            ("{{timestamp}}", "1700000000"),
+            ("{{isotime}}", "2023-11-14T22:13:20Z"),
+            ("{{isotime \"2006-01-02-15-04-05\"}}", "2023-11-14-22-13-20"),
+            ("{{strftime `%Y%m%d`}}", "20231114"),
+            ("{{upper `abc`}} {{lower `ABC`}}", "ABC abc"),
+            ("{{ `abc` | upper }}", "ABC"),
+            ("{{split `a-b-c` `-` 1}}", "b"),
+            (
+                "{{replace `a` `b` 1 `aac`}} {{replace_all `a` `b` `aac`}}",
+                "bac bbc",
+            ),
+            ("{{build_name}} {{build_type}}", "base null"),
+            ("{{build `ID`}}", "i-1234"),
+            ("{{user `color`}}", "blue"),
+            ("{{env `HOME_OF_TEST`}}", "/h"),
+            ("{{clean_resource_name `a b:c/d`}}", "a b-c/d"),
+            ("{{template_dir}}|{{pwd}}", "/project/images|/project"),
+            ("{{packer_version}}", env!("CARGO_PKG_VERSION")),
+            ("{{if eq build_type `null`}}n{{else}}o{{end}}", "n"),
+            ("{{printf `%s-%d` `x` 3}}", "x-3"),
+        ];
+        for (text, answer) in cases {
+            assert_eq!(shown(text), answer, "{text}");
+        }
+        let uuid = shown("{{uuid}}");
+        assert_eq!((uuid.len(), &uuid[14..15]), (36, "4"), "{uuid}");
+    }
+
+    #[test]
+    fn errors_name_the_option() {
+        for text in [
+            "{{ foo }}",
+            "{{ .Nothing }}",
+            "{{",
+            "{{ build `Nothing` }}",
+            "{{ user `nobody` }}",
+            "{{ split `a` `-` 7 }}",
+            "{{ if }}",
+            "{{ upper }}",
+            "{{ end }}",
+        ] {
+            let message = shown(text);
+            assert!(
+                message.starts_with("ERROR the template in `execute_command` cannot be rendered: "),
+                "{text}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics() {
+        let pieces = [
+            "{{", "}}", "-", " ", "`", "\"", "(", ")", "|", ".", "$x", ":=", "if", "range", "end",
+            "with", "else", "é", "1", "upper", "\n", "/*", "*/",
+        ];
+        let mut seed = 1u64;
+        for _ in 0..2000 {
+            let mut text = String::from("{{");
+            for _ in 0..8 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
+            }
+            let _ = shown(&text);
+        }
+    }
+
+    #[test]
+    fn options_are_rendered_but_late_ones() {
+        let options = object([
+            ("inline", Value::string("echo {{build_name}}").mark(true)),
+            ("execute_command", Value::string("{{.Path}}")),
+        ]);
+        let rendered = render_options(&options, &["execute_command"], &surroundings()).unwrap();
+        assert_eq!(
+            rendered,
+            object([
+                ("inline", Value::string("echo base").mark(true)),
+                ("execute_command", Value::string("{{.Path}}")),
+            ])
+        );
+        let bad = object([("inline", Value::string("{{foo}}"))]);
+        assert_eq!(check_options(&bad)[0].0, "inline");
+    }
+}

@@ -1,0 +1,686 @@
+//! Machines and builders in memory with scripted behaviour, and small helpers; for tests only.
+//!
+//! A [`Theatre`] records every call to its builder, machine, provisioner and post-processor, and does what its script
+//! says: fail, hang, panic, take a while. [`PlanMaker`] makes plans without a template.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use imgc_compiler::plan::{
+    Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind,
+};
+use imgc_compiler::source::FixedWorld;
+use imgc_compiler::value::{Data, Value};
+use imgc_compiler::{FileId, Span};
+use smol_str::SmolStr;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifact::Artifact;
+use crate::builder::{Builder, Instance, Target};
+use crate::context::Context;
+use crate::error::{Class, Error, Result};
+use crate::event::{Event, Level, Output};
+use crate::ledger::{Ledger, Resource};
+use crate::machine::{Attributes, Command, Exit, Machine};
+use crate::post_processor::{PostProcessor, Processed};
+use crate::provisioner::Provisioner;
+use crate::redact::Redactor;
+use crate::registry::Registry;
+use crate::report::{Clock, Recorder};
+use crate::template::Surroundings;
+
+/// An object value.
+pub fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::from_data(Data::Object(Arc::new(
+        entries
+            .into_iter()
+            .map(|(name, value)| (SmolStr::from(name), value))
+            .collect(),
+    )))
+}
+
+/// A list of texts.
+pub fn list<const N: usize>(texts: [&str; N]) -> Value {
+    Value::from_data(Data::Tuple(texts.map(Value::string).to_vec().into()))
+}
+
+/// 2023-11-14T22:13:20Z, an environment of one variable, counted random numbers.
+pub fn world() -> FixedWorld {
+    let mut world = FixedWorld::default();
+    world.now = 1_700_000_000;
+    world.env.insert("HOME_OF_TEST".into(), "/h".into());
+    world
+}
+
+/// Surroundings of a template.
+pub fn surroundings() -> Surroundings {
+    Surroundings {
+        source_name: "base".into(),
+        builder_type: "null".into(),
+        root: "/project/images".into(),
+        build: Arc::new(BTreeMap::from([("ID".into(), Value::string("i-1234"))])),
+        variables: Arc::new(BTreeMap::from([("color".into(), Value::string("blue"))])),
+        world: Arc::new(world()),
+    }
+}
+
+/// A context whose events go to the recorder, with temporary files in `scratch`.
+pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
+    Context {
+        output: Output::new(
+            recorder,
+            Arc::new(Redactor::new()),
+            Some(BuildId(0)),
+            "null.base",
+        ),
+        ledger: Ledger::default(),
+        cancel: CancellationToken::new(),
+        address: "build.null.base.provisioner[0]".into(),
+        source_name: "base".into(),
+        builder_type: "null".into(),
+        run_id: "11111111-2222-4333-8444-555555555555".into(),
+        root: scratch.to_owned(),
+        scratch: scratch.to_owned(),
+        force: false,
+        debug: false,
+        build: Arc::default(),
+        variables: Arc::default(),
+        world: Arc::new(world()),
+    }
+}
+
+/// Always 2023-11-14T22:13:20Z.
+pub fn fixed_clock() -> Clock {
+    Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+}
+
+/// The events of a small run in which one build ends well and one fails.
+pub fn sample_events() -> Vec<Event> {
+    let line = |build: u32, name: &str, level, text: &str| Event::Line {
+        build: Some(BuildId(build)),
+        name: name.into(),
+        level,
+        text: text.into(),
+    };
+    vec![
+        Event::RunStarted {
+            run: "11111111-2222-4333-8444-555555555555".into(),
+        },
+        Event::StepStarted {
+            step: StepId(0),
+            address: "build.null.a.provisioner[0]".into(),
+            attempt: 1,
+        },
+        line(
+            0,
+            "null.a",
+            Level::Say,
+            "Provisioning with shell script: inline",
+        ),
+        line(0, "null.a", Level::Stdout, "hello, world"),
+        line(1, "file.b", Level::Stderr, "oops"),
+        line(1, "file.b", Level::Warning, "odd"),
+        Event::Progress {
+            build: BuildId(0),
+            what: "uploading".into(),
+            done: 5,
+            total: Some(10),
+        },
+        Event::StepFinished {
+            step: StepId(0),
+            address: "build.null.a.provisioner[0]".into(),
+            took: Duration::from_millis(1500),
+        },
+        Event::StepFailed {
+            step: StepId(1),
+            address: "build.file.b.provisioner[0]".into(),
+            id: "run/exit-code".into(),
+            message: "the script `inline` ended with exit code 3; allowed: 0".into(),
+            help: Some("see the output above".into()),
+            took: Duration::from_millis(20),
+            retry_in: None,
+        },
+        Event::StepSkipped {
+            step: StepId(2),
+            address: "build.file.b.capture".into(),
+            reason: "`build.file.b.provisioner[0]` has not been done".into(),
+        },
+        Event::BuildFinished {
+            build: BuildId(1),
+            name: "file.b".into(),
+            artifacts: Vec::new(),
+            error: Some("the script `inline` ended with exit code 3; allowed: 0".into()),
+            took: Duration::from_millis(21),
+        },
+        Event::BuildFinished {
+            build: BuildId(0),
+            name: "null.a".into(),
+            artifacts: vec![Artifact {
+                builder_id: "packer.file".into(),
+                id: "File".into(),
+                files: vec!["out, put.txt".into()],
+                description: "Stored file: out, put.txt".into(),
+                ..Artifact::default()
+            }],
+            error: None,
+            took: Duration::from_micros(1_234_567),
+        },
+        Event::RunFinished {
+            succeeded: 1,
+            failed: 1,
+            cancelled: 0,
+            took: Duration::from_micros(1_300_000),
+        },
+    ]
+}
+
+/// Events as short lines: what a test compares.
+pub fn outline(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepStarted {
+                address,
+                attempt: 1,
+                ..
+            } => Some(format!("start {address}")),
+            Event::StepStarted {
+                address, attempt, ..
+            } => Some(format!("start {address} #{attempt}")),
+            Event::StepFinished { address, .. } => Some(format!("done {address}")),
+            Event::StepFailed {
+                address,
+                id,
+                retry_in,
+                ..
+            } => Some(format!(
+                "failed {address} {id}{}",
+                if retry_in.is_some() { " (again)" } else { "" }
+            )),
+            Event::StepSkipped { address, .. } => Some(format!("skip {address}")),
+            Event::BuildFinished { name, error, .. } => Some(format!(
+                "end {name} {}",
+                if error.is_some() { "failed" } else { "well" }
+            )),
+            _ => None,
+        })
+        .map(|line| line.replace("build.", ""))
+        .collect()
+}
+
+/// What a scripted call does, once.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Ends well.
+    Well,
+    /// Fails with this class.
+    Fail(Class),
+    /// Never ends.
+    Hang,
+    /// Panics.
+    Panic,
+    /// Ends well after a while.
+    Takes(Duration),
+    /// Makes a file through the ledger, then fails.
+    LitterAndFail(std::path::PathBuf),
+    /// Makes a file through the ledger, then hangs.
+    LitterAndHang(std::path::PathBuf),
+    /// Says a line, then ends well.
+    Says(String),
+}
+
+/// Builder, machine, provisioner and post-processor that do what a script says and record what is asked of them.
+#[derive(Clone, Default)]
+pub struct Theatre {
+    calls: Arc<Mutex<Vec<String>>>,
+    script: Arc<Mutex<BTreeMap<String, Vec<Act>>>>,
+    files: Arc<Mutex<BTreeMap<String, (Vec<u8>, Attributes)>>>,
+    exits: Arc<Mutex<Vec<Exit>>>,
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Theatre {
+    /// The next acts of a call: `launch`, `provision`, `cleanup`, `capture`, `release`, `disconnect`, `post`, `prepare`,
+    /// or one of them with a source's name: `launch a`.
+    #[must_use]
+    pub fn on(self, call: &str, acts: impl IntoIterator<Item = Act>) -> Self {
+        lock(&self.script)
+            .entry(call.to_owned())
+            .or_default()
+            .extend(acts);
+        self
+    }
+
+    /// The exits of the machine's commands, in order; 0 after the last.
+    #[must_use]
+    pub fn exits(self, exits: impl IntoIterator<Item = Exit>) -> Self {
+        lock(&self.exits).extend(exits);
+        self
+    }
+
+    /// What was called, in order: `launch a`.
+    pub fn calls(&self) -> Vec<String> {
+        lock(&self.calls).clone()
+    }
+
+    /// The machine's files.
+    pub fn files(&self) -> BTreeMap<String, (Vec<u8>, Attributes)> {
+        lock(&self.files).clone()
+    }
+
+    /// The command lines the machine was given.
+    pub fn commands(&self) -> Vec<String> {
+        lock(&self.commands).clone()
+    }
+
+    /// A registry with builder `fake`, provisioner `fake` and post-processor `fake` besides those of this crate.
+    pub fn registry(&self) -> Registry {
+        let mut registry = crate::registry::builtin();
+        registry.builders.insert("fake", Arc::new(self.clone()));
+        registry.provisioners.insert("fake", Arc::new(self.clone()));
+        registry
+            .post_processors
+            .insert("fake", Arc::new(self.clone()));
+        registry
+    }
+
+    /// The machine by itself.
+    pub fn machine(&self) -> Arc<dyn Machine> {
+        Arc::new(FakeMachine {
+            theatre: self.clone(),
+            name: "base".into(),
+        })
+    }
+
+    async fn act(&self, cx: Option<&Context>, call: &str, name: &str) -> Result<()> {
+        let full = format!("{call} {name}");
+        lock(&self.calls).push(full.clone());
+        let act = {
+            let mut script = lock(&self.script);
+            let key = if script.contains_key(&full) {
+                full.as_str()
+            } else {
+                call
+            };
+            match script.get_mut(key) {
+                Some(acts) if !acts.is_empty() => acts.remove(0),
+                _ => Act::Well,
+            }
+        };
+        let failure = |class| Error::new(class, "run/exit-code", format!("{call} of {name} fails"));
+        let litter = async |path: std::path::PathBuf| -> Result<()> {
+            if let Some(cx) = cx {
+                cx.ledger
+                    .create(&cx.address, Resource::File { path: path.clone() }, async {
+                        std::fs::write(&path, "litter").expect("the test's directory is there");
+                        Ok(())
+                    })
+                    .await?;
+            }
+            Ok(())
+        };
+        match act {
+            Act::Well => Ok(()),
+            Act::Fail(class) => Err(failure(class)),
+            Act::Hang => std::future::pending().await,
+            Act::Panic => panic!("{call} of {name} panics"),
+            Act::Takes(time) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Act::LitterAndFail(path) => {
+                litter(path).await?;
+                Err(failure(Class::Provisioning))
+            }
+            Act::LitterAndHang(path) => {
+                litter(path).await?;
+                std::future::pending().await
+            }
+            Act::Says(text) => {
+                if let Some(cx) = cx {
+                    cx.output.line(Level::Stdout, &text);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Builder for Theatre {
+    async fn prepare(&self, cx: &Context, options: &Value) -> Result<()> {
+        let _ = options;
+        self.act(Some(cx), "prepare", &cx.source_name).await
+    }
+
+    async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
+        let _ = options;
+        self.act(Some(cx), "launch", &cx.source_name).await?;
+        Ok(Arc::new(FakeInstance {
+            theatre: self.clone(),
+            name: cx.source_name.to_string(),
+        }))
+    }
+}
+
+struct FakeInstance {
+    theatre: Theatre,
+    name: String,
+}
+
+#[async_trait]
+impl Instance for FakeInstance {
+    fn target(&self) -> Target {
+        Target::Machine(Arc::new(FakeMachine {
+            theatre: self.theatre.clone(),
+            name: self.name.clone(),
+        }))
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("ID".into(), format!("i-{}", self.name))])
+    }
+
+    async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
+        let _ = (address, summary);
+        self.theatre.act(Some(cx), "seal", &self.name).await
+    }
+
+    async fn capture(&self, cx: &Context) -> Result<Artifact> {
+        self.theatre.act(Some(cx), "capture", &self.name).await?;
+        Ok(Artifact {
+            builder_id: "fake".into(),
+            id: format!("image-{}", self.name),
+            description: format!("An image of {}", self.name),
+            ..Artifact::default()
+        })
+    }
+
+    async fn release(&self, cx: &Context) -> Result<()> {
+        self.theatre.act(Some(cx), "release", &self.name).await
+    }
+}
+
+struct FakeMachine {
+    theatre: Theatre,
+    name: String,
+}
+
+#[async_trait]
+impl Machine for FakeMachine {
+    fn facts(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("Host".into(), "fake.example".into())])
+    }
+
+    async fn run(&self, command: &Command, output: &Output) -> Result<Exit> {
+        lock(&self.theatre.commands).push(command.line.clone());
+        output.line(Level::Stdout, "ran");
+        self.theatre.act(None, "run", &self.name).await?;
+        let mut exits = lock(&self.theatre.exits);
+        Ok(if exits.is_empty() {
+            Exit::Code(0)
+        } else {
+            exits.remove(0)
+        })
+    }
+
+    async fn query(&self, command: &Command) -> Result<Vec<u8>> {
+        lock(&self.theatre.commands).push(command.line.clone());
+        let words: Vec<&str> = command.line.split(' ').collect();
+        if let ["rm", "-f", paths @ ..] = &words[..] {
+            let mut files = lock(&self.theatre.files);
+            for path in paths {
+                files.remove(*path);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn write(
+        &self,
+        content: &[u8],
+        destination: &str,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        lock(&self.theatre.files)
+            .insert(destination.into(), (content.to_vec(), attributes.clone()));
+        Ok(())
+    }
+
+    async fn upload_file(
+        &self,
+        source: &Path,
+        destination: &str,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        lock(&self.theatre.calls).push(format!("upload_file {} {destination}", source.display()));
+        self.write(
+            &std::fs::read(source).unwrap_or_default(),
+            destination,
+            attributes,
+        )
+        .await
+    }
+
+    async fn upload_tree(
+        &self,
+        source: &Path,
+        destination: &str,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        let _ = attributes;
+        lock(&self.theatre.calls).push(format!("upload_tree {} {destination}", source.display()));
+        Ok(())
+    }
+
+    async fn download_file(&self, source: &str, destination: &Path) -> Result<()> {
+        lock(&self.theatre.calls).push(format!("download_file {source} {}", destination.display()));
+        Ok(())
+    }
+
+    async fn download_tree(&self, source: &str, destination: &Path) -> Result<()> {
+        lock(&self.theatre.calls).push(format!("download_tree {source} {}", destination.display()));
+        Ok(())
+    }
+
+    async fn reconnect(&self, limit: Duration) -> Result<()> {
+        let _ = limit;
+        self.theatre.act(None, "reconnect", &self.name).await
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.theatre.act(None, "disconnect", &self.name).await
+    }
+}
+
+#[async_trait]
+impl Provisioner for Theatre {
+    async fn run(
+        &self,
+        cx: &Context,
+        options: &Value,
+        machine: Option<&dyn Machine>,
+    ) -> Result<()> {
+        let _ = machine;
+        let call = crate::options::Options::new("fake", options)
+            .string("call")?
+            .unwrap_or_else(|| "provision".into());
+        self.act(Some(cx), &call, &cx.source_name).await
+    }
+}
+
+#[async_trait]
+impl PostProcessor for Theatre {
+    async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
+        let name = crate::options::Options::new("fake", options)
+            .string("name")?
+            .unwrap_or_default();
+        self.act(Some(cx), "post", &name).await?;
+        Ok(Processed {
+            artifact: Artifact {
+                id: format!("{}+{name}", artifact.id),
+                description: format!("{name} of {}", artifact.id),
+                ..Artifact::default()
+            },
+            keep_by_default: false,
+            must_keep: false,
+        })
+    }
+}
+
+/// Makes plans without a template.
+#[derive(Default)]
+pub struct PlanMaker {
+    plan: Plan,
+}
+
+impl PlanMaker {
+    /// An empty plan.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a build with prepare, launch and connect steps, then what `rest` adds, then capture and release; then the
+    /// post-processors, one chain for each list of options.
+    pub fn build(
+        mut self,
+        builder: &str,
+        name: &str,
+        source: Value,
+        provisioners: impl IntoIterator<Item = (&'static str, Value, Limits)>,
+        chains: impl IntoIterator<Item = Vec<(&'static str, Value, Option<bool>)>>,
+    ) -> Self {
+        let id = BuildId(self.plan.builds.len() as u32);
+        let address = format!("build.{builder}.{name}");
+        self.plan.builds.push(Build {
+            address: address.clone(),
+            name: format!("{builder}.{name}"),
+            block_name: String::new(),
+            builder: builder.into(),
+            source_name: name.into(),
+            description: None,
+            communicator: "none".into(),
+            source: Options::known(source),
+            cleanup: Vec::new(),
+            span: span(),
+        });
+        let mut last = None;
+        let mut add =
+            |plan: &mut Plan, part: String, kind, options, limits, after: Option<StepId>| {
+                plan.steps.push(Step {
+                    address: format!("{address}.{part}"),
+                    build: id,
+                    kind,
+                    options,
+                    needs: after
+                        .into_iter()
+                        .map(|step| Need {
+                            step,
+                            kind: NeedKind::Order,
+                        })
+                        .collect(),
+                    outputs: Vec::new(),
+                    undo: None,
+                    limits,
+                    digest: String::new(),
+                    span: span(),
+                });
+                Some(StepId(plan.steps.len() as u32 - 1))
+            };
+        let plan = &mut self.plan;
+        for (part, kind) in [
+            ("prepare", StepKind::Prepare),
+            ("launch", StepKind::Launch),
+            ("connect", StepKind::Connect),
+        ] {
+            last = add(
+                plan,
+                part.into(),
+                kind,
+                Options::default(),
+                Limits::default(),
+                last,
+            );
+        }
+        for (index, (provisioner, options, limits)) in provisioners.into_iter().enumerate() {
+            let kind = StepKind::Provision {
+                provisioner: provisioner.into(),
+                index: index as u32,
+            };
+            let part = format!("provisioner[{index}]");
+            last = add(plan, part, kind, Options::known(options), limits, last);
+        }
+        for (part, kind) in [
+            ("capture", StepKind::Capture),
+            ("release", StepKind::Release),
+        ] {
+            last = add(
+                plan,
+                part.into(),
+                kind,
+                Options::default(),
+                Limits::default(),
+                last,
+            );
+        }
+        for (chain, steps) in chains.into_iter().enumerate() {
+            let mut before = last;
+            for (position, (post_processor, options, keep_input)) in steps.into_iter().enumerate() {
+                let kind = StepKind::PostProcess {
+                    post_processor: post_processor.into(),
+                    chain: chain as u32,
+                    position: position as u32,
+                    keep_input,
+                };
+                let part = format!("post-processor[{chain}][{position}]");
+                before = add(
+                    plan,
+                    part,
+                    kind,
+                    Options::known(options),
+                    Limits::default(),
+                    before,
+                );
+            }
+        }
+        self
+    }
+
+    /// Gives the last build an error-cleanup provisioner.
+    #[must_use]
+    pub fn cleanup(mut self, provisioner: &str, options: Value) -> Self {
+        let build = self.plan.builds.last_mut().expect("a build comes first");
+        build.cleanup.push(Step {
+            address: format!("{}.error-cleanup-provisioner", build.address),
+            build: BuildId(0),
+            kind: StepKind::Provision {
+                provisioner: provisioner.into(),
+                index: 0,
+            },
+            options: Options::known(options),
+            needs: Vec::new(),
+            outputs: Vec::new(),
+            undo: None,
+            limits: Limits::default(),
+            digest: String::new(),
+            span: span(),
+        });
+        self
+    }
+
+    /// The plan.
+    pub fn plan(self) -> Plan {
+        self.plan
+    }
+}
+
+fn span() -> Span {
+    Span::new(FileId(0), 0, 0)
+}
