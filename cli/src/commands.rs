@@ -1,0 +1,93 @@
+//! The commands, one module each; here what they share.
+
+mod apply;
+mod explain;
+mod graph;
+mod help;
+mod init;
+mod inspect;
+mod lsp;
+mod plan;
+mod validate;
+mod version;
+
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use imgc_compiler::compile::{self, Compilation, Request};
+use imgc_compiler::plan::Plan;
+use imgc_compiler::source::World;
+
+use crate::args::{Cli, Command, IgnoredArgs};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Terminal, complain, print};
+use crate::world::{Disk, RealWorld};
+use crate::{components, diagnostics};
+
+/// Does what the command line asks for.
+pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
+    let display = cli.display;
+    match cli.command {
+        Command::Plan(args) => plan::run(&args, terminal),
+        Command::Apply(args) => apply::apply(args, &display, terminal),
+        Command::Build(args) => apply::build(args, &display, terminal),
+        Command::Validate(args) => validate::run(&args, terminal),
+        Command::Graph(args) => graph::run(&args, terminal),
+        Command::Inspect(args) => inspect::run(&args, &display, terminal),
+        Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args, terminal),
+        Command::Lsp(_) => lsp::run(),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            let mut command = Cli::command();
+            clap_complete::generate(args.shell, &mut command, "imgc", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
+        }
+        Command::Version(args) => version::run(&args),
+        Command::Help(args) => help::run(&args),
+        Command::CliReference => print(&crate::reference::page()).map(|()| Exit::Done),
+    }
+}
+
+/// Compiles, in the world as it is now.
+fn compile(request: &Request) -> (Compilation, Arc<RealWorld>) {
+    compile_in(request, Arc::new(RealWorld::new()))
+}
+
+/// Compiles in a given world.
+fn compile_in(request: &Request, world: Arc<RealWorld>) -> (Compilation, Arc<RealWorld>) {
+    let registry = components::registry();
+    let door: Arc<dyn World> = world.clone();
+    let compilation = compile::compile(request, &Disk, &door, &registry);
+    (compilation, world)
+}
+
+/// The plan of a compilation; its problems go to standard error.
+fn planned(mut compilation: Compilation, terminal: Terminal) -> Result<Plan, Failure> {
+    complain(&diagnostics::render(&compilation, terminal.err));
+    match compilation.plan.take() {
+        Some(plan) if !compilation.has_errors() => Ok(plan),
+        _ => Err(Failure::said(exit_of(&compilation))),
+    }
+}
+
+/// The code for a compilation with errors: the template, or the file that cannot be read.
+fn exit_of(compilation: &Compilation) -> Exit {
+    match &compilation.unreadable {
+        Some(unreadable) => diagnostics::unreadable_failure(unreadable).exit,
+        None => Exit::Template,
+    }
+}
+
+/// Says what is worth knowing about flags that change nothing.
+fn note_ignored(ignored: &IgnoredArgs) {
+    for note in ignored.notes() {
+        complain(&format!("note: {note}\n"));
+    }
+}
+
+/// JSON as it is printed: indented, with a line end.
+fn json_text(json: &serde_json::Value) -> String {
+    format!("{json:#}\n")
+}

@@ -1,0 +1,137 @@
+//! `imgc apply` and `imgc build`: make the images.
+//!
+//! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
+
+use std::sync::Arc;
+
+use imgc_compiler::compile::{Compilation, Request};
+use imgc_compiler::plan::Plan;
+
+use crate::args::{ApplyArgs, BuildArgs, DisplayArgs, RunArgs};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::plan_file::{self, PlanFile};
+use crate::plan_text::{self, counted};
+use crate::run::{self, replaced};
+use crate::terminal::{Terminal, complain, harmless, print};
+use crate::world::RealWorld;
+
+use super::{compile, compile_in, exit_of, json_text, note_ignored};
+
+/// What is about to run.
+struct Ready {
+    compilation: Compilation,
+    plan: Plan,
+    world: Arc<RealWorld>,
+}
+
+pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
+    note_ignored(&args.template.ignored);
+    let ready = match plan_file::read(&args.template.path)? {
+        Some(file) => {
+            let other = &args.template;
+            if !(other.only.is_empty() && other.except.is_empty() && other.var_file.is_empty()) {
+                return Err(Failure::usage(
+                    "`-only`, `-except` and `-var-file` cannot change what a plan file says",
+                )
+                .help("make a new plan with `imgc plan -out FILE`"));
+            }
+            from_file(&file, &args, terminal)?
+        }
+        None => ready(&args.template.request(), args.run.json, terminal)?,
+    };
+    let quiet = args.run.json || display.machine_readable;
+    if !quiet {
+        print(&plan_text::render(&ready.plan, terminal.out, args.verbose))?;
+    }
+    approve(&ready.plan, &args, quiet, terminal)?;
+    if !quiet {
+        print("\n")?;
+    }
+    go(ready, &args.run, display, terminal)
+}
+
+pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
+    note_ignored(&args.template.ignored);
+    let ready = ready(&args.template.request(), args.run.json, terminal)?;
+    go(ready, &args.run, display, terminal)
+}
+
+fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
+    let Ready {
+        compilation,
+        plan,
+        world,
+    } = ready;
+    run::run(plan, &compilation.sources, &world, run, display, terminal)
+}
+
+fn ready(request: &Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
+    let (compilation, world) = compile(request);
+    take(compilation, world, json, terminal)
+}
+
+fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
+    let request = file.request(&args.template.var)?;
+    let (compilation, world) = compile_in(&request, Arc::new(file.world()?));
+    let ready = take(compilation, world, args.run.json, terminal)?;
+    file.verify(&ready.compilation, &ready.plan)?;
+    Ok(ready)
+}
+
+/// Takes the plan out of a compilation, which keeps the texts.
+fn take(
+    mut compilation: Compilation,
+    world: Arc<RealWorld>,
+    json: bool,
+    terminal: Terminal,
+) -> Result<Ready, Failure> {
+    if json && compilation.has_errors() {
+        print(&json_text(&crate::diagnostics::json::report(&compilation)))?;
+        return Err(Failure::said(exit_of(&compilation)));
+    }
+    complain(&crate::diagnostics::render(&compilation, terminal.err));
+    match compilation.plan.take() {
+        Some(plan) if !compilation.has_errors() => Ok(Ready {
+            compilation,
+            plan,
+            world,
+        }),
+        _ => Err(Failure::said(exit_of(&compilation))),
+    }
+}
+
+/// Asks where something that exists would be deleted or replaced.
+fn approve(plan: &Plan, args: &ApplyArgs, quiet: bool, terminal: Terminal) -> Result<(), Failure> {
+    let replaced = replaced::outputs(plan, args.run.force);
+    if replaced.is_empty() || args.auto_approve {
+        return Ok(());
+    }
+    let lines: Vec<String> = replaced
+        .iter()
+        .map(|output| {
+            let path = output.path.display().to_string();
+            format!("{} (by {})", harmless(&path), harmless(&output.address))
+        })
+        .collect();
+    let what = format!(
+        "{} would be replaced",
+        counted(replaced.len(), "existing output")
+    );
+    if quiet || !terminal.interactive {
+        let mut failure = Failure::new(Exit::Declined, what)
+            .help("add `-auto-approve` to go on without being asked");
+        failure.details = lines;
+        return Err(failure);
+    }
+    print(&format!(
+        "\n{what}:\n  {}\nGo on? Only `yes` is taken as one: ",
+        lines.join("\n  ")
+    ))?;
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    match read.is_ok() && answer.trim() == "yes" {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Declined, "stopped: nothing was changed")),
+    }
+}

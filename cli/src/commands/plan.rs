@@ -1,0 +1,43 @@
+//! `imgc plan`: what would be made.
+
+use crate::args::PlanArgs;
+use crate::diagnostics::json;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::terminal::{Terminal, print};
+use crate::{plan_file, plan_json, plan_text};
+
+use super::{compile, exit_of, json_text, note_ignored, planned};
+
+pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
+    note_ignored(&args.template.ignored);
+    let mut request = args.template.request();
+    request.digest_files = args.json || args.verbose || args.out.is_some();
+    let (compilation, world) = compile(&request);
+    if args.json && compilation.has_errors() {
+        print(&json_text(&json::report(&compilation)))?;
+        return Ok(exit_of(&compilation));
+    }
+    let file = args
+        .out
+        .as_ref()
+        .filter(|_| !compilation.has_errors())
+        .map(|_| plan_file::make(&request, &compilation, &world))
+        .transpose()?;
+    let plan = planned(compilation, terminal)?;
+    let text = match args.json {
+        true => json_text(&plan_json::plan(&plan)),
+        false => plan_text::render(&plan, terminal.out, args.verbose),
+    };
+    if let (Some(path), Some(file)) = (&args.out, file) {
+        plan_file::write(path, &file)?;
+    }
+    print(&text)?;
+    if let Some(path) = args.out.as_ref().filter(|_| !args.json) {
+        print(&format!(
+            "\nWritten to {0}; run it with: imgc apply {0}\n",
+            path.display()
+        ))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,28 @@
+//! `imgc version`.
+
+use serde_json::json;
+
+use crate::args::VersionArgs;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::terminal::print;
+use crate::{diagnostics, plan_file, plan_json};
+
+use super::json_text;
+
+pub(super) fn run(args: &VersionArgs) -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = match args.json {
+        true => json_text(&json!({
+            "imgc": version,
+            "formats": {
+                "plan": plan_json::VERSION,
+                "plan-file": plan_file::VERSION,
+                "diagnostics": diagnostics::json::VERSION,
+            },
+        })),
+        false => format!("imgc v{version}\n"),
+    };
+    print(&text)?;
+    Ok(Exit::Done)
+}

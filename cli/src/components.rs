@@ -1,0 +1,40 @@
+//! The components of this binary: the runtime's own and those of the leaf crates that are built in.
+
+use imgc_runtime::registry::{self, Registry};
+use imgc_runtime::settings::Settings;
+
+/// Everything that can run here.
+pub(crate) fn registry() -> Registry {
+    #[allow(unused_mut, reason = "without features there is nothing to add")]
+    let mut registry = registry::builtin();
+    #[cfg(feature = "rootfs")]
+    registry.builders.insert(
+        "rootfs",
+        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::default()),
+    );
+    #[cfg(feature = "ssh")]
+    registry.communicators.insert(
+        "ssh",
+        std::sync::Arc::new(imgc_ssh::SshCommunicator::default()),
+    );
+    registry
+}
+
+/// Adds what removes the things that only a leaf crate can remove.
+pub(crate) fn add_removers(settings: &mut Settings) {
+    #[cfg(feature = "rootfs")]
+    settings.removers.push(std::sync::Arc::new(mapped::Mapped));
+    #[cfg(not(feature = "rootfs"))]
+    let _ = settings;
+}
+
+/// The problem ids of runs, with one line each.
+pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
+    #[allow(unused_mut, reason = "without features there is nothing to add")]
+    let mut ids = imgc_runtime::error::IDS.to_vec();
+    #[cfg(feature = "rootfs")]
+    ids.extend_from_slice(imgc_rootfs::IDS);
+    #[cfg(feature = "ssh")]
+    ids.extend_from_slice(imgc_ssh::IDS);
+    ids
+}

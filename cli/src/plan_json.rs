@@ -1,0 +1,510 @@
+//! The plan for programs: `plan --json`, plan files, described in `docs/plan-json.md`.
+//!
+//! In: a [`Plan`]. Out: JSON without a secret in it. What is sensitive or unknown is said with objects that no template
+//! can write by accident: `{"$sensitive": true}` and `{"$unknown": "string"}`; a key of a template's own object that
+//! begins with `$` gets a second one. A digest that follows from a secret is left out, since a short secret could be
+//! guessed from it.
+
+use imgc_compiler::plan::{Build, NeedKind, Plan, Step, StepKind};
+use imgc_compiler::value::{Data, Value};
+use serde_json::{Map, Value as Json, json};
+
+use crate::plan_shape::{component, kind_word, tainted, totals, waves};
+
+/// Version of the form; grows when a program that reads it could break.
+pub(crate) const VERSION: u32 = 1;
+
+/// The plan as JSON.
+pub(crate) fn plan(plan: &Plan) -> Json {
+    let tainted = tainted(plan);
+    let steps = plan.steps.iter().zip(&tainted);
+    let steps: Vec<Json> = steps
+        .map(|(step, tainted)| self::step(plan, step, *tainted))
+        .collect();
+    let order: Vec<Json> = waves(plan)
+        .iter()
+        .map(|wave| {
+            wave.iter()
+                .map(|id| plan.step(*id).address.as_str())
+                .collect()
+        })
+        .collect();
+    let totals = totals(plan);
+    json!({
+        "format": "imgc-plan",
+        "version": VERSION,
+        "imgc": env!("CARGO_PKG_VERSION"),
+        "root": plan.root.display().to_string(),
+        "builds": plan.builds.iter().map(build).collect::<Vec<_>>(),
+        "steps": steps,
+        "order": order,
+        "variables": plan.variables.iter().map(|variable| json!({
+            "name": variable.name.as_str(),
+            "value": value(&variable.value),
+            "sensitive": variable.value.contains_sensitive(),
+            "origin": variable.origin,
+        })).collect::<Vec<_>>(),
+        "inputs": plan.inputs.iter().map(|input| json!({
+            "kind": input.kind,
+            "name": input.name,
+            // What the environment holds may be a secret, and short.
+            "digest": (input.kind != "environment").then_some(&input.digest),
+        })).collect::<Vec<_>>(),
+        "totals": { "builds": totals.builds, "steps": totals.steps, "artifacts": totals.artifacts },
+    })
+}
+
+fn build(build: &Build) -> Json {
+    json!({
+        "address": build.address,
+        "name": build.name,
+        "builder": build.builder.as_str(),
+        "source": build.source_name.as_str(),
+        "description": build.description,
+        "communicator": build.communicator.as_str(),
+        "options": value(build.source.value()),
+        "cleanup": build.cleanup.iter().map(|step| json!({
+            "address": step.address,
+            "component": component(step),
+            "options": value(step.options.value()),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn step(plan: &Plan, step: &Step, tainted: bool) -> Json {
+    let needs = step.needs.iter();
+    let outputs = step.outputs.iter();
+    let limits = &step.limits;
+    let seconds = |duration: Option<std::time::Duration>| duration.map(|d| d.as_secs_f64());
+    let mut object = json!({
+        "address": step.address,
+        "build": plan.build(step.build).address,
+        "kind": kind_word(&step.kind),
+        "component": component(step),
+        "options": value(step.options.value()),
+        "needs": needs.map(|need| json!({
+            "step": plan.step(need.step).address,
+            "kind": match need.kind { NeedKind::Data => "data", NeedKind::Order => "order" },
+        })).collect::<Vec<_>>(),
+        "outputs": outputs.map(|(name, ty)| (name.to_string(), Json::from(ty.to_string())))
+            .collect::<Map<_, _>>(),
+        "undo": step.undo,
+        "limits": {
+            "pause_before": seconds(limits.pause_before),
+            "timeout": seconds(limits.timeout),
+            "max_retries": limits.max_retries,
+            "continue_on_error": limits.continue_on_error,
+        },
+        "digest": (!tainted).then_some(&step.digest),
+    });
+    if let StepKind::PostProcess { keep_input, .. } = step.kind {
+        object["keep_input"] = json!(keep_input);
+    }
+    object
+}
+
+/// A value without its secrets.
+pub(crate) fn value(value: &Value) -> Json {
+    if value.is_sensitive() {
+        return json!({ "$sensitive": true });
+    }
+    match value.data() {
+        Data::Unknown(ty) => json!({ "$unknown": ty.to_string() }),
+        Data::Null(_) => Json::Null,
+        Data::Bool(truth) => json!(truth),
+        Data::Number(number) => {
+            // Numbers of any size keep their digits.
+            let text = number.to_string();
+            text.parse::<serde_json::Number>()
+                .ok()
+                .filter(|parsed| parsed.to_string() == text)
+                .map_or(Json::String(text), Json::Number)
+        }
+        Data::String(text) => json!(text.as_str()),
+        Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+            elements.iter().map(self::value).collect()
+        }
+        Data::Map(_, entries) | Data::Object(entries) => entries
+            .iter()
+            .map(|(key, entry)| {
+                let key = match key.starts_with('$') {
+                    true => format!("${key}"),
+                    false => key.to_string(),
+                };
+                (key, self::value(entry))
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_compiler::types::Type;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn values_without_secrets() {
+        let object = Value::object([
+            ("plain", Value::string("x")),
+            ("$sensitive", Value::bool(true)),
+            ("secret", Value::string("hunter2").mark(true)),
+            ("later", Value::unknown(Type::list(Type::String))),
+        ]);
+        insta::assert_snapshot!(value(&object).to_string(), @r#"{"$$sensitive":true,"later":{"$unknown":"list(string)"},"plain":"x","secret":{"$sensitive":true}}"#);
+    }
+
+    #[test]
+    fn the_sample_plan() {
+        let json = plan(&sample::plan());
+        let text = serde_json::to_string_pretty(&json).unwrap();
+        assert!(!text.contains(sample::SECRET));
+        insta::assert_snapshot!(text, @r#"
+        {
+          "format": "imgc-plan",
+          "version": 1,
+          "imgc": "0.1.0",
+          "root": ".",
+          "builds": [
+            {
+              "address": "build.web.null.base",
+              "name": "web.null.base",
+              "builder": "null",
+              "source": "base",
+              "description": "A web server.",
+              "communicator": "ssh",
+              "options": {
+                "communicator": "ssh",
+                "pause_before_connecting": "10s",
+                "ssh_host": "192.0.2.1",
+                "ssh_password": {
+                  "$sensitive": true
+                },
+                "ssh_port": 22,
+                "ssh_timeout": "5m",
+                "ssh_username": "root",
+                "winrm_host": null
+              },
+              "cleanup": []
+            },
+            {
+              "address": "build.note.file.readme",
+              "name": "note.file.readme",
+              "builder": "file",
+              "source": "base",
+              "description": null,
+              "communicator": "none",
+              "options": {
+                "content": "hello\n",
+                "target": "readme.txt"
+              },
+              "cleanup": [
+                {
+                  "address": "build.note.file.readme.error-cleanup-provisioner[0]",
+                  "component": "shell",
+                  "options": {
+                    "inline": [
+                      "echo sorry"
+                    ]
+                  }
+                }
+              ]
+            }
+          ],
+          "steps": [
+            {
+              "address": "build.web.null.base.prepare",
+              "build": "build.web.null.base",
+              "kind": "prepare",
+              "component": null,
+              "options": {},
+              "needs": [],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.web.null.base.launch",
+              "build": "build.web.null.base",
+              "kind": "launch",
+              "component": null,
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.web.null.base.prepare",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": "release the machine",
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.web.null.base.connect",
+              "build": "build.web.null.base",
+              "kind": "connect",
+              "component": null,
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.web.null.base.launch",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.web.null.base.provisioner[0]",
+              "build": "build.web.null.base",
+              "kind": "provision",
+              "component": "shell",
+              "options": {
+                "environment_vars": [
+                  {
+                    "$sensitive": true
+                  }
+                ],
+                "inline": [
+                  "apt-get update",
+                  "apt-get install --yes nginx-light openssl curl ca-certificates",
+                  "echo done"
+                ]
+              },
+              "needs": [
+                {
+                  "step": "build.web.null.base.connect",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": 90.0,
+                "timeout": 600.0,
+                "max_retries": 2,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.web.null.base.provisioner[1]",
+              "build": "build.web.null.base",
+              "kind": "provision",
+              "component": "shell",
+              "options": {
+                "inline": {
+                  "$unknown": "string"
+                }
+              },
+              "needs": [
+                {
+                  "step": "build.web.null.base.provisioner[0]",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.web.null.base.capture",
+              "build": "build.web.null.base",
+              "kind": "capture",
+              "component": null,
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.web.null.base.provisioner[1]",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": null
+            },
+            {
+              "address": "build.note.file.readme.launch",
+              "build": "build.note.file.readme",
+              "kind": "launch",
+              "component": null,
+              "options": {},
+              "needs": [],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": "0606060606060606060606060606060606060606060606060606060606060606"
+            },
+            {
+              "address": "build.note.file.readme.capture",
+              "build": "build.note.file.readme",
+              "kind": "capture",
+              "component": null,
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.note.file.readme.launch",
+                  "kind": "order"
+                }
+              ],
+              "outputs": {},
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": "0707070707070707070707070707070707070707070707070707070707070707"
+            },
+            {
+              "address": "build.note.file.readme.post-processor[0][0]",
+              "build": "build.note.file.readme",
+              "kind": "post-process",
+              "component": "checksum",
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.note.file.readme.capture",
+                  "kind": "data"
+                }
+              ],
+              "outputs": {
+                "artifact": "any"
+              },
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": "0808080808080808080808080808080808080808080808080808080808080808",
+              "keep_input": null
+            },
+            {
+              "address": "build.note.file.readme.post-processor[1][0]",
+              "build": "build.note.file.readme",
+              "kind": "post-process",
+              "component": "manifest",
+              "options": {},
+              "needs": [
+                {
+                  "step": "build.note.file.readme.capture",
+                  "kind": "data"
+                }
+              ],
+              "outputs": {
+                "artifact": "any"
+              },
+              "undo": null,
+              "limits": {
+                "pause_before": null,
+                "timeout": null,
+                "max_retries": 0,
+                "continue_on_error": false
+              },
+              "digest": "0909090909090909090909090909090909090909090909090909090909090909",
+              "keep_input": null
+            }
+          ],
+          "order": [
+            [
+              "build.web.null.base.prepare",
+              "build.note.file.readme.launch"
+            ],
+            [
+              "build.web.null.base.launch",
+              "build.note.file.readme.capture"
+            ],
+            [
+              "build.web.null.base.connect",
+              "build.note.file.readme.post-processor[0][0]",
+              "build.note.file.readme.post-processor[1][0]"
+            ],
+            [
+              "build.web.null.base.provisioner[0]"
+            ],
+            [
+              "build.web.null.base.provisioner[1]"
+            ],
+            [
+              "build.web.null.base.capture"
+            ]
+          ],
+          "variables": [
+            {
+              "name": "name",
+              "value": "web",
+              "sensitive": false,
+              "origin": "default"
+            },
+            {
+              "name": "password",
+              "value": {
+                "$sensitive": true
+              },
+              "sensitive": true,
+              "origin": "environment PKR_VAR_password"
+            }
+          ],
+          "inputs": [
+            {
+              "kind": "file",
+              "name": "setup.sh",
+              "digest": "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0"
+            },
+            {
+              "kind": "environment",
+              "name": "PKR_VAR_password",
+              "digest": null
+            }
+          ],
+          "totals": {
+            "builds": 2,
+            "steps": 10,
+            "artifacts": 1
+          }
+        }
+        "#);
+    }
+}

@@ -1,0 +1,260 @@
+//! Runs a plan: the only command part that needs threads, signals and a terminal that moves.
+//!
+//! In: a plan and the flags of `apply` or `build`. Out: the log as events come, log files, the table of step times, the
+//! failures with their places in the template, and an exit code.
+
+mod ask;
+pub(crate) mod replaced;
+mod screen;
+mod signals;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use imgc_compiler::plan::Plan;
+use imgc_compiler::source::{SourceMap, World};
+use imgc_runtime::cancel::Cancel;
+use imgc_runtime::event::Sink;
+use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, times, wall_clock};
+use imgc_runtime::run::{RunResult, exit_code};
+use imgc_runtime::settings::{OnError, Settings};
+
+use crate::args::{self, DisplayArgs, RunArgs};
+use crate::components;
+use crate::diagnostics;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome, reason};
+use crate::terminal::{Style as Emphasis, Terminal, complain, harmless};
+use crate::world::RealWorld;
+use ask::Person;
+use screen::Screen;
+
+/// Runs the plan to its end.
+pub(crate) fn run(
+    plan: Plan,
+    sources: &SourceMap,
+    world: &RealWorld,
+    args: &RunArgs,
+    display: &DisplayArgs,
+    terminal: Terminal,
+) -> Outcome {
+    let for_programs = args.json || display.machine_readable;
+    let world = Arc::new(world.for_run());
+    let plan = Arc::new(plan);
+    let screen = Screen::new(terminal.out.width.is_some() && !for_programs);
+    let mut settings = settings(&plan, &world, args);
+    let mut registry = components::registry();
+    if terminal.interactive && !for_programs {
+        let person = Arc::new(Person::new(screen.clone()));
+        registry = registry.with_ask(person.clone());
+        settings.ask = Some(person);
+    }
+    let sink = sink(&plan, &screen, args, display, terminal)?;
+    let cancel = Cancel::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let text = format!("cannot start the threads of a run: {}", reason(&error));
+            Failure::new(Exit::Environment, text)
+        })?;
+    let logs = settings.log_dir.clone();
+    let door: Arc<dyn World> = world;
+    let (result, asked) = runtime.block_on(async {
+        let voice = screen.clone();
+        let asked = signals::listen(cancel.clone(), move |text| {
+            voice.alone(|| complain(&format!("{text}\n")));
+        })?;
+        let run = imgc_runtime::run::run(plan, Arc::new(registry), settings, sink, door, cancel);
+        Ok::<_, Failure>((run.await, asked))
+    })?;
+    // A question still waiting for an answer must not keep the process.
+    runtime.shutdown_background();
+    if !for_programs {
+        screen.write(&summary(&result, logs.as_deref(), terminal));
+    }
+    complain(&places(&result, sources, terminal));
+    Ok(match exit_code(&result) {
+        130 => asked.exit(),
+        code => Exit::Run(code),
+    })
+}
+
+fn settings(plan: &Plan, world: &RealWorld, args: &RunArgs) -> Settings {
+    let run_id = uuid(world.random());
+    let mut settings = Settings::new(run_id.clone());
+    settings.parallel_builds = match args.debug {
+        true => 1,
+        false => args.parallel_builds as usize,
+    };
+    settings.on_error = match args.on_error {
+        args::OnError::Cleanup => OnError::Cleanup,
+        args::OnError::Abort => OnError::Abort,
+        args::OnError::Ask => OnError::Ask,
+        args::OnError::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
+    };
+    settings.force = args.force;
+    settings.debug = args.debug;
+    settings.log_dir = log_directory(&plan.root, world.clock().0, &run_id);
+    components::add_removers(&mut settings);
+    settings
+}
+
+/// A version 4 UUID of random bytes.
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// `.imgc/logs/TIME-RUN` beside the template; `None`, said once, where nothing can be written there.
+fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
+    let state = root.join(".imgc");
+    let time = jiff::Timestamp::from_second(now).unwrap_or_default();
+    let name = format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &run_id[..8]);
+    let directory = state.join("logs").join(name);
+    let made = std::fs::create_dir_all(&directory).and_then(|()| {
+        let ignore = state.join(".gitignore");
+        match ignore.exists() {
+            true => Ok(()),
+            false => std::fs::write(ignore, "*\n"),
+        }
+    });
+    match made {
+        Ok(()) => Some(directory),
+        Err(error) => {
+            let place = state.display();
+            complain(&format!(
+                "note: no log files: cannot write in `{place}`: {}\n",
+                reason(&error)
+            ));
+            None
+        }
+    }
+}
+
+/// Two threads are enough for a hundred builds that wait; many cores help those that compress.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
+}
+
+/// What shows the run, as the flags say.
+fn sink(
+    plan: &Arc<Plan>,
+    screen: &Screen,
+    args: &RunArgs,
+    display: &DisplayArgs,
+    terminal: Terminal,
+) -> Result<Arc<dyn Sink>, Failure> {
+    let main: Arc<dyn Sink> = if args.json {
+        Arc::new(Json::new(screen.clone(), wall_clock()))
+    } else if display.machine_readable {
+        Arc::new(MachineReadable::new(screen.clone(), wall_clock()))
+    } else {
+        let style = Style {
+            color: terminal.out.colour,
+            timestamps: args.timestamp_ui.then(wall_clock),
+        };
+        let plain = Plain::new(screen.clone(), style);
+        plain.legend(plan);
+        Arc::new(plain)
+    };
+    let mut all: Vec<Arc<dyn Sink>> = vec![main];
+    if let Some(bars) = screen.bars(plan.clone()) {
+        all.push(Arc::new(bars));
+    }
+    if let Some(log) = debug_log()? {
+        all.push(log);
+    }
+    Ok(match all.len() {
+        1 => all.remove(0),
+        _ => Arc::new(Tee::new(all)),
+    })
+}
+
+/// The debug log that `IMGC_LOG` or `PACKER_LOG` asks for: every event, on standard error or in `PACKER_LOG_PATH`.
+fn debug_log() -> Result<Option<Arc<dyn Sink>>, Failure> {
+    let wanted = ["IMGC_LOG", "PACKER_LOG"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0"));
+    if !wanted {
+        return Ok(None);
+    }
+    let path = std::env::var_os("PACKER_LOG_PATH").filter(|path| !path.is_empty());
+    let Some(path) = path.map(PathBuf::from) else {
+        return Ok(Some(Arc::new(Json::new(std::io::stderr(), wall_clock()))));
+    };
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| Failure::file("write", &path, &error))?;
+    Ok(Some(Arc::new(Json::new(file, wall_clock()))))
+}
+
+/// The table of step times, and where the log files are.
+fn summary(result: &RunResult, logs: Option<&Path>, terminal: Terminal) -> String {
+    let table = times::table(result);
+    let mut text = String::new();
+    if !table.is_empty() {
+        let title = terminal.out.paint(Emphasis::Strong, "Step times");
+        let _ = write!(text, "\n{title}\n{table}");
+    }
+    if let Some(logs) = logs {
+        let _ = writeln!(text, "\nLogs: {}", logs.display());
+    }
+    text
+}
+
+/// Failures that name places in the template, drawn like the compiler's.
+fn places(result: &RunResult, sources: &SourceMap, terminal: Terminal) -> String {
+    let mut text = String::new();
+    for failure in result
+        .builds
+        .iter()
+        .filter_map(|build| build.error.as_ref())
+    {
+        if failure.diagnostics.is_empty() {
+            continue;
+        }
+        let drawn = diagnostics::render_all(&failure.diagnostics, sources, terminal.err);
+        let _ = write!(text, "\n{}:\n{drawn}", harmless(&failure.address));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn run_ids_are_uuids_of_version_4() {
+        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
+    }
+
+    #[test]
+    fn logs_stay_out_of_the_users_repository() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = log_directory(directory.path(), 1_700_000_000, &uuid([0; 16])).unwrap();
+        assert!(
+            logs.ends_with(".imgc/logs/20231114T221320Z-00000000"),
+            "{}",
+            logs.display()
+        );
+        let ignore = std::fs::read_to_string(directory.path().join(".imgc/.gitignore")).unwrap();
+        assert_eq!(ignore, "*\n");
+    }
+}

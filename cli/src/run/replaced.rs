@@ -1,0 +1,88 @@
+//! Which outputs of a plan exist already and would be replaced.
+
+use std::path::{Path, PathBuf};
+
+use imgc_compiler::plan::{Plan, StepKind};
+use imgc_compiler::value::Value;
+
+use crate::plan_shape::component;
+
+/// Something that is there and will not be the same afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// Who replaces it.
+    pub(crate) address: String,
+    /// What.
+    pub(crate) path: PathBuf,
+}
+
+/// Options of builders that name an output, and whether an existing one is only touched with `-force`.
+const BUILDERS: &[(&str, &str, bool)] = &[
+    ("file", "target", false),
+    ("qemu", "output_directory", true),
+    ("rootfs", "output_directory", true),
+];
+
+/// Options of post-processors that name an output, which they replace without being told to.
+const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), ("checksum", "output")];
+
+/// The existing outputs; paths that are only known at run time are left out.
+pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
+    let mut found = Vec::new();
+    for build in &plan.builds {
+        for (builder, option, only_forced) in BUILDERS {
+            if build.builder == *builder && (force || !only_forced) {
+                add(&build.address, build.source.value(), option, &mut found);
+            }
+        }
+    }
+    for step in &plan.steps {
+        if !matches!(step.kind, StepKind::PostProcess { .. }) {
+            continue;
+        }
+        for (name, option) in POST_PROCESSORS {
+            if component(step) == Some(name) {
+                add(&step.address, step.options.value(), option, &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn add(address: &str, options: &Value, option: &str, found: &mut Vec<Output>) {
+    let Some(text) = options.get(option).and_then(Value::as_str) else {
+        return;
+    };
+    // With a template in it, it is known when the step runs.
+    if text.contains("{{") || !Path::new(text).exists() {
+        return;
+    }
+    found.push(Output {
+        address: address.to_owned(),
+        path: PathBuf::from(text),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_compiler::plan::Options;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn only_what_exists_is_asked_about() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("readme.txt");
+        let mut plan = sample::plan();
+        let text = target.display().to_string();
+        plan.builds[1].source = Options::known(Value::object([("target", Value::string(text))]));
+        assert_eq!(outputs(&plan, true), []);
+        std::fs::write(&target, "old").unwrap();
+        let found = outputs(&plan, false);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, target);
+        assert_eq!(found[0].address, "build.note.file.readme");
+    }
+}

@@ -1,0 +1,215 @@
+//! The real outside for the compiler: files, clock, environment, random numbers.
+//!
+//! The clock stands still from the moment a [`RealWorld`] is made, so that `timestamp()` is one moment for a whole
+//! compilation, and the random numbers follow from a seed, so that `apply PLANFILE` can repeat them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use imgc_compiler::source::{EntryKind, Sources, World};
+use sha2::{Digest, Sha256};
+
+/// Files of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk;
+
+impl Sources for Disk {
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        kind(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        list(directory)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(on_disk(path))
+    }
+}
+
+/// This machine, at the moment the value was made.
+#[derive(Debug)]
+pub(crate) struct RealWorld {
+    now: (i64, u32),
+    seed: OnceLock<[u8; 32]>,
+    drawn: AtomicU64,
+}
+
+/// Fixes clock and seed for tests: `SECONDS`, or `SECONDS,TEXT` with any text as seed. Internal, no promise.
+const FIXED: &str = "IMGC_INTERNAL_CLOCK";
+
+impl RealWorld {
+    /// The machine now, with fresh random numbers.
+    pub(crate) fn new() -> Self {
+        if let Some(fixed) = std::env::var(FIXED).ok().and_then(|text| fixed(&text)) {
+            return fixed;
+        }
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            now: (since.as_secs() as i64, since.subsec_nanos()),
+            seed: OnceLock::new(),
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// The machine with the clock and the random numbers of another moment.
+    pub(crate) fn at(now: (i64, u32), seed: [u8; 32]) -> Self {
+        Self {
+            now,
+            seed: OnceLock::from(seed),
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// The moment at which the clock stands.
+    pub(crate) fn clock(&self) -> (i64, u32) {
+        self.now
+    }
+
+    /// What the random numbers follow from.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        *self.seed.get_or_init(fresh_seed)
+    }
+
+    /// The same moment with random numbers of its own: for a run, whose names and keys must not follow from a file.
+    pub(crate) fn for_run(&self) -> Self {
+        Self {
+            now: self.now,
+            seed: OnceLock::new(),
+            drawn: AtomicU64::new(0),
+        }
+    }
+}
+
+/// 32 bytes from the operating system.
+pub(crate) fn fresh_seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the operating system has random numbers");
+    seed
+}
+
+fn fixed(text: &str) -> Option<RealWorld> {
+    let (seconds, seed) = text.split_once(',').unwrap_or((text, ""));
+    let seed = Sha256::digest(seed.as_bytes()).into();
+    Some(RealWorld::at((seconds.parse().ok()?, 0), seed))
+}
+
+impl World for RealWorld {
+    fn now(&self) -> (i64, u32) {
+        self.now
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn env_with_prefix(&self, prefix: &str) -> Vec<(String, String)> {
+        let mut found: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with(prefix))
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let count = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let digest = Sha256::new()
+            .chain_update(self.seed())
+            .chain_update(count.to_be_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        bytes
+    }
+
+    fn working_directory(&self) -> PathBuf {
+        std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(on_disk(path))
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        kind(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        list(directory)
+    }
+}
+
+/// The empty path means the working directory, as `Path::parent` gives it.
+fn on_disk(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    }
+}
+
+fn kind(path: &Path) -> io::Result<EntryKind> {
+    let metadata = std::fs::metadata(on_disk(path))?;
+    Ok(if metadata.is_dir() {
+        EntryKind::Directory
+    } else if metadata.is_file() {
+        EntryKind::File
+    } else {
+        EntryKind::Other
+    })
+}
+
+fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(on_disk(directory))? {
+        entries.push(directory.join(entry?.file_name()));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers_and_a_run_gets_others() {
+        let one = RealWorld::at((5, 7), [1; 32]);
+        let two = RealWorld::at((5, 7), [1; 32]);
+        assert_eq!([one.random(), one.random()], [two.random(), two.random()]);
+        assert_ne!(one.random(), one.random());
+        assert_ne!(
+            one.for_run().random(),
+            RealWorld::at((5, 7), [1; 32]).random()
+        );
+        assert_eq!(one.for_run().now(), (5, 7));
+    }
+
+    #[test]
+    fn a_directory_is_listed_in_order_with_its_own_path() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b", "a", "c"] {
+            std::fs::write(directory.path().join(name), name).unwrap();
+        }
+        let names = Sources::list(&Disk, directory.path()).unwrap();
+        assert_eq!(
+            names,
+            ["a", "b", "c"].map(|name| directory.path().join(name))
+        );
+        assert_eq!(
+            Sources::kind(&Disk, directory.path()).unwrap(),
+            EntryKind::Directory
+        );
+    }
+}
