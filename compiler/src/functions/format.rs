@@ -1,5 +1,7 @@
 //! `format` and `formatlist`: text after a pattern with `%` verbs.
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::{CallCx, Function, FunctionError, FunctionResult, Param, Returns, Shape, text};
 use crate::convert::convert;
 use crate::types::Type;
@@ -227,13 +229,13 @@ impl<'p> Verb<'p> {
     /// The precision of a text is its greatest length.
     fn cut(&self, text: &str) -> String {
         match self.precision {
-            Some(length) => text.chars().take(length).collect(),
+            Some(length) => text.graphemes(true).take(length).collect(),
             None => text.to_owned(),
         }
     }
 
     fn pad(&self, text: String) -> String {
-        let missing = self.width.saturating_sub(text.chars().count());
+        let missing = self.width.saturating_sub(text.graphemes(true).count());
         if missing == 0 {
             return text;
         }

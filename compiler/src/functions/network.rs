@@ -24,7 +24,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "cidrnetmask",
         &[PREFIX],
         STRING,
-        "The network mask of an IPv4 network.",
+        "The network mask of a network, as an address.",
         ("cidrnetmask(\"172.16.0.0/12\")", "\"255.240.0.0\""),
         netmask,
     ),
@@ -153,13 +153,7 @@ fn host(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
 
 fn netmask(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     let network = Network::parse(args, cx)?;
-    if network.width == 128 {
-        return Err(FunctionError::at(
-            0,
-            "IPv6 networks have no mask in this notation",
-        ));
-    }
-    let mask = !mask(32 - network.prefix) & u128::from(u32::MAX);
+    let mask = mask(network.width) & !mask(network.width - network.prefix);
     Ok(Value::string(network.address(mask).to_string()))
 }
 

@@ -519,6 +519,27 @@ fn yaml() {
             r#"yamlencode({ e = "l1\nl2\n", f = "l1\nl2" })"#,
             r#""\"e\": |\n  l1\n  l2\n\"f\": |-\n  l1\n  l2\n""#,
         ),
+        (
+            r#"yamlencode({ a = " x\ny\n", b = "x\n\n", c = "\n", d = "x \ny" })"#,
+            r#""\"a\": |2\n   x\n  y\n\"b\": |+\n  x\n\n\"c\": |2+\n\n\"d\": \"x \\ny\"\n""#,
+        ),
+        (
+            r#"yamlencode("\u0001\u0085\U0001F600")"#,
+            r#""\"\\x01\\N\\U0001F600\"\n""#,
+        ),
+        ("yamlencode(1.5)", r#""1.5\n...\n""#),
+        (
+            r#"yamldecode("{a: 1, <<: {a: 2, b: 3}, b: 4}")"#,
+            "{ a = 2, b = 4 }",
+        ),
+        (
+            r#"yamldecode("[2001-1-4, 2001-12-14t21:59:43.10-05:00, 2001-12-14 21:59:43]")"#,
+            r#"["2001-01-04T00:00:00Z", "2001-12-14T21:59:43-05:00", "2001-12-14T21:59:43Z"]"#,
+        ),
+        (
+            r#"yamldecode("!foo x")"#,
+            r#"eval/argument at `"!foo x"`: `yamldecode`: the tag `!foo` is not supported"#,
+        ),
         ("yamlencode(null)", r#""null\n...\n""#),
         (
             r#"yamldecode("[y, on, Off, n, True, NULL, ~, +1, 1_000, 0o10, 0b11, 1e3, .5, -.5, 1., 12:30, null, \"1\", !!str 1]")"#,
@@ -682,10 +703,7 @@ fn networks() {
             r#"eval/argument at `"10.0.0.0"`: `cidrhost`: expected a network such as `10.0.0.0/8`, found "10.0.0.0""#,
         ),
         (r#"cidrnetmask("10.0.0.0/0")"#, r#""0.0.0.0""#),
-        (
-            r#"cidrnetmask("::/0")"#,
-            r#"eval/argument at `"::/0"`: `cidrnetmask`: IPv6 networks have no mask in this notation"#,
-        ),
+        (r#"cidrnetmask("fe80::/10")"#, r#""ffc0::""#),
         (
             r#"cidrsubnet("fd00::/8", 56, 255)"#,
             r#""fd00:0:0:ff::/64""#,

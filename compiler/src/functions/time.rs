@@ -192,6 +192,11 @@ fn parse_rfc3339(text: &str) -> Option<Zoned> {
         .map(|time| time.to_zoned(TimeZone::fixed(offset)))
 }
 
+/// A time of RFC 3339 as all functions write it, without fractions; `None` for other texts.
+pub(super) fn normalize(text: &str) -> Option<String> {
+    parse_rfc3339(text).map(|time| rfc3339(&time))
+}
+
 fn rfc3339(time: &Zoned) -> String {
     let time_of_day = time.strftime("%Y-%m-%dT%H:%M:%S");
     format!("{time_of_day}{}", offset_text(time, ":", "Z"))

@@ -68,7 +68,12 @@ impl<'t> Reader<'t> {
         let before = self.parts;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.filter(|tag| tag.is_yaml_core_schema());
+                if let Some(tag) = tag.as_ref().filter(|tag| !tag.is_yaml_core_schema()) {
+                    return Err(format!(
+                        "the tag `{}{}` is not supported",
+                        tag.handle, tag.suffix
+                    ));
+                }
                 let tag = tag.as_ref().map(|tag| tag.suffix.as_str());
                 (scalar(&text, style, tag)?, anchor)
             }
@@ -111,7 +116,6 @@ impl<'t> Reader<'t> {
 
     fn mapping(&mut self, depth: usize) -> Result<Value, String> {
         let mut entries: BTreeMap<SmolStr, Value> = BTreeMap::new();
-        let mut merged = Vec::new();
         loop {
             let event = self.next()?;
             if event == Event::MappingEnd {
@@ -123,7 +127,7 @@ impl<'t> Reader<'t> {
             let event = self.next()?;
             let value = self.value(event, depth + 1)?;
             if is_merge {
-                merged.push(value);
+                merge(&value, &mut entries)?;
                 continue;
             }
             let key = match key.data() {
@@ -134,20 +138,23 @@ impl<'t> Reader<'t> {
             };
             entries.insert(key, value);
         }
-        for value in merged {
-            let sources = match value.as_slice() {
-                Some(sources) => sources.to_vec(),
-                None => vec![value],
-            };
-            for source in sources {
-                let source = source.as_map().ok_or("what `<<` merges is no mapping")?;
-                for (key, value) in source {
-                    entries.entry(key.clone()).or_insert_with(|| value.clone());
-                }
-            }
-        }
         Ok(Value::object(entries))
     }
+}
+
+/// `<<`: the entries of one mapping or of several, of which the first counts. As in Packer, what stands later in the
+/// mapping counts more.
+fn merge(value: &Value, entries: &mut BTreeMap<SmolStr, Value>) -> Result<(), String> {
+    let sources = value.as_slice().unwrap_or(std::slice::from_ref(value));
+    for source in sources.iter().rev() {
+        let source = source.as_map().ok_or("what `<<` merges is no mapping")?;
+        entries.extend(
+            source
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+    }
+    Ok(())
 }
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
@@ -204,22 +211,30 @@ fn plain_number(text: &str) -> Option<Result<Value, String>> {
     Some(Ok(Value::number(number)))
 }
 
-/// A plain `2001-01-01` is a point in time, written out in full.
+/// A plain `2001-01-01`, `2001-01-01 10:20:30` or RFC 3339 text is a point in time, written out in full.
 fn date(text: &str) -> Option<String> {
-    let shaped = text.len() == 10
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    let date: jiff::civil::Date = shaped.then(|| text.parse().ok()).flatten()?;
-    Some(format!("{date}T00:00:00Z"))
+    if !text.starts_with(|c: char| c.is_ascii_digit()) || text.as_bytes().get(4) != Some(&b'-') {
+        return None;
+    }
+    let (day, time) = text
+        .split_once(['T', 't', ' '])
+        .unwrap_or((text, "00:00:00Z"));
+    let mut parts = day.splitn(3, '-');
+    let mut part = |longest: usize| {
+        let part = parts.next().filter(|part| part.len() <= longest)?;
+        part.parse::<u16>().ok()
+    };
+    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    let utc = if text.contains(' ') { "Z" } else { "" };
+    super::time::normalize(&format!("{year:04}-{month:02}-{day:02}T{time}{utc}"))
 }
 
 /// The value as one YAML document: strings in quotes, block style, keys sorted.
 pub(super) fn encode(value: &Value) -> String {
     let mut out = String::new();
     write(value, 0, Place::Root, &mut out);
-    if value.is_null() {
+    // A bare word needs the end of the document said.
+    if !out.starts_with('"') && value.len().is_none() && value.as_str().is_none() {
         out.push_str("...\n");
     }
     out
@@ -261,8 +276,17 @@ fn write(value: &Value, indent: usize, place: Place, out: &mut String) {
             }
         }
         Data::String(text) if text.contains('\n') && is_block(text) => {
-            let chomp = if text.ends_with('\n') { "" } else { "-" };
-            writeln!(out, "{gap}|{chomp}").expect("strings take all text");
+            let hint = if text.starts_with([' ', '\n']) {
+                "2"
+            } else {
+                ""
+            };
+            let chomp = match text.strip_suffix('\n') {
+                None => "-",
+                Some(rest) if rest.is_empty() || rest.ends_with('\n') => "+",
+                Some(_) => "",
+            };
+            writeln!(out, "{gap}|{hint}{chomp}").expect("strings take all text");
             let depth = indent.max(2);
             for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
                 let padding = if line.is_empty() { 0 } else { depth };
@@ -295,29 +319,43 @@ fn begin(at: usize, indent: usize, place: Place, out: &mut String) {
     }
 }
 
-/// Whether a text of several lines can stand as a block: nothing in it needs an escape, and its end is plain.
+/// Whether a text of several lines can stand as a block: nothing in it needs an escape, and no line
+/// ends in a blank.
 fn is_block(text: &str) -> bool {
-    let plain = |c: char| c == '\n' || !c.is_control();
-    text.chars().all(plain)
-        && !text.starts_with([' ', '\n'])
-        && !text.ends_with("\n\n")
-        && !text.lines().any(|line| line.ends_with(' '))
+    let plain = |c: char| c == '\n' || quoted(c.encode_utf8(&mut [0; 4])).chars().count() == 3;
+    text.chars().all(plain) && !text.split('\n').any(|line| line.ends_with(' '))
 }
 
+/// In double quotes, with YAML's escapes, as `libyaml` writes them.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
-                write!(out, "\\u{:04X}", control as u32).expect("strings take all text");
-            }
-            plain => out.push(plain),
+        let escape = match character {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\0' => "\\0",
+            '\u{7}' => "\\a",
+            '\u{8}' => "\\b",
+            '\u{b}' => "\\v",
+            '\u{c}' => "\\f",
+            '\u{1b}' => "\\e",
+            '\u{85}' => "\\N",
+            '\u{2028}' => "\\L",
+            '\u{2029}' => "\\P",
+            '\u{feff}' => "\\uFEFF",
+            _ => "",
+        };
+        let code = character as u32;
+        match escape {
+            "" if character.is_control() => write!(out, "\\x{code:02X}"),
+            "" if code > 0xffff => write!(out, "\\U{code:08X}"),
+            "" => write!(out, "{character}"),
+            escape => out.write_str(escape),
         }
+        .expect("strings take all text");
     }
     out.push('"');
     out

@@ -17,7 +17,7 @@ const DIGITS: u64 = 154;
 
 /// A decimal number.
 ///
-/// Integers are exact; so are decimals up to [`DIGITS`] significant digits, so `0.1 + 0.2` is `0.3`. Equal numbers
+/// Integers are exact; so are decimals up to 154 significant digits, so `0.1 + 0.2` is `0.3`. Equal numbers
 /// have one representation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Number(Repr);
@@ -198,7 +198,7 @@ impl Number {
         round(self.to_decimal() * other.to_decimal())
     }
 
-    /// `self / other`, to [`QUOTIENT_DIGITS`] significant digits where it does not come out even.
+    /// `self / other`, to 160 significant digits where it does not come out even.
     pub fn divide(&self, other: &Self) -> Result<Self, NumberError> {
         if *other == Self::ZERO {
             return Err(NumberError::DivisionByZero);
@@ -326,7 +326,7 @@ fn parse_small(text: &str) -> Option<i64> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// Integers stay exact; others keep [`DIGITS`] significant digits.
+/// Integers stay exact; others keep 154 significant digits.
 fn round(decimal: BigDecimal) -> Result<Number, NumberError> {
     if decimal.is_integer() {
         Number::from_decimal(decimal)
