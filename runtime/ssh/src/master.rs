@@ -1,0 +1,452 @@
+//! The control master: one `ssh` process that holds the connection to one server.
+//!
+//! It is started in the foreground, without a session of its own, so that its number is known, its log is read as it
+//! comes, and its end is seen at once. It lives in a process group of its own: Ctrl-C in the terminal reaches imgc and
+//! not the connection that imgc still needs for cleaning up. Should imgc be killed, a watchdog (a shell that waits for
+//! the end of its input, a pipe that only imgc holds open) ends the master; `ControlPersist=no` lets nothing linger.
+//!
+//! Passwords reach `ssh` through `SSH_ASKPASS`: a script that prints a file only this user can read. The file exists
+//! from the start of an attempt until the login, and never anything of it is on a command line or in the environment.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::{Ledger, Resource};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::directory::{self, Directory};
+use crate::host_keys::{self, Trust};
+use crate::probe::{Probe, Stage};
+use crate::settings::{Hop, Settings};
+use crate::shell;
+
+/// Run by `sh -c` with the master's process number as `$0`; its input ends when imgc does.
+const WATCHDOG: &str = "read -r end; kill \"$0\"";
+
+/// What is needed to start a master, again and again.
+pub(crate) struct Road {
+    /// `machine` or `bastion`, for messages.
+    pub(crate) name: &'static str,
+    pub(crate) hop: Hop,
+    pub(crate) trust: Mutex<Trust>,
+    pub(crate) directory: Directory,
+    /// Where `ssh` connects to instead of the host itself.
+    pub(crate) via: Via,
+    /// Arguments from the template's options.
+    arguments: Vec<String>,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Via {
+    /// Directly.
+    Direct,
+    /// Through the master of a bastion, by its control socket.
+    Bastion(PathBuf),
+    /// Through a relay of ours on this loopback port.
+    Relay(u16),
+}
+
+impl Road {
+    pub(crate) fn new(
+        name: &'static str,
+        hop: Hop,
+        trust: Trust,
+        directory: Directory,
+        via: Via,
+        settings: &Settings,
+    ) -> Self {
+        let is_target = name == "machine";
+        let arguments = common_arguments(&hop, settings, is_target);
+        Self {
+            name,
+            hop,
+            trust: Mutex::new(trust),
+            directory,
+            via,
+            arguments,
+        }
+    }
+
+    /// `user@host:port`.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}@{}:{}", self.hop.user, self.hop.host, self.hop.port)
+    }
+
+    /// Where the master's socket is.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.directory.path().join("c")
+    }
+
+    pub(crate) fn trust(&self) -> std::sync::MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command(&self, control: &Path, connect_timeout: Duration) -> io::Result<Command> {
+        let mut command = Command::new("ssh");
+        command
+            .args(["-F", "none", "-M", "-N", "-T", "-S"])
+            .arg(control.as_os_str().to_string_lossy().replace('%', "%%"))
+            .args(&self.arguments)
+            .args(self.trust().arguments())
+            .arg("-o")
+            .arg(format!(
+                "ConnectTimeout={}",
+                connect_timeout.as_secs().max(1)
+            ));
+        match &self.via {
+            Via::Direct => {}
+            Via::Bastion(socket) => {
+                let proxy = format!(
+                    "ProxyCommand=ssh -F none -S {} -o BatchMode=yes -W '[%h]:%p' none",
+                    shell::word(&socket.display().to_string()).replace('%', "%%")
+                );
+                command.arg("-o").arg(proxy);
+            }
+            Via::Relay(port) => {
+                let alias = host_keys::known_name(&self.hop.host, self.hop.port);
+                command
+                    .args(["-o", "HostName=127.0.0.1", "-o"])
+                    .arg(format!("HostKeyAlias={alias}"))
+                    .arg("-o")
+                    .arg(format!("Port={port}"));
+            }
+        }
+        if let Some(password) = &self.hop.password {
+            let helper = write_askpass(self.directory.path(), password)?;
+            command
+                .env("SSH_ASKPASS", helper)
+                .env("SSH_ASKPASS_REQUIRE", "force")
+                .env("DISPLAY", ":0");
+        } else {
+            command.env_remove("SSH_ASKPASS");
+        }
+        // The shell of a ProxyCommand; the user's own may be anything.
+        command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
+        command.args([
+            "-p",
+            &self.hop.port.to_string(),
+            "-l",
+            &self.hop.user,
+            "--",
+            &self.hop.host,
+        ]);
+        Ok(command)
+    }
+}
+
+/// A running master. Dropping it kills it; [`stop`](Self::stop) lets it say goodbye.
+pub(crate) struct Master {
+    /// `ssh` and the watchdog.
+    processes: tokio::sync::Mutex<(Child, Child)>,
+    control: PathBuf,
+    probe: Arc<Mutex<Probe>>,
+    stage: watch::Receiver<Option<Stage>>,
+    ledger: Ledger,
+    record: u64,
+}
+
+impl Master {
+    /// Starts `ssh`; what becomes of it, [`reached`](Self::reached) says.
+    pub(crate) async fn start(
+        road: &Road,
+        cx: &Context,
+        connect_timeout: Duration,
+    ) -> Result<Self> {
+        let control = road.control();
+        // A master that was killed leaves its socket behind.
+        let _ = fs::remove_file(&control);
+        let mut command = road
+            .command(&control, connect_timeout)
+            .map_err(|error| directory::problem(road.directory.path(), error))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| missing_program("ssh", error))?;
+        let pid = child.id().unwrap_or_default();
+        let watchdog = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG, &pid.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| missing_program("sh", error))?;
+        let resource = Resource::Process {
+            pid,
+            started: start_time(pid),
+            what: format!("ssh connection to {}", road.shown()),
+        };
+        let (record, ()) = cx
+            .ledger
+            .create(&cx.address, resource, async { Ok(()) })
+            .await?;
+        let probe = Arc::new(Mutex::new(Probe::new(road.shown())));
+        let (sender, stage) = watch::channel(Some(Stage::Started));
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let learning = Arc::clone(&probe);
+        let password_file = password_file(road.directory.path());
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).split(b'\n');
+            while let Ok(Some(line)) = lines.next_segment().await {
+                let stage = {
+                    let mut probe = learning.lock().unwrap_or_else(PoisonError::into_inner);
+                    probe.learn(&String::from_utf8_lossy(&line));
+                    probe.stage()
+                };
+                if stage >= Stage::Authenticated {
+                    let _ = fs::remove_file(&password_file);
+                }
+                sender
+                    .send_if_modified(|known| std::mem::replace(known, Some(stage)) != Some(stage));
+            }
+            let _ = fs::remove_file(&password_file);
+            sender.send_replace(None);
+        });
+        Ok(Self {
+            processes: tokio::sync::Mutex::new((child, watchdog)),
+            control,
+            probe,
+            stage,
+            ledger: cx.ledger.clone(),
+            record,
+        })
+    }
+
+    /// Waits until `stage` is reached; `false` when the master ends before.
+    pub(crate) async fn reached(&self, stage: Stage) -> bool {
+        let mut receiver = self.stage.clone();
+        let reached = receiver
+            .wait_for(|known| known.is_none_or(|known| known >= stage))
+            .await;
+        reached.is_ok_and(|known| known.is_some())
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage.borrow().is_none()
+    }
+
+    /// Waits until the connection is gone, at most `limit`; whether it is.
+    pub(crate) async fn ends_within(&self, limit: Duration) -> bool {
+        let mut receiver = self.stage.clone();
+        let ended = receiver.wait_for(Option::is_none);
+        tokio::time::timeout(limit, ended).await.is_ok()
+    }
+
+    /// What is known about the attempt.
+    pub(crate) fn probe(&self) -> Probe {
+        self.probe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The control socket.
+    pub(crate) fn control(&self) -> &Path {
+        &self.control
+    }
+
+    /// Ends the connection and waits until the processes are gone.
+    pub(crate) async fn stop(&self) {
+        let mut processes = self.processes.lock().await;
+        let (child, watchdog) = &mut *processes;
+        if let Some(pid) = child.id() {
+            // Not waited for yet, so the number is still this process.
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+            if tokio::time::timeout(Duration::from_secs(2), child.wait())
+                .await
+                .is_err()
+            {
+                let _ = child.kill().await;
+            }
+        }
+        let _ = watchdog.kill().await;
+        let _ = fs::remove_file(&self.control);
+        self.ledger.forget(self.record);
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        // Both processes are killed with their handles; the record has served its purpose.
+        self.ledger.forget(self.record);
+    }
+}
+
+/// Arguments that do not change from attempt to attempt.
+fn common_arguments(hop: &Hop, settings: &Settings, is_target: bool) -> Vec<String> {
+    let mut options = vec![
+        "LogLevel=DEBUG1".to_owned(),
+        "ControlPersist=no".to_owned(),
+        "ConnectionAttempts=1".to_owned(),
+        "EscapeChar=none".to_owned(),
+        "IdentitiesOnly=yes".to_owned(),
+        "NumberOfPasswordPrompts=1".to_owned(),
+        format!("BatchMode={}", yes(hop.password.is_none())),
+        format!(
+            "PubkeyAuthentication={}",
+            yes(hop.private_key.is_some() || hop.agent)
+        ),
+        format!("PasswordAuthentication={}", yes(hop.password.is_some())),
+        format!(
+            "KbdInteractiveAuthentication={}",
+            yes(hop.password.is_some())
+        ),
+        "PreferredAuthentications=publickey,password,keyboard-interactive".to_owned(),
+        format!("ForwardAgent={}", yes(is_target && settings.forward_agent)),
+    ];
+    match &hop.private_key {
+        Some(key) => options.push(format!("IdentityFile={}", host_keys::quote(key))),
+        None => options.push("IdentityFile=none".to_owned()),
+    }
+    if let Some(certificate) = &hop.certificate {
+        options.push(format!("CertificateFile={}", host_keys::quote(certificate)));
+    }
+    if hop.agent {
+        // All keys of the agent are offered, not only those also named by a file.
+        options.retain(|option| option != "IdentitiesOnly=yes");
+    } else {
+        options.push("IdentityAgent=none".to_owned());
+    }
+    let keep_alive = settings.keep_alive.filter(|interval| !interval.is_zero());
+    if let Some(interval) = keep_alive {
+        let interval = interval.as_secs().max(1);
+        let patience = settings
+            .read_write_timeout
+            .map_or(60, |timeout| timeout.as_secs());
+        options.push(format!("ServerAliveInterval={interval}"));
+        options.push(format!(
+            "ServerAliveCountMax={}",
+            patience.div_ceil(interval).max(1)
+        ));
+    } else if let Some(timeout) = settings.read_write_timeout {
+        options.push(format!("ServerAliveInterval={}", timeout.as_secs().max(1)));
+        options.push("ServerAliveCountMax=1".to_owned());
+    }
+    options.push(match settings.ciphers.as_slice() {
+        [] => default_ciphers().to_owned(),
+        ciphers => format!("Ciphers={}", ciphers.join(",")),
+    });
+    match settings.key_exchange.as_slice() {
+        [] if is_loopback(&hop.host) => {
+            // Nobody listens on the loopback interface, now or later, and this saves a quarter of the time to connect.
+            options.push("KexAlgorithms=^curve25519-sha256".to_owned());
+        }
+        [] => {}
+        names => options.push(format!("KexAlgorithms={}", names.join(","))),
+    }
+    let mut arguments: Vec<String> = options
+        .into_iter()
+        .flat_map(|option| ["-o".to_owned(), option])
+        .collect();
+    if is_target {
+        let tunnels = [
+            ("-L", &settings.local_tunnels),
+            ("-R", &settings.remote_tunnels),
+        ];
+        for (flag, tunnels) in tunnels {
+            arguments.extend(
+                tunnels
+                    .iter()
+                    .flat_map(|tunnel| [flag.to_owned(), tunnel.clone()]),
+            );
+        }
+        arguments.extend(["-o".to_owned(), "ExitOnForwardFailure=yes".to_owned()]);
+    }
+    arguments
+}
+
+/// AES-GCM first where the processor has AES: more than twice as fast as ChaCha20, which is OpenSSH's first choice.
+fn default_ciphers() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    let fast = std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let fast = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let fast = false;
+    if fast {
+        "Ciphers=^aes128-gcm@openssh.com"
+    } else {
+        "Ciphers=^chacha20-poly1305@openssh.com"
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn yes(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+fn password_file(directory: &Path) -> PathBuf {
+    directory.join("p")
+}
+
+/// The password in a file only we can read, and a script that prints it.
+fn write_askpass(directory: &Path, password: &str) -> io::Result<PathBuf> {
+    let file = password_file(directory);
+    let script = directory.join("askpass");
+    write_new(&file, 0o600, password.as_bytes())?;
+    let line = format!(
+        "#!/bin/sh\nexec cat {}\n",
+        shell::word(&file.display().to_string())
+    );
+    write_new(&script, 0o700, line.as_bytes())?;
+    Ok(script)
+}
+
+fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(content)
+}
+
+/// When a process was started, in ticks since boot: field 22 of its `stat`; 0 where that cannot be told.
+fn start_time(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+    fields
+        .and_then(|fields| fields.split(' ').nth(19)?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// A program of this machine cannot be started.
+pub(crate) fn missing_program(name: &str, error: io::Error) -> Error {
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let problem = Error::new(
+        Class::Environment,
+        "run/ssh-missing-program",
+        format!("the program `{name}` cannot be started"),
+    )
+    .because(error);
+    if missing && name == "ssh" {
+        problem.help("install OpenSSH's client: package `openssh-client` on Debian and Ubuntu, `openssh-clients` on Fedora")
+    } else {
+        problem
+    }
+}
