@@ -459,6 +459,25 @@ fn expressions() {
         = the condition ends here: `?`
         = help: write `condition ? value : other`
     ");
+    assert_snapshot!(one("a = b ? c\n  : d\nlast = 1\n"), @r"
+    syntax/expected-colon: expected `:` and the value for the case that the condition is false
+      1 | a = b ? c
+        |          ^
+        = the condition ends here: `?`
+        = help: put the whole conditional in parentheses to write it over several lines
+    ");
+    assert_snapshot!(one("a = b\n  && c\nlast = 1\n"), @r"
+    syntax/expected-item: expected an attribute or a block, found `&&`
+      2 |   && c
+        |   ^^
+        = help: an expression ends with its line; put it in parentheses to write it over several lines
+    ");
+    assert_snapshot!(one("a = f(b..., c)\nlast = 1\n"), @r"
+    syntax/unexpected-token: `,` cannot stand here
+      1 | a = f(b..., c)
+        |           ^
+        = help: `...` stands after the last argument and nothing follows it
+    ");
     assert_snapshot!(one("a = b ?\nlast = 1\n"), @r"
     syntax/expected-expression: expected an expression after `?`
       1 | a = b ?

@@ -453,10 +453,10 @@ impl<'t> Parser<'t> {
                 | K::RBrace
                 | K::QuoteClose
                 | K::TemplateClose
-                | K::HeredocEnd => {
-                    if open.pop().is_none() {
-                        return;
-                    }
+                | K::HeredocEnd
+                    if open.pop().is_none() =>
+                {
+                    return;
                 }
                 _ => {}
             }

@@ -116,14 +116,12 @@ impl Parser<'_> {
             }
             _ => {
                 let error = self
-                    .error_here(
-                        "syntax/expected-item",
-                        format!(
-                            "expected an attribute or a block, found {}",
-                            self.describe()
-                        ),
-                    )
-                    .help("write `name = value` or `name { … }`");
+                    .error_here("syntax/expected-item", format!("expected an attribute or a block, found {}", self.describe()))
+                    .help(if self.continues_expression() {
+                        "an expression ends with its line; put it in parentheses to write it over several lines"
+                    } else {
+                        "write `name = value` or `name { … }`"
+                    });
                 self.error(error);
                 if matches!(self.cur, K::QuoteClose | K::HeredocEnd | K::TemplateClose) {
                     self.error_bump();
@@ -133,6 +131,25 @@ impl Parser<'_> {
             }
         };
         self.end_of_item(is_block, one_line, complained);
+    }
+
+    /// Whether the current token can only go on an expression of the line before.
+    fn continues_expression(&self) -> bool {
+        matches!(
+            self.cur,
+            K::Question
+                | K::Colon
+                | K::OrOr
+                | K::AndAnd
+                | K::Plus
+                | K::Minus
+                | K::Star
+                | K::Slash
+                | K::Percent
+                | K::Dot
+                | K::EqEq
+                | K::NotEq
+        )
     }
 
     /// After an attribute or block there is the end of the line or of the block.

@@ -96,7 +96,14 @@ impl Parser<'_> {
             }
             if call && self.cur == K::Ellipsis {
                 self.bump();
-                self.eat(K::Comma);
+                if self.cur == K::Comma {
+                    let error = self
+                        .error_here("syntax/unexpected-token", "`,` cannot stand here")
+                        .help("`...` stands after the last argument and nothing follows it");
+                    self.error(error);
+                    self.error_bump();
+                    continue;
+                }
                 return;
             }
             if self.cur == K::Comma {

@@ -22,25 +22,37 @@ impl Parser<'_> {
             if !self.expr() {
                 self.expected_expression();
             }
-            if self.cur == K::Colon {
-                self.bump();
-                if !self.expr() {
-                    self.expected_expression();
-                }
-            } else {
-                let error = self
-                    .error_after(
-                        "syntax/expected-colon",
-                        "expected `:` and the value for the case that the condition is false",
-                    )
-                    .help("write `condition ? value : other`")
-                    .related(question, "the condition ends here");
-                self.error(error);
-            }
+            self.alternative(question);
             self.finish();
         }
         self.deepest = self.deepest.max(outer);
         found
+    }
+
+    /// `: value` of a conditional.
+    fn alternative(&mut self, question: (u32, u32)) {
+        let on_next_line = self.cur == K::Newline && self.kind_at(self.cur_at + 1) == K::Colon;
+        if self.cur != K::Colon {
+            let help = if on_next_line {
+                "put the whole conditional in parentheses to write it over several lines"
+            } else {
+                "write `condition ? value : other`"
+            };
+            let error = self
+                .error_after(
+                    "syntax/expected-colon",
+                    "expected `:` and the value for the case that the condition is false",
+                )
+                .help(help)
+                .related(question, "the condition ends here");
+            self.error(error);
+        }
+        if on_next_line {
+            self.bump();
+        }
+        if self.eat(K::Colon) && !self.expr() {
+            self.expected_expression();
+        }
     }
 
     /// Whether one more node around what was just read would be too deep; then takes the rest as loose tokens.
