@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use imgc_syntax::Span;
+
 use crate::components::Components;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{self, Diagnostic};
 use crate::eval::{self, Context};
+use crate::hir::Body;
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan};
 use crate::scope::{Names, PACKER_VERSION};
@@ -115,6 +118,7 @@ fn run(
     if request.syntax_only {
         return Ok(());
     }
+    let damaged = damaged(&bodies, out);
     let module = module::collect(bodies, out);
     let inputs = inputs(request, &files, sources, world.as_ref(), map, out)?;
 
@@ -166,8 +170,52 @@ fn run(
             .collect(),
     );
     *out = cx.diagnostics;
+    out.retain(|diagnostic| !is_consequence(diagnostic, &damaged));
     *plan = Some(made);
     Ok(())
+}
+
+/// The headers of blocks in which the parser did not understand something.
+fn damaged(bodies: &[Body], problems: &[Diagnostic]) -> Vec<Span> {
+    let mut headers = Vec::new();
+    for problem in problems {
+        let place = problem.span;
+        let mut body = bodies
+            .iter()
+            .find(|body| body.span.is_some_and(|span| span.file == place.file));
+        while let Some(around) = body {
+            // Blocks stand in the order of the text.
+            let at = around
+                .blocks
+                .partition_point(|block| block.span.end < place.start);
+            let block = around
+                .blocks
+                .get(at)
+                .filter(|block| block.span.start <= place.start);
+            headers.extend(block.map(|block| block.header));
+            body = block.map(|block| &block.body);
+        }
+    }
+    headers.sort();
+    headers
+}
+
+/// Whether something only seems to be missing because the parser did not understand the block it belongs into.
+fn is_consequence(diagnostic: &Diagnostic, damaged: &[Span]) -> bool {
+    const MISSING: &[&str] = &[
+        "check/build-without-source",
+        "check/missing-attribute",
+        "check/missing-option",
+        "check/missing-variable",
+    ];
+    let place = diagnostic.span;
+    let before = damaged.partition_point(|header| {
+        (header.file, header.start) <= (place.file, place.start)
+    });
+    MISSING.contains(&diagnostic.id)
+        && damaged[..before]
+            .last()
+            .is_some_and(|header| header.file == place.file && place.end <= header.end)
 }
 
 /// What sets variables: environment, files, flags.

@@ -24,13 +24,16 @@ pub const IDS: &[crate::diagnostic::registry::Entry] = &[
     crate::diagnostic::registry::Entry::error("load/unreadable", "a file that cannot be read"),
     crate::diagnostic::registry::Entry::error(
         "load/too-large",
-        "a file larger than the compiler can take",
+        "a file larger than any template",
     ),
     crate::diagnostic::registry::Entry::error(
         "load/unsupported-language",
         "a template in a language this version does not read",
     ),
 ];
+
+/// The most bytes a template may have; the parser takes no more.
+const MAX_LEN: usize = 1 << 30;
 
 /// The files of a template.
 #[derive(Debug, Default)]
@@ -135,10 +138,10 @@ pub fn read(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> Result<F
         message,
         help: Some(help.to_owned()),
     };
-    if u32::try_from(bytes.len()).is_err() {
+    if bytes.len() > MAX_LEN {
         return Err(unreadable(
             "load/too-large",
-            "this file is larger than 4 GiB".to_owned(),
+            "this file is larger than 1 GiB".to_owned(),
             "name a template, not an image",
         ));
     }

@@ -279,21 +279,33 @@ fn value_of(
             None => value,
         }
     });
-    let ty = declared.unwrap_or_else(|| match &default {
-        Some(value) if !value.is_null() => value.ty(),
-        _ => Type::Any,
-    });
+    let (ty, target) = match declared {
+        Some(ty) => (ty.clone(), ty),
+        None => {
+            let ty = match &default {
+                Some(value) if !value.is_null() => value.ty(),
+                _ => Type::Any,
+            };
+            let target = loosened(&ty);
+            (ty, target)
+        }
+    };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
             let value = eval::evaluate(expr, &eval::Empty, cx);
             (
-                fit(&value, &loosened(&ty), expr.span, variable, cx),
+                fit(&value, &target, expr.span, variable, cx),
                 origin,
                 expr.span,
             )
         }
         Some(Raw::Text { text, origin }) => {
-            let (value, place) = from_text(text, &origin, &ty, sensitive, variable, sources, cx);
+            let given = Text {
+                text,
+                origin: &origin,
+                sensitive,
+            };
+            let (value, place) = given.value(&ty, &target, variable, sources, cx);
             (value, origin, place)
         }
         None => match default {
@@ -368,38 +380,48 @@ fn fit(value: &Value, ty: &Type, span: Span, variable: &Variable, cx: &mut Conte
     })
 }
 
-/// A value given as raw text: as it stands for a string, otherwise an expression of the declared type.
-fn from_text(
-    text: &str,
-    origin: &str,
-    ty: &Type,
+/// A value given as raw text.
+struct Text<'a> {
+    text: &'a str,
+    origin: &'a str,
     sensitive: bool,
-    variable: &Variable,
-    sources: &mut SourceMap,
-    cx: &mut Context<'_>,
-) -> (Value, Span) {
-    let shown = if sensitive {
-        "*".repeat(text.len())
-    } else {
-        text.to_owned()
-    };
-    let file = sources.add(Path::new(origin), format!("{}={shown}", variable.name.text));
-    let start = variable.name.text.len() as u32 + 1;
-    let span = Span::new(file, start, start + text.len() as u32);
-    let raw = Value::string(text);
-    let value = match ty {
-        Type::String | Type::Any | Type::Error => raw,
-        Type::Number | Type::Bool => fit(&raw, ty, span, variable, cx),
-        _ => {
-            let problems = cx.diagnostics.len();
-            let expr = crate::lower::hcl::expression(file, start, text, &mut cx.diagnostics);
-            if cx.diagnostics.len() > problems {
-                Value::error()
-            } else {
-                let value = eval::evaluate(&expr, &eval::Empty, cx);
-                fit(&value, &loosened(ty), span, variable, cx)
+}
+
+impl Text<'_> {
+    /// The text as it stands for a string, otherwise as an expression that is converted to `target`.
+    fn value(
+        &self,
+        ty: &Type,
+        target: &Type,
+        variable: &Variable,
+        sources: &mut SourceMap,
+        cx: &mut Context<'_>,
+    ) -> (Value, Span) {
+        let text = self.text;
+        let shown = if self.sensitive {
+            "*".repeat(text.len())
+        } else {
+            text.to_owned()
+        };
+        let name = &variable.name.text;
+        let file = sources.add(Path::new(self.origin), format!("{name}={shown}"));
+        let start = name.len() as u32 + 1;
+        let span = Span::new(file, start, start + text.len() as u32);
+        let raw = Value::string(text);
+        let value = match ty {
+            Type::String | Type::Any | Type::Error => raw,
+            Type::Number | Type::Bool => fit(&raw, ty, span, variable, cx),
+            _ => {
+                let problems = cx.diagnostics.len();
+                let expr = crate::lower::hcl::expression(file, start, text, &mut cx.diagnostics);
+                if cx.diagnostics.len() > problems {
+                    Value::error()
+                } else {
+                    let value = eval::evaluate(&expr, &eval::Empty, cx);
+                    fit(&value, target, span, variable, cx)
+                }
             }
-        }
-    };
-    (value, span)
+        };
+        (value, span)
+    }
 }

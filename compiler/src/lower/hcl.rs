@@ -1,7 +1,7 @@
 //! HCL trees to HIR.
 //!
-//! What did not parse becomes [`ExprKind::Error`], which evaluates to a value that everything accepts: the parser has
-//! complained already.
+//! An expression that did not parse becomes [`ExprKind::Error`], which evaluates to a value that everything accepts: the
+//! parser has complained already.
 
 use imgc_syntax::hcl::ast::{self, AstNode};
 use imgc_syntax::hcl::{Parse, SyntaxError, parse, parse_expression};
@@ -20,7 +20,6 @@ pub const IDS: &[Entry] = &[
         "lower/number-too-large",
         "a number beyond any practical size",
     ),
-    Entry::error("lower/template-label", "a label with an interpolation"),
     Entry::error(
         "lower/too-deep",
         "an expression with more steps than the compiler follows",
@@ -36,6 +35,7 @@ pub fn file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
     let mut lower = Lower {
         file,
         offset: 0,
+        mistakes: Vec::new(),
         out,
     };
     lower.errors(&parse);
@@ -51,7 +51,12 @@ pub fn file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
 /// Lowers a text that is one expression and stands at `offset` of `file`.
 pub fn expression(file: FileId, offset: u32, text: &str, out: &mut Vec<Diagnostic>) -> Expr {
     let parse = parse_expression(text);
-    let mut lower = Lower { file, offset, out };
+    let mut lower = Lower {
+        file,
+        offset,
+        mistakes: Vec::new(),
+        out,
+    };
     lower.errors(&parse);
     match parse.expression() {
         Some(expr) => lower.expr(&expr),
@@ -65,6 +70,8 @@ pub fn expression(file: FileId, offset: u32, text: &str, out: &mut Vec<Diagnosti
 struct Lower<'a> {
     file: FileId,
     offset: u32,
+    /// The offsets of what the parser did not understand, sorted.
+    mistakes: Vec<u32>,
     out: &'a mut Vec<Diagnostic>,
 }
 
@@ -76,8 +83,10 @@ impl Lower<'_> {
     fn errors(&mut self, parse: &Parse) {
         for error in parse.errors() {
             let diagnostic = self.error(error);
+            self.mistakes.push(diagnostic.span.start);
             self.out.push(diagnostic);
         }
+        self.mistakes.sort_unstable();
     }
 
     fn error(&self, error: &SyntaxError) -> Diagnostic {
@@ -89,6 +98,11 @@ impl Lower<'_> {
             diagnostic = diagnostic.label(self.span((*start, *end)), text.clone());
         }
         diagnostic
+    }
+
+    fn has_mistake(&self, span: Span) -> bool {
+        let before = self.mistakes.partition_point(|at| *at < span.start);
+        self.mistakes.get(before).is_some_and(|at| *at <= span.end)
     }
 
     fn name(&self, name: &ast::Name) -> Name {
@@ -116,7 +130,11 @@ impl Lower<'_> {
 
     fn attribute(&mut self, attribute: &ast::Attribute) -> Option<Attribute> {
         let name = self.name(&attribute.name()?);
-        let value = self.optional(attribute.expr(), name.span.at_end());
+        // What is left of an expression with a mistake is not what was meant.
+        let expr = attribute
+            .expr()
+            .filter(|expr| !self.has_mistake(self.span(expr.range())));
+        let value = self.optional(expr, name.span.at_end());
         Some(Attribute {
             span: name.span.cover(value.span),
             name,
@@ -145,17 +163,8 @@ impl Lower<'_> {
 
     fn label(&mut self, label: &ast::Label) -> Name {
         let span = self.span(label.text_range());
-        let text = label.text().unwrap_or_else(|| {
-            self.out.push(
-                Diagnostic::error(
-                    "lower/template-label",
-                    span,
-                    "a label is a plain text, without interpolation",
-                )
-                .help("write the label out; to make blocks from a list, use a `dynamic` block"),
-            );
-            label.source()
-        });
+        // One with an interpolation was complained about by the parser.
+        let text = label.text().unwrap_or_else(|| label.source());
         Name {
             text: text.into(),
             span,

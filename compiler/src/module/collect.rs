@@ -13,7 +13,7 @@ use super::{
 };
 use crate::diagnostic::registry::Entry as Id;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
-use crate::hir::{Attribute, Block, Body, Expr, Name};
+use crate::hir::{Attribute, Block, Body, Expr, ExprKind, Name};
 
 /// The problems of shape.
 pub const IDS: &[Id] = &[
@@ -199,6 +199,10 @@ fn labels<const N: usize>(
 
 fn check_identifier(name: &Name, what: &str, out: &mut Vec<Diagnostic>) {
     let text = &name.text;
+    if text.contains("${") || text.contains("%{") {
+        // A label cannot be a template; the parser has said so.
+        return;
+    }
     let fine = text.chars().enumerate().all(|(at, character)| {
         character == '_'
             || character.is_alphabetic()
@@ -314,8 +318,9 @@ impl<'a> Take<'a> {
         self.attribute(name).map(|attribute| attribute.value)
     }
 
-    /// Complains about what nobody took.
-    fn finish(self, out: &mut Vec<Diagnostic>) {
+    /// Complains about what nobody took; gives the names that were probably meant by it.
+    fn finish(self, out: &mut Vec<Diagnostic>) -> Vec<&'static str> {
+        let mut meant = Vec::new();
         for attribute in &self.rest {
             let name = &attribute.name.text;
             let diagnostic = Diagnostic::error(
@@ -323,7 +328,9 @@ impl<'a> Take<'a> {
                 attribute.name.span,
                 format!("there is no attribute `{name}` {}", self.context),
             );
-            out.push(match nearest(name, self.known.iter().copied()) {
+            let near = nearest(name, self.known.iter().copied());
+            meant.extend(self.known.iter().filter(|known| Some(**known) == near));
+            out.push(match near {
                 Some(near) => diagnostic.help(format!("write `{near}`")).fix(
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(attribute.name.span, near),
@@ -335,6 +342,7 @@ impl<'a> Take<'a> {
                 )),
             });
         }
+        meant
     }
 }
 
@@ -361,7 +369,7 @@ fn settings(block: Block, out: &mut Vec<Diagnostic>) -> Settings {
 fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
     check_identifier(&name, "variable", out);
     let mut take = Take::new(block.body.attributes, "in a `variable` block", out);
-    let variable = Variable {
+    let mut variable = Variable {
         name,
         ty: take.value("type"),
         default: take.value("default"),
@@ -372,7 +380,14 @@ fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
         span: block.header,
     };
     take.value("ephemeral");
-    take.finish(out);
+    let meant = take.finish(out);
+    if variable.default.is_none() && meant.contains(&"default") {
+        // One mistake, one message: it is misspelt, not missing.
+        variable.default = Some(Expr {
+            kind: ExprKind::Error,
+            span: variable.name.span,
+        });
+    }
     let validations = block.body.blocks.into_iter().filter_map(|inner| {
         if inner.kind.text != "validation" {
             stray_block(&inner, "inside `variable`", &["validation"], out);
@@ -381,12 +396,12 @@ fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
         let mut take = Take::new(inner.body.attributes, "in a `validation` block", out);
         let condition = take.value("condition");
         let error_message = take.value("error_message");
-        take.finish(out);
+        let meant = take.finish(out);
         for (name, given) in [
             ("condition", condition.is_some()),
             ("error_message", error_message.is_some()),
         ] {
-            if !given {
+            if !given && !meant.contains(&name) {
                 out.push(missing("validation", name, inner.header));
             }
         }
@@ -441,7 +456,7 @@ fn single_local(name: Name, block: Block, module: &mut Module, out: &mut Vec<Dia
     let mut take = Take::new(block.body.attributes, "in a `local` block", out);
     let value = take.value("expression");
     let sensitive = take.value("sensitive");
-    take.finish(out);
+    let meant = take.finish(out);
     match value {
         Some(value) => declare_local(
             module,
@@ -452,6 +467,7 @@ fn single_local(name: Name, block: Block, module: &mut Module, out: &mut Vec<Dia
             },
             out,
         ),
+        None if meant.contains(&"expression") => {}
         None => out.push(missing("local", "expression", block.header)),
     }
 }
@@ -504,7 +520,14 @@ fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
                 }
             }
             "post-processors" => build.post_processors.push(chain(inner, out)),
-            "hcp_packer_registry" => {}
+            "hcp_packer_registry" => out.push(
+                Diagnostic::warning(
+                    "check/superseded-block",
+                    inner.kind.span,
+                    "`hcp_packer_registry` no longer stands inside `build`",
+                )
+                .help("move it to the top of the template; it has no effect in imgc"),
+            ),
             _ => stray_block(&inner, "inside `build`", IN_BUILD, out),
         }
     }
