@@ -16,8 +16,6 @@ use anyhow::Result;
 
 use crate::workspace::Workspace;
 
-pub(crate) use self::pages::{Problem, problems};
-
 /// Runs every check and prints what is wrong.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let findings = check(workspace)?;

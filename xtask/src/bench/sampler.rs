@@ -131,3 +131,43 @@ fn pss(pid: u32) -> Option<u64> {
     let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_tree_is_found_weighed_and_ended() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 600 & sleep 600 & echo ready; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let tree = descendants(&processes(&BTreeSet::new()), shell.id());
+        assert_eq!(tree.len(), 2);
+        let size = pss(shell.id()).unwrap();
+        assert!(size > 50 << 10 && size < 64 << 20, "{size}");
+
+        end_tree(shell.id());
+        assert!(!shell.wait().unwrap().success());
+        let living = processes(&BTreeSet::new());
+        assert!(tree.iter().all(|pid| !living.contains_key(pid)));
+    }
+
+    #[test]
+    fn what_was_there_before_does_not_count() {
+        let before = processes(&BTreeSet::new());
+        assert!(before.contains_key(&std::process::id()));
+        let now = processes(&before.into_keys().collect());
+        assert!(!now.contains_key(&std::process::id()));
+    }
+}

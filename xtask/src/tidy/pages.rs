@@ -11,15 +11,9 @@ use anyhow::Result;
 
 use crate::workspace::Workspace;
 
-/// A declared problem, as its table says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// `family/name`.
-    pub(crate) id: String,
-    /// Whether it is an error; else a warning.
-    pub(crate) is_error: bool,
-    /// One line about it.
-    pub(crate) summary: String,
+/// A declared problem and where.
+struct Problem {
+    id: String,
     file: PathBuf,
 }
 
@@ -73,7 +67,7 @@ pub(super) fn check(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Stri
 }
 
 /// Every problem that the sources declare, by id.
-pub(crate) fn problems(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Problem>> {
+fn problems(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for file in files {
         if file.extension().is_none_or(|end| end != "rs") || file.starts_with("xtask") {
@@ -82,68 +76,54 @@ pub(crate) fn problems(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<P
         let Some(text) = workspace.text(file)? else {
             continue;
         };
-        problems.extend(
-            declared(&text)
-                .into_iter()
-                .map(|(is_error, id, summary)| Problem {
-                    id,
-                    is_error,
-                    summary,
-                    file: file.clone(),
-                }),
-        );
+        problems.extend(declared(&text).into_iter().map(|id| Problem {
+            id,
+            file: file.clone(),
+        }));
     }
     problems.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(problems)
 }
 
-/// The entries of a table: error or not, id, summary.
-fn declared(source: &str) -> Vec<(bool, String, String)> {
+/// The ids of the entries of all tables in a source.
+fn declared(source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut read = |table: &str, opening: &str, is_error| {
+    let mut read = |table: &str, opening: &str| {
         for (at, _) in table.match_indices(opening) {
+            // An entry is an id and a summary.
             if let Some((id, rest)) = literal(&table[at + opening.len()..])
                 && id.contains('/')
-                && let Some((summary, _)) = rest.trim_start().strip_prefix(',').and_then(literal)
+                && rest
+                    .trim_start()
+                    .strip_prefix(',')
+                    .and_then(literal)
+                    .is_some()
             {
-                found.push((is_error, id, summary));
+                found.push(id);
             }
         }
     };
-    read(source, "Entry::error(", true);
-    read(source, "Entry::warning(", false);
+    read(source, "Entry::error(");
+    read(source, "Entry::warning(");
     for start in ["IDS: &[(&str, &str)] = &[", "IDS: &[Id] = &["] {
         for (at, _) in source.match_indices(start) {
             let table = &source[at + start.len()..];
-            read(&table[..table.find("];").unwrap_or(table.len())], "(", true);
+            read(&table[..table.find("];").unwrap_or(table.len())], "(");
         }
     }
     found
 }
 
-/// The string literal a text begins with, and what follows it.
+/// The string literal a text begins with, as written, and what follows it.
 fn literal(text: &str) -> Option<(String, &str)> {
     let inner = text.trim_start().strip_prefix('"')?;
-    let mut value = String::new();
-    let mut chars = inner.char_indices();
-    while let Some((at, char)) = chars.next() {
-        match char {
-            '"' => return Some((value, &inner[at + 1..])),
-            '\\' => match chars.next()?.1 {
-                // A backslash before a line break joins the lines without the indentation.
-                '\n' => {
-                    let rest = chars.as_str();
-                    let skipped = rest.len() - rest.trim_start().len();
-                    for _ in 0..rest[..skipped].chars().count() {
-                        chars.next();
-                    }
-                }
-                escaped => value.push(escaped),
-            },
-            char => value.push(char),
-        }
-    }
-    None
+    let mut escaped = false;
+    let end = inner.find(|char| {
+        let ends = char == '"' && !escaped;
+        escaped = char == '\\' && !escaped;
+        ends
+    })?;
+    Some((inner[..end].to_owned(), &inner[end + 1..]))
 }
 
 fn check_page(id: &str, text: &str) -> Vec<&'static str> {
@@ -160,8 +140,9 @@ fn check_page(id: &str, text: &str) -> Vec<&'static str> {
         .lines()
         .filter(|line| line.trim_start().starts_with("```"))
         .count();
-    if fences < 4 || !lower.contains("wrong") || !lower.contains("right") {
-        wrong.push("needs a wrong and a right example, each in a code block and called so");
+    let has_examples = fences >= 4 && lower.contains("wrong") && lower.contains("right");
+    if !has_examples && !lower.contains("\n## what to do\n") {
+        wrong.push("needs a wrong and a right example, each in a code block and called so, or a part `## What to do`");
     }
     wrong
 }
@@ -180,26 +161,9 @@ mod tests {
                  nobody reads",
             ),
             Entry::error(id, summary)"#;
-        assert_eq!(
-            declared(source),
-            [
-                (
-                    true,
-                    "check/unknown-variable".to_owned(),
-                    "a name that no `variable` block declares".to_owned()
-                ),
-                (
-                    false,
-                    "lower/unused".to_owned(),
-                    "a local that nobody reads".to_owned()
-                ),
-            ]
-        );
-        let pairs = "pub const ERROR_IDS: &[(&str, &str)] = &[(\"syntax/a\", \"one\")];\nfn f() { g(\"x/y\", \"z\") }";
-        assert_eq!(
-            declared(pairs),
-            [(true, "syntax/a".to_owned(), "one".to_owned())]
-        );
+        assert_eq!(declared(source), ["check/unknown-variable", "lower/unused"]);
+        let pairs = "pub const ERROR_IDS: &[(&str, &str)] = &[(\"syntax/a\", \"one \\\"x\\\"\"),\n(\"syntax/b\", \"\")];\nfn f() { g(\"x/y\", \"z\") }";
+        assert_eq!(declared(pairs), ["syntax/a", "syntax/b"]);
     }
 
     #[test]
