@@ -195,6 +195,8 @@ pub struct FunctionError {
     pub message: String,
     /// Whether it is about the number of arguments.
     pub count: bool,
+    /// Whether the message shows parts of arguments that did not go through [`CallCx::quote`].
+    quotes: bool,
 }
 
 impl FunctionError {
@@ -204,6 +206,7 @@ impl FunctionError {
             argument: None,
             message: message.into(),
             count: false,
+            quotes: false,
         }
     }
 
@@ -213,6 +216,25 @@ impl FunctionError {
             argument: Some(argument),
             ..Self::new(message)
         }
+    }
+}
+
+impl FunctionError {
+    /// One argument, from 0, with a message that shows a part of it: not for eyes where it is sensitive.
+    fn quoting(argument: usize, message: impl Into<String>) -> Self {
+        Self {
+            quotes: true,
+            ..Self::at(argument, message)
+        }
+    }
+
+    fn hidden(mut self, sensitive: bool) -> Self {
+        if self.quotes && sensitive {
+            self.message =
+                "the call fails; what is wrong is not shown, since an argument is sensitive"
+                    .to_owned();
+        }
+        self
     }
 }
 
@@ -492,7 +514,8 @@ pub fn call(function: &Function, arguments: &[Value], cx: &mut CallCx<'_>) -> Fu
         return Ok(Value::unknown(function.result_type(&plain)).mark(sensitive));
     }
     cx.sensitive |= sensitive;
-    Ok(run(&plain, cx)?.mark(sensitive))
+    let result = run(&plain, cx).map_err(|error| error.hidden(cx.sensitive))?;
+    Ok(result.mark(sensitive))
 }
 
 /// The text of an argument of [`Shape::String`].

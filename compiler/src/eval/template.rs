@@ -10,6 +10,9 @@ use crate::hir::{Expr, Name, Part};
 use crate::types::Type;
 use crate::value::Value;
 
+/// Longest text of a template, in bytes: doubling a text forty times over is quickly written.
+const LONGEST: usize = 256 << 20;
+
 /// What a template has come to so far.
 #[derive(Default)]
 struct Text {
@@ -132,6 +135,10 @@ impl Text {
             match convert(value, &Type::String) {
                 Ok(value) => {
                     match value.as_str() {
+                        Some(text) if self.text.len() + text.len() > LONGEST => {
+                            self.failed = true;
+                            cx.report(too_long(span));
+                        }
                         Some(text) => self.text.push_str(text),
                         None => self.unknown = true,
                     }
@@ -143,6 +150,12 @@ impl Text {
         self.failed = true;
         cx.report(diagnostic);
     }
+}
+
+fn too_long(span: Span) -> Diagnostic {
+    let message = format!("the text gets longer than {} MiB", LONGEST >> 20);
+    Diagnostic::error("eval/template", span, message)
+        .help("put large contents into files and name them")
 }
 
 fn not_text(ty: &Type, span: Span) -> Diagnostic {

@@ -488,14 +488,14 @@ fn slice(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     let (start, end) = (integer(args, 1)?, integer(args, 2)?);
     let length = parts.len() as i64;
     if !(0..=length).contains(&start) {
-        return Err(FunctionError::at(
+        return Err(FunctionError::quoting(
             1,
             format!("expected a start from 0 to {length}, found {start}"),
         ));
     }
     if !(start..=length).contains(&end) {
         let message = format!("expected an end from {start} to {length}, found {end}");
-        return Err(FunctionError::at(2, message));
+        return Err(FunctionError::quoting(2, message));
     }
     Ok(sequence_like(
         &args[0],

@@ -124,7 +124,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         ANY,
         "The value that a YAML text stands for.",
         ("yamldecode(\"a: [1, x]\")", "{ a = [1, \"x\"] }"),
-        |args, _| yaml::decode(text(args, 0)).map_err(|error| FunctionError::at(0, error)),
+        |args, _| yaml::decode(text(args, 0)).map_err(|error| FunctionError::quoting(0, error)),
     ),
     Function::new(
         "yamlencode",
@@ -166,7 +166,7 @@ fn csv_decode(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     sorted.sort_unstable();
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         let name = crate::convert::shortened(pair[0]);
-        return Err(FunctionError::at(
+        return Err(FunctionError::quoting(
             0,
             format!("two columns have the name {name}"),
         ));

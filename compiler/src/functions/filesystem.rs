@@ -221,7 +221,7 @@ fn file_set(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
         .literal_separator(true)
         .build();
     let glob = glob.map_err(|error| {
-        FunctionError::at(1, format!("the pattern is not one: {}", error.kind()))
+        FunctionError::quoting(1, format!("the pattern is not one: {}", error.kind()))
     })?;
     let matcher = glob.compile_matcher();
     let mut found = Vec::new();

@@ -77,13 +77,13 @@ fn format(pattern: &str, args: &[Value], cx: &CallCx<'_>) -> Result<String, Func
                     count => format!("only {count} are"),
                 }
             );
-            return Err(FunctionError::at(0, message));
+            return Err(FunctionError::quoting(0, message));
         };
         next = index + 1;
         highest = highest.max(next);
-        let piece = verb
-            .apply(value, cx)
-            .map_err(|reason| FunctionError::at(index + 1, format!("`{}`: {reason}", verb.text)))?;
+        let piece = verb.apply(value, cx).map_err(|reason| {
+            FunctionError::quoting(index + 1, format!("`{}`: {reason}", verb.text))
+        })?;
         out.push_str(&verb.pad(piece));
     }
     out.push_str(rest);
@@ -123,14 +123,14 @@ impl<'p> Verb<'p> {
                 "the pattern ends in the middle of {}; write `%%` for a plain %",
                 quote(text)
             );
-            return Err(FunctionError::at(0, message));
+            return Err(FunctionError::quoting(0, message));
         };
         at += letter.len_utf8();
         verb.letter = letter;
         verb.text = &text[..at];
         if !"%vstqdboxXeEfgG".contains(letter) {
             let message = format!("there is no verb `{}`; write `%%` for a plain %", verb.text);
-            return Err(FunctionError::at(0, message));
+            return Err(FunctionError::quoting(0, message));
         }
         Ok(verb)
     }
@@ -145,7 +145,7 @@ impl<'p> Verb<'p> {
         if number.is_none() || bytes.get(*at) != Some(&b']') {
             let message =
                 "expected the number of an argument, from 1, in the brackets of the pattern";
-            return Err(FunctionError::at(0, message));
+            return Err(FunctionError::quoting(0, message));
         }
         *at += 1;
         self.argument = number;
@@ -258,7 +258,7 @@ fn take_number(bytes: &[u8], at: &mut usize) -> Result<Option<usize>, FunctionEr
         number = number * 10 + usize::from(digit - b'0');
         if number > WIDEST {
             let message = format!("a number in the pattern is greater than {WIDEST}");
-            return Err(FunctionError::at(0, message));
+            return Err(FunctionError::quoting(0, message));
         }
         *at += 1;
     }

@@ -107,7 +107,7 @@ fn bcrypt(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     };
     if !(4..=HIGHEST).contains(&cost) {
         let message = format!("expected a cost from 4 to {HIGHEST}, found {cost}");
-        return Err(FunctionError::at(1, message));
+        return Err(FunctionError::quoting(1, message));
     }
     let password = text(args, 0);
     if password.len() > 72 {

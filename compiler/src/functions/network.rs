@@ -102,7 +102,7 @@ impl Network {
         let free = self.width - self.prefix;
         match u32::try_from(bits) {
             Ok(bits) if bits <= free => Ok(self.prefix + bits),
-            _ => Err(FunctionError::at(
+            _ => Err(FunctionError::quoting(
                 at,
                 format!(
                     "expected 0 to {free} more bits for a prefix of {}, found {bits}",
@@ -144,7 +144,7 @@ fn host(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
             "a network with a prefix of {} has no host of that number",
             network.prefix
         );
-        FunctionError::at(1, message)
+        FunctionError::quoting(1, message)
     })?;
     Ok(Value::string(
         network.address(network.base + offset).to_string(),
@@ -170,7 +170,7 @@ fn subnet(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     };
     let number = number.ok_or_else(|| {
         let bits = prefix - network.prefix;
-        FunctionError::at(
+        FunctionError::quoting(
             2,
             format!("there is no subnet of that number in {bits} bits"),
         )
@@ -198,12 +198,7 @@ fn subnets(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
         let last = base.and_then(|base| base.checked_add(size_minus_one));
         let (Some(base), Some(last)) = (base, last.filter(|last| *last <= end)) else {
             let message = format!("the network {} has no room for this one", network.text());
-            let message = if cx.sensitive {
-                "the network has no room for this one".to_owned()
-            } else {
-                message
-            };
-            return Err(FunctionError::at(at, message));
+            return Err(FunctionError::quoting(at, message));
         };
         let subnet = Network {
             base,

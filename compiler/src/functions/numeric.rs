@@ -256,11 +256,11 @@ fn parse_int(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     let base = integer(args, 1)?;
     if !(2..=62).contains(&base) {
         let message = format!("expected a base from 2 to 62, found {base}");
-        return Err(FunctionError::at(1, message));
+        return Err(FunctionError::quoting(1, message));
     }
     let malformed = || {
         let message = format!("{} is not a whole number in base {base}", cx.quote(&text));
-        FunctionError::at(0, message)
+        FunctionError::quoting(0, message)
     };
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (Sign::Minus, digits),

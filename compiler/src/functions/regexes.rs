@@ -134,7 +134,7 @@ fn compile(args: &[Value], at: usize) -> Result<Regex, FunctionError> {
             other => other.to_string(),
         };
         let reason = reason.trim_start_matches("error: ");
-        FunctionError::at(
+        FunctionError::quoting(
             at,
             format!("the pattern is not a regular expression: {reason}"),
         )

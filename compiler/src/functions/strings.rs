@@ -208,7 +208,7 @@ fn indent(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     let spaces = integer(args, 0)?;
     if !(0..=WIDEST).contains(&spaces) {
         let message = format!("expected a number of spaces from 0 to {WIDEST}, found {spaces}");
-        return Err(FunctionError::at(0, message));
+        return Err(FunctionError::quoting(0, message));
     }
     let padding = format!("\n{}", " ".repeat(spaces as usize));
     Ok(Value::string(text(args, 1).replace('\n', &padding)))

@@ -274,7 +274,7 @@ fn numbers() {
         ),
         (
             "parseint(secret, 8)",
-            "eval/argument at `secret`: `parseint`: (sensitive) is not a whole number in base 8",
+            "eval/argument at `secret`: `parseint`: the call fails; what is wrong is not shown, since an argument is sensitive",
         ),
         (
             "parseint(\"1\", 63)",
@@ -395,7 +395,7 @@ fn formats() {
         ),
         (
             r#"format("%d", secret)"#,
-            "eval/argument at `secret`: `format`: `%d`: expected a number, found another string",
+            "eval/argument at `secret`: `format`: the call fails; what is wrong is not shown, since an argument is sensitive",
         ),
         (
             r#"format("%99999d", 1)"#,
@@ -859,4 +859,33 @@ fn unknown_functions() {
     eval/argument at `[1]`: expected a string for `str` of `upper`, found a tuple of 1 element
       it is `upper(str: string) -> string`
     ");
+}
+
+#[test]
+fn problems_do_not_show_secrets() {
+    const HIDDEN: &str =
+        "the call fails; what is wrong is not shown, since an argument is sensitive";
+    let table = [
+        (
+            "format(secret, 1)",
+            "eval/argument at `1`: `format`: the pattern uses 0 of 1 arguments",
+        ),
+        ("indent(-secret_number, \"a\")", HIDDEN),
+        ("slice(list, secret_number, 1)", HIDDEN),
+        ("parseint(\"1\", secret_number * 2)", HIDDEN),
+        ("yamldecode(\"{a: .inf, b: ${secret}}\")", HIDDEN),
+        ("csvdecode(\"${secret},${secret}\\n\")", HIDDEN),
+        ("formatdate(secret, \"2026-01-02T03:04:05Z\")", HIDDEN),
+        ("regex(\"(${secret}\", \"a\")", HIDDEN),
+        ("bcrypt(\"a\", secret_number)", HIDDEN),
+        ("cidrsubnet(\"10.0.0.0/8\", secret_number, 0)", HIDDEN),
+    ];
+    for (text, wanted) in table {
+        let found = eval(text);
+        assert!(found.contains(wanted), "{text}: {found}");
+        assert!(
+            !found.contains("hunter2") && !found.contains("42"),
+            "{text}: {found}"
+        );
+    }
 }

@@ -312,7 +312,7 @@ fn format_date(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
                         "the pattern has no part `{}`; plain text stands in single quotes",
                         &rest[..length]
                     );
-                    FunctionError::at(0, message)
+                    FunctionError::quoting(0, message)
                 })?);
                 length
             }
