@@ -71,20 +71,22 @@ impl Sampling {
     }
 }
 
-/// Kills a process and its descendants, the first one last, so that none is left to start others.
+/// Kills a process and its descendants. The first one is stopped before that, so that it starts no others and does not
+/// end by itself when its children do.
 pub(crate) fn end_tree(root: u32) {
+    send(root, Signal::SIGSTOP);
     for _ in 0..3 {
         for pid in descendants(&processes(&BTreeSet::new()), root) {
-            end(pid);
+            send(pid, Signal::SIGKILL);
         }
     }
-    end(root);
+    send(root, Signal::SIGKILL);
 }
 
-fn end(pid: u32) {
+fn send(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
         // It may have ended by itself in the meantime.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 
