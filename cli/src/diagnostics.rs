@@ -17,7 +17,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, ThemeCharacter
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::terminal::{Look, harmless};
+use crate::terminal::{Look, harmless, shown_path};
 use snippet::Text;
 
 /// How many problems are drawn at most; the rest is counted.
@@ -67,7 +67,7 @@ pub(crate) fn render_all(diagnostics: &[Diagnostic], sources: &SourceMap, look: 
 
 /// A template that cannot be read, as a failure of the command.
 pub(crate) fn unreadable_failure(unreadable: &Unreadable) -> Failure {
-    let path = unreadable.path.display().to_string();
+    let path = shown_path(&unreadable.path);
     let message = match unreadable.message.contains(&path) {
         true => unreadable.message.clone(),
         false => format!("{}: {}", path, unreadable.message),

@@ -21,6 +21,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan_json;
 use crate::plan_shape::tainted;
+use crate::terminal::shown_path;
 use crate::world::{RealWorld, fresh_seed};
 
 /// Version of the form; grows when an older imgc could misread it.
@@ -260,12 +261,7 @@ impl Fingerprints {
         let files = compilation.sources.files().map(|(_, file)| file);
         let sources = files
             .filter(|file| file.path != Path::new("-var"))
-            .map(|file| {
-                (
-                    file.path.display().to_string(),
-                    digest(file.text.as_bytes()),
-                )
-            })
+            .map(|file| (shown_path(&file.path), digest(file.text.as_bytes())))
             .collect();
         let environment = plan
             .inputs

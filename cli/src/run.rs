@@ -25,7 +25,7 @@ use crate::components;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
-use crate::terminal::{Style as Emphasis, Terminal, complain, harmless};
+use crate::terminal::{Style as Emphasis, Terminal, complain, harmless, shown_path};
 use crate::world::RealWorld;
 use ask::Person;
 use screen::Screen;
@@ -97,7 +97,9 @@ fn settings(plan: &Plan, world: &RealWorld, args: &RunArgs) -> Settings {
     };
     settings.force = args.force;
     settings.debug = args.debug;
-    settings.log_dir = log_directory(&plan.root, world.clock().0, &run_id);
+    // The clock of the machine: that of a plan file is the plan's.
+    let (now, _) = RealWorld::new().clock();
+    settings.log_dir = log_directory(&plan.root, now, &run_id);
     components::add_removers(&mut settings);
     settings
 }
@@ -132,7 +134,7 @@ fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
     match made {
         Ok(()) => Some(directory),
         Err(error) => {
-            let place = state.display();
+            let place = shown_path(&state);
             complain(&format!(
                 "note: no log files: cannot write in `{place}`: {}\n",
                 reason(&error)
@@ -212,7 +214,7 @@ fn summary(result: &RunResult, logs: Option<&Path>, terminal: Terminal) -> Strin
         let _ = write!(text, "\n{title}\n{table}");
     }
     if let Some(logs) = logs {
-        let _ = writeln!(text, "\nLogs: {}", logs.display());
+        let _ = writeln!(text, "\nLogs: {}", shown_path(logs));
     }
     text
 }

@@ -139,6 +139,15 @@ pub(crate) fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A path as a person would write it: without `./` in front, and harmless.
+pub(crate) fn shown_path(path: &std::path::Path) -> String {
+    let short = path
+        .strip_prefix(".")
+        .ok()
+        .filter(|short| !short.as_os_str().is_empty());
+    harmless(&short.unwrap_or(path).display().to_string()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@ use imgc_compiler::diagnostic::Diagnostic;
 use imgc_compiler::source::SourceMap;
 use serde_json::{Value, json};
 
+use crate::terminal::shown_path;
+
 /// Version of the form below; grows when a program that reads it could break.
 pub(crate) const VERSION: u32 = 1;
 
@@ -17,7 +19,7 @@ pub(crate) fn report(compilation: &Compilation) -> Value {
             "id": unreadable.id,
             "severity": "error",
             "message": unreadable.message,
-            "path": unreadable.path.display().to_string(),
+            "path": shown_path(&unreadable.path),
             "help": unreadable.help,
         }));
     }
@@ -64,7 +66,7 @@ pub(crate) fn range(span: Span, sources: &SourceMap) -> Value {
         json!({ "line": line, "column": column, "byte": offset })
     };
     json!({
-        "path": file.path.display().to_string(),
+        "path": shown_path(&file.path),
         "start": point(span.start),
         "end": point(span.end),
     })

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use imgc_compiler::source::SourceFile;
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
+use crate::terminal::shown_path;
+
 /// Bytes shown on either side of a place in a very long line.
 const AROUND: usize = 120;
 
@@ -23,7 +25,7 @@ impl<'a> Text<'a> {
     pub(super) fn new(file: &'a SourceFile) -> Self {
         Self {
             file,
-            name: file.path.display().to_string(),
+            name: shown_path(&file.path),
             shown: without_escapes(&file.text),
         }
     }

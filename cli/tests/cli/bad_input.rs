@@ -1,0 +1,181 @@
+//! What is wrong with the surroundings: each a message that names the place and the way out, never a panic.
+
+use std::process::Stdio;
+
+use crate::harness::Test;
+
+const GOOD: &str = "source \"null\" \"base\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.base\"]\n}\n";
+
+#[test]
+fn a_path_that_does_not_exist() {
+    let test = Test::new(GOOD);
+    insta::assert_snapshot!(test.run(&["validate", "nowhere"]).text(), @"
+    [stderr]
+    error[load/not-found]: nowhere: there is no such file or directory
+      help: check the path
+
+    1 error
+    [exit 4]
+    ");
+    insta::assert_snapshot!(test.run(&["validate", "-var-file=nowhere.hcl", "."]).text(), @"
+    [stderr]
+    error[load/not-found]: nowhere.hcl: there is no such file or directory
+      help: check the path
+
+    1 error
+    [exit 4]
+    ");
+}
+
+#[test]
+fn a_directory_without_templates() {
+    let test = Test::new("//- notes.txt\nnothing\n");
+    insta::assert_snapshot!(test.run(&["build", "."]).text(), @"
+    [stderr]
+    error[load/no-template]: .: there is no template in this directory
+      help: a template's name ends in `.pkr.hcl` or `.imgc.hcl`
+
+    1 error
+    [exit 4]
+    ");
+}
+
+#[test]
+fn a_binary_file() {
+    let test = Test::new("");
+    test.write("image.pkr.hcl", b"\x7fELF\x00\xff\xfe\x80");
+    insta::assert_snapshot!(test.run(&["plan", "image.pkr.hcl"]).text(), @"
+    [stderr]
+    error[load/not-text]: image.pkr.hcl: this is not a text file: the byte at offset 5 (line 1) is not UTF-8
+      help: save the file as UTF-8; a template is text
+
+    1 error
+    [exit 4]
+    ");
+}
+
+#[test]
+fn something_that_is_no_file() {
+    let test = Test::new("");
+    insta::assert_snapshot!(test.run(&["validate", "/dev/null"]).text(), @"
+    [stderr]
+    error[load/unreadable]: /dev/null: this is neither a file nor a directory
+      help: name a template file or a directory of them
+
+    1 error
+    [exit 4]
+    ");
+}
+
+#[test]
+fn a_plan_file_that_cannot_be_written() {
+    let test = Test::new(GOOD);
+    insta::assert_snapshot!(test.run(&["plan", "-out", "no/such/place.plan"]).stderr, @"
+    error: cannot write `no/such/place.plan`: there is no such file or directory
+      help: check the spelling and the working directory
+    ");
+    let printed = test.run(&["graph", "-output", "."]);
+    assert_eq!(printed.code, 4);
+    insta::assert_snapshot!(printed.stderr, @"error: cannot write `.`: it is a directory");
+}
+
+#[test]
+fn logs_that_cannot_be_written_do_not_end_a_run() {
+    let test = Test::new(GOOD);
+    test.write(".imgc", "a file where the directory belongs");
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    insta::assert_snapshot!(printed.stderr, @"note: no log files: cannot write in `.imgc`: a part of the path is not a directory");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output() {
+    let test = Test::new(GOOD);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let child = test
+        .command(&["plan"])
+        .stdout(Stdio::from(full))
+        .spawn()
+        .unwrap();
+    insta::assert_snapshot!(test.finish(child).text(), @"
+    [stderr]
+    error: cannot write to standard output: the disk is full
+    [exit 4]
+    ");
+}
+
+#[test]
+fn a_reader_that_went_away() {
+    let test = Test::new(GOOD);
+    for (arguments, code) in [(&["plan"][..], 0), (&["explain"], 0), (&["build", "."], 0)] {
+        let mut child = test.spawn(arguments);
+        drop(child.stdout.take());
+        let printed = test.finish(child);
+        assert_eq!(
+            (printed.code, printed.stderr.as_str()),
+            (code, ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_command_line_nobody_understands() {
+    let test = Test::new(GOOD);
+    let lines: [&[&str]; 6] = [
+        &["bild", "."],
+        &["build", "-forse", "."],
+        &["build", "-parallel-builds=many", "."],
+        &["build", "a", "b"],
+        &["explain", "check/unknown-varable"],
+        &["fmt", "."],
+    ];
+    let mut text = String::new();
+    for arguments in lines {
+        text.push_str(&format!(
+            "$ imgc {}\n{}\n\n",
+            arguments.join(" "),
+            test.run(arguments).text()
+        ));
+    }
+    insta::assert_snapshot!(text.trim_end(), @"
+    $ imgc bild .
+    [stderr]
+    error: there is no command `bild`
+      help: did you mean `imgc build`?
+    [exit 2]
+
+    $ imgc build -forse .
+    [stderr]
+    error: `imgc build` has no flag `-forse`
+      help: did you mean `-force`?
+    [exit 2]
+
+    $ imgc build -parallel-builds=many .
+    [stderr]
+    error: invalid value 'many' for '--parallel-builds <NUMBER>': invalid digit found in string
+      help: `imgc help` lists the commands, `imgc help COMMAND` its flags
+    [exit 2]
+
+    $ imgc build a b
+    [stderr]
+    error: unexpected argument 'b' found
+      help: `imgc help` lists the commands, `imgc help COMMAND` its flags
+    [exit 2]
+
+    $ imgc explain check/unknown-varable
+    [stderr]
+    error: there is no problem `check/unknown-varable`
+      help: did you mean `imgc explain check/unknown-variable`?
+    [exit 2]
+
+    $ imgc fmt .
+    [stderr]
+    error: imgc has no command `fmt`, which Packer has
+      help: there is no formatter yet
+    [exit 2]
+    ");
+}

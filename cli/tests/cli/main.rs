@@ -1,0 +1,14 @@
+//! The whole program, run as its users run it: few cases, in a world of their own.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod bad_input;
+mod help;
+mod lsp;
+mod output;
+mod plan_files;
+mod plans;
+mod runs;
+mod secrets;
+mod signals;

@@ -1,0 +1,56 @@
+//! A sensitive value reaches nothing that is shown or kept.
+
+use crate::harness::Test;
+
+const SECRET: &str = "hunter2-correct-horse";
+
+const TEMPLATE: &str = r#"
+variable "password" {
+  type      = string
+  sensitive = true
+}
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    environment_vars = ["PASSWORD=${var.password}"]
+    inline           = ["echo the password is $PASSWORD", "printf %s \"$PASSWORD\" | base64", "echo ${var.password}; exit 3"]
+  }
+}
+"#;
+
+#[test]
+fn nothing_shown_and_nothing_written_holds_a_secret() {
+    let set = format!("password={SECRET}");
+    let commands: [&[&str]; 9] = [
+        &["validate", "-var", &set, "."],
+        &["validate", "--json", "-var", &set, "."],
+        &["plan", "-v", "-var", &set],
+        &["plan", "--json", "-var", &set],
+        &["plan", "-out", "x.plan", "-var", &set],
+        &["inspect", "-var", &set, "."],
+        &["build", "-var", &set, "."],
+        &["build", "-machine-readable", "-var", &set, "."],
+        &["apply", "x.plan", "--json", "-var", &set],
+    ];
+    let test = Test::new(TEMPLATE).env("PACKER_LOG", "1");
+    for arguments in commands {
+        let printed = test.run(arguments);
+        let text = printed.text();
+        assert!(!text.contains(SECRET), "{arguments:?}\n{text}");
+        // `aHVudGVyMi1jb3JyZWN0LWhvcnNl` is the secret in base64.
+        assert!(
+            !text.contains("aHVudGVyMi1jb3JyZWN0"),
+            "{arguments:?}\n{text}"
+        );
+        if arguments[0] == "build" {
+            assert!(text.contains("the password is "), "{text}");
+        }
+    }
+    for (path, bytes) in test.files() {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET), "{}\n{text}", path.display());
+    }
+}

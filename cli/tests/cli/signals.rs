@@ -1,0 +1,82 @@
+//! Ctrl-C and SIGTERM in the middle of a run.
+
+use std::io::{BufRead as _, BufReader};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Printed, Test};
+
+/// The file is the builder's until it is captured: stopping must remove it.
+const SLOW: &str = r#"
+source "file" "note" {
+  content = "half made\n"
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+  provisioner "shell-local" {
+    inline = ["echo at work", "SLEEP"]
+  }
+}
+"#;
+
+/// Starts a run and sends `signals` once its script is at work.
+fn stopped(test: &Test, signals: &[Signal]) -> (Printed, Duration) {
+    let mut child = test.spawn(&["build", "."]);
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("at work") {
+        assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    let begin = Instant::now();
+    for signal in signals {
+        kill(Pid::from_raw(child.id() as i32), *signal).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    std::io::Read::read_to_string(&mut out, &mut seen).unwrap();
+    let mut printed = test.finish(child);
+    printed.stdout = seen;
+    (printed, begin.elapsed())
+}
+
+fn slow(command: &str) -> Test {
+    Test::new(&SLOW.replace("SLEEP", command))
+}
+
+#[test]
+fn the_first_ctrl_c_stops_and_cleans_up() {
+    let test = slow("sleep 60");
+    let (printed, took) = stopped(&test, &[Signal::SIGINT]);
+    assert_eq!(printed.code, 130, "{}", printed.text());
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(printed.stderr.contains("Stopping: "), "{}", printed.text());
+    assert!(!test.path("note.txt").exists(), "{}", printed.text());
+    let left: Vec<_> = std::fs::read_dir(test.path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(
+        left.len(),
+        2,
+        "only the template and the logs stay: {left:?}"
+    );
+}
+
+#[test]
+fn sigterm_does_the_same_with_its_own_code() {
+    let test = slow("sleep 60");
+    let (printed, _) = stopped(&test, &[Signal::SIGTERM]);
+    assert_eq!(printed.code, 143, "{}", printed.text());
+    assert!(!test.path("note.txt").exists());
+}
+
+#[test]
+fn the_second_ctrl_c_leaves_at_once() {
+    // A script that does not want to stop.
+    let test = slow("trap '' INT TERM; sleep 30; sleep 30");
+    let (printed, took) = stopped(&test, &[Signal::SIGINT, Signal::SIGINT]);
+    assert_eq!(printed.code, 130, "{}", printed.text());
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
