@@ -1,0 +1,295 @@
+//! The builder: checks what a build needs, then makes the base and the machine on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use imgc_compiler::components::Problem;
+use imgc_compiler::value::Value;
+use imgc_runtime::Result;
+use imgc_runtime::builder::{Builder, Instance};
+use imgc_runtime::context::Context;
+
+use crate::base::Base;
+use crate::error::{ARCHITECTURE, DISK_FULL, OPTIONS, OUTPUT, PROGRAM, fail};
+use crate::instance::{Workshop, launch};
+use crate::job::Job;
+use crate::layer::compress::hex;
+use crate::options::{Format, Options, machine_architecture};
+use crate::output::{oci, place};
+use crate::package_sources::{read_configured, sources_for};
+use crate::session::{Session, range};
+use crate::{HOST_PATH, format};
+
+/// Layers in one mount; beyond, those below are merged for mounting (not in the image). The kernel takes 500.
+const MAX_MOUNTED_LAYERS: usize = 100;
+
+/// Builds root file systems in Linux namespaces, without a virtual machine.
+#[derive(Clone, Debug)]
+pub struct RootfsBuilder {
+    helper: PathBuf,
+    max_mounted_layers: usize,
+}
+
+/// Where things are for one build.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// Where the outputs go.
+    pub(crate) output_directory: PathBuf,
+    /// Their name.
+    pub(crate) image_name: String,
+}
+
+impl RootfsBuilder {
+    /// `helper` is a program that calls [`crate::helper_main`] when its first argument is [`crate::HELPER_WORD`]: usually
+    /// the running one, `std::env::current_exe()`.
+    pub fn new(helper: impl Into<PathBuf>) -> Self {
+        Self {
+            helper: helper.into(),
+            max_mounted_layers: MAX_MOUNTED_LAYERS,
+        }
+    }
+
+    /// Merges the lower layers of the mount when there are more than `layers`; 100 if not said. At least 2.
+    #[must_use]
+    pub fn max_mounted_layers(mut self, layers: usize) -> Self {
+        self.max_mounted_layers = layers.max(2);
+        self
+    }
+}
+
+#[async_trait]
+impl Builder for RootfsBuilder {
+    fn check(&self, options: &Value) -> Vec<Problem> {
+        Options::read(options).1
+    }
+
+    async fn prepare(&self, cx: &Context, options: &Value) -> Result<()> {
+        let options = read(options)?;
+        let base = options.base.clone().locate(&cx.world.working_directory())?;
+        check_base(&base, &options)?;
+        check_programs(&base, &options)?;
+        check_disk(&cx.scratch, &base)?;
+        check_output(cx, &places(cx, &options))?;
+        self.probe(cx).await
+    }
+
+    async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
+        let options = read(options)?;
+        let base = options.base.clone().locate(&cx.world.working_directory())?;
+        let places = places(cx, &options);
+        check_output(cx, &places)?;
+        let workshop = Workshop::open(cx, &self.helper, self.max_mounted_layers).await?;
+        launch(cx, workshop, base, options, places).await
+    }
+}
+
+impl RootfsBuilder {
+    /// Tries the namespaces and an overlay where the build will have them.
+    async fn probe(&self, cx: &Context) -> Result<()> {
+        let directory = tempfile::Builder::new()
+            .prefix("rootfs-probe-")
+            .tempdir_in(&cx.scratch)
+            .map_err(|error| {
+                place::write_error(format!("cannot write into {}", cx.scratch.display()), error)
+            })?;
+        let session = Session::start(&self.helper, hex(&cx.world.random())).await?;
+        let probed = session
+            .tell(Job::Probe {
+                directory: directory.path().to_owned(),
+            })
+            .await;
+        // The overlay's work directory can only be removed from inside.
+        let path = directory.keep();
+        let removed = session.tell(Job::Remove { paths: vec![path] }).await;
+        let stopped = session.stop().await;
+        probed.and(removed).and(stopped)
+    }
+}
+
+fn read(options: &Value) -> Result<Options> {
+    let (options, problems) = Options::read(options);
+    match problems.into_iter().next() {
+        None => Ok(options),
+        Some(problem) => {
+            let error = fail(OPTIONS, problem.message);
+            Err(match problem.help {
+                Some(help) => error.help(help),
+                None => error,
+            })
+        }
+    }
+}
+
+fn places(cx: &Context, options: &Options) -> Places {
+    let directory = options
+        .output_directory
+        .clone()
+        .unwrap_or_else(|| format!("output-{}", cx.source_name));
+    Places {
+        output_directory: lexical(&cx.world.working_directory().join(directory)),
+        image_name: options
+            .image_name
+            .clone()
+            .unwrap_or_else(|| cx.source_name.to_string()),
+    }
+}
+
+/// Without `.` and a slash at the end, so that the last component is a name.
+fn lexical(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+fn check_base(base: &Base, options: &Options) -> Result<()> {
+    match base {
+        Base::Distribution { name, suite } => {
+            sources_for(
+                name,
+                suite,
+                &options.components,
+                &options.mirrors,
+                &read_configured(Path::new("/etc/apt")),
+            )?;
+        }
+        Base::Oci { path, tag } => {
+            oci::read(path, tag.as_deref(), &options.architecture)?;
+        }
+        _ => {}
+    }
+    check_architecture(&options.architecture)
+}
+
+/// A foreign architecture needs an emulator that the kernel knows.
+fn check_architecture(architecture: &str) -> Result<()> {
+    let own = machine_architecture();
+    let runs = architecture == own
+        || matches!(
+            (own, architecture),
+            ("amd64", "i386") | ("arm64", "armhf" | "armel")
+        );
+    if runs {
+        return Ok(());
+    }
+    let emulator = match architecture {
+        "arm64" => "aarch64",
+        "armhf" | "armel" => "arm",
+        "ppc64el" => "ppc64le",
+        "amd64" => "x86_64",
+        "loong64" => "loongarch64",
+        other => other,
+    };
+    if Path::new("/proc/sys/fs/binfmt_misc")
+        .join(format!("qemu-{emulator}"))
+        .exists()
+    {
+        return Ok(());
+    }
+    Err(fail(
+        ARCHITECTURE,
+        format!("programs for {architecture} cannot run on this machine ({own})"),
+    )
+    .help("apt-get install qemu-user-static binfmt-support, or leave `architecture` out"))
+}
+
+fn check_programs(base: &Base, options: &Options) -> Result<()> {
+    let mut needed: Vec<(&str, &str)> = Vec::new();
+    if matches!(base, Base::Distribution { .. }) {
+        needed.push(("mmdebstrap", "mmdebstrap"));
+    }
+    if options.wants(Format::Ext4) || options.wants(Format::Qcow2) {
+        needed.push(("mke2fs", "e2fsprogs"));
+    }
+    if options.wants(Format::Qcow2) {
+        needed.push(("qemu-img", "qemu-utils"));
+    }
+    let user = nix::unistd::geteuid();
+    if !user.is_root() {
+        needed.extend([("newuidmap", "uidmap"), ("newgidmap", "uidmap")]);
+    }
+    needed.retain(|(program, _)| !is_installed(program));
+    if !needed.is_empty() {
+        let (programs, mut packages): (Vec<&str>, Vec<&str>) = needed.into_iter().unzip();
+        packages.dedup();
+        return Err(fail(
+            PROGRAM,
+            format!("not installed: `{}`", programs.join("`, `")),
+        )
+        .help(format!(
+            "on Debian or Ubuntu: apt-get install {}",
+            packages.join(" ")
+        )));
+    }
+    if !user.is_root() {
+        range("/etc/subuid", user.as_raw())?;
+        range("/etc/subgid", user.as_raw())?;
+    }
+    Ok(())
+}
+
+fn is_installed(program: &str) -> bool {
+    HOST_PATH
+        .split(':')
+        .any(|directory| Path::new(directory).join(program).is_file())
+}
+
+/// Room that a base takes at least: it is unpacked, packed, and for disks unpacked again.
+fn check_disk(scratch: &Path, base: &Base) -> Result<()> {
+    let need = match base {
+        Base::Distribution { .. } => 700 << 20,
+        Base::Archive(path) => path.metadata().map_or(0, |metadata| metadata.len() * 3),
+        _ => 0,
+    };
+    let free = nix::sys::statvfs::statvfs(scratch)
+        .map(|disk| disk.blocks_available() as u64 * disk.fragment_size() as u64)
+        .unwrap_or(u64::MAX);
+    if free >= need {
+        return Ok(());
+    }
+    Err(fail(
+        DISK_FULL,
+        format!(
+            "{} has {} free; the build needs at least {}",
+            scratch.display(),
+            format::size(free),
+            format::size(need),
+        ),
+    )
+    .help("free some space, or set TMPDIR to a directory on a larger disk"))
+}
+
+fn check_output(cx: &Context, places: &Places) -> Result<()> {
+    let home = cx.world.home();
+    let working = cx.world.working_directory();
+    let precious: Vec<&Path> = [
+        Some(working.as_path()),
+        Some(cx.root.as_path()),
+        home.as_deref(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    place::check(&places.output_directory, cx.force, &precious)?;
+    // What exists of the way there decides whether the rest can be made.
+    let mut ancestors = places.output_directory.ancestors().skip(1);
+    let Some(existing) = ancestors.find(|path| path.exists()) else {
+        return Ok(());
+    };
+    if !existing.is_dir() {
+        return Err(
+            fail(OUTPUT, format!("{} is not a directory", existing.display()))
+                .help("choose another `output_directory`"),
+        );
+    }
+    nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).map_err(|error| {
+        place::write_error(
+            format!("cannot write into {}", existing.display()),
+            error.into(),
+        )
+    })
+}
+
+/// How long a thing took, for people.
+pub(crate) fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}

@@ -1,0 +1,92 @@
+//! Running a command in the root file system.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, sethostname};
+
+use super::mounts::{mount_proc, require_mounted};
+use super::namespaces::{change_root, withhold_rights};
+use crate::error::{Attempt, COMMAND, Failure, NO_SHELL, Outcome};
+use crate::job::Run;
+
+const SHELL: &str = "/bin/sh";
+
+/// Goes into the root file system of a build for good.
+pub(super) fn enter_root(work: &Path) -> Outcome<()> {
+    let root = require_mounted(work)?;
+    mount_proc(&root.join("proc"))?;
+    change_root(&root)
+}
+
+/// Runs a command and reaps what it leaves behind until it ends. As this is process 1 of the command's pid namespace, its
+/// return ends all that the command has started.
+pub(super) fn run(run: &Run) -> Outcome<ExitCode> {
+    sethostname(&run.hostname).attempt(COMMAND, || "the host name cannot be set")?;
+    enter_root(&run.work)?;
+    withhold_rights(run.host_network)?;
+    let home = run
+        .env
+        .get("HOME")
+        .map(Path::new)
+        .filter(|home| home.is_dir());
+    let child = Command::new(SHELL)
+        .args(["-c", &run.line])
+        .env_clear()
+        .envs(&run.env)
+        .current_dir(home.unwrap_or(Path::new("/")))
+        .spawn()
+        .map_err(|error| no_shell(&error))?;
+    // The command has it now: its end must be seen when all of its readers have gone.
+    wait_for(Pid::from_raw(child.id() as i32))
+}
+
+fn wait_for(main: Pid) -> Outcome<ExitCode> {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == main => {
+                return Ok(ExitCode::from(code as u8));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
+                return Ok(ExitCode::from((128 + signal as i32) as u8));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => {
+                return Err(error).attempt(COMMAND, || "the command cannot be waited for");
+            }
+        }
+    }
+}
+
+/// Says why the shell did not start: the three usual reasons look alike to the kernel.
+fn no_shell(error: &std::io::Error) -> Failure {
+    let Ok(metadata) = std::fs::metadata(SHELL) else {
+        return Failure::new(NO_SHELL, format!("the root file system has no {SHELL} to run commands with")).help(
+            "provisioners that only copy files (`file`) work without a shell; to run commands start `from` a \
+             distribution or an archive that has one, or upload a statically linked shell to /bin/sh first",
+        );
+    };
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Failure::new(
+            NO_SHELL,
+            format!("{SHELL} of the root file system is not executable"),
+        )
+        .help(format!("give {SHELL} the permission bits 0755"));
+    }
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new(
+            NO_SHELL,
+            format!("{SHELL} of the root file system cannot start: its dynamic loader or libraries are missing"),
+        )
+        .help("copy the libraries that `ldd` names for it, or use a statically linked shell"),
+        _ if error.raw_os_error() == Some(Errno::ENOEXEC as i32) => Failure::new(
+            NO_SHELL,
+            format!("{SHELL} of the root file system is not a program of this machine's architecture"),
+        )
+        .help("for a foreign architecture install qemu-user-static and binfmt-support on this machine"),
+        _ => Failure::io(COMMAND, format!("{SHELL} cannot be started in the root file system"), error),
+    }
+}

@@ -1,0 +1,576 @@
+//! A launched build: its directory, its layers, its outputs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use imgc_runtime::Result;
+use imgc_runtime::artifact::Artifact;
+use imgc_runtime::builder::{Instance, Target};
+use imgc_runtime::context::Context;
+use imgc_runtime::ledger::{Ledger, Resource};
+use serde_json::{Map, Value as Json};
+use tokio::sync::{Mutex, RwLock, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::base::Base;
+use crate::builder::{Places, seconds};
+use crate::error::{LEFT_BEHIND, fail};
+use crate::format;
+use crate::job::{ArchiveFile, Bootstrap, Job, Scanned, Unpack, Whiteouts};
+use crate::layer::compress::hex;
+use crate::machine::RootfsMachine;
+use crate::options::Options;
+use crate::output::oci::{self, BaseImage, History, LayerBlob};
+use crate::package_sources::{read_configured, sources_for};
+use crate::session::Session;
+
+mod capture;
+mod layers;
+
+/// A build's directory and namespaces. Dropped without [`Workshop::close`] it cleans up in the background.
+pub(crate) struct Workshop {
+    pub(crate) session: Arc<Session>,
+    /// The build's directory.
+    pub(crate) work: PathBuf,
+    pub(crate) max_mounted_layers: usize,
+    ledger: Ledger,
+    record: u64,
+    closed: bool,
+}
+
+impl Workshop {
+    pub(crate) async fn open(
+        cx: &Context,
+        helper: &Path,
+        max_mounted_layers: usize,
+    ) -> Result<Self> {
+        let random = hex(&cx.world.random());
+        let work = cx
+            .scratch
+            .join(format!("rootfs-{}", &random[random.len() - 12..]));
+        let resource = if nix::unistd::geteuid().is_root() {
+            Resource::Directory { path: work.clone() }
+        } else {
+            Resource::MappedDirectory { path: work.clone() }
+        };
+        let make = async {
+            furnish(&work).map_err(|error| {
+                crate::output::place::write_error(format!("cannot write {}", work.display()), error)
+            })
+        };
+        let (record, ()) = cx.ledger.create(&cx.address, resource, make).await?;
+        let session = match Session::start(helper, hex(&cx.world.random())).await {
+            Ok(session) => Arc::new(session),
+            Err(error) => {
+                // Nothing in it belongs to mapped users yet.
+                if fs::remove_dir_all(&work).is_ok() {
+                    cx.ledger.forget(record);
+                }
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            session,
+            work,
+            max_mounted_layers,
+            ledger: cx.ledger.clone(),
+            record,
+            closed: false,
+        })
+    }
+
+    /// Removes the directory and ends the namespaces.
+    pub(crate) async fn close(&mut self) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        self.closed = true;
+        dismantle(
+            self.session.clone(),
+            self.work.clone(),
+            self.ledger.clone(),
+            self.record,
+        )
+        .await
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        // Launching was given up halfway. The ledger's record stays for others if there is no time left for this.
+        if let Ok(handle) = tokio::runtime::Handle::try_current() {
+            handle.spawn(dismantle(
+                self.session.clone(),
+                self.work.clone(),
+                self.ledger.clone(),
+                self.record,
+            ));
+        }
+    }
+}
+
+async fn dismantle(
+    session: Arc<Session>,
+    work: PathBuf,
+    ledger: Ledger,
+    record: u64,
+) -> Result<()> {
+    let mut removed = session
+        .tell(Job::Remove {
+            paths: vec![work.clone()],
+        })
+        .await;
+    let stopped = session.stop().await;
+    if removed.is_err() {
+        // Without namespaces an administrator, or the owner of everything in it, can still remove it.
+        removed = fs::remove_dir_all(&work).map_err(|error| {
+            fail(LEFT_BEHIND, format!("cannot remove {}", work.display()))
+                .help("remove it by hand")
+                .because(error)
+        });
+    }
+    if removed.is_ok() {
+        ledger.forget(record);
+    }
+    removed.and(stopped)
+}
+
+/// The script by which Debian's packages learn that no service may be started (invoke-rc.d(8)).
+const POLICY: &str = "#!/bin/sh\nexit 101\n";
+/// Directories that must exist to be mounted upon; in the lowest layer of the mount, not in the image.
+const SKELETON: [&str; 8] = ["dev", "proc", "sys", "tmp", "run", "etc", "usr", "usr/sbin"];
+/// Files likewise.
+const SKELETON_FILES: [&str; 3] = ["etc/resolv.conf", "etc/hosts", "usr/sbin/policy-rc.d"];
+
+/// Makes the build's directory. Short names: the kernel takes only a page of mount options.
+fn furnish(work: &Path) -> std::io::Result<()> {
+    let directory = |path: &str, mode: u32| {
+        let path = work.join(path);
+        fs::create_dir_all(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+    };
+    directory("", 0o755)?;
+    for path in ["l", "w", "m", "b", "f", "s", "t", "k", "t/run"] {
+        directory(path, 0o755)?;
+    }
+    directory("t/tmp", 0o1777)?;
+    directory("t/run/lock", 0o1777)?;
+    for path in SKELETON {
+        directory(
+            &format!("k/{path}"),
+            if path == "tmp" { 0o1777 } else { 0o755 },
+        )?;
+    }
+    for path in SKELETON_FILES {
+        fs::write(work.join("k").join(path), "")?;
+    }
+    Ok(())
+}
+
+/// Makes the base, mounts it, and gives the machine.
+pub(crate) async fn launch(
+    cx: &Context,
+    mut workshop: Workshop,
+    base: Base,
+    options: Options,
+    places: Places,
+) -> Result<Arc<dyn Instance>> {
+    match start(cx, &workshop, &base, &options).await {
+        Ok(started) => {
+            let instance = RootfsInstance::new(workshop, base, options, places, started);
+            match instance.begin(cx).await {
+                Ok(()) => Ok(Arc::new(instance)),
+                Err(error) => {
+                    if let Err(left) = instance.let_go().await {
+                        cx.output.warn(left.chain());
+                    }
+                    Err(error)
+                }
+            }
+        }
+        Err(error) => {
+            if let Err(left) = workshop.close().await {
+                cx.output.warn(left.chain());
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What launching found out.
+struct Started {
+    state: State,
+    machine: Arc<RootfsMachine>,
+    image: BaseImage,
+    /// The build's time: nothing in the image is younger.
+    epoch: i64,
+}
+
+/// The layers of a build.
+#[derive(Default)]
+struct State {
+    /// Directories for the mount, lowest first.
+    mounted: Vec<String>,
+    /// Number of the upper directory.
+    upper: usize,
+    steps: Vec<Step>,
+}
+
+/// An entry of the history with its layer, if there is one.
+struct Step {
+    history: History,
+    layer: Option<Task>,
+}
+
+/// A layer being packed; ends with its owner.
+struct Task(JoinHandle<Result<LayerBlob>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn start(
+    cx: &Context,
+    workshop: &Workshop,
+    base: &Base,
+    options: &Options,
+) -> Result<Started> {
+    let started = Instant::now();
+    let now = cx.world.now().0;
+    let mut state = State::default();
+    let mut image = BaseImage::default();
+    let session = &workshop.session;
+    let work = &workshop.work;
+    let fixed = options
+        .source_date_epoch
+        .or_else(|| cx.world.env("SOURCE_DATE_EPOCH")?.parse().ok());
+    let mut found = Scanned::default();
+    match base {
+        Base::Scratch => cx.output.say("Starting from an empty root file system"),
+        Base::Distribution { name, suite } => {
+            cx.output.say(format!(
+                "Bootstrapping {name}:{suite} with mmdebstrap ({}, {})...",
+                options.variant, options.architecture
+            ));
+            let target = make_layer(work, 0)?;
+            let sources = sources_for(
+                name,
+                suite,
+                &options.components,
+                &options.mirrors,
+                &read_configured(Path::new("/etc/apt")),
+            )?;
+            let file = work.join("s/imgc.sources");
+            write(&file, &sources)?;
+            let job = Job::Bootstrap(Bootstrap {
+                suite: suite.clone(),
+                sources: file,
+                variant: options.variant.clone(),
+                architecture: options.architecture.clone(),
+                packages: options.packages.clone(),
+                components: options.components.clone(),
+                keyrings: options.keyrings.clone(),
+                target,
+                scratch: work.join("s"),
+                // A time before the base's own is known: 0 lets the packages' scripts write none.
+                time: options.reproducible.then_some(fixed.unwrap_or(0)),
+                started: now,
+            });
+            found = session.ask(job, Some(&cx.output)).await?;
+            state.mounted.push("l/0".to_owned());
+        }
+        Base::Directory(path) | Base::Path(path) => {
+            cx.output
+                .say(format!("Starting from the directory {}", path.display()));
+            let target = make_layer(work, 0)?;
+            session
+                .tell(Job::Bind {
+                    source: path.clone(),
+                    target: target.clone(),
+                })
+                .await?;
+            found = session
+                .ask(
+                    Job::Scan {
+                        directory: target,
+                        before: now,
+                    },
+                    None,
+                )
+                .await?;
+            state.mounted.push("l/0".to_owned());
+        }
+        Base::Archive(path) => {
+            cx.output.say(format!("Unpacking {}...", path.display()));
+            let target = make_layer(work, 0)?;
+            let archive = ArchiveFile {
+                path: path.clone(),
+                sha256: None,
+            };
+            found = session
+                .ask(
+                    unpack_job(vec![archive], target, Whiteouts::Plain, now),
+                    Some(&cx.output),
+                )
+                .await?;
+            state.mounted.push("l/0".to_owned());
+        }
+        Base::Oci { path, tag } => {
+            image = oci::read(path, tag.as_deref(), &options.architecture)?;
+            cx.output.say(format!(
+                "Unpacking the image {} ({} layers)...",
+                base.title(),
+                image.layers.len()
+            ));
+            for (number, layer) in image.layers.iter().enumerate() {
+                let target = make_layer(work, number)?;
+                let archive = ArchiveFile {
+                    path: layer.path.clone(),
+                    sha256: Some(layer.sha256.clone()),
+                };
+                let scanned: Scanned = session
+                    .ask(
+                        unpack_job(vec![archive], target, Whiteouts::Overlay, now),
+                        Some(&cx.output),
+                    )
+                    .await?;
+                found.newest = found.newest.max(scanned.newest);
+                found.entries += scanned.entries;
+                found.bytes += scanned.bytes;
+                found.skipped_devices += scanned.skipped_devices;
+                state.mounted.push(format!("l/{number}"));
+            }
+        }
+    }
+    if !matches!(base, Base::Scratch) {
+        cx.output.detail(format!(
+            "{} files, {}, in {}",
+            found.entries,
+            format::size(found.bytes),
+            seconds(started.elapsed())
+        ));
+    }
+    if found.skipped_devices > 0 {
+        cx.output.warn(format!(
+            "{} device nodes of the base are left out: only root can make them",
+            found.skipped_devices
+        ));
+    }
+    let epoch = if options.reproducible {
+        fixed.unwrap_or(found.newest)
+    } else {
+        now
+    };
+    state.upper = state.mounted.len();
+    write_files(work, options)?;
+    let machine = Arc::new(RootfsMachine {
+        session: session.clone(),
+        work: work.clone(),
+        env: command_env(&image.config, options, epoch),
+        hostname: options.hostname.clone(),
+        host_network: options.host_network,
+        mounts: Arc::new(RwLock::new(())),
+    });
+    Ok(Started {
+        state,
+        machine,
+        image,
+        epoch,
+    })
+}
+
+fn unpack_job(
+    archives: Vec<ArchiveFile>,
+    target: PathBuf,
+    whiteouts: Whiteouts,
+    started: i64,
+) -> Job {
+    Job::Unpack(Unpack {
+        archives,
+        target,
+        whiteouts,
+        root_time: None,
+        started,
+    })
+}
+
+/// Makes the directory of a layer.
+fn make_layer(work: &Path, number: usize) -> Result<PathBuf> {
+    let path = work.join(format!("l/{number}"));
+    make_directory(&path)?;
+    Ok(path)
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    fs::create_dir(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+        .map_err(|error| {
+            crate::output::place::write_error(format!("cannot make {}", path.display()), error)
+        })
+}
+
+fn write(path: &Path, content: &str) -> Result<()> {
+    fs::write(path, content).map_err(|error| {
+        crate::output::place::write_error(format!("cannot write {}", path.display()), error)
+    })
+}
+
+/// Writes the files that commands see although they are not part of the image.
+fn write_files(work: &Path, options: &Options) -> Result<()> {
+    let policy = work.join("f/policy");
+    write(&policy, POLICY)?;
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).map_err(|error| {
+        crate::output::place::write_error(format!("cannot write {}", policy.display()), error)
+    })?;
+    let hosts = format!(
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {}\n",
+        options.hostname
+    );
+    let machine_hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    // With the machine's network its names are part of it.
+    let hosts = if options.host_network {
+        format!("{machine_hosts}\n127.0.1.1 {}\n", options.hostname)
+    } else {
+        hosts
+    };
+    write(&work.join("f/hosts"), &hosts)?;
+    let resolver = if options.host_network {
+        fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
+    } else {
+        String::new()
+    };
+    write(&work.join("f/resolv"), &resolver)
+}
+
+/// The environment of the provisioners' commands.
+fn command_env(
+    base: &Map<String, Json>,
+    options: &Options,
+    epoch: i64,
+) -> BTreeMap<String, String> {
+    let fixed = [
+        ("HOME", "/root"),
+        ("USER", "root"),
+        ("LOGNAME", "root"),
+        ("SHELL", "/bin/sh"),
+        ("LANG", "C.UTF-8"),
+        // There is no terminal for debconf to ask on.
+        ("DEBIAN_FRONTEND", "noninteractive"),
+    ];
+    let mut env: BTreeMap<String, String> = fixed
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    if options.reproducible {
+        env.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
+    }
+    let image = oci::merge_env(base.get("Env"), &options.image.env);
+    env.extend(image.into_iter().filter_map(|entry| {
+        let (name, value) = entry.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    }));
+    env.extend(options.build_env.clone());
+    env
+}
+
+/// The instance the runtime works with.
+struct RootfsInstance {
+    workshop: Mutex<Workshop>,
+    session: Arc<Session>,
+    work: PathBuf,
+    max_mounted_layers: usize,
+    base: Base,
+    options: Options,
+    places: Places,
+    machine: Arc<RootfsMachine>,
+    image: BaseImage,
+    epoch: i64,
+    state: Mutex<State>,
+    /// Layers packed at the same time.
+    packers: Arc<Semaphore>,
+    /// Record of the unfinished outputs' directory.
+    staging: Mutex<Option<(u64, PathBuf)>>,
+}
+
+impl RootfsInstance {
+    fn new(
+        workshop: Workshop,
+        base: Base,
+        options: Options,
+        places: Places,
+        started: Started,
+    ) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            session: workshop.session.clone(),
+            work: workshop.work.clone(),
+            max_mounted_layers: workshop.max_mounted_layers,
+            workshop: Mutex::new(workshop),
+            base,
+            options,
+            places,
+            machine: started.machine,
+            image: started.image,
+            epoch: started.epoch,
+            state: Mutex::new(started.state),
+            packers: Arc::new(Semaphore::new(processors)),
+            staging: Mutex::new(None),
+        }
+    }
+
+    /// Ends what still runs for the build and removes what it leaves, the outputs in their place excepted.
+    async fn let_go(&self) -> Result<()> {
+        self.state.lock().await.steps.clear();
+        let mut workshop = self.workshop.lock().await;
+        let staging = match self.staging.lock().await.take() {
+            None => Ok(()),
+            Some((record, path)) => {
+                let removed = crate::layer::unpack::remove(&path).map_err(|error| {
+                    fail(LEFT_BEHIND, format!("cannot remove {}", path.display())).because(error)
+                });
+                if removed.is_ok() {
+                    workshop.ledger.forget(record);
+                }
+                removed
+            }
+        };
+        workshop.close().await.and(staging)
+    }
+}
+
+#[async_trait]
+impl Instance for RootfsInstance {
+    fn target(&self) -> Target {
+        Target::Machine(self.machine.clone())
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        let name = self
+            .work
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        BTreeMap::from([("ID".to_owned(), name)])
+    }
+
+    async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
+        self.seal_layer(cx, address, summary).await
+    }
+
+    async fn capture(&self, cx: &Context) -> Result<Artifact> {
+        self.make_outputs(cx).await
+    }
+
+    async fn release(&self, _cx: &Context) -> Result<()> {
+        self.let_go().await
+    }
+}

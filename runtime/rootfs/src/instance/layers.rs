@@ -1,0 +1,199 @@
+//! Layers: one for the base, one for each step that changes something; packed in the background while the build goes on.
+
+use imgc_runtime::Result;
+use imgc_runtime::context::Context;
+
+use super::{RootfsInstance, State, Step, Task, make_directory, make_layer};
+use crate::base::Base;
+use crate::error::{LAYER, fail};
+use crate::format;
+use crate::job::{Job, MountPlan, Pack, Packed};
+use crate::output::oci::{History, LayerBlob, media_type};
+
+impl RootfsInstance {
+    /// Mounts the root file system for the first time, and begins to pack the base.
+    pub(super) async fn begin(&self, cx: &Context) -> Result<()> {
+        let mut state = self.state.lock().await;
+        self.mount(&state).await?;
+        let (history, layer) = match &self.base {
+            Base::Oci { .. } => {
+                let steps = self.base_steps();
+                state.steps.extend(steps);
+                return Ok(());
+            }
+            Base::Scratch => return Ok(()),
+            base => (self.history(&base.history(), None), self.pack(cx, 0, true)),
+        };
+        state.steps.push(Step {
+            history,
+            layer: Some(layer),
+        });
+        Ok(())
+    }
+
+    /// The history of an OCI image with its layers.
+    fn base_steps(&self) -> Vec<Step> {
+        let mut layers = self.image.layers.iter().cloned();
+        let ready = |layer: LayerBlob| Task(tokio::spawn(async move { Ok(layer) }));
+        let mut steps: Vec<Step> = self
+            .image
+            .history
+            .iter()
+            .map(|history| Step {
+                history: history.clone(),
+                layer: if history.empty_layer {
+                    None
+                } else {
+                    layers.next().map(ready)
+                },
+            })
+            .collect();
+        // A history is optional.
+        let rest: Vec<LayerBlob> = layers.collect();
+        let unnamed = self.history(&self.base.history(), None);
+        steps.extend(rest.into_iter().map(|layer| Step {
+            history: unnamed.clone(),
+            layer: Some(ready(layer)),
+        }));
+        steps
+    }
+
+    pub(super) fn history(&self, created_by: &str, comment: Option<&str>) -> History {
+        History {
+            created: Some(format::timestamp(self.epoch)),
+            author: None,
+            created_by: Some(created_by.to_owned()),
+            comment: comment.map(str::to_owned),
+            empty_layer: false,
+        }
+    }
+
+    /// Makes what has changed since the last layer a layer of its own.
+    pub(super) async fn seal_layer(
+        &self,
+        cx: &Context,
+        address: &str,
+        summary: &str,
+    ) -> Result<()> {
+        let _mounts = self.machine.mounts.write().await;
+        let mut state = self.state.lock().await;
+        let number = state.upper;
+        let upper = self.work.join(format!("l/{number}"));
+        let changed = std::fs::read_dir(&upper)
+            .map_err(|error| {
+                fail(LAYER, format!("cannot read {}", upper.display())).because(error)
+            })?
+            .next()
+            .is_some();
+        let mut history = self.history(summary, Some(address));
+        if !changed {
+            history.empty_layer = true;
+            state.steps.push(Step {
+                history,
+                layer: None,
+            });
+            return Ok(());
+        }
+        state.mounted.push(format!("l/{number}"));
+        state.upper = number + 1;
+        if state.mounted.len() > self.max_mounted_layers {
+            self.collapse(&mut state).await?;
+        }
+        self.mount(&state).await?;
+        let layer = Some(self.pack(cx, number, false));
+        state.steps.push(Step { history, layer });
+        Ok(())
+    }
+
+    /// Merges the mounted layers into one directory; the image keeps them apart.
+    async fn collapse(&self, state: &mut State) -> Result<()> {
+        let number = state.upper;
+        let target = make_layer(&self.work, number)?;
+        let lowers = state.mounted.iter().rev().cloned().collect();
+        self.session
+            .tell(Job::Collapse {
+                work: self.work.clone(),
+                lowers,
+                target,
+            })
+            .await?;
+        state.mounted = vec![format!("l/{number}")];
+        state.upper = number + 1;
+        Ok(())
+    }
+
+    /// Mounts the layers below a new upper directory.
+    async fn mount(&self, state: &State) -> Result<()> {
+        let number = state.upper;
+        let upper = make_layer(&self.work, number)?;
+        // Permissions of `/` are those of the topmost directory.
+        if let Some(top) = state.mounted.last() {
+            let below = self.work.join(top);
+            let copied = std::fs::metadata(&below)
+                .and_then(|below| std::fs::set_permissions(&upper, below.permissions()));
+            copied.map_err(|error| {
+                fail(LAYER, format!("cannot read {}", below.display())).because(error)
+            })?;
+        }
+        make_directory(&self.work.join(format!("w/{number}")))?;
+        // The skeleton is the lowest: it has what must be there to be mounted upon.
+        let mut lowers: Vec<String> = state.mounted.iter().rev().cloned().collect();
+        lowers.push("k".to_owned());
+        let mut files = vec![("usr/sbin/policy-rc.d".to_owned(), "f/policy".to_owned())];
+        files.push(("etc/hosts".to_owned(), "f/hosts".to_owned()));
+        if self.options.host_network {
+            files.push(("etc/resolv.conf".to_owned(), "f/resolv".to_owned()));
+        }
+        let plan = MountPlan {
+            work: self.work.clone(),
+            lowers,
+            upper: format!("l/{number}"),
+            scratch: format!("w/{number}"),
+            files,
+        };
+        self.session.tell(Job::Mount(plan)).await
+    }
+
+    /// Packs layer `number` in the background.
+    fn pack(&self, cx: &Context, number: usize, is_base: bool) -> Task {
+        let job = Job::Pack(Pack {
+            directory: self.work.join(format!("l/{number}")),
+            target: self.work.join(format!("b/{number}")),
+            compression: self.options.compression,
+            clamp: self.options.reproducible.then_some(self.epoch),
+            tidy: self.options.reproducible,
+            // A bootstrap puts devices there that containers and machines bring themselves, and an ordinary user cannot make.
+            without_devices: is_base && matches!(self.base, Base::Distribution { .. }),
+            overlay: !is_base,
+            root_entry: false,
+        });
+        let (session, packers, output) = (
+            self.session.clone(),
+            self.packers.clone(),
+            cx.output.clone(),
+        );
+        let path = self.work.join(format!("b/{number}"));
+        let media_type = media_type(self.options.compression);
+        Task(tokio::spawn(async move {
+            let _permit = packers.acquire().await;
+            let packed: Packed = session.ask(job, None).await?;
+            if packed.host_keys > 0 {
+                output.warn(format!(
+                    "the image contains {} private host key(s) of ssh, which every machine made from it would share; \
+                     remove /etc/ssh/ssh_host_*_key* in a last provisioner and let the machine make its own",
+                    packed.host_keys
+                ));
+            }
+            Ok(LayerBlob {
+                path,
+                media_type,
+                sha256: packed.sha256,
+                diff_sha256: packed.diff_sha256,
+                size: packed.size,
+                entries: packed.entries,
+                raw_size: packed.raw_size,
+                own: true,
+            })
+        }))
+    }
+}

@@ -1,0 +1,97 @@
+//! Debian from this machine's package sources, with a package installed through apt: twice, with the same result.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Bed, tool};
+
+const OPTIONS: &str = r#"{"from": "debian:bookworm", "output_directory": "OUT", "image_name": "web",
+    "formats": ["oci", "tar.zst", "ext4", "qcow2"], "cmd": ["/usr/bin/less"], "labels": {"a": "b"}}"#;
+
+async fn build() -> (Bed, imgc_runtime::artifact::Artifact) {
+    let bed = Bed::new();
+    let mut build = bed.launch(OPTIONS).await;
+    build.step("apt-get update").await;
+    build
+        .step("apt-get install -y --no-install-recommends less")
+        .await;
+    build
+        .step("useradd -m ann && echo hello > /home/ann/greeting && chown ann /home/ann/greeting")
+        .await;
+    let artifact = build.finish().await;
+    bed.assert_clean();
+    (bed, artifact)
+}
+
+#[tokio::test]
+async fn a_debian_image_is_the_same_twice_and_other_tools_read_it() {
+    let ((first, artifact), (second, again)) = (build().await, build().await);
+    println!("{}\n{}", first.log.text(), artifact.description);
+    assert_eq!(
+        artifact.metadata, again.metadata,
+        "the second build differs"
+    );
+    assert_eq!(artifact.id, again.id);
+    drop(second);
+    // The image layout, by skopeo and umoci.
+    let layout = first.path("out/web.oci");
+    let image = format!("oci:{}:latest", layout.display());
+    let inspected = tool("skopeo", "skopeo", &["inspect", &image]);
+    assert!(inspected.contains("\"a\": \"b\""), "{inspected}");
+    let bundle = first.path("bundle");
+    tool(
+        "umoci",
+        "umoci",
+        &[
+            "unpack",
+            "--image",
+            &format!("{}:latest", layout.display()),
+            bundle.to_str().unwrap(),
+        ],
+    );
+    let root = bundle.join("rootfs");
+    assert_eq!(
+        std::fs::read_to_string(root.join("home/ann/greeting")).unwrap(),
+        "hello\n"
+    );
+    assert!(root.join("usr/bin/less").is_file());
+    assert!(!root.join("var/log/dpkg.log").exists());
+    assert!(!root.join("usr/sbin/policy-rc.d").exists());
+    assert!(!root.join("etc/resolv.conf").exists());
+    // The disk image, by e2fsck, debugfs and qemu-img.
+    let disk = first.path("out/web.ext4");
+    tool("e2fsprogs", "e2fsck", &["-f", "-n", disk.to_str().unwrap()]);
+    let greeting = tool(
+        "e2fsprogs",
+        "debugfs",
+        &["-R", "cat /home/ann/greeting", disk.to_str().unwrap()],
+    );
+    assert_eq!(greeting, "hello\n");
+    let qcow2 = first.path("out/web.qcow2");
+    tool(
+        "qemu-utils",
+        "qemu-img",
+        &["check", qcow2.to_str().unwrap()],
+    );
+    tool(
+        "qemu-utils",
+        "qemu-img",
+        &["compare", disk.to_str().unwrap(), qcow2.to_str().unwrap()],
+    );
+    // The archive, by tar: the same tree as the image's.
+    let archive = first.path("out/web.tar.zst");
+    let unpacked = first.path("unpacked");
+    std::fs::create_dir(&unpacked).unwrap();
+    tool(
+        "zstd",
+        "tar",
+        &[
+            "-C",
+            unpacked.to_str().unwrap(),
+            "--numeric-owner",
+            "-xpf",
+            archive.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(support::listing(&unpacked), support::listing(&root));
+}
