@@ -1,5 +1,8 @@
 //! The components of this binary: the runtime's own and those of the leaf crates that are built in.
 
+#[cfg(feature = "rootfs")]
+mod mapped;
+
 use imgc_runtime::registry::{self, Registry};
 use imgc_runtime::settings::Settings;
 
@@ -10,7 +13,7 @@ pub(crate) fn registry() -> Registry {
     #[cfg(feature = "rootfs")]
     registry.builders.insert(
         "rootfs",
-        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::default()),
+        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::new(this_program())),
     );
     #[cfg(feature = "ssh")]
     registry.communicators.insert(
@@ -23,7 +26,7 @@ pub(crate) fn registry() -> Registry {
 /// Adds what removes the things that only a leaf crate can remove.
 pub(crate) fn add_removers(settings: &mut Settings) {
     #[cfg(feature = "rootfs")]
-    settings.removers.push(std::sync::Arc::new(mapped::Mapped));
+    settings.removers.push(std::sync::Arc::new(mapped::Mapped { helper: this_program() }));
     #[cfg(not(feature = "rootfs"))]
     let _ = settings;
 }
@@ -37,4 +40,13 @@ pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
     #[cfg(feature = "ssh")]
     ids.extend_from_slice(imgc_ssh::IDS);
     ids
+}
+
+/// What the builder `rootfs` runs as its helper: this very program.
+#[cfg(feature = "rootfs")]
+fn this_program() -> std::path::PathBuf {
+    // The link stays right even when the file is replaced while a build runs.
+    std::path::PathBuf::from("/proc/self/exe")
+        .canonicalize()
+        .unwrap_or_else(|_| std::env::args_os().next().unwrap_or_default().into())
 }
