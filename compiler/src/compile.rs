@@ -10,7 +10,7 @@ use crate::components::Components;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{self, Diagnostic};
 use crate::eval::{self, Context};
-use crate::hir::Body;
+use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan};
 use crate::scope::{Names, PACKER_VERSION};
@@ -209,9 +209,8 @@ fn is_consequence(diagnostic: &Diagnostic, damaged: &[Span]) -> bool {
         "check/missing-variable",
     ];
     let place = diagnostic.span;
-    let before = damaged.partition_point(|header| {
-        (header.file, header.start) <= (place.file, place.start)
-    });
+    let before =
+        damaged.partition_point(|header| (header.file, header.start) <= (place.file, place.start));
     MISSING.contains(&diagnostic.id)
         && damaged[..before]
             .last()
@@ -257,26 +256,79 @@ fn check_settings(module: &module::Module, cx: &mut Context<'_>) {
             }
         }
         for plugin in &settings.required_plugins {
-            eval::evaluate(&plugin.value, &eval::Empty, cx);
+            check_plugin(plugin, cx);
         }
     }
 }
 
-fn check_version(text: &str, expr: &crate::hir::Expr, cx: &mut Context<'_>) {
+/// A plugin is asked for as `{ source = …, version = … }`.
+fn check_plugin(plugin: &Attribute, cx: &mut Context<'_>) {
+    let name = &plugin.name.text;
+    let ExprKind::Object(entries) = &plugin.value.kind else {
+        let value = eval::evaluate(&plugin.value, &eval::Empty, cx);
+        if !value.is_error() {
+            cx.report(
+                Diagnostic::error(
+                    "eval/wrong-type",
+                    plugin.value.span,
+                    format!("`{name}` is an object with the plugin's source and version"),
+                )
+                .help(format!(
+                    "write `{name} = {{ source = \"github.com/OWNER/{name}\", version = \">= 1.0.0\" }}`"
+                )),
+            );
+        }
+        return;
+    };
+    for (key, expr) in entries {
+        let key_value = eval::evaluate(key, &eval::Empty, cx);
+        match key_value.as_str() {
+            Some("source") => {
+                eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "source");
+            }
+            Some("version") => {
+                let value = eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "version");
+                if let Some(text) = value.as_str()
+                    && version::satisfies("0.0.0", text).is_none()
+                {
+                    cx.report(not_a_constraint(text, expr));
+                }
+            }
+            other => {
+                let message = match other {
+                    Some(other) => format!("a plugin has no `{other}`"),
+                    None => "a plugin has only a source and a version".to_owned(),
+                };
+                cx.report(
+                    Diagnostic::error("check/unexpected-attribute", key.span, message)
+                        .help("write `source = …` and `version = …`"),
+                );
+            }
+        }
+    }
+}
+
+fn not_a_constraint(text: &str, expr: &Expr) -> Diagnostic {
+    Diagnostic::error(
+        "check/invalid-version",
+        expr.span,
+        format!("`{text}` is not a version constraint"),
+    )
+    .help("write one such as `>= 1.7.0` or `~> 1.8`")
+}
+
+fn check_version(text: &str, expr: &Expr, cx: &mut Context<'_>) {
     match version::satisfies(PACKER_VERSION, text) {
         Some(true) => {}
         Some(false) => cx.report(
             Diagnostic::error(
                 "check/unsupported-version",
                 expr.span,
-                format!("this template asks for Packer `{text}`, and imgc speaks the language of {PACKER_VERSION}"),
+                format!("this template asks for Packer `{text}`, and imgc speaks the language of Packer {PACKER_VERSION}"),
             )
             .help("loosen the constraint"),
         ),
-        None => cx.report(
-            Diagnostic::error("check/invalid-version", expr.span, format!("`{text}` is not a version constraint"))
-                .help("write one such as `>= 1.7.0` or `~> 1.8`"),
-        ),
+        None => cx.report(not_a_constraint(text, expr)),
     }
 }
 

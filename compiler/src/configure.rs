@@ -22,6 +22,8 @@ use crate::value::{Data, Value};
 mod dynamic;
 mod rules;
 
+pub(crate) use rules::not_a_duration;
+
 /// Problems with options.
 pub const IDS: &[Entry] = &[
     Entry::error(
@@ -289,14 +291,7 @@ fn option(
         return;
     };
     if known.deprecated {
-        cx.report(
-            Diagnostic::warning(
-                "check/deprecated-option",
-                attribute.name.span,
-                format!("the option `{name}` of {} is deprecated", subject.what),
-            )
-            .help("see the component's documentation for what replaces it"),
-        );
+        cx.report(deprecated(subject, schema, attribute));
     }
     let value =
         eval::evaluate_as(&attribute.value, &known.ty, scope, cx, name).mark(known.sensitive);
@@ -304,6 +299,53 @@ fn option(
     given
         .attributes
         .insert(name.clone(), (value, attribute.span));
+}
+
+/// The way out where a block is to be repeated.
+pub(crate) const NO_REPETITION: &str = "only `dynamic` blocks can be repeated in this version; write one block for each, \
+    as nested `source` blocks in `build` for variations of one source";
+
+/// What replaces deprecated options, where one option or block does.
+const REPLACED: &[(&str, &str)] = &[
+    ("command", "inline"),
+    ("efidisk", "efi_config"),
+    ("enable_t2_unlimited", "enable_unlimited_credits"),
+    ("exlude_from_latest", "exclude_from_latest"),
+    ("floating_ip_pool", "floating_ip_network"),
+    ("iso_download_pve", "boot_iso"),
+    ("iso_file", "boot_iso"),
+    ("iso_storage_pool", "boot_iso"),
+    ("ssh_host_port_max", "host_port_max"),
+    ("ssh_host_port_min", "host_port_min"),
+    ("ssh_skip_nat_mapping", "skip_nat_mapping"),
+    ("ssh_wait_timeout", "ssh_timeout"),
+    ("tenancy", "placement"),
+    ("unmount_iso", "boot_iso"),
+];
+
+fn deprecated(subject: &Subject<'_>, schema: &BodySchema, attribute: &Attribute) -> Diagnostic {
+    let name = attribute.name.text.as_str();
+    let span = attribute.name.span;
+    let diagnostic = Diagnostic::warning(
+        "check/deprecated-option",
+        span,
+        format!("the option `{name}` of {} is deprecated", subject.what),
+    );
+    let new = REPLACED.iter().find(|(old, _)| *old == name);
+    let ty = |name: &str| schema.attributes.get(name).map(|known| &known.ty);
+    match new.map(|(_, new)| *new) {
+        Some(new) if schema.blocks.contains_key(new) => {
+            diagnostic.help(format!("the block `{new} {{ … }}` replaces it"))
+        }
+        Some(new) if ty(new).is_some() && ty(new) == ty(name) => {
+            diagnostic.help(format!("write `{new}`")).fix(
+                format!("change `{name}` to `{new}`"),
+                Edit::replace(span, new),
+            )
+        }
+        Some(new) if ty(new).is_some() => diagnostic.help(format!("`{new}` replaces it")),
+        _ => diagnostic.help("see the component's documentation for what replaces it"),
+    }
 }
 
 fn unknown_option(subject: &Subject<'_>, schema: &BodySchema, attribute: &Attribute) -> Diagnostic {
@@ -328,6 +370,9 @@ fn unknown_option(subject: &Subject<'_>, schema: &BodySchema, attribute: &Attrib
         span,
         format!("{what} has no option `{name}`"),
     );
+    if matches!(name.as_str(), "for_each" | "count") {
+        return diagnostic.help(NO_REPETITION);
+    }
     match nearest(name, option_names(schema)) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
             format!("change `{name}` to `{near}`"),
@@ -378,7 +423,11 @@ fn known_block<'s>(
             span,
             format!("`{name}` of {what} is an attribute, not a block"),
         )
-        .help(format!("write `{name} = {{ … }}`"))
+        .help(match schema.attributes[name].ty {
+            Type::Map(_) | Type::Object(_) | Type::Any => format!("write `{name} = {{ … }}`"),
+            Type::List(_) => format!("write `{name} = […]`"),
+            _ => format!("write `{name} = …`"),
+        })
     } else {
         let diagnostic = Diagnostic::error(
             "check/unknown-option",

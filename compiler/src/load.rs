@@ -18,17 +18,14 @@ pub const IDS: &[crate::diagnostic::registry::Entry] = &[
     crate::diagnostic::registry::Entry::error("load/not-found", "the path does not exist"),
     crate::diagnostic::registry::Entry::error(
         "load/no-template",
-        "a directory without template files",
+        "a directory without template files, or a file that is none",
     ),
     crate::diagnostic::registry::Entry::error("load/not-text", "a file that is not UTF-8 text"),
     crate::diagnostic::registry::Entry::error("load/unreadable", "a file that cannot be read"),
-    crate::diagnostic::registry::Entry::error(
-        "load/too-large",
-        "a file larger than any template",
-    ),
+    crate::diagnostic::registry::Entry::error("load/too-large", "a file larger than any template"),
     crate::diagnostic::registry::Entry::error(
         "load/unsupported-language",
-        "a template in a language this version does not read",
+        "a file in a language this version does not read",
     ),
 ];
 
@@ -51,8 +48,16 @@ pub fn find(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
     match sources.kind(path) {
         Ok(EntryKind::Directory) => directory(path, sources),
         Ok(EntryKind::File) => {
-            if has_suffix(path, ".json") || has_suffix(path, ".toml") {
-                return Err(unsupported(path));
+            if has_suffix(path, ".pkrvars.hcl") {
+                return Err(Unreadable {
+                    id: "load/no-template",
+                    path: path.to_owned(),
+                    message: "this file gives values to variables, it is no template".to_owned(),
+                    help: Some(format!(
+                        "name the template and give this file to it: `-var-file={} .`",
+                        path.display()
+                    )),
+                });
             }
             let root = path
                 .parent()
@@ -78,11 +83,13 @@ fn unsupported(path: &Path) -> Unreadable {
     Unreadable {
         id: "load/unsupported-language",
         path: path.to_owned(),
-        message: "this version reads templates in HCL only".to_owned(),
-        help: Some(
-            "convert a JSON template with `packer hcl2_upgrade`, and name the `.pkr.hcl` file"
-                .to_owned(),
-        ),
+        message: "this version reads HCL only".to_owned(),
+        help: Some(if has_suffix(path, ".pkrvars.json") {
+            "write `name = value` lines into a `.pkrvars.hcl` file".to_owned()
+        } else {
+            "`packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file"
+                .to_owned()
+        }),
     }
 }
 
@@ -92,19 +99,15 @@ fn directory(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
         let wanted = |file: &&PathBuf| suffixes.iter().any(|suffix| has_suffix(file, suffix));
         names.iter().filter(wanted).cloned().collect()
     };
-    let templates = with(&[".pkr.hcl", ".imgc.hcl"]);
-    let auto_variables = with(&[".auto.pkrvars.hcl"]);
+    // Those in JSON belong to the template as well; leaving them out would change what it means.
+    let templates = with(&[".pkr.hcl", ".imgc.hcl", ".pkr.json"]);
+    let auto_variables = with(&[".auto.pkrvars.hcl", ".auto.pkrvars.json"]);
     if templates.is_empty() {
-        let other = with(&[".json", ".toml"]);
         let near = with(&[".hcl"]);
-        let help = if let Some(json) = other.iter().find(|file| has_suffix(file, ".pkr.json")) {
+        let plain = near.iter().find(|file| !has_suffix(file, ".pkrvars.hcl"));
+        let help = if let Some(plain) = plain {
             format!(
-                "there is {}, but this version reads templates in HCL only",
-                json.display()
-            )
-        } else if let Some(plain) = near.iter().find(|file| !has_suffix(file, "pkrvars.hcl")) {
-            format!(
-                "to use {}, name the file itself or let its name end in `.pkr.hcl`",
+                "to use `{}`, name the file itself or let its name end in `.pkr.hcl`",
                 plain.display()
             )
         } else {
@@ -165,13 +168,16 @@ pub fn read(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> Result<F
     }
 }
 
-/// Reads and parses one HCL file.
+/// Reads and parses one file, which must be in HCL.
 pub fn body(
     path: &Path,
     sources: &dyn Sources,
     map: &mut SourceMap,
     out: &mut Vec<Diagnostic>,
 ) -> Result<Body, Unreadable> {
+    if has_suffix(path, ".json") || has_suffix(path, ".toml") {
+        return Err(unsupported(path));
+    }
     let file = read(path, sources, map)?;
     Ok(crate::lower::hcl::file(file, &map.file(file).text, out))
 }

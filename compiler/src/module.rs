@@ -176,18 +176,41 @@ pub(crate) fn stray_block(
         block.kind.span,
         format!("there is no block `{kind}` {context}"),
     );
-    diagnostic = match crate::diagnostic::nearest(kind, allowed.iter().copied()) {
-        Some(near) => diagnostic.help(format!("write `{near}`")).fix(
+    let near = crate::diagnostic::nearest(kind, allowed.iter().copied());
+    diagnostic = match (meant_elsewhere(kind), near) {
+        (Some(help), _) => diagnostic.help(help),
+        (None, Some(near)) => diagnostic.help(format!("write `{near}`")).fix(
             format!("change `{kind}` to `{near}`"),
             crate::diagnostic::Edit::replace(block.kind.span, near),
         ),
-        None if allowed.is_empty() => diagnostic.help("no blocks are allowed here"),
-        None => diagnostic.help(format!(
+        (None, None) if allowed.is_empty() => diagnostic.help("no blocks are allowed here"),
+        (None, None) => diagnostic.help(format!(
             "blocks allowed here: {}",
             quoted_list(allowed.iter().copied())
         )),
     };
     out.push(diagnostic);
+}
+
+/// What to do with a block that has its place elsewhere, or in another language.
+fn meant_elsewhere(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "provisioner" | "error-cleanup-provisioner" | "post-processor" | "post-processors" => {
+            "move it into a `build` block"
+        }
+        "variable" | "locals" | "local" | "data" | "packer" => "move it to the top of the template",
+        "communicator" => {
+            "a source says how its machine is reached: write `communicator = \"ssh\"` and options such as `ssh_timeout` there"
+        }
+        "builder" | "builders" => "write `source \"TYPE\" \"NAME\" { … }`",
+        "module" => {
+            "modules are not part of this version; all files of a directory form one template"
+        }
+        "resource" | "provider" | "output" | "terraform" => {
+            "this is a block of Terraform; a template has `source` and `build` blocks"
+        }
+        _ => return None,
+    })
 }
 
 /// `` `a`, `b` `` for messages.

@@ -228,7 +228,10 @@ impl Scope for Place<'_> {
                     .help("a variable's validation may use `var` only"),
                 );
             }
-            "each" | "count" | "module" => return None,
+            "each" | "count" => (
+                "nothing is repeated here",
+                "`for_each` and `count` are not part of this version; a `dynamic` block has its own name for the element",
+            ),
             _ if self.names.variables.0.contains_key(name) => {
                 return Some(prefix(name, "var", "variable", span));
             }
@@ -257,13 +260,13 @@ fn prefix(name: &str, root: &str, what: &str, span: Span) -> Diagnostic {
 
 fn unknown<'n>(
     id: &'static str,
-    what: &str,
+    message: String,
     member: &str,
     span: Span,
     names: impl Iterator<Item = &'n str>,
     otherwise: &str,
 ) -> Box<Diagnostic> {
-    let diagnostic = Diagnostic::error(id, span, format!("there is no {what} `{member}`"));
+    let diagnostic = Diagnostic::error(id, span, message);
     Box::new(match nearest(member, names) {
         Some(near) => diagnostic
             .help(format!("there is one with a similar name: `{near}`"))
@@ -281,7 +284,7 @@ impl Namespace for Variables {
             let declare = format!("declare it with `variable \"{member}\" {{ … }}`");
             unknown(
                 "check/unknown-variable",
-                "variable",
+                format!("there is no variable `{member}`"),
                 member,
                 span,
                 self.0.keys().map(SmolStr::as_str),
@@ -305,7 +308,7 @@ impl Namespace for Locals {
             let declare = format!("declare it with `locals {{ {member} = … }}`");
             unknown(
                 "check/unknown-local",
-                "local",
+                format!("there is no local `{member}`"),
                 member,
                 span,
                 self.0.keys().map(SmolStr::as_str),
@@ -329,7 +332,7 @@ impl Namespace for DataSources {
             Some(names) => Ok(Self::of_type(names)),
             None => Err(unknown(
                 "check/unknown-data",
-                "data source of type",
+                format!("this template declares no data source of type `{member}`"),
                 member,
                 span,
                 self.0.keys().map(SmolStr::as_str),
@@ -382,7 +385,7 @@ impl Namespace for BuildValues<'_> {
         };
         Err(unknown(
             "check/unknown-build-value",
-            "value of the running build named",
+            format!("`build` has no value `{member}`"),
             member,
             span,
             names.iter().copied(),

@@ -138,13 +138,13 @@ pub fn validate(module: &Module, names: &Names, cx: &mut Context<'_>) {
                         .filter(|_| !message.contains_sensitive())
                         .map(str::to_owned)
                 })
-                .unwrap_or_else(|| "the value is not allowed".to_owned());
+                .map_or_else(String::new, |message| format!(": {message}"));
             cx.report(
                 Diagnostic::error(
                     "check/failed-validation",
                     variable.name.span,
                     format!(
-                        "the value of variable `{}` is not allowed: {message}",
+                        "the value of variable `{}` is not allowed{message}",
                         variable.name.text
                     ),
                 )
@@ -272,7 +272,7 @@ fn value_of(
         .map(|ty| parse_type(ty, &mut cx.diagnostics));
     let default = variable.default.as_ref().map(|expr| {
         cx.env_allowed = true;
-        let value = eval::evaluate(expr, &eval::Empty, cx);
+        let value = eval::evaluate(expr, &eval::Empty, cx).mark(sensitive);
         cx.env_allowed = false;
         match &declared {
             Some(ty) => fit(&value, ty, expr.span, variable, cx),
@@ -292,12 +292,14 @@ fn value_of(
     };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
-            let value = eval::evaluate(expr, &eval::Empty, cx);
-            (
-                fit(&value, &target, expr.span, variable, cx),
-                origin,
-                expr.span,
-            )
+            let value = eval::evaluate(expr, &eval::Empty, cx).mark(sensitive);
+            // The line of a secret is not shown.
+            let place = if sensitive {
+                variable.name.span
+            } else {
+                expr.span
+            };
+            (fit(&value, &target, place, variable, cx), origin, place)
         }
         Some(Raw::Text { text, origin }) => {
             let given = Text {
@@ -351,6 +353,18 @@ fn no_value(variable: &Variable) -> Diagnostic {
         ))
 }
 
+fn not_an_expression(variable: &Variable, span: Span) -> Diagnostic {
+    Diagnostic::error(
+        "check/invalid-variable",
+        span,
+        format!(
+            "this value for the variable `{}` cannot be read",
+            variable.name.text
+        ),
+    )
+    .help("write it as in a template, such as `[\"a\", \"b\"]` for a list")
+}
+
 fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_>) -> bool {
     expr.map(|expr| eval::evaluate_as(expr, &Type::Bool, &eval::Empty, cx, name))
         .and_then(|value| value.as_bool())
@@ -359,23 +373,26 @@ fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_
 
 fn fit(value: &Value, ty: &Type, span: Span, variable: &Variable, cx: &mut Context<'_>) -> Value {
     convert(value, ty).unwrap_or_else(|error| {
-        cx.report(
-            Diagnostic::error(
-                "check/invalid-variable",
-                span,
-                format!(
-                    "this value does not fit variable `{}`: {error}",
-                    variable.name.text
-                ),
-            )
-            .label(
-                variable
-                    .ty
-                    .as_ref()
-                    .map_or(variable.name.span, |ty| ty.span),
-                "the type is declared here",
+        let path: String = error.steps.iter().map(ToString::to_string).collect();
+        let mut diagnostic = Diagnostic::error(
+            "check/invalid-variable",
+            span,
+            format!(
+                "this value does not fit variable `{}{path}`: {}",
+                variable.name.text, error.message
             ),
+        )
+        .label(
+            variable
+                .ty
+                .as_ref()
+                .map_or(variable.name.span, |ty| ty.span),
+            "the type is declared here",
         );
+        if *ty == Type::Bool {
+            diagnostic = diagnostic.help("write `true` or `false`");
+        }
+        cx.report(diagnostic);
         Value::error()
     })
 }
@@ -407,19 +424,24 @@ impl Text<'_> {
         let file = sources.add(Path::new(self.origin), format!("{name}={shown}"));
         let start = name.len() as u32 + 1;
         let span = Span::new(file, start, start + text.len() as u32);
-        let raw = Value::string(text);
+        let raw = Value::string(text).mark(self.sensitive);
         let value = match ty {
             Type::String | Type::Any | Type::Error => raw,
             Type::Number | Type::Bool => fit(&raw, ty, span, variable, cx),
             _ => {
                 let problems = cx.diagnostics.len();
                 let expr = crate::lower::hcl::expression(file, start, text, &mut cx.diagnostics);
-                if cx.diagnostics.len() > problems {
+                let value = if cx.diagnostics.len() > problems {
                     Value::error()
                 } else {
-                    let value = eval::evaluate(&expr, &eval::Empty, cx);
-                    fit(&value, target, span, variable, cx)
+                    eval::evaluate(&expr, &eval::Empty, cx).mark(self.sensitive)
+                };
+                if self.sensitive && cx.diagnostics.len() > problems {
+                    // The messages would tell parts of the secret.
+                    cx.diagnostics.truncate(problems);
+                    cx.report(not_an_expression(variable, span));
                 }
+                fit(&value, target, span, variable, cx)
             }
         };
         (value, span)

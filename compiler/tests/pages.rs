@@ -60,7 +60,11 @@ fn every_page_is_about_a_problem() {
 fn pages_of_runs_have_the_same_form() {
     for id in pages().filter(|id| id.starts_with("run/")) {
         let page = Page::read(&id).unwrap();
-        assert_eq!(page.sections.keys().collect::<Vec<_>>(), ["What to do"], "{id}");
+        assert_eq!(
+            page.sections.keys().collect::<Vec<_>>(),
+            ["What to do"],
+            "{id}"
+        );
     }
 }
 
@@ -68,7 +72,10 @@ fn pages_of_runs_have_the_same_form() {
 fn gallery() {
     let mut families: BTreeMap<&str, String> = BTreeMap::new();
     for entry in registry::all() {
-        let Some(example) = Page::read(entry.id).ok().and_then(|page| page.example("Wrong")) else {
+        let Some(example) = Page::read(entry.id)
+            .ok()
+            .and_then(|page| page.example("Wrong"))
+        else {
             continue;
         };
         let (family, _) = entry.id.split_once('/').unwrap();
@@ -90,7 +97,10 @@ fn the_list_of_problems_is_up_to_date() {
         std::fs::write(&path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "docs/diagnostics/README.md is out of date: set IMGC_UPDATE_PAGES=1 and run this test");
+    assert!(
+        kept == text,
+        "docs/diagnostics/README.md is out of date: set IMGC_UPDATE_PAGES=1 and run this test"
+    );
 }
 
 fn check(entry: &Entry) -> Result<(), String> {
@@ -98,14 +108,32 @@ fn check(entry: &Entry) -> Result<(), String> {
     if WITHOUT_EXAMPLES.contains(&entry.id) {
         return Ok(());
     }
-    let wrong = page.example("Wrong").ok_or("`## Wrong` has no example")?.compile();
-    let mut found: Vec<(&str, Severity)> = wrong.diagnostics.iter().map(|d| (d.id, d.severity)).collect();
-    found.extend(wrong.unreadable.iter().map(|problem| (problem.id, Severity::Error)));
+    let wrong = page
+        .example("Wrong")
+        .ok_or("`## Wrong` has no example")?
+        .compile();
+    let mut found: Vec<(&str, Severity)> = wrong
+        .diagnostics
+        .iter()
+        .map(|d| (d.id, d.severity))
+        .collect();
+    found.extend(
+        wrong
+            .unreadable
+            .iter()
+            .map(|problem| (problem.id, Severity::Error)),
+    );
     found.dedup();
     if found != [(entry.id, entry.severity)] {
-        return Err(format!("the wrong example reports {found:?}\n{}", shown(&wrong)));
+        return Err(format!(
+            "the wrong example reports {found:?}\n{}",
+            shown(&wrong)
+        ));
     }
-    let right = page.example("Right").ok_or("`## Right` has no example")?.compile();
+    let right = page
+        .example("Right")
+        .ok_or("`## Right` has no example")?
+        .compile();
     if right.plan.is_none() || !right.diagnostics.is_empty() {
         return Err(format!("the right example is not right\n{}", shown(&right)));
     }
@@ -161,9 +189,15 @@ impl Page {
             } else if let Some(info) = line.strip_prefix("```") {
                 let block = Block {
                     words: info.split_whitespace().map(str::to_owned).collect(),
-                    text: lines.by_ref().take_while(|line| *line != "```").fold(String::new(), |text, line| text + line + "\n"),
+                    text: lines
+                        .by_ref()
+                        .take_while(|line| *line != "```")
+                        .fold(String::new(), |text, line| text + line + "\n"),
                 };
-                sections.get_mut(&section).ok_or("a block stands before all sections")?.push(block);
+                sections
+                    .get_mut(&section)
+                    .ok_or("a block stands before all sections")?
+                    .push(block);
             } else if section.is_empty() {
                 words += line.split_whitespace().count();
             }
@@ -175,7 +209,10 @@ impl Page {
     }
 
     fn example(&self, section: &str) -> Option<Example> {
-        let blocks = self.sections.get(section).filter(|blocks| !blocks.is_empty())?;
+        let blocks = self
+            .sections
+            .get(section)
+            .filter(|blocks| !blocks.is_empty())?;
         let mut example = Example::default();
         for block in blocks {
             example.add(block);
@@ -194,7 +231,12 @@ struct Example {
 
 impl Example {
     fn add(&mut self, block: &Block) {
-        let option = |name: &str| block.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let option = |name: &str| {
+            block
+                .words
+                .iter()
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
         if block.words[0] == "sh" {
             return self.command(block.text.trim());
         }
@@ -202,7 +244,9 @@ impl Example {
         let bytes = match option("size") {
             // Only counted: the bytes are made when somebody reads them.
             Some(size) => {
-                self.sources.sizes.insert(name.clone(), size.parse().unwrap());
+                self.sources
+                    .sizes
+                    .insert(name.clone(), size.parse().unwrap());
                 Vec::new()
             }
             None => expand(&block.text),
@@ -220,7 +264,11 @@ impl Example {
             let (name, value) = word.split_once('=').unwrap();
             self.world.env.insert(name.to_owned(), value.to_owned());
         }
-        assert_eq!(words.next().as_deref(), Some("plan"), "an example is about `imgc plan`");
+        assert_eq!(
+            words.next().as_deref(),
+            Some("plan"),
+            "an example is about `imgc plan`"
+        );
         while let Some(word) = words.next() {
             let (flag, value) = match word.split_once('=').filter(|_| word.starts_with('-')) {
                 Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
@@ -322,7 +370,9 @@ impl Components for MostComponents {
             .unwrap_or_default()
             .iter()
             .filter_map(Value::as_str)
-            .find(|text| (kind, name) == (ComponentKind::Provisioner, "shell") && !text.contains('='));
+            .find(|text| {
+                (kind, name) == (ComponentKind::Provisioner, "shell") && !text.contains('=')
+            });
         let problem = malformed.map(|text| Problem {
             option: Some("environment_vars".to_owned()),
             message: format!("`{text}` is not of the form `NAME=value`"),
@@ -342,13 +392,18 @@ fn path(id: &str) -> PathBuf {
 
 /// The ids that have a page.
 fn pages() -> impl Iterator<Item = String> {
-    let families = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let families = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut ids = Vec::new();
     for family in families.filter(|path| path.is_dir()) {
         for page in std::fs::read_dir(&family).unwrap() {
             let name = page.unwrap().file_name().into_string().unwrap();
             let family = family.file_name().unwrap().to_string_lossy().into_owned();
-            ids.push(format!("{family}/{}", name.strip_suffix(".md").expect("pages are Markdown")));
+            ids.push(format!(
+                "{family}/{}",
+                name.strip_suffix(".md").expect("pages are Markdown")
+            ));
         }
     }
     ids.sort();
@@ -358,7 +413,10 @@ fn pages() -> impl Iterator<Item = String> {
 const FAMILIES: &[(&str, &str)] = &[
     ("load", "reading files"),
     ("syntax", "how a template is written"),
-    ("lower", "texts that are well formed and still cannot be taken"),
+    (
+        "lower",
+        "texts that are well formed and still cannot be taken",
+    ),
     ("type", "the types of variables"),
     ("check", "names, blocks, options"),
     ("eval", "the values of expressions"),
@@ -373,9 +431,21 @@ fn list() -> String {
     );
     let all = registry::all();
     for (family, about) in FAMILIES {
-        write!(text, "\n## {family}: {about}\n\n| id | level | what it is |\n|---|---|---|\n").unwrap();
-        let row = |id: &str, level: &str, summary: &str| format!("| [`{id}`]({id}.md) | {level} | {} |\n", summary.replace('|', "\\|"));
-        for entry in all.iter().filter(|entry| entry.id.split('/').next() == Some(family)) {
+        write!(
+            text,
+            "\n## {family}: {about}\n\n| id | level | what it is |\n|---|---|---|\n"
+        )
+        .unwrap();
+        let row = |id: &str, level: &str, summary: &str| {
+            format!(
+                "| [`{id}`]({id}.md) | {level} | {} |\n",
+                summary.replace('|', "\\|")
+            )
+        };
+        for entry in all
+            .iter()
+            .filter(|entry| entry.id.split('/').next() == Some(family))
+        {
             let level = match entry.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
@@ -389,6 +459,10 @@ fn list() -> String {
             text.push_str(&row(&id, "error", first));
         }
     }
-    assert!(all.iter().all(|entry| FAMILIES.iter().any(|(family, _)| entry.id.starts_with(family))));
+    assert!(all.iter().all(|entry| {
+        FAMILIES
+            .iter()
+            .any(|(family, _)| entry.id.starts_with(family))
+    }));
     text
 }

@@ -154,14 +154,7 @@ pub(super) fn value(
         return;
     }
     if schema.duration && duration::parse(text).is_none() && !text.starts_with('-') {
-        cx.report(
-            Diagnostic::error(
-                "check/invalid-duration",
-                expr.span,
-                format!("`{name}` is not a duration"),
-            )
-            .help("write a number with its unit, such as `90s`, `5m` or `1h30m`"),
-        );
+        cx.report(not_a_duration(name, value, expr.span));
     }
     let accepted = |value: &SmolStr| value.eq_ignore_ascii_case(text);
     if !schema.values.is_empty() && !schema.values.iter().any(accepted) {
@@ -180,4 +173,14 @@ pub(super) fn value(
             None => diagnostic.help(format!("accepted are {}", quoted_list(names()))),
         });
     }
+}
+
+/// The complaint about a length of time that is none.
+pub(crate) fn not_a_duration(name: &str, value: &Value, span: Span) -> Diagnostic {
+    let message = match value.as_str().filter(|_| !value.contains_sensitive()) {
+        Some(text) => format!("`{name}` is `{text}`, which is not a duration"),
+        None => format!("`{name}` is not a duration"),
+    };
+    Diagnostic::error("check/invalid-duration", span, message)
+        .help("write a number with its unit, such as `90s`, `5m` or `1h30m`")
 }

@@ -93,11 +93,12 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
         "variable" => {
             if let Some([name]) = labels(&block, &["name"], out) {
                 let variable = variable(name, block, out);
+                let name = variable.name.text.clone();
                 declare(
                     &mut module.variables,
-                    variable.name.text.clone(),
+                    name.clone(),
                     variable,
-                    "variable",
+                    ("variable", &name),
                     |v| v.name.span,
                     out,
                 );
@@ -135,6 +136,7 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
             if let Some([ty, name]) = labels(&block, &["type", "name"], out) {
                 check_identifier(&name, what, out);
                 let key = (ty.text.clone(), name.text.clone());
+                let shown = format!("{}.{}", ty.text, name.text);
                 let into = if what == "source" {
                     &mut module.sources
                 } else {
@@ -146,7 +148,7 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
                     span: block.header,
                     body: Arc::new(block.body),
                 };
-                declare(into, key, source, what, |s| s.span, out);
+                declare(into, key, source, (what, &shown), |s| s.span, out);
             }
         }
         "build" => {
@@ -185,15 +187,23 @@ fn labels<const N: usize>(
     let message = match (N, block.labels.len()) {
         (0, _) => format!("a `{kind}` block has no labels"),
         (1, 0) => format!("a `{kind}` block needs a label: its {}", wanted[0]),
+        (1, found) => format!(
+            "a `{kind}` block has one label (its {}), found {found}",
+            wanted[0]
+        ),
         (n, found) => format!(
             "a `{kind}` block has {n} labels ({}), found {found}",
             wanted.join(", ")
         ),
     };
-    out.push(
-        Diagnostic::error("check/wrong-labels", place, message)
-            .help(format!("write `{kind}{form} {{ … }}`")),
-    );
+    let diagnostic = Diagnostic::error("check/wrong-labels", place, message);
+    out.push(match (kind.as_str(), &block.labels[..]) {
+        ("build", [name]) => diagnostic.help(format!(
+            "write `build {{ … }}` with `name = \"{}\"` in it",
+            name.text
+        )),
+        _ => diagnostic.help(format!("write `{kind}{form} {{ … }}`")),
+    });
     None
 }
 
@@ -209,13 +219,13 @@ fn check_identifier(name: &Name, what: &str, out: &mut Vec<Diagnostic>) {
             || (at > 0 && (character == '-' || character.is_numeric()))
     });
     if !fine || text.is_empty() {
+        let message = if text.is_empty() {
+            format!("the name of a {what} cannot be empty")
+        } else {
+            format!("`{text}` cannot be the name of a {what}")
+        };
         out.push(
-            Diagnostic::error(
-                "check/invalid-name",
-                name.span,
-                format!("`{text}` cannot be the name of a {what}"),
-            )
-            .help(
+            Diagnostic::error("check/invalid-name", name.span, message).help(
                 "a name starts with a letter or `_` and goes on with letters, digits, `_` and `-`",
             ),
         );
@@ -226,7 +236,7 @@ fn declare<K: std::hash::Hash + Eq, V>(
     into: &mut IndexMap<K, V>,
     key: K,
     value: V,
-    what: &str,
+    what: (&str, &str),
     place: impl Fn(&V) -> Span,
     out: &mut Vec<Diagnostic>,
 ) {
@@ -235,7 +245,7 @@ fn declare<K: std::hash::Hash + Eq, V>(
             Diagnostic::error(
                 "check/duplicate-declaration",
                 place(&value),
-                format!("this {what} is declared twice"),
+                format!("the {} `{}` is declared twice", what.0, what.1),
             )
             .label(place(first.get()), "first declared here")
             .help("give one of them another name, or remove it"),
@@ -247,11 +257,12 @@ fn declare<K: std::hash::Hash + Eq, V>(
 }
 
 fn declare_local(module: &mut Module, local: Local, out: &mut Vec<Diagnostic>) {
+    let name = local.name.text.clone();
     declare(
         &mut module.locals,
-        local.name.text.clone(),
+        name.clone(),
         local,
-        "local",
+        ("local", &name),
         |l| l.name.span,
         out,
     );
@@ -331,6 +342,9 @@ impl<'a> Take<'a> {
             let near = nearest(name, self.known.iter().copied());
             meant.extend(self.known.iter().filter(|known| Some(**known) == near));
             out.push(match near {
+                _ if matches!(name.as_str(), "for_each" | "count") => {
+                    diagnostic.help(crate::configure::NO_REPETITION)
+                }
                 Some(near) => diagnostic.help(format!("write `{near}`")).fix(
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(attribute.name.span, near),
@@ -439,11 +453,12 @@ fn old_variables(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
             nullable: None,
             validations: Vec::new(),
         };
+        let name = variable.name.text.clone();
         declare(
             &mut module.variables,
-            variable.name.text.clone(),
+            name.clone(),
             variable,
-            "variable",
+            ("variable", &name),
             |v| v.name.span,
             out,
         );
@@ -497,7 +512,7 @@ fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
     for inner in block.body.blocks {
         match inner.kind.text.as_str() {
             "source" => {
-                if let Some([reference]) = labels(&inner, &["reference"], out) {
+                if let Some([reference]) = labels(&inner, &["type.name"], out) {
                     let mut body = inner.body;
                     let at = body
                         .attributes

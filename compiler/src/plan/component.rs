@@ -114,6 +114,31 @@ impl<'a> Maker<'a, '_> {
         Options::deferred(value, Arc::new(late))
     }
 
+    /// Checks a data source; what it looks up is known when the plan is run.
+    pub(super) fn data_source(&mut self, source: &module::Source) {
+        let component = match known_component(ComponentKind::DataSource, &source.ty) {
+            Ok(component) => component,
+            Err(diagnostic) => return self.cx.report(*diagnostic),
+        };
+        self.runnable(ComponentKind::DataSource, &source.ty);
+        let names = Arc::clone(&self.names);
+        let subject = Subject {
+            what: format!("data source `{}`", source.ty.text),
+            component,
+            bodies: &[&*source.body],
+            overrides: None,
+            span: source.span,
+        };
+        let value = configure::configure(&subject, &Place::local(&names), self.cx);
+        self.implementation_checks(
+            ComponentKind::DataSource,
+            &source.ty,
+            &value,
+            subject.bodies,
+            source.span,
+        );
+    }
+
     fn communicator(
         &mut self,
         component: &Component,
@@ -378,14 +403,11 @@ impl<'a> Maker<'a, '_> {
         let text = value.as_str()?;
         let parsed = duration::parse(text);
         if parsed.is_none() {
-            self.cx.report(
-                Diagnostic::error(
-                    "check/invalid-duration",
-                    attribute.value.span,
-                    format!("`{name}` is not a duration"),
-                )
-                .help("write a number with its unit, such as `90s`, `5m` or `1h30m`"),
-            );
+            self.cx.report(configure::not_a_duration(
+                name,
+                &value,
+                attribute.value.span,
+            ));
         }
         parsed.filter(|duration| !duration.is_zero())
     }

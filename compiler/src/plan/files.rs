@@ -52,7 +52,13 @@ impl Files {
             let expr = crate::configure::find_option(bodies, name);
             for (at, path) in paths(value).into_iter().enumerate() {
                 let place = expr.map_or(span, |expr| element(expr, at).span);
-                digests.extend(self.one(path, name, reads, place, request, cx));
+                let named = Named {
+                    path: expand_home(path, cx.world),
+                    option: name,
+                    secret: value.contains_sensitive(),
+                    place,
+                };
+                digests.extend(self.one(&named, reads, request, cx));
             }
         }
         digests
@@ -60,21 +66,18 @@ impl Files {
 
     fn one(
         &mut self,
-        path: &str,
-        option: &str,
+        named: &Named<'_>,
         reads: Reads,
-        place: Span,
         request: &Request,
         cx: &mut Context<'_>,
     ) -> Option<String> {
-        let path = expand_home(path, cx.world);
-        if let Some(known) = self.seen.get(&path) {
+        if let Some(known) = self.seen.get(&named.path) {
             return known.as_ref().map(|input| input.digest.clone());
         }
-        let input = match cx.world.kind(&path) {
+        let input = match cx.world.kind(&named.path) {
             Ok(EntryKind::Directory) if reads == Reads::Upload => {
                 if request.digest_files {
-                    read_input("tree", &path, option, place, cx, tree_digest)
+                    named.read("tree", cx, tree_digest)
                 } else {
                     None
                 }
@@ -83,10 +86,11 @@ impl Files {
                 cx.report(
                     Diagnostic::error(
                         "check/missing-file",
-                        place,
+                        named.place,
                         format!(
-                            "`{option}` needs a file, and `{}` is a directory",
-                            path.display()
+                            "`{}` needs a file, and {} is a directory",
+                            named.option,
+                            named.shown()
                         ),
                     )
                     .help("name a file in it"),
@@ -94,91 +98,101 @@ impl Files {
                 None
             }
             Ok(_) if request.digest_files && reads != Reads::Existing => {
-                read_input("file", &path, option, place, cx, |world, path| {
-                    world.digest(path)
-                })
+                named.read("file", cx, |world, path| world.digest(path))
             }
             Ok(_) => None,
             Err(error) => {
-                cx.report(missing(&path, option, place, &error, cx));
+                cx.report(named.missing(&error, cx));
                 return None;
             }
         };
-        self.seen.insert(path, input.clone());
-        input.map(|input| input.digest)
+        let digest = input.as_ref().map(|input| input.digest.clone());
+        // The name of a secret path is kept nowhere.
+        if !named.secret {
+            self.seen.insert(named.path.clone(), input);
+        }
+        digest
     }
 }
 
-fn read_input(
-    kind: &'static str,
-    path: &Path,
-    option: &str,
+/// A file as an option names it.
+struct Named<'a> {
+    path: PathBuf,
+    option: &'a str,
+    secret: bool,
     place: Span,
-    cx: &mut Context<'_>,
-    digest: impl Fn(&dyn World, &Path) -> io::Result<[u8; 32]>,
-) -> Option<Input> {
-    match digest(cx.world, path) {
-        Ok(digest) => Some(Input {
-            kind,
-            name: path.display().to_string(),
-            digest: hex(&digest),
-        }),
-        Err(error) => {
-            let diagnostic = missing(path, option, place, &error, cx);
-            cx.report(diagnostic);
-            None
+}
+
+impl Named<'_> {
+    fn read(
+        &self,
+        kind: &'static str,
+        cx: &mut Context<'_>,
+        digest: impl Fn(&dyn World, &Path) -> io::Result<[u8; 32]>,
+    ) -> Option<Input> {
+        match digest(cx.world, &self.path) {
+            Ok(digest) => Some(Input {
+                kind,
+                name: self.path.display().to_string(),
+                digest: hex(&digest),
+            }),
+            Err(error) => {
+                let diagnostic = self.missing(&error, cx);
+                cx.report(diagnostic);
+                None
+            }
         }
     }
-}
 
-fn missing(
-    path: &Path,
-    option: &str,
-    place: Span,
-    error: &io::Error,
-    cx: &Context<'_>,
-) -> Diagnostic {
-    let shown = path.display();
-    if error.kind() != io::ErrorKind::NotFound {
-        return Diagnostic::error(
-            "check/missing-file",
-            place,
-            format!("`{shown}` cannot be read: {error}"),
-        )
-        .help(format!("`{option}` needs it: check its permissions"));
+    /// The path for messages.
+    fn shown(&self) -> String {
+        if self.secret {
+            "this path".to_owned()
+        } else {
+            format!("`{}`", self.path.display())
+        }
     }
-    let diagnostic = Diagnostic::error(
-        "check/missing-file",
-        place,
-        format!("there is no file `{shown}`"),
-    );
-    if path.is_relative() && cx.world.kind(&cx.root.join(path)).is_ok() {
-        return diagnostic.help(format!(
-            "there is one beside the template, but paths are relative to the working directory: write \
-             `\"${{path.root}}/{shown}\"`"
-        ));
-    }
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let names: Vec<String> = cx
-        .world
-        .list(directory)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|entry| Some(entry.file_name()?.to_string_lossy().into_owned()))
-        .collect();
-    let wanted = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    match nearest(&wanted, names.iter().map(String::as_str)) {
-        Some(near) => diagnostic.help(format!("there is `{}`", directory.join(near).display())),
-        None => diagnostic.help(format!(
-            "`{option}` is relative to the working directory, {}",
-            cx.world.working_directory().display()
-        )),
+
+    fn missing(&self, error: &io::Error, cx: &Context<'_>) -> Diagnostic {
+        let report = |message| Diagnostic::error("check/missing-file", self.place, message);
+        if error.kind() != io::ErrorKind::NotFound {
+            return report(format!("{} cannot be read: {error}", self.shown()))
+                .help(format!("`{}` needs it: check its permissions", self.option));
+        }
+        if self.secret {
+            return report(format!("there is no such file for `{}`", self.option))
+                .help("the path is a secret and not shown");
+        }
+        let diagnostic = report(format!("there is no file {}", self.shown()));
+        if self.path.is_relative() && cx.world.kind(&cx.root.join(&self.path)).is_ok() {
+            return diagnostic.help(format!(
+                "there is one beside the template, but paths are relative to the working directory: write \
+                 `\"${{path.root}}/{}\"`",
+                self.path.display()
+            ));
+        }
+        // Of a bare name this is the empty path, which means the working directory.
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        let names: Vec<String> = cx
+            .world
+            .list(directory)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| Some(entry.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        let wanted = self
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        match nearest(&wanted, names.iter().map(String::as_str)) {
+            Some(near) => diagnostic.help(format!("there is `{}`", directory.join(near).display())),
+            None => diagnostic.help(format!(
+                "`{}` is relative to the working directory, {}",
+                self.option,
+                cx.world.working_directory().display()
+            )),
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub const IDS: &[Entry] = &[
         "check/unknown-source",
         "a build refers to a source that is not declared",
     ),
+    Entry::warning("check/repeated-source", "a build has the same source twice"),
     Entry::error(
         "check/build-without-source",
         "a build has no source to build",
@@ -154,6 +155,9 @@ pub(crate) fn make(
             maker.unused_source(source);
         }
     }
+    for source in module.data.values() {
+        maker.data_source(source);
+    }
     selection.check(&maker.all, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
     maker.plan
@@ -189,6 +193,7 @@ impl<'a> Maker<'a, '_> {
                 .help("add `sources = [\"source.TYPE.NAME\"]`"),
             );
         }
+        self.check_repeated(&instances);
         let all: Vec<(String, String)> = instances
             .iter()
             .map(|instance| (instance.short(), instance.full()))
@@ -205,6 +210,28 @@ impl<'a> Maker<'a, '_> {
             }
         }
         self.check_unused(build, &block);
+    }
+
+    /// Warns where two builds of one block cannot be told apart.
+    fn check_repeated(&mut self, instances: &[Instance<'a>]) {
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        for instance in instances {
+            let short = instance.short();
+            let Some(first) = seen.get(&short) else {
+                seen.insert(short, instance.span);
+                continue;
+            };
+            let diagnostic = Diagnostic::warning(
+                "check/repeated-source",
+                instance.span,
+                format!("this build has the source `{short}` twice"),
+            )
+            .label(*first, "it is here as well");
+            self.cx.report(match instance.nested {
+                Some(_) => diagnostic.help("give this one a name of its own: `name = …`"),
+                None => diagnostic.help("remove one of them"),
+            });
+        }
     }
 
     /// Blocks that apply to no source are checked all the same.
@@ -366,7 +393,13 @@ impl<'a> Maker<'a, '_> {
                             part.span,
                             format!("this build has no source `{text}`"),
                         );
-                        self.cx.report(match nearest(text, names.clone()) {
+                        // The name alone is a common slip.
+                        let ending = format!(".{text}");
+                        let near = names
+                            .clone()
+                            .find(|name| name.ends_with(&ending))
+                            .or_else(|| nearest(text, names.clone()));
+                        self.cx.report(match near {
                             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                                 format!("change to `{near}`"),
                                 Edit::replace(part.span, format!("\"{near}\"")),

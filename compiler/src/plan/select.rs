@@ -65,7 +65,7 @@ impl Selection {
                         format!("`-only={}` matches no build", pattern.text),
                     )
                     .help(format!(
-                        "there are {shown}{more}; `*` matches any part, as in `-only='*.{}'`",
+                        "the builds are {shown}{more}; `*` matches any part, as in `-only='*.{}'`",
                         { names[0].rsplit('.').next().unwrap_or("name") }
                     )),
                 );

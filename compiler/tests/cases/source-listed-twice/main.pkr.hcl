@@ -1,0 +1,9 @@
+source "null" "a" { communicator = "none" }
+
+build {
+  sources = ["null.a", "source.null.a"]
+
+  source "null.a" {
+    ssh_username = "x"
+  }
+}
