@@ -10,7 +10,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use imgc_syntax::hcl::{ast, parse, tree_dump};
+use imgc_syntax::hcl::{ast, parse, tokens, tree_dump};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut texts = Vec::new();
@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, text) in &texts {
         let megabytes = text.len() as f64 / 1e6;
         let rate = |time: Duration| megabytes / time.as_secs_f64();
+        let lexing = best(|| tokens(text).count());
         let parsing = best(|| parse(text).green.text_len());
         let parsed = parse(text);
         let walking = best(|| walk(&parsed.file()));
@@ -32,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Some(error) = parsed.errors().first() {
             println!("  {error:?}");
         }
+        println!("  lex   {:7.1} MB/s  ({lexing:.1?})", rate(lexing));
         println!("  parse {:7.1} MB/s  ({parsing:.1?})", rate(parsing));
         println!(
             "  walk  {:7.1} MB/s  ({walking:.1?}, all items and expressions)",

@@ -48,6 +48,7 @@ pub(super) fn lex(text: &str, start: Start, indent_hints: bool) -> Lexed {
         errors: Vec::new(),
         breaks: Vec::new(),
         modes: Vec::new(),
+        heredocs: Vec::new(),
         last: SyntaxKind::Newline,
         indent_hints,
         line_indent: 0,
@@ -55,7 +56,7 @@ pub(super) fn lex(text: &str, start: Start, indent_hints: bool) -> Lexed {
         rewound_line: usize::MAX,
     };
     if start == Start::Template {
-        lexer.modes.push(Mode::Heredoc {
+        lexer.push_heredoc(Mode::Heredoc {
             marker: (0, 0),
             end: text.len(),
             terminated: false,
@@ -103,6 +104,8 @@ struct Lexer<'t> {
     errors: Vec<SyntaxError>,
     breaks: Vec<u32>,
     modes: Vec<Mode>,
+    /// Which of the modes are heredocs, so that none has to be searched for.
+    heredocs: Vec<usize>,
     /// Kind of the last token that is not trivia.
     last: SyntaxKind,
     indent_hints: bool,
@@ -163,6 +166,27 @@ impl<'t> Lexer<'t> {
         self.text.get(pos..).and_then(|rest| rest.chars().next())
     }
 
+    fn push_heredoc(&mut self, mode: Mode) {
+        self.heredocs.push(self.modes.len());
+        self.modes.push(mode);
+    }
+
+    /// Leaves all modes but the first `len`.
+    fn truncate_modes(&mut self, len: usize) {
+        self.modes.truncate(len);
+        while self.heredocs.last().is_some_and(|&index| index >= len) {
+            self.heredocs.pop();
+        }
+    }
+
+    /// Where the innermost heredoc must end.
+    fn heredoc_limit(&self) -> Option<usize> {
+        match self.modes.get(*self.heredocs.last()?) {
+            Some(Mode::Heredoc { end, .. }) => Some(*end),
+            _ => None,
+        }
+    }
+
     /// Ends a token of `kind` at the current position.
     fn push(&mut self, kind: SyntaxKind) {
         self.tokens.push(Token {
@@ -186,6 +210,9 @@ impl<'t> Lexer<'t> {
         end: usize,
         message: impl Into<String>,
     ) -> &mut SyntaxError {
+        if self.errors.len() >= crate::hcl::MAX_ERRORS {
+            self.errors.pop();
+        }
         self.errors
             .push(SyntaxError::new(id, (offset(start), offset(end)), message));
         self.errors.last_mut().expect("an error was just pushed")
@@ -364,14 +391,16 @@ impl<'t> Lexer<'t> {
     fn wrong_quotes(&mut self, open: char) {
         let start = self.pos;
         let from = start + open.len_utf8();
-        let rest = &self.text[from..self.line_end(start).max(from)];
-        let close = rest.find(|c| {
-            if open == '\'' {
-                c == '\''
-            } else {
-                matches!(c, '“' | '”')
-            }
-        });
+        let rest = &self.text[from..];
+        let ends = |c: char| {
+            c == '\n'
+                || if open == '\'' {
+                    c == open
+                } else {
+                    matches!(c, '“' | '”')
+                }
+        };
+        let close = rest.find(ends).filter(|&at| self.bytes[from + at] != b'\n');
         let close = close.map(|at| from + at);
         self.pos = close.map_or(from, |close| close + open.len_utf8());
         let end = self.pos;

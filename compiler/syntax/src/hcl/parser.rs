@@ -24,6 +24,9 @@ pub const MAX_DEPTH: u32 = 256;
 /// Texts above this size are not read: offsets are 32 bits wide, and no template is a gigabyte.
 pub(super) const MAX_LEN: usize = 1 << 30;
 
+/// How many problems of one text are kept; nobody reads more, and a binary file has one in every line.
+pub const MAX_ERRORS: usize = 1000;
+
 /// What a text is a whole of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {
@@ -344,7 +347,7 @@ impl<'t> Parser<'t> {
                 .is_some_and(|last| last.start == error.start && last.end == error.end);
         self.error_at = self.cur_at;
         self.reread = true;
-        if !quiet {
+        if !quiet && self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         }
     }

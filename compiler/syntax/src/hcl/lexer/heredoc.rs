@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::{Lexer, Mode};
+use super::recover::ends_operand;
+use super::{Lexer, Mode, is_ident_continue, is_ident_start};
 use crate::hcl::kind::SyntaxKind;
 
 /// How many heredocs can stand inside each other.
@@ -15,29 +16,21 @@ impl<'t> Lexer<'t> {
     /// At `<<`: the opening line of a heredoc, or an operator that is not ours.
     pub(super) fn heredoc_open(&mut self) {
         let start = self.pos;
-        let line = self.line_end(start);
-        let spaces = |from: usize| {
-            from + self.text[from..line].len()
-                - self.text[from..line].trim_start_matches([' ', '\t']).len()
-        };
-        let mut at = spaces(start + 2);
+        let mut at = start + 2 + self.indent_at(start + 2);
         if matches!(self.at(at), b'-' | b'~') {
-            at = spaces(at + 1);
+            at += 1 + self.indent_at(at + 1);
         }
         let quoted = matches!(self.at(at), b'"' | b'\'');
         at += usize::from(quoted);
-        let marker_end = if self.char_at(at).is_some_and(super::is_ident_start) {
+        let marker_end = if self.char_at(at).is_some_and(is_ident_start) {
             self.ident_end(at)
         } else {
             at
         };
-        let nested = self
-            .modes
-            .iter()
-            .filter(|mode| matches!(mode, Mode::Heredoc { .. }))
-            .count();
-        if marker_end == at || super::recover::ends_operand(self.last) || nested >= MAX_NESTED {
-            let operator = super::recover::ends_operand(self.last);
+        let proper = at <= start + 3 && matches!(self.at(marker_end), b'\n' | b'\r');
+        let operator = ends_operand(self.last) && !proper;
+        let nested = self.heredocs.len();
+        if marker_end == at || operator || nested >= MAX_NESTED {
             self.advance(
                 2,
                 if operator {
@@ -47,18 +40,15 @@ impl<'t> Lexer<'t> {
                 },
             );
             if !operator {
-                let error = self.error(
-                    "syntax/heredoc-marker",
-                    start,
-                    start + 2,
-                    "`<<` needs a marker, a name that also ends the text",
-                );
+                let message = "`<<` needs a marker, a name that also ends the text";
+                let error = self.error("syntax/heredoc-marker", start, start + 2, message);
                 error.help = Some(
                     "write `<<EOF`, the lines of the text, then `EOF` on a line of its own".into(),
                 );
             }
             return;
         }
+        let line = self.line_end(marker_end);
         let marker = &self.text[at..marker_end];
         let dash = if self.at(start + 2) == b'-' { "-" } else { "" };
         if self.text[start..line] != format!("<<{dash}{marker}") {
@@ -92,7 +82,7 @@ impl<'t> Lexer<'t> {
         if terminated {
             self.move_outer_ends(end);
         }
-        self.modes.push(Mode::Heredoc {
+        self.push_heredoc(Mode::Heredoc {
             marker: (at, marker_end),
             end,
             terminated,
@@ -101,7 +91,8 @@ impl<'t> Lexer<'t> {
 
     /// An outer heredoc with the same marker does not end where the inner one does, but at the next such line.
     fn move_outer_ends(&mut self, inner_end: usize) {
-        for index in 0..self.modes.len() {
+        for number in 0..self.heredocs.len() {
+            let index = self.heredocs[number];
             if let Mode::Heredoc {
                 marker,
                 end,
@@ -132,11 +123,7 @@ impl<'t> Lexer<'t> {
     /// Where a heredoc without an end stops: at the first line that looks like the next item of the body it stands in.
     fn unterminated_end(&self, body: usize) -> usize {
         let base = self.line_indent;
-        let outer = self.modes.iter().rev().find_map(|mode| match mode {
-            Mode::Heredoc { end, .. } => Some(*end),
-            _ => None,
-        });
-        let limit = outer.unwrap_or(self.bytes.len()).max(body);
+        let limit = self.heredoc_limit().unwrap_or(self.bytes.len()).max(body);
         let mut line = body;
         while line < limit {
             let indent = self.indent_at(line);
@@ -158,7 +145,7 @@ impl<'t> Lexer<'t> {
 
     /// The closing marker, or nothing where it is missing.
     pub(super) fn heredoc_end(&mut self, marker: (usize, usize), end: usize, terminated: bool) {
-        self.modes.pop();
+        self.truncate_modes(self.modes.len() - 1);
         if !terminated || self.pos != end {
             return;
         }
@@ -204,9 +191,7 @@ fn marker_lines(text: &str) -> HashMap<&str, Vec<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let word = line.trim();
-        if word.chars().next().is_some_and(super::is_ident_start)
-            && word.chars().all(super::is_ident_continue)
-        {
+        if word.chars().next().is_some_and(is_ident_start) && word.chars().all(is_ident_continue) {
             lines.entry(word).or_default().push(start);
         }
         start += line.len();

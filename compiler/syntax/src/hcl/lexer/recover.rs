@@ -57,15 +57,11 @@ impl Lexer<'_> {
 
     /// At the start of a line inside an interpolation: leaves it where the line cannot belong to it.
     pub(super) fn give_up_at_line_start(&mut self) {
-        let heredoc = self
-            .modes
-            .iter()
-            .rposition(|mode| matches!(mode, Mode::Heredoc { .. }));
-        if let Some(index) = heredoc
-            && let Mode::Heredoc { end, .. } = self.modes[index]
+        let heredoc = self.heredocs.last().copied();
+        if let (Some(index), Some(end)) = (heredoc, self.heredoc_limit())
             && self.pos >= end
         {
-            self.modes.truncate(index + 1);
+            self.truncate_modes(index + 1);
             return;
         }
         let line = self.pos;
@@ -103,7 +99,7 @@ impl Lexer<'_> {
                 && self.begins_item(code));
         if breaks {
             self.breaks.push(super::offset(self.tokens.len()));
-            self.modes.truncate(heredoc.map_or(0, |index| index + 1));
+            self.truncate_modes(heredoc.map_or(0, |index| index + 1));
         }
     }
 

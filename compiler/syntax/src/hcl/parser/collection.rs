@@ -216,7 +216,6 @@ impl Parser<'_> {
             self.unexpected_token();
             self.error_bump();
         }
-        let key = self.text_between(first);
         match self.cur {
             K::Eq | K::Colon => {
                 self.bump();
@@ -226,7 +225,10 @@ impl Parser<'_> {
                 let error = self
                     .error_here(
                         "syntax/expected-value",
-                        format!("the value of {key} stands after `=` or `:`"),
+                        format!(
+                            "the value of {} stands after `=` or `:`",
+                            self.text_between(first)
+                        ),
                     )
                     .help("write `=`");
                 self.error(error);
@@ -235,7 +237,10 @@ impl Parser<'_> {
             }
             K::LBrace if !self.at_line_start() => {
                 let error = self
-                    .error_after("syntax/expected-value", format!("expected `=` after {key}"))
+                    .error_after(
+                        "syntax/expected-value",
+                        format!("expected `=` after {}", self.text_between(first)),
+                    )
                     .help("inside of an object every key has `=`; blocks cannot stand here");
                 self.error(error);
                 self.item_value();
@@ -243,7 +248,10 @@ impl Parser<'_> {
             _ => {
                 let error = self.error_after(
                     "syntax/expected-value",
-                    format!("expected `=` and a value after {key}"),
+                    format!(
+                        "expected `=` and a value after {}",
+                        self.text_between(first)
+                    ),
                 );
                 self.error(error);
                 self.rest_of_item();

@@ -78,9 +78,8 @@ impl Parser<'_> {
                 .help(format!(
                     "write `{marker}` on a line of its own after the text"
                 ));
-                p.reread = true;
-                p.errors.push(error);
-                p.error_at = p.cur_at;
+                p.error_at = usize::MAX;
+                p.error(error);
             }
         });
         (self.ifs, self.fors) = outer;
