@@ -8,7 +8,6 @@
 mod communicator;
 mod connection;
 mod directory;
-mod duration;
 mod host_keys;
 mod keys;
 mod lines;

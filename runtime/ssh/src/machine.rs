@@ -99,7 +99,7 @@ impl SshMachine {
             connection.stop().await;
             cx.output.say(format!(
                 "The machine answers; pausing {} before connecting",
-                crate::duration::show(settings.pause)
+                imgc_runtime::duration::short(settings.pause)
             ));
             tokio::select! {
                 () = tokio::time::sleep(settings.pause) => {}

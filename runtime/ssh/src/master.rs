@@ -213,8 +213,7 @@ impl Master {
                 if stage >= Stage::Authenticated {
                     let _ = fs::remove_file(&password_file);
                 }
-                sender
-                    .send_if_modified(|known| std::mem::replace(known, Some(stage)) != Some(stage));
+                sender.send_if_modified(|known| known.replace(stage) != Some(stage));
             }
             let _ = fs::remove_file(&password_file);
             sender.send_replace(None);

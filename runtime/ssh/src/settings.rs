@@ -10,7 +10,7 @@ use std::time::Duration;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::{Endpoint, Problem};
 
-use crate::duration;
+use imgc_runtime::duration;
 
 /// How far the other side's host key is trusted: option `host_key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -435,7 +435,10 @@ impl<'a> Reader<'a> {
     /// `Some(None)` for a negative one, which means "off".
     fn duration(&mut self, option: &str) -> Option<Option<Duration>> {
         let text = self.text(option)?;
-        let parsed = duration::parse(&text);
+        let parsed = match text.strip_prefix('-') {
+            Some(size) => duration::parse(size).map(|_| None),
+            None => duration::parse(&text).map(Some),
+        };
         if parsed.is_none() {
             let message = format!("`{text}` is not a duration");
             self.problem(

@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::duration;
 use crate::host_keys::Mode;
 use crate::master::{Master, Road, Via};
 use crate::probe::{Cause, Probe, Stage};
+use imgc_runtime::duration;
 
 /// How long an attempt may stay without a banner before fresh connections are tried beside it.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -46,7 +46,7 @@ pub(crate) async fn establish(road: &Road, cx: &Context, limits: Limits) -> Resu
     let mut last_said = None;
     loop {
         let probe = match attempt(road, cx, limits.deadline).await? {
-            Attempt::Ready(master) => return Ok(master),
+            Attempt::Ready(master) => return Ok(*master),
             Attempt::Again => continue,
             Attempt::Failed(probe) => probe,
         };
@@ -93,10 +93,10 @@ pub(crate) async fn establish(road: &Road, cx: &Context, limits: Limits) -> Resu
 }
 
 enum Attempt {
-    Ready(Master),
+    Ready(Box<Master>),
     /// A fresh connection was answered while this one was not.
     Again,
-    Failed(Probe),
+    Failed(Box<Probe>),
 }
 
 async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt> {
@@ -128,11 +128,11 @@ async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt
         }
     };
     if ready {
-        return Ok(Attempt::Ready(master));
+        return Ok(Attempt::Ready(Box::new(master)));
     }
     let probe = master.probe();
     master.stop().await;
-    Ok(Attempt::Failed(probe))
+    Ok(Attempt::Failed(Box::new(probe)))
 }
 
 /// Waits until an ssh server introduces itself on a fresh connection.
@@ -287,7 +287,7 @@ fn failure(
         _ => format!("cannot connect to {target}: {cause}"),
     };
     if let Some(total) = waited {
-        message.push_str(&format!(" (gave up after {})", duration::show(total)));
+        message.push_str(&format!(" (gave up after {})", duration::short(total)));
     }
     Error::new(class, id, message).help(help)
 }

@@ -429,7 +429,7 @@ async fn a_closed_port_is_waited_for_and_then_named() {
     assert!(
         error
             .message
-            .ends_with("nothing listens on the port (gave up after 0.7s)"),
+            .ends_with("nothing listens on the port (gave up after 700ms)"),
         "{}",
         error.message
     );
