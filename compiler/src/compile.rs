@@ -13,7 +13,7 @@ use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan};
-use crate::scope::{Names, PACKER_VERSION};
+use crate::scope::{Fixed, Names, PACKER_VERSION};
 use crate::source::{SourceMap, Sources, World};
 use crate::types::Type;
 use crate::value::Value;
@@ -245,12 +245,15 @@ fn inputs(
     Ok(inputs)
 }
 
+const SETTINGS: Fixed = Fixed {
+    what: "the `packer` block",
+};
+
 /// `required_version` and `required_plugins` are read and checked for form; nothing needs installing here.
 fn check_settings(module: &module::Module, cx: &mut Context<'_>) {
     for settings in &module.settings {
         if let Some(expr) = &settings.required_version {
-            let value =
-                eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "required_version");
+            let value = eval::evaluate_as(expr, &Type::String, &SETTINGS, cx, "required_version");
             if let Some(text) = value.as_str() {
                 check_version(text, expr, cx);
             }
@@ -265,7 +268,7 @@ fn check_settings(module: &module::Module, cx: &mut Context<'_>) {
 fn check_plugin(plugin: &Attribute, cx: &mut Context<'_>) {
     let name = &plugin.name.text;
     let ExprKind::Object(entries) = &plugin.value.kind else {
-        let value = eval::evaluate(&plugin.value, &eval::Empty, cx);
+        let value = eval::evaluate(&plugin.value, &SETTINGS, cx);
         if !value.is_error() {
             cx.report(
                 Diagnostic::error(
@@ -281,13 +284,13 @@ fn check_plugin(plugin: &Attribute, cx: &mut Context<'_>) {
         return;
     };
     for (key, expr) in entries {
-        let key_value = eval::evaluate(key, &eval::Empty, cx);
+        let key_value = eval::evaluate(key, &SETTINGS, cx);
         match key_value.as_str() {
             Some("source") => {
-                eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "source");
+                eval::evaluate_as(expr, &Type::String, &SETTINGS, cx, "source");
             }
             Some("version") => {
-                let value = eval::evaluate_as(expr, &Type::String, &eval::Empty, cx, "version");
+                let value = eval::evaluate_as(expr, &Type::String, &SETTINGS, cx, "version");
                 if let Some(text) = value.as_str()
                     && version::satisfies("0.0.0", text).is_none()
                 {

@@ -23,6 +23,7 @@ mod files;
 mod make;
 mod options;
 pub(crate) mod select;
+mod sources;
 
 /// Everything one run will do.
 #[derive(Clone, Debug, Default)]

@@ -201,7 +201,7 @@ impl Scope for Place<'_> {
     }
 
     fn root_names(&self) -> Vec<SmolStr> {
-        ["var", "local", "data", "path", "packer", "source", "build"]
+        ROOTS
             .into_iter()
             .filter(|name| self.root(name).is_some())
             .map(SmolStr::from)
@@ -243,6 +243,38 @@ impl Scope for Place<'_> {
         Some(Diagnostic::error("check/name-out-of-place", span, message).help(help))
     }
 }
+
+/// The scope of values that are fixed before there are any names: what sets variables, and the `packer` block.
+pub struct Fixed {
+    /// What the value is, for messages: `a variable's default`.
+    pub what: &'static str,
+}
+
+impl Scope for Fixed {
+    fn root(&self, _: &str) -> Option<Root<'_>> {
+        None
+    }
+
+    fn root_names(&self) -> Vec<SmolStr> {
+        Vec::new()
+    }
+
+    fn unknown_root(&self, name: &str, span: Span) -> Option<Diagnostic> {
+        if !ROOTS.contains(&name) {
+            return None;
+        }
+        let message = format!("`{name}` cannot be used here");
+        Some(
+            Diagnostic::error("check/name-out-of-place", span, message).help(format!(
+                "{} is read before there are other values; compute with them in `locals`",
+                self.what
+            )),
+        )
+    }
+}
+
+/// All names an expression can begin with, somewhere.
+pub(crate) const ROOTS: [&str; 7] = ["var", "local", "data", "path", "packer", "source", "build"];
 
 fn prefix(name: &str, root: &str, what: &str, span: Span) -> Diagnostic {
     let right = format!("{root}.{name}");

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval::{self, Context};
 use crate::hir::{Body, Expr};
 use crate::module::{Module, Variable};
-use crate::scope::{Names, Place};
+use crate::scope::{Fixed, Names, Place};
 use crate::source::SourceMap;
 use crate::types::{Type, parse_type};
 use crate::value::Value;
@@ -47,6 +47,13 @@ pub const IDS: &[Entry] = &[
         "`-var` is not of the form name=value",
     ),
 ];
+
+const DECLARATION: Fixed = Fixed {
+    what: "a variable's block",
+};
+const GIVEN: Fixed = Fixed {
+    what: "a value for a variable",
+};
 
 /// A value with its origin.
 #[derive(Debug)]
@@ -264,7 +271,7 @@ fn value_of(
     let sensitive = flag_of(variable.sensitive.as_ref(), false, "sensitive", cx);
     let nullable = flag_of(variable.nullable.as_ref(), true, "nullable", cx);
     if let Some(description) = &variable.description {
-        eval::evaluate_as(description, &Type::String, &eval::Empty, cx, "description");
+        eval::evaluate_as(description, &Type::String, &DECLARATION, cx, "description");
     }
     let declared = variable
         .ty
@@ -272,7 +279,7 @@ fn value_of(
         .map(|ty| parse_type(ty, &mut cx.diagnostics));
     let default = variable.default.as_ref().map(|expr| {
         cx.env_allowed = true;
-        let value = eval::evaluate(expr, &eval::Empty, cx).mark(sensitive);
+        let value = eval::evaluate(expr, &DECLARATION, cx).mark(sensitive);
         cx.env_allowed = false;
         match &declared {
             Some(ty) => fit(&value, ty, expr.span, variable, cx),
@@ -292,7 +299,7 @@ fn value_of(
     };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
-            let value = eval::evaluate(expr, &eval::Empty, cx).mark(sensitive);
+            let value = eval::evaluate(expr, &GIVEN, cx).mark(sensitive);
             // The line of a secret is not shown.
             let place = if sensitive {
                 variable.name.span
@@ -366,7 +373,7 @@ fn not_an_expression(variable: &Variable, span: Span) -> Diagnostic {
 }
 
 fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_>) -> bool {
-    expr.map(|expr| eval::evaluate_as(expr, &Type::Bool, &eval::Empty, cx, name))
+    expr.map(|expr| eval::evaluate_as(expr, &Type::Bool, &DECLARATION, cx, name))
         .and_then(|value| value.as_bool())
         .unwrap_or(otherwise)
 }
@@ -434,7 +441,7 @@ impl Text<'_> {
                 let value = if cx.diagnostics.len() > problems {
                     Value::error()
                 } else {
-                    eval::evaluate(&expr, &eval::Empty, cx).mark(self.sensitive)
+                    eval::evaluate(&expr, &GIVEN, cx).mark(self.sensitive)
                 };
                 if self.sensitive && cx.diagnostics.len() > problems {
                     // The messages would tell parts of the secret.

@@ -52,6 +52,7 @@ pub(super) fn expand(
         );
         return;
     };
+    strays(block, cx);
     let iterator = match block
         .body
         .attribute("iterator")
@@ -59,7 +60,7 @@ pub(super) fn expand(
     {
         Some(expr) => match &expr.kind {
             ExprKind::Variable(word) => word.clone(),
-            _ => {
+            kind => {
                 cx.report(
                     Diagnostic::error(
                         "check/invalid-dynamic",
@@ -68,7 +69,12 @@ pub(super) fn expand(
                     )
                     .help("write `iterator = item`, without quotes"),
                 );
-                name.clone()
+                // The name inside the quotes is what was meant.
+                match kind {
+                    ExprKind::Literal(value) => value.as_str().map(SmolStr::from),
+                    _ => None,
+                }
+                .unwrap_or_else(|| name.clone())
             }
         },
         None => name.clone(),
@@ -113,5 +119,29 @@ pub(super) fn expand(
     for (key, value) in elements {
         let made = one(key.mark(sensitive), value.mark(sensitive), cx);
         add_block(name.clone(), inner, made, block.header, cx, given);
+    }
+}
+
+/// Complains about what a `dynamic` block does not have.
+fn strays(block: &Block, cx: &mut Context<'_>) {
+    const KNOWN: [&str; 2] = ["for_each", "iterator"];
+    for attribute in &block.body.attributes {
+        let name = attribute.name.text.as_str();
+        if KNOWN.contains(&name) {
+            continue;
+        }
+        let diagnostic = Diagnostic::error(
+            "check/unexpected-attribute",
+            attribute.name.span,
+            format!("a `dynamic` block has no `{name}`"),
+        );
+        cx.report(match nearest(name, KNOWN) {
+            Some(near) => diagnostic.help(format!("write `{near}`")),
+            None => diagnostic.help("the attributes of the block it makes stand inside `content`"),
+        });
+    }
+    let others = block.body.blocks.iter();
+    for other in others.filter(|other| other.kind.text != "content") {
+        crate::module::stray_block(other, "inside `dynamic`", &["content"], &mut cx.diagnostics);
     }
 }

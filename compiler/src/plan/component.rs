@@ -354,14 +354,7 @@ impl<'a> Maker<'a, '_> {
             return None;
         }
         let Some(entries) = value.as_map() else {
-            self.cx.report(
-                Diagnostic::error(
-                    "eval/wrong-type",
-                    attribute.value.span,
-                    "`override` is an object of objects",
-                )
-                .help("write `override = { SOURCE = { option = … } }`"),
-            );
+            self.cx.report(override_form(attribute.value.span));
             return None;
         };
         let (short, full) = (instance.short(), instance.full());
@@ -370,10 +363,17 @@ impl<'a> Maker<'a, '_> {
             let matches = names_source(key, &short, &full)
                 || *key == instance.name
                 || *key == instance.source.ty.text;
-            if matches {
-                for (name, value) in options.as_map().into_iter().flatten() {
-                    merged.insert(name.clone(), value.clone());
+            if !matches {
+                continue;
+            }
+            let Some(options) = options.as_map() else {
+                if !options.contains_error() {
+                    self.cx.report(override_form(attribute.value.span));
                 }
+                continue;
+            };
+            for (name, value) in options {
+                merged.insert(name.clone(), value.clone());
             }
         }
         (!merged.is_empty()).then(|| {
@@ -486,6 +486,15 @@ impl<'a> Maker<'a, '_> {
             self.cx.report(diagnostic);
         }
     }
+}
+
+fn override_form(span: Span) -> Diagnostic {
+    Diagnostic::error(
+        "eval/wrong-type",
+        span,
+        "`override` holds one object of options for each source",
+    )
+    .help("write `override = { SOURCE = { option = … } }`")
 }
 
 fn bodies<'b>(instance: &Instance<'b>) -> Vec<&'b Body> {

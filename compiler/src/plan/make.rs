@@ -15,10 +15,10 @@ use super::{
 use crate::compile::Request;
 use crate::components::{ComponentKind, Components};
 use crate::configure::known_component;
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval::{self, Context};
-use crate::hir::{Body, Expr, ExprKind, Name};
+use crate::hir::{Body, Expr, Name};
 use crate::module::{self, Module};
 use crate::scope::{Names, Place};
 use crate::types::Type;
@@ -212,28 +212,6 @@ impl<'a> Maker<'a, '_> {
         self.check_unused(build, &block);
     }
 
-    /// Warns where two builds of one block cannot be told apart.
-    fn check_repeated(&mut self, instances: &[Instance<'a>]) {
-        let mut seen: HashMap<String, Span> = HashMap::new();
-        for instance in instances {
-            let short = instance.short();
-            let Some(first) = seen.get(&short) else {
-                seen.insert(short, instance.span);
-                continue;
-            };
-            let diagnostic = Diagnostic::warning(
-                "check/repeated-source",
-                instance.span,
-                format!("this build has the source `{short}` twice"),
-            )
-            .label(*first, "it is here as well");
-            self.cx.report(match instance.nested {
-                Some(_) => diagnostic.help("give this one a name of its own: `name = …`"),
-                None => diagnostic.help("remove one of them"),
-            });
-        }
-    }
-
     /// Blocks that apply to no source are checked all the same.
     fn check_unused(&mut self, build: &'a module::Build, block: &str) {
         let instance = Instance {
@@ -269,149 +247,6 @@ impl<'a> Maker<'a, '_> {
             self.cx.report(unknown_yet(expr.span, what));
         }
         value.as_str().map(str::to_owned)
-    }
-
-    fn listed_sources(&mut self, expr: &'a Expr, block: &str, instances: &mut Vec<Instance<'a>>) {
-        let names = Arc::clone(&self.names);
-        let value = eval::evaluate_as(
-            expr,
-            &Type::list(Type::String),
-            &Place::block(&names),
-            self.cx,
-            "sources",
-        );
-        if value.is_error() {
-            return;
-        }
-        let Some(elements) = value.as_slice().filter(|_| value.is_wholly_known()) else {
-            self.cx.report(unknown_yet(expr.span, "sources"));
-            return;
-        };
-        if elements.is_empty() {
-            self.cx.report(
-                Diagnostic::error(
-                    "check/build-without-source",
-                    expr.span,
-                    "this build has no source",
-                )
-                .help("name at least one: `sources = [\"source.TYPE.NAME\"]`"),
-            );
-        }
-        for (at, element) in elements.iter().enumerate() {
-            let span = match &expr.kind {
-                ExprKind::Tuple(parts) => parts.get(at).map_or(expr.span, |part| part.span),
-                _ => expr.span,
-            };
-            let reference = element.as_str().unwrap_or_default();
-            if let Some(source) = self.find_source(reference, span) {
-                instances.push(Instance {
-                    source,
-                    nested: None,
-                    name: source.name.text.clone(),
-                    block: block.to_owned(),
-                    span,
-                });
-            }
-        }
-    }
-
-    fn find_source(&mut self, reference: &str, span: Span) -> Option<&'a module::Source> {
-        let short = reference.strip_prefix("source.").unwrap_or(reference);
-        let parts = short
-            .split_once('.')
-            .filter(|(_, name)| !name.contains('.'));
-        if let Some((ty, name)) = parts
-            && let Some(source) = self
-                .module
-                .sources
-                .get(&(SmolStr::from(ty), SmolStr::from(name)))
-        {
-            return Some(source);
-        }
-        let diagnostic = Diagnostic::error(
-            "check/unknown-source",
-            span,
-            format!("there is no source `{reference}`"),
-        );
-        let all: Vec<String> = self
-            .module
-            .sources
-            .keys()
-            .map(|(ty, name)| format!("source.{ty}.{name}"))
-            .collect();
-        let wanted = format!("source.{short}");
-        self.cx
-            .report(match nearest(&wanted, all.iter().map(String::as_str)) {
-                Some(near) => diagnostic
-                    .help(format!("there is one with a similar name: `{near}`"))
-                    .fix(
-                        format!("refer to `{near}`"),
-                        Edit::replace(span, format!("\"{near}\"")),
-                    ),
-                None if parts.is_none() => {
-                    diagnostic.help("a source is written as `source.TYPE.NAME`")
-                }
-                None => diagnostic.help(format!(
-                    "declare it with `source \"{}\" \"{}\" {{ … }}`",
-                    parts.map_or("TYPE", |(ty, _)| ty),
-                    parts.map_or("NAME", |(_, name)| name)
-                )),
-            });
-        None
-    }
-
-    /// Warns where `only`, `except` or `override` names nothing this build has.
-    fn check_filters(&mut self, build: &module::Build, all: &[(String, String)]) {
-        if all.is_empty() {
-            return;
-        }
-        let components = build
-            .provisioners
-            .iter()
-            .chain(&build.cleanup)
-            .chain(build.post_processors.iter().flatten());
-        for component in components {
-            for attribute in [&component.meta.only, &component.meta.except]
-                .into_iter()
-                .flatten()
-            {
-                let ExprKind::Tuple(parts) = &attribute.value.kind else {
-                    continue;
-                };
-                for part in parts {
-                    let ExprKind::Literal(value) = &part.kind else {
-                        continue;
-                    };
-                    let Some(text) = value.as_str() else { continue };
-                    let matches = all
-                        .iter()
-                        .any(|(short, full)| super::select::names_source(text, short, full));
-                    if !matches {
-                        let names = all.iter().map(|(short, _)| short.as_str());
-                        let diagnostic = Diagnostic::warning(
-                            "check/unmatched-filter",
-                            part.span,
-                            format!("this build has no source `{text}`"),
-                        );
-                        // The name alone is a common slip.
-                        let ending = format!(".{text}");
-                        let near = names
-                            .clone()
-                            .find(|name| name.ends_with(&ending))
-                            .or_else(|| nearest(text, names.clone()));
-                        self.cx.report(match near {
-                            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                                format!("change to `{near}`"),
-                                Edit::replace(part.span, format!("\"{near}\"")),
-                            ),
-                            None => {
-                                diagnostic.help(format!("it has {}", module::quoted_list(names)))
-                            }
-                        });
-                    }
-                }
-            }
-        }
     }
 
     fn instance(

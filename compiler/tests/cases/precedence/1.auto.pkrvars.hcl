@@ -1,0 +1,3 @@
+c = "first auto file"
+d = "first auto file"
+e = "first auto file"

@@ -1,0 +1,1 @@
+d = "second auto file"

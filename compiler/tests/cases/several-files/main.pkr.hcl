@@ -1,0 +1,7 @@
+locals {
+  name = "${var.prefix}-${local.suffix}"
+}
+
+build {
+  sources = ["null.a", "null.b"]
+}

@@ -1,0 +1,12 @@
+variable "prefix" {
+  default = "web"
+}
+
+locals {
+  suffix = "1"
+}
+
+source "null" "a" {
+  communicator = "none"
+  ssh_username = local.name
+}

@@ -1,0 +1,7 @@
+source "null" "b" {
+  communicator = "none"
+  ssh_username = var.user
+}
+
+variable "user" {
+}
