@@ -153,7 +153,7 @@ impl<'a> Options<'a> {
     pub fn integer(&self, name: &str) -> Result<Option<i64>> {
         match self.value(name) {
             None => Ok(None),
-            Some(value) => self.to_integer(name, value).map(Some),
+            Some(value) => self.whole_number(name, value).map(Some),
         }
     }
 
@@ -163,9 +163,9 @@ impl<'a> Options<'a> {
             None => Ok(Vec::new()),
             Some((_, Data::List(_, parts) | Data::Set(_, parts) | Data::Tuple(parts))) => parts
                 .iter()
-                .map(|part| self.to_integer(name, part))
+                .map(|part| self.whole_number(name, part))
                 .collect(),
-            Some((value, _)) => Ok(vec![self.to_integer(name, value)?]),
+            Some((value, _)) => Ok(vec![self.whole_number(name, value)?]),
         }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn to_integer(&self, name: &str, value: &Value) -> Result<i64> {
+    fn whole_number(&self, name: &str, value: &Value) -> Result<i64> {
         self.scalar(name, value)?
             .text
             .parse()

@@ -1,13 +1,13 @@
 //! Go templates inside option strings: `{{ .Path }}`, ``{{ build `ID` }}``, `{{ timestamp }}`.
 //!
 //! In: a text, the names it may use, the surroundings of the step. Out: the text with every action replaced, or an
-//! error that names the option. `gtmpl` parses and runs the templates; the functions are Packer's.
+//! error that names the option. `gotmpl` parses and runs the templates (`gtmpl` loops forever on some malformed ones); the
+//! functions are Packer's.
 //!
 //! Like Packer, every option string of a component is a template, rendered before the component sees it. The options
 //! of [`late`] are kept as they are: their component renders them itself, with names only it knows.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +23,11 @@ mod functions;
 mod time;
 
 pub use time::go_layout;
+
+/// Put after every template, to see that all of it was rendered.
+const LAST: char = '\u{1}';
+/// A template that repeats more often is stopped.
+const MOST_ITERATIONS: u64 = 1_000_000;
 
 /// What functions such as `build` and `user` look at. Cheap to clone.
 #[derive(Clone)]
@@ -54,27 +59,6 @@ impl From<&Context> for Surroundings {
     }
 }
 
-thread_local! {
-    /// The surroundings of the template being rendered: gtmpl's functions are plain pointers and can hold nothing.
-    static CURRENT: RefCell<Option<Surroundings>> = const { RefCell::new(None) };
-}
-
-/// Sets [`CURRENT`] for as long as it lives.
-struct Entered;
-
-impl Entered {
-    fn new(surroundings: &Surroundings) -> Self {
-        CURRENT.with(|current| *current.borrow_mut() = Some(surroundings.clone()));
-        Self
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        CURRENT.with(|current| *current.borrow_mut() = None);
-    }
-}
-
 /// The options whose strings are rendered by the component itself, with names of its own.
 pub fn late(kind: ComponentKind, name: &str) -> &'static [&'static str] {
     match (kind, name) {
@@ -97,21 +81,26 @@ pub fn render(
     if !text.contains("{{") {
         return Ok(text.to_owned());
     }
-    let template = parse(text).map_err(|error| failure(option, error))?;
-    let fields: HashMap<String, gtmpl::Value> = fields
+    let template = parse(&format!("{text}{LAST}"), Some(surroundings))
+        .map_err(|error| failure(option, error))?;
+    let fields: BTreeMap<Arc<str>, gotmpl::Value> = fields
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), gtmpl::Value::from(*value)))
+        .map(|(name, value)| (Arc::from(*name), gotmpl::Value::from(*value)))
         .collect();
-    let _entered = Entered::new(surroundings);
-    template
-        .render(&gtmpl::Context::from(gtmpl::Value::Object(fields)))
-        .map_err(|error| failure(option, plain(&error.to_string())))
+    let mut rendered = template
+        .execute_to_string(&gotmpl::Value::from(fields))
+        .map_err(|error| failure(option, plain(&error)))?;
+    // The engine takes an `end` that closes nothing for the end of the text.
+    if rendered.pop() != Some(LAST) {
+        return Err(failure(option, "an `end` closes nothing".to_owned()));
+    }
+    Ok(rendered)
 }
 
 /// Whether a text is a template that can be parsed; the message of the problem if not.
 pub fn check(text: &str) -> std::result::Result<(), String> {
     if text.contains("{{") {
-        parse(text)?;
+        parse(text, None)?;
     }
     Ok(())
 }
@@ -213,23 +202,27 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
     Ok(Value::from_data(data).mark(value.is_sensitive()))
 }
 
-fn parse(text: &str) -> std::result::Result<gtmpl::Template, String> {
-    let mut template = gtmpl::Template::default();
-    template.add_funcs(functions::ALL);
-    template
+fn parse(
+    text: &str,
+    surroundings: Option<&Surroundings>,
+) -> std::result::Result<gotmpl::Template, String> {
+    gotmpl::Template::new("")
+        .missing_key(gotmpl::MissingKey::Error)
+        .max_range_iters(MOST_ITERATIONS)
+        .funcs(functions::all(surroundings))
         .parse(text)
-        .map_err(|error| plain(&error.to_string()))?;
-    Ok(template)
+        .map_err(|error| plain(&error))
 }
 
-/// The message without the library's prefixes.
-fn plain(message: &str) -> String {
-    let message = message.replace('\n', " ");
-    message
-        .trim_start_matches("template: ")
-        .trim_start_matches(":1:")
-        .trim()
-        .to_owned()
+/// The message without the library's own words around it.
+fn plain(error: &gotmpl::TemplateError) -> String {
+    use gotmpl::TemplateError as E;
+    match error {
+        E::Parse { message, .. } | E::Lex { message, .. } | E::Exec(message) => message.clone(),
+        E::MissingKey { key } => format!("there is no `.{key}` here"),
+        other => other.to_string(),
+    }
+    .replace('\n', " ")
 }
 
 fn failure(option: &str, message: String) -> Error {
@@ -354,7 +347,7 @@ mod tests {
                 ("execute_command", Value::string("{{.Path}}")),
             ])
         );
-        let bad = object([("inline", Value::string("{{foo}}"))]);
+        let bad = object([("inline", Value::string("{{ if }}"))]);
         assert_eq!(check_options(&bad)[0].0, "inline");
     }
 }

@@ -211,6 +211,9 @@ pub fn outline(events: &[Event]) -> Vec<String> {
         .collect()
 }
 
+/// A machine's files: content and attributes by path.
+pub type Files = BTreeMap<String, (Vec<u8>, Attributes)>;
+
 /// What a scripted call does, once.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -237,7 +240,7 @@ pub enum Act {
 pub struct Theatre {
     calls: Arc<Mutex<Vec<String>>>,
     script: Arc<Mutex<BTreeMap<String, Vec<Act>>>>,
-    files: Arc<Mutex<BTreeMap<String, (Vec<u8>, Attributes)>>>,
+    files: Arc<Mutex<Files>>,
     exits: Arc<Mutex<Vec<Exit>>>,
     commands: Arc<Mutex<Vec<String>>>,
 }
@@ -271,7 +274,7 @@ impl Theatre {
     }
 
     /// The machine's files.
-    pub fn files(&self) -> BTreeMap<String, (Vec<u8>, Attributes)> {
+    pub fn files(&self) -> Files {
         lock(&self.files).clone()
     }
 
@@ -572,28 +575,27 @@ impl PlanMaker {
             span: span(),
         });
         let mut last = None;
-        let mut add =
-            |plan: &mut Plan, part: String, kind, options, limits, after: Option<StepId>| {
-                plan.steps.push(Step {
-                    address: format!("{address}.{part}"),
-                    build: id,
-                    kind,
-                    options,
-                    needs: after
-                        .into_iter()
-                        .map(|step| Need {
-                            step,
-                            kind: NeedKind::Order,
-                        })
-                        .collect(),
-                    outputs: Vec::new(),
-                    undo: None,
-                    limits,
-                    digest: String::new(),
-                    span: span(),
-                });
-                Some(StepId(plan.steps.len() as u32 - 1))
-            };
+        let add = |plan: &mut Plan, part: String, kind, options, limits, after: Option<StepId>| {
+            plan.steps.push(Step {
+                address: format!("{address}.{part}"),
+                build: id,
+                kind,
+                options,
+                needs: after
+                    .into_iter()
+                    .map(|step| Need {
+                        step,
+                        kind: NeedKind::Order,
+                    })
+                    .collect(),
+                outputs: Vec::new(),
+                undo: None,
+                limits,
+                digest: String::new(),
+                span: span(),
+            });
+            Some(StepId(plan.steps.len() as u32 - 1))
+        };
         let plan = &mut self.plan;
         for (part, kind) in [
             ("prepare", StepKind::Prepare),

@@ -72,8 +72,30 @@ fn text(lines: &[String]) -> String {
 async fn a_build_goes_through_its_steps() {
     let theatre = Theatre::default();
     let (result, events) = play(&theatre, one("a").plan(), settings()).await;
-    insta::assert_snapshot!(text(&outline(&events)), @"");
-    insta::assert_snapshot!(text(&theatre.calls()), @"");
+    insta::assert_snapshot!(text(&outline(&events)), @r#"
+    start fake.a.prepare
+    done fake.a.prepare
+    start fake.a.launch
+    done fake.a.launch
+    start fake.a.connect
+    done fake.a.connect
+    start fake.a.provisioner[0]
+    done fake.a.provisioner[0]
+    start fake.a.capture
+    done fake.a.capture
+    start fake.a.release
+    done fake.a.release
+    end fake.a well
+    "#);
+    insta::assert_snapshot!(text(&theatre.calls()), @r#"
+    prepare a
+    launch a
+    provision a
+    seal a
+    disconnect a
+    capture a
+    release a
+    "#);
     assert_eq!(exit_code(&result), 0);
     assert_eq!(result.builds[0].artifacts[0].id, "image-a");
     assert!(result.leftovers.is_empty());
@@ -84,20 +106,46 @@ async fn a_failure_undoes_its_build_and_leaves_the_others_alone() {
     let theatre = Theatre::default().on("provision a", [Act::Fail(Class::Provisioning)]);
     let plan = one("a")
         .cleanup("fake", object([("call", Value::string("cleanup"))]))
-        .build("fake", "b", nothing(), [("fake", nothing(), Limits::default())], []);
+        .build(
+            "fake",
+            "b",
+            nothing(),
+            [("fake", nothing(), Limits::default())],
+            [],
+        );
     let (result, events) = play(&theatre, plan.plan(), settings()).await;
     let of = |name: &str| -> Vec<String> {
         let lines = outline(&events).into_iter();
         lines.filter(|line| line.contains(name)).collect()
     };
-    insta::assert_snapshot!(text(&of("fake.a")), @"");
+    insta::assert_snapshot!(text(&of("fake.a")), @r#"
+    start fake.a.prepare
+    done fake.a.prepare
+    start fake.a.launch
+    done fake.a.launch
+    start fake.a.connect
+    done fake.a.connect
+    start fake.a.provisioner[0]
+    failed fake.a.provisioner[0] run/exit-code
+    skip fake.a.capture
+    start fake.a.release
+    done fake.a.release
+    end fake.a failed
+    "#);
     assert_eq!(of("fake.b").last().unwrap(), "end fake.b well");
     let calls: Vec<String> = theatre
         .calls()
         .into_iter()
         .filter(|call| call.ends_with(" a"))
         .collect();
-    insta::assert_snapshot!(text(&calls), @"");
+    insta::assert_snapshot!(text(&calls), @r#"
+    prepare a
+    launch a
+    provision a
+    cleanup a
+    disconnect a
+    release a
+    "#);
     assert_eq!(exit_code(&result), 1);
     assert_eq!(result.builds[1].artifacts.len(), 1);
     let error = result.builds[0].error.as_ref().unwrap();
@@ -107,7 +155,10 @@ async fn a_failure_undoes_its_build_and_leaves_the_others_alone() {
 #[tokio::test(start_paused = true)]
 async fn abort_leaves_everything_and_says_so() {
     for (on_error, expected) in [
-        (OnError::Abort, "prepare a launch a provision a disconnect a"),
+        (
+            OnError::Abort,
+            "prepare a launch a provision a disconnect a",
+        ),
         (
             OnError::RunCleanupProvisioner,
             "prepare a launch a provision a cleanup a disconnect a",
@@ -150,11 +201,17 @@ impl Ask for Says {
 async fn asking_can_retry_then_abort() {
     let theatre = Theatre::default().on(
         "provision",
-        [Act::Fail(Class::Provisioning), Act::Fail(Class::Provisioning)],
+        [
+            Act::Fail(Class::Provisioning),
+            Act::Fail(Class::Provisioning),
+        ],
     );
     let settings = Settings {
         on_error: OnError::Ask,
-        ask: Some(Arc::new(Says(Mutex::new(vec![Answer::Retry, Answer::Abort])))),
+        ask: Some(Arc::new(Says(Mutex::new(vec![
+            Answer::Retry,
+            Answer::Abort,
+        ])))),
         ..settings()
     };
     let (result, _) = play(&theatre, one("a").plan(), settings).await;
@@ -213,7 +270,8 @@ async fn retries_end_and_what_cannot_help_is_not_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn timeouts_are_per_attempt() {
-    let theatre = Theatre::default().on("provision", [Act::Hang, Act::Takes(Duration::from_secs(9))]);
+    let theatre =
+        Theatre::default().on("provision", [Act::Hang, Act::Takes(Duration::from_secs(9))]);
     let plan = with_limits(limits(|limits| {
         limits.timeout = Some(Duration::from_secs(10));
         limits.max_retries = 1;
@@ -226,7 +284,9 @@ async fn timeouts_are_per_attempt() {
     let lines = outline(&events);
     assert!(lines.contains(&"failed fake.a.provisioner[0] run/timeout (again)".to_owned()));
     let theatre = Theatre::default().on("provision", [Act::Hang]);
-    let plan = with_limits(limits(|limits| limits.timeout = Some(Duration::from_secs(1))));
+    let plan = with_limits(limits(|limits| {
+        limits.timeout = Some(Duration::from_secs(1))
+    }));
     let (result, _) = play(&theatre, plan, settings()).await;
     assert_eq!(exit_code(&result), 6);
 }
@@ -278,9 +338,21 @@ async fn stopping_in_any_step_cleans_up() {
         ("build.fake.a.prepare", "prepare", ""),
         ("build.fake.a.launch", "launch", ""),
         ("build.fake.a.connect", "connect", "release a"),
-        ("build.fake.a.provisioner[0]", "provision", "cleanup a disconnect a release a"),
-        ("build.fake.a.capture", "capture", "cleanup a disconnect a release a"),
-        ("build.fake.a.post-processor[0][0]", "post", "disconnect a capture a release a"),
+        (
+            "build.fake.a.provisioner[0]",
+            "provision",
+            "cleanup a disconnect a release a",
+        ),
+        (
+            "build.fake.a.capture",
+            "capture",
+            "cleanup a disconnect a release a",
+        ),
+        (
+            "build.fake.a.post-processor[0][0]",
+            "post",
+            "disconnect a capture a release a",
+        ),
     ];
     for (address, call, expected) in cases {
         let directory = tempfile::tempdir().unwrap();
@@ -310,13 +382,14 @@ async fn stopping_in_any_step_cleans_up() {
         let after: Vec<&str> = calls
             .iter()
             .map(String::as_str)
-            .filter(|call| {
-                ["cleanup a", "disconnect a", "release a", "capture a"].contains(call)
-            })
+            .filter(|call| ["cleanup a", "disconnect a", "release a", "capture a"].contains(call))
             .collect();
         assert_eq!(after.join(" "), expected, "{address}: {calls:?}");
         assert!(
-            outline(&events).iter().any(|line| line.starts_with("skip ")) || call == "post",
+            outline(&events)
+                .iter()
+                .any(|line| line.starts_with("skip "))
+                || call == "post",
             "{address}"
         );
         let kept = result.builds[0].artifacts.len();
@@ -344,12 +417,17 @@ async fn a_second_signal_leaves_at_once_and_says_what_is_left() {
     let (result, events) = play_with(&theatre, one("a").plan(), settings(), cancel, None).await;
     assert_eq!(begun.elapsed().as_secs(), 2);
     assert_eq!(exit_code(&result), 130);
-    assert!(matches!(events.last(), Some(Event::RunFinished { cancelled: 1, .. })));
+    assert!(matches!(
+        events.last(),
+        Some(Event::RunFinished { cancelled: 1, .. })
+    ));
 }
 
 #[tokio::test(start_paused = true)]
 async fn cleaning_up_has_a_deadline() {
-    let theatre = Theatre::default().on("provision", [Act::Hang]).on("release", [Act::Hang]);
+    let theatre = Theatre::default()
+        .on("provision", [Act::Hang])
+        .on("release", [Act::Hang]);
     let cancel = Cancel::new();
     let stopper = cancel.clone();
     tokio::spawn(async move {
@@ -415,7 +493,11 @@ async fn a_release_that_fails_keeps_the_artifact_and_goes_on() {
             "a",
             nothing(),
             [],
-            [vec![("fake", object([("name", Value::string("x"))]), Some(true))]],
+            [vec![(
+                "fake",
+                object([("name", Value::string("x"))]),
+                Some(true),
+            )]],
         )
         .plan();
     let (result, _) = play(&theatre, plan, settings()).await;
@@ -465,7 +547,8 @@ async fn chains_run_at_the_same_time_and_fail_by_themselves() {
 #[tokio::test(start_paused = true)]
 async fn parallel_builds_are_limited() {
     for (limit, seconds) in [(0, 1), (1, 6), (2, 3)] {
-        let theatre = Theatre::default().on("provision", vec![Act::Takes(Duration::from_secs(1)); 6]);
+        let theatre =
+            Theatre::default().on("provision", vec![Act::Takes(Duration::from_secs(1)); 6]);
         let mut plan = PlanMaker::new();
         for n in 0..6 {
             plan = plan.build(

@@ -77,7 +77,7 @@ impl PostProcessor for Compress {
             .integer("compression_level")?
             .and_then(|level| u32::try_from(level).ok())
             .map(|level| level.min(9));
-        if artifact.files.iter().any(|file| *file == output) {
+        if artifact.files.contains(&output) {
             return Err(super::clash("run/compress", &output));
         }
         let _permit = self.permits.acquire().await;

@@ -75,6 +75,21 @@ mod tests {
         for event in sample_events() {
             fold.event(&event);
         }
-        insta::assert_snapshot!(String::from_utf8(fold.into_inner()).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(fold.into_inner()).unwrap(), @r#"
+        {"format":"imgc.events","version":1}
+        {"time":"2023-11-14T22:13:20.000Z","event":"run_started","run":"11111111-2222-4333-8444-555555555555"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"step_started","step":0,"address":"build.null.a.provisioner[0]","attempt":1}
+        {"time":"2023-11-14T22:13:20.000Z","event":"line","build":0,"name":"null.a","level":"say","text":"Provisioning with shell script: inline"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"line","build":0,"name":"null.a","level":"stdout","text":"hello, world"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"line","build":1,"name":"file.b","level":"stderr","text":"oops"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"line","build":1,"name":"file.b","level":"warning","text":"odd"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"progress","build":0,"what":"uploading","done":5,"total":10}
+        {"time":"2023-11-14T22:13:20.000Z","event":"step_finished","step":0,"address":"build.null.a.provisioner[0]","took":1.5}
+        {"time":"2023-11-14T22:13:20.000Z","event":"step_failed","step":1,"address":"build.file.b.provisioner[0]","id":"run/exit-code","message":"the script `inline` ended with exit code 3; allowed: 0","help":"see the output above","took":0.02,"retry_in":null}
+        {"time":"2023-11-14T22:13:20.000Z","event":"step_skipped","step":2,"address":"build.file.b.capture","reason":"`build.file.b.provisioner[0]` has not been done"}
+        {"time":"2023-11-14T22:13:20.000Z","event":"build_finished","build":1,"name":"file.b","artifacts":[],"error":"the script `inline` ended with exit code 3; allowed: 0","took":0.021}
+        {"time":"2023-11-14T22:13:20.000Z","event":"build_finished","build":0,"name":"null.a","artifacts":[{"builder_id":"packer.file","id":"File","files":["out, put.txt"],"description":"Stored file: out, put.txt","metadata":{}}],"error":null,"took":1.234567}
+        {"time":"2023-11-14T22:13:20.000Z","event":"run_finished","succeeded":1,"failed":1,"cancelled":0,"took":1.3}
+        "#);
     }
 }

@@ -1,6 +1,7 @@
 //! One log file per build, in Packer's shape with times, readable by its owner only.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ fn file_name(name: &str) -> String {
         .collect()
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
+fn create(path: &Path) -> std::io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
@@ -106,27 +107,28 @@ impl Sink for LogFiles {
             return;
         };
         let mut state = lock(&self.state);
-        if !state.open.contains_key(&build) {
-            let path = self.path(build);
-            match open(&path) {
-                Ok(file) => {
-                    let style = Style {
-                        color: false,
-                        timestamps: Some(wall_clock()),
-                    };
-                    state.open.insert(build, Plain::new(file, style));
-                }
-                Err(error) => {
-                    let problem = format!("cannot write the log `{}`: {error}", path.display());
-                    if !state.problems.contains(&problem) {
-                        state.problems.push(problem);
+        let State { open, problems } = &mut *state;
+        let file = match open.entry(build) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let path = self.path(build);
+                match create(&path) {
+                    Ok(file) => {
+                        let style = Style {
+                            color: false,
+                            timestamps: Some(wall_clock()),
+                        };
+                        entry.insert(Plain::new(file, style))
                     }
-                    return;
+                    Err(error) => {
+                        let problem = format!("cannot write the log `{}`: {error}", path.display());
+                        if !problems.contains(&problem) {
+                            problems.push(problem);
+                        }
+                        return;
+                    }
                 }
             }
-        }
-        let Some(file) = state.open.get(&build) else {
-            return;
         };
         if let Event::StepStarted {
             address, attempt, ..
@@ -145,7 +147,7 @@ impl Sink for LogFiles {
         }
         file.event(event);
         if matches!(event, Event::BuildFinished { .. }) {
-            state.open.remove(&build);
+            open.remove(&build);
         }
     }
 }

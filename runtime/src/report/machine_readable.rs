@@ -188,6 +188,27 @@ mod tests {
         for event in sample_events() {
             fold.event(&event);
         }
-        insta::assert_snapshot!(String::from_utf8(fold.into_inner()).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(fold.into_inner()).unwrap(), @r#"
+        1700000000,,ui,say,==> null.a: Provisioning with shell script: inline
+        1700000000,,ui,message,    null.a: hello%!(PACKER_COMMA) world
+        1700000000,,ui,error,==> file.b: oops
+        1700000000,,ui,error,==> file.b: odd
+        1700000000,,ui,error,Build 'file.b' errored after 21 milliseconds: the script `inline` ended with exit code 3; allowed: 0
+        1700000000,,ui,say,Build 'null.a' finished after 1 second 234 milliseconds.
+        1700000000,,ui,say,\n==> Wait completed after 1 second 300 milliseconds
+        1700000000,,error-count,1
+        1700000000,,ui,error,\n==> Some builds didn't complete successfully and had errors:
+        1700000000,file.b,error,the script `inline` ended with exit code 3; allowed: 0
+        1700000000,,ui,error,--> file.b: the script `inline` ended with exit code 3; allowed: 0
+        1700000000,,ui,say,\n==> Builds finished. The artifacts of successful builds are:
+        1700000000,null.a,artifact-count,1
+        1700000000,null.a,artifact,0,builder-id,packer.file
+        1700000000,null.a,artifact,0,id,File
+        1700000000,null.a,artifact,0,string,Stored file: out%!(PACKER_COMMA) put.txt
+        1700000000,null.a,artifact,0,files-count,1
+        1700000000,null.a,artifact,0,file,0,out%!(PACKER_COMMA) put.txt
+        1700000000,null.a,artifact,0,end
+        1700000000,,ui,say,--> null.a: Stored file: out%!(PACKER_COMMA) put.txt
+        "#);
     }
 }

@@ -233,7 +233,23 @@ mod tests {
 
     #[test]
     fn the_shape_of_packers_log() {
-        insta::assert_snapshot!(shown(Style::default()), @"");
+        insta::assert_snapshot!(shown(Style::default()), @r#"
+        ==> null.a: Provisioning with shell script: inline
+            null.a: hello, world
+        ==> file.b: oops
+        ==> file.b: Warning: odd
+            build.file.b.provisioner[0]: help: see the output above
+        Build 'file.b' errored after 21 milliseconds: the script `inline` ended with exit code 3; allowed: 0
+        Build 'null.a' finished after 1 second 234 milliseconds.
+
+        ==> Wait completed after 1 second 300 milliseconds
+
+        ==> Some builds didn't complete successfully and had errors:
+        --> file.b: the script `inline` ended with exit code 3; allowed: 0
+
+        ==> Builds finished. The artifacts of successful builds are:
+        --> null.a: Stored file: out, put.txt
+        "#);
     }
 
     #[test]
@@ -243,6 +259,11 @@ mod tests {
             timestamps: Some(crate::testing::fixed_clock()),
         };
         let text = shown(style);
-        insta::assert_snapshot!(text.lines().take(4).collect::<Vec<_>>().join("\n").replace('\x1b', "ESC"), @"");
+        insta::assert_snapshot!(text.lines().take(4).collect::<Vec<_>>().join("\n").replace('\x1b', "ESC"), @r#"
+        2023-11-14T22:13:20Z: ESC[1;32m==> null.a: Provisioning with shell script: inlineESC[0m
+        2023-11-14T22:13:20Z: ESC[0;32m    null.a: hello, worldESC[0m
+        2023-11-14T22:13:20Z: ESC[1;31m==> file.b: oopsESC[0m
+        2023-11-14T22:13:20Z: ESC[1;33m==> file.b: Warning: oddESC[0m
+        "#);
     }
 }

@@ -85,6 +85,10 @@ mod tests {
             leftovers: Vec::new(),
             took: Duration::from_millis(61_600),
         };
-        insta::assert_snapshot!(table(&result), @"");
+        insta::assert_snapshot!(table(&result), @r#"
+        build.null.a.launch                12ms
+        build.null.a.provisioner[0]      1m1.5s  failed ####################
+        total                            1m1.6s  1 step not run
+        "#);
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::Instance;
+use crate::builder::{Instance, Target};
 use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
@@ -254,11 +254,12 @@ impl<'a> Work<'a> {
     }
 
     fn needs_no_machine(&self) -> bool {
-        self.build.communicator == "none"
-            || lock(&self.data)
-                .instance
-                .as_ref()
-                .is_some_and(|instance| matches!(instance.target(), crate::builder::Target::None))
+        let instance = lock(&self.data).instance.clone();
+        match instance.map(|instance| instance.target()) {
+            Some(Target::None) => true,
+            Some(Target::Address(_)) => self.build.communicator == "none",
+            Some(Target::Machine(_)) | None => false,
+        }
     }
 
     /// Ends the connection; once.

@@ -121,8 +121,12 @@ impl Work<'_> {
         let options = self.options(cx, &step.options, late)?;
         let machine = lock(&self.data).machine.clone();
         provisioner.run(cx, &options, machine.as_deref()).await?;
-        let instance = lock(&self.data).instance.clone();
-        if let Some(instance) = instance {
+        let (instance, cleaning) = {
+            let data = lock(&self.data);
+            (data.instance.clone(), data.cleaning)
+        };
+        // What an error-cleanup provisioner does is no layer of an image.
+        if let Some(instance) = instance.filter(|_| !cleaning) {
             let summary = cx.output.redact(&provisioner.summary(&options));
             instance.seal(cx, &step.address, &summary).await?;
         }

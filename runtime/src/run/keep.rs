@@ -68,7 +68,9 @@ mod tests {
         }
     }
 
-    fn decided(posts: &[(u32, u32, Option<&str>, bool)]) -> (String, String) {
+    type Case<'a> = (u32, u32, Option<&'a str>, bool);
+
+    fn decided(posts: &[Case<'_>]) -> (String, String) {
         let posts = posts
             .iter()
             .map(|(chain, position, made, keep_input)| Post {
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn rules() {
-        let cases: [(&[(u32, u32, Option<&str>, bool)], &str, &str); 7] = [
+        let cases: [(&[Case<'_>], &str, &str); 7] = [
             (&[], "built", ""),
             (&[(0, 0, Some("gz"), false)], "gz", "built"),
             (&[(0, 0, Some("gz"), true)], "built gz", ""),

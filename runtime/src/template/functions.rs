@@ -1,61 +1,92 @@
 //! The functions of Packer's templates.
 
-use gtmpl::{Func, FuncError, Value as GoValue};
+use std::sync::Arc;
+
+use gotmpl::{FuncMap, TemplateError, Value as GoValue};
 use imgc_compiler::value::{Data, Value};
 
-use super::{CURRENT, Surroundings, time};
+use super::{Surroundings, time};
 
-type Answer = Result<GoValue, FuncError>;
+type Answer = Result<GoValue, TemplateError>;
+type Function = fn(Option<&Surroundings>, &[GoValue]) -> Answer;
 
-/// By name, as `gtmpl` wants them.
-pub(super) const ALL: &[(&str, Func)] = &[
+/// By name.
+const ALL: &[(&str, Function)] = &[
     ("build", build),
-    ("build_name", |_| with(|s| Ok(s.source_name.to_string()))),
-    ("build_type", |_| with(|s| Ok(s.builder_type.to_string()))),
+    ("build_name", |s, _| {
+        with(s, |s| Ok(s.source_name.to_string()))
+    }),
+    ("build_type", |s, _| {
+        with(s, |s| Ok(s.builder_type.to_string()))
+    }),
     ("clean_resource_name", clean_resource_name),
     ("env", env),
     ("isotime", isotime),
-    ("lower", |args| {
+    ("lower", |_, args| {
         Ok(text(args, 0, "lower")?.to_lowercase().into())
     }),
-    ("packer_version", |_| Ok(env!("CARGO_PKG_VERSION").into())),
-    ("pwd", |_| {
-        with(|s| Ok(s.world.working_directory().display().to_string()))
+    (
+        "packer_version",
+        |_, _| Ok(env!("CARGO_PKG_VERSION").into()),
+    ),
+    ("pwd", |s, _| {
+        with(s, |s| Ok(s.world.working_directory().display().to_string()))
     }),
     ("replace", replace),
-    ("replace_all", |args| {
+    ("replace_all", |_, args| {
         let (old, new) = (text(args, 0, "replace_all")?, text(args, 1, "replace_all")?);
         Ok(text(args, 2, "replace_all")?.replace(&old, &new).into())
     }),
     ("split", split),
     ("strftime", strftime),
-    ("template_dir", |_| {
-        with(|s| Ok(s.root.display().to_string()))
+    ("template_dir", |s, _| {
+        with(s, |s| Ok(s.root.display().to_string()))
     }),
-    ("timestamp", |_| with(|s| Ok(s.world.now().0.to_string()))),
-    ("upper", |args| {
+    ("timestamp", |s, _| {
+        with(s, |s| Ok(s.world.now().0.to_string()))
+    }),
+    ("upper", |_, args| {
         Ok(text(args, 0, "upper")?.to_uppercase().into())
     }),
     ("user", user),
-    ("uuid", uuid),
+    ("uuid", |s, _| {
+        with(s, |s| Ok(format_uuid(s.world.random())))
+    }),
 ];
 
-fn with(answer: impl FnOnce(&Surroundings) -> Result<String, FuncError>) -> Answer {
-    CURRENT.with(|current| match &*current.borrow() {
+/// The functions as the template engine wants them; without surroundings they exist and refuse to answer.
+pub(super) fn all(surroundings: Option<&Surroundings>) -> FuncMap {
+    let surroundings = surroundings.cloned().map(Arc::new);
+    ALL.iter()
+        .map(|(name, function)| {
+            let surroundings = surroundings.clone();
+            let call = move |args: &[GoValue]| function(surroundings.as_deref(), args);
+            ((*name).to_owned(), Arc::new(call) as gotmpl::ValueFunc)
+        })
+        .collect()
+}
+
+fn with(
+    surroundings: Option<&Surroundings>,
+    answer: impl FnOnce(&Surroundings) -> Result<String, TemplateError>,
+) -> Answer {
+    match surroundings {
         Some(surroundings) => answer(surroundings).map(GoValue::from),
         None => Err(problem("there is no build at work")),
-    })
+    }
 }
 
-fn problem(message: impl Into<String>) -> FuncError {
-    FuncError::Generic(message.into())
+fn problem(message: impl Into<String>) -> TemplateError {
+    TemplateError::Exec(message.into())
 }
 
-fn text(args: &[GoValue], at: usize, function: &str) -> Result<String, FuncError> {
+fn text(args: &[GoValue], at: usize, function: &str) -> Result<String, TemplateError> {
     match args.get(at) {
-        Some(GoValue::String(text)) => Ok(text.clone()),
-        Some(GoValue::Number(_) | GoValue::Bool(_)) => Ok(args[at].to_string()),
-        Some(_) => Err(problem(format!("`{function}` takes text"))),
+        Some(GoValue::String(text)) => Ok(text.to_string()),
+        Some(GoValue::Nil | GoValue::List(_) | GoValue::Map(_) | GoValue::Function(_)) => {
+            Err(problem(format!("`{function}` takes text")))
+        }
+        Some(other) => Ok(other.to_string()),
         None => Err(problem(format!(
             "`{function}` needs {} argument{}",
             at + 1,
@@ -64,7 +95,7 @@ fn text(args: &[GoValue], at: usize, function: &str) -> Result<String, FuncError
     }
 }
 
-fn number(args: &[GoValue], at: usize, function: &str) -> Result<i64, FuncError> {
+fn number(args: &[GoValue], at: usize, function: &str) -> Result<i64, TemplateError> {
     text(args, at, function)?
         .parse()
         .map_err(|_| problem(format!("argument {} of `{function}` is a number", at + 1)))
@@ -79,9 +110,9 @@ fn shown(value: &Value) -> Option<String> {
     }
 }
 
-fn build(args: &[GoValue]) -> Answer {
+fn build(surroundings: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let name = text(args, 0, "build")?;
-    with(|s| {
+    with(surroundings, |s| {
         s.build
             .get(name.as_str())
             .and_then(shown)
@@ -89,9 +120,9 @@ fn build(args: &[GoValue]) -> Answer {
     })
 }
 
-fn user(args: &[GoValue]) -> Answer {
+fn user(surroundings: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let name = text(args, 0, "user")?;
-    with(|s| {
+    with(surroundings, |s| {
         s.variables
             .get(name.as_str())
             .and_then(shown)
@@ -99,26 +130,26 @@ fn user(args: &[GoValue]) -> Answer {
     })
 }
 
-fn env(args: &[GoValue]) -> Answer {
+fn env(surroundings: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let name = text(args, 0, "env")?;
-    with(|s| Ok(s.world.env(&name).unwrap_or_default()))
+    with(surroundings, |s| Ok(s.world.env(&name).unwrap_or_default()))
 }
 
-fn isotime(args: &[GoValue]) -> Answer {
+fn isotime(surroundings: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let layout = match args.len() {
         0 => "2006-01-02T15:04:05Z07:00".to_owned(),
         _ => text(args, 0, "isotime")?,
     };
-    with(|s| {
+    with(surroundings, |s| {
         let (seconds, nanoseconds) = s.world.now();
         time::go_layout(seconds, nanoseconds, &layout)
             .ok_or_else(|| problem("the clock is out of range"))
     })
 }
 
-fn strftime(args: &[GoValue]) -> Answer {
+fn strftime(surroundings: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let format = text(args, 0, "strftime")?;
-    with(|s| {
+    with(surroundings, |s| {
         let time = jiff::Timestamp::from_second(s.world.now().0)
             .map_err(|error| problem(error.to_string()))?;
         jiff::fmt::strtime::format(&format, &time.to_zoned(jiff::tz::TimeZone::UTC))
@@ -126,7 +157,7 @@ fn strftime(args: &[GoValue]) -> Answer {
     })
 }
 
-fn replace(args: &[GoValue]) -> Answer {
+fn replace(_: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let (old, new) = (text(args, 0, "replace")?, text(args, 1, "replace")?);
     let count = number(args, 2, "replace")?;
     let whole = text(args, 3, "replace")?;
@@ -137,7 +168,7 @@ fn replace(args: &[GoValue]) -> Answer {
     .into())
 }
 
-fn split(args: &[GoValue]) -> Answer {
+fn split(_: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let (whole, separator) = (text(args, 0, "split")?, text(args, 1, "split")?);
     let at = number(args, 2, "split")?;
     let parts: Vec<&str> = whole.split(separator.as_str()).collect();
@@ -155,7 +186,7 @@ fn split(args: &[GoValue]) -> Answer {
 }
 
 /// What image names of clouds may hold; everything else becomes `-`.
-fn clean_resource_name(args: &[GoValue]) -> Answer {
+fn clean_resource_name(_: Option<&Surroundings>, args: &[GoValue]) -> Answer {
     let name = text(args, 0, "clean_resource_name")?;
     let clean: String = name
         .chars()
@@ -166,11 +197,6 @@ fn clean_resource_name(args: &[GoValue]) -> Answer {
         })
         .collect();
     Ok(clean.into())
-}
-
-fn uuid(args: &[GoValue]) -> Answer {
-    let _ = args;
-    with(|s| Ok(format_uuid(s.world.random())))
 }
 
 /// A version 4 UUID of random bytes.
