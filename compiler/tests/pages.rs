@@ -202,7 +202,7 @@ impl Page {
                 words += line.split_whitespace().count();
             }
         }
-        if words < 8 {
+        if words < 6 {
             return Err("the page does not say what the problem is".to_owned());
         }
         Ok(Self { sections })
@@ -455,8 +455,20 @@ fn list() -> String {
         }
         for id in pages().filter(|id| id.starts_with("run/") && *family == "run") {
             let page = std::fs::read_to_string(path(&id)).unwrap();
-            let first = page.lines().nth(2).unwrap_or_default();
-            text.push_str(&row(&id, "error", first));
+            // A page of a run begins with its summary.
+            let first = page
+                .lines()
+                .nth(2)
+                .unwrap_or_default()
+                .trim_end_matches('.');
+            let mut letters = first.chars();
+            let summary: String = letters
+                .next()
+                .into_iter()
+                .flat_map(char::to_lowercase)
+                .chain(letters)
+                .collect();
+            text.push_str(&row(&id, "error", &summary));
         }
     }
     assert!(all.iter().all(|entry| {
