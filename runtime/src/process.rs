@@ -229,8 +229,7 @@ pub(crate) async fn end(pid: u32, started: u64) -> bool {
             waited += POLL;
         }
     }
-    // A zombie is its parent's to collect and harms nobody.
-    stat(pid).is_none_or(|stat| stat.started != started || stat.zombie)
+    !lives(pid, started)
 }
 
 /// Ends a recorded process at once, without waiting.
@@ -240,12 +239,13 @@ pub(crate) fn kill(pid: u32, started: u64) {
     }
 }
 
-/// Whether a recorded process or a member of the group it led still exists. A number is not given out again while a
-/// group bears it.
+/// Whether a recorded process or a member of the group it led still runs. What has ended and is merely not collected
+/// does not count. A number is not given out again while a group bears it.
 pub(crate) fn lives(pid: u32, started: u64) -> bool {
     match stat(pid) {
-        Some(stat) => stat.started == started,
-        None => group_exists(pid),
+        Some(stat) if stat.started != started => false,
+        Some(stat) if !stat.zombie => true,
+        _ => group_exists(pid),
     }
 }
 
@@ -265,8 +265,18 @@ fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
+/// Whether a group has a member that runs.
 fn group_exists(pid: u32) -> bool {
-    pid > 1 && signal::killpg(raw(pid), None).is_ok()
+    if pid <= 1 || signal::killpg(raw(pid), None).is_err() {
+        return false;
+    }
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return true;
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .any(|stat| stat.group == pid && !stat.zombie)
 }
 
 fn raw(pid: u32) -> Pid {
@@ -276,16 +286,22 @@ fn raw(pid: u32) -> Pid {
 struct Stat {
     started: u64,
     zombie: bool,
+    group: u32,
 }
 
-/// State and start time of `/proc/PID/stat` (fields 3 and 22).
+/// State, group and start time of `/proc/PID/stat` (fields 3, 5 and 22).
 fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The program's name is in parentheses and may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let zombie = matches!(fields.next()?, "Z" | "X");
-    let started = fields.nth(18)?.parse().ok()?;
-    Some(Stat { started, zombie })
+    let group = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(16)?.parse().ok()?;
+    Some(Stat {
+        started,
+        zombie,
+        group,
+    })
 }
 
 /// Start time of a process in clock ticks since boot, as the ledger records it.

@@ -422,8 +422,11 @@ async fn stopping_ends_local_processes_and_removes_half_made_files() {
         }
     };
     assert!(out.exists());
+    let begun = Instant::now();
     cancel.signal();
     let result = task.await.unwrap();
+    // `SIGTERM` is enough; nobody waits for the grace period to end.
+    assert!(begun.elapsed() < Duration::from_millis(1900));
     assert_eq!(exit_code(&result), 130);
     assert!(result.leftovers.is_empty(), "{:?}", result.leftovers);
     assert!(
@@ -470,4 +473,56 @@ async fn checksums_and_artifice() {
     assert!(directory.path().join("out").exists());
     let last = result.builds[0].artifacts.last().unwrap();
     assert_eq!(last.files, [directory.path().join("x.img")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_ends_local_processes_and_says_what_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let (out, pid) = (directory.path().join("out"), directory.path().join("pid"));
+    let source = object([
+        ("content", Value::string("hi")),
+        ("target", Value::string(out.display().to_string())),
+    ]);
+    let command = format!(
+        "trap '' TERM; echo $$ > {}; while :; do sleep 1; done",
+        pid.display()
+    );
+    let options = object([("command", Value::string(command))]);
+    let plan = PlanMaker::new()
+        .build(
+            "file",
+            "a",
+            source,
+            [("shell-local", options, Limits::default())],
+            [],
+        )
+        .plan();
+    let cancel = Cancel::new();
+    let recorder = Arc::new(Recorder::default());
+    let task = tokio::spawn({
+        let (directory, cancel) = (directory.path().to_owned(), cancel.clone());
+        let recorder = recorder.clone();
+        async move { play_until(plan, &directory, recorder, cancel, false).await }
+    });
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let begun = Instant::now();
+    cancel.signal();
+    cancel.signal();
+    let result = task.await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(1500));
+    assert_eq!(exit_code(&result), 130);
+    let number = text(&pid).trim().to_owned();
+    let lives = std::fs::read_to_string(format!("/proc/{number}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(!lives);
+    // The file was made and not removed: it is reported, and nothing else is.
+    assert_eq!(result.leftovers.len(), 1, "{:?}", result.leftovers);
+    let said = recorder.events().iter().any(|event| {
+        matches!(event, Event::Line { text, .. } if text.contains(&out.display().to_string()))
+    });
+    assert!(said && out.exists());
 }
