@@ -17,6 +17,10 @@ use crate::value::{Number, Value};
 /// Problems of texts that parse and still make no sense.
 pub const IDS: &[Entry] = &[
     Entry::error(
+        "lower/ambiguous-key",
+        "a key of an object that may be a text or a reference",
+    ),
+    Entry::error(
         "lower/number-too-large",
         "a number beyond any practical size",
     ),
@@ -349,7 +353,24 @@ impl Lower<'_> {
                     span: name.span,
                 }
             }
-            ast::ObjectKey::Expr(expr) => self.expr(&expr),
+            ast::ObjectKey::Expr(expr) => {
+                let key = self.expr(&expr);
+                if matches!(expr, ast::Expr::Traversal(_)) {
+                    let text = expr.source();
+                    self.out.push(
+                        Diagnostic::error(
+                            "lower/ambiguous-key",
+                            key.span,
+                            format!("`{text}` as a key may mean a text or a reference"),
+                        )
+                        .help(format!(
+                            "write `({text})` for the value it refers to, `\"{text}\"` for the text"
+                        )),
+                    );
+                    return None;
+                }
+                key
+            }
         };
         let value = self.optional(item.value(), key.span.at_end());
         Some((key, value))
