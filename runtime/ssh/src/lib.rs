@@ -8,6 +8,7 @@
 mod communicator;
 mod connection;
 mod directory;
+mod ending;
 mod host_keys;
 mod keys;
 mod lines;

@@ -22,10 +22,10 @@ use crate::communicator::Roads;
 use crate::connection::{
     Channel, Connection, Ended, Input, NO_SESSION, Passenger, Stream, disconnected,
 };
+use crate::ending::Guard;
 use crate::host_keys::Mode;
 use crate::lines::Lines;
 use crate::master::Road;
-use crate::shell;
 use crate::wait::{self, Limits};
 
 /// Sessions at the same time; OpenSSH's server allows ten, and ending a command takes one of its own.
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     state: tokio::sync::Mutex<State>,
     permits: Semaphore,
     /// Commands that are being ended after nobody waits for them any more.
-    ending: Mutex<JoinSet<()>>,
+    pub(crate) ending: Mutex<JoinSet<()>>,
     mark: AtomicU64,
     pub(crate) has_zstd: OnceCell<bool>,
 }
@@ -432,87 +432,6 @@ impl Machine for SshMachine {
 /// ssh does not tell the number.
 const ENDED_BY_SIGNAL: i32 = 128;
 
-/// Ends a command on the machine when nobody waits for it any more.
-///
-/// Closing the channel does not end it: without a terminal, a server only closes the command's input and output. So
-/// each command carries a mark in its environment, by which its processes are found and their groups ended.
-struct Guard<'a> {
-    shared: &'a Arc<Shared>,
-    connection: Option<Arc<Connection>>,
-    mark: String,
-}
-
-/// Run by `sh` on the machine; `MARK` stands for the mark, written so that it does not match itself.
-const END_COMMAND: &str = r#"
-marked() { grep -ls 'IMGC_COMMAND[=]MARK' /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; }
-groups() {
-  for file in $(marked); do
-    sed 's/.*) [A-Za-z] [0-9]* \([0-9]*\) .*/\1/' "${file%/*}/stat"
-  done 2>/dev/null | sort -u
-}
-for signal in TERM KILL; do
-  for group in $(groups); do
-    [ "$group" -gt 1 ] && kill -s "$signal" -- "-$group" 2>/dev/null
-  done
-  count=0
-  while [ "$count" -lt 15 ]; do
-    [ -n "$(marked)" ] || exit 0
-    sleep 0.1 || sleep 1
-    count=$((count + 1))
-  done
-done
-"#;
-
-/// Starts `sh` with all rights the user has without being asked: a command may have used them, too.
-const SHELL_WITH_RIGHTS: &str =
-    r#"if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh; else exec sh; fi"#;
-
-impl<'a> Guard<'a> {
-    fn new(shared: &'a Arc<Shared>, connection: &Arc<Connection>) -> Self {
-        Self {
-            shared,
-            connection: Some(Arc::clone(connection)),
-            mark: shared.next_mark(),
-        }
-    }
-
-    fn marked(&self, line: &str) -> String {
-        format!("export IMGC_COMMAND={}; {line}", self.mark)
-    }
-
-    fn disarm(mut self) {
-        self.connection = None;
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
-            return;
-        };
-        if connection.has_ended() || tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let script = END_COMMAND.replace("MARK", &self.mark);
-        let mut ending = self
-            .shared
-            .ending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        ending.spawn(async move {
-            let Ok(input) = feed(script.into_bytes()) else {
-                return;
-            };
-            let line = shell::script(SHELL_WITH_RIGHTS, &[]);
-            if let Ok(channel) = connection.start(&line, input, None).await {
-                let (stdout, stderr, running) = channel.split();
-                tokio::join!(read_all(stdout, 0), read_all(stderr, 0));
-                let _ = connection.wait(running).await;
-            }
-        });
-    }
-}
-
 /// Bytes as a command's input: a thread writes them into a pipe as the other side takes them.
 pub(crate) fn feed(bytes: Vec<u8>) -> Result<Input> {
     if bytes.is_empty() {
@@ -566,7 +485,7 @@ fn say(output: &Output, level: Level, line: &str) {
 }
 
 /// Everything up to `limit`; the rest is read and dropped, so that the other side does not wait.
-async fn read_all(stream: Option<Stream>, limit: usize) -> Vec<u8> {
+pub(crate) async fn read_all(stream: Option<Stream>, limit: usize) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut stream) = stream else {
         return kept;

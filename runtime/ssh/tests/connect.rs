@@ -554,6 +554,17 @@ async fn a_wait_is_cancelled_at_once() {
 }
 
 #[tokio::test]
+async fn a_wait_that_is_dropped_leaves_nothing() {
+    let (sshd, bench) = (sshd(), Bench::new());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = u64::from(listener.local_addr().unwrap().port());
+    let connect = bench.connect(with_key(&sshd, &[("ssh_port", Value::number(port))]));
+    let dropped = tokio::time::timeout(Duration::from_millis(300), connect).await;
+    assert!(dropped.is_err());
+    support::until("the end of all processes", || bench.leftovers().is_empty()).await;
+}
+
+#[tokio::test]
 async fn the_pause_comes_between_two_connections() {
     let (sshd, bench) = (sshd(), Bench::new());
     let start = Instant::now();
