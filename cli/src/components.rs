@@ -16,17 +16,18 @@ pub(crate) fn registry() -> Registry {
         std::sync::Arc::new(imgc_rootfs::RootfsBuilder::new(this_program())),
     );
     #[cfg(feature = "ssh")]
-    registry.communicators.insert(
-        "ssh",
-        std::sync::Arc::new(imgc_ssh::SshCommunicator::default()),
-    );
+    registry
+        .communicators
+        .insert("ssh", std::sync::Arc::new(imgc_ssh::SshCommunicator));
     registry
 }
 
 /// Adds what removes the things that only a leaf crate can remove.
 pub(crate) fn add_removers(settings: &mut Settings) {
     #[cfg(feature = "rootfs")]
-    settings.removers.push(std::sync::Arc::new(mapped::Mapped { helper: this_program() }));
+    settings.removers.push(std::sync::Arc::new(mapped::Mapped {
+        helper: this_program(),
+    }));
     #[cfg(not(feature = "rootfs"))]
     let _ = settings;
 }

@@ -42,7 +42,10 @@ pub(crate) fn run(
     let for_programs = args.json || display.machine_readable;
     let world = Arc::new(world.for_run());
     let plan = Arc::new(plan);
-    let screen = Screen::new(terminal.out.width.is_some() && !for_programs);
+    let screen = Screen::new(
+        terminal.out.width.is_some() && !for_programs,
+        terminal.out.unicode,
+    );
     let mut settings = settings(&plan, &world, args);
     let mut registry = components::registry();
     if terminal.interactive && !for_programs {

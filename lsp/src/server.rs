@@ -162,10 +162,10 @@ impl Server<'_> {
                 }
             }
             "textDocument/didSave" => {
-                if let Ok(params) = serde_json::from_value::<DidSaveTextDocumentParams>(params) {
-                    if let Some(path) = convert::path(&params.text_document.uri) {
-                        self.touch(&path, Duration::ZERO);
-                    }
+                if let Ok(params) = serde_json::from_value::<DidSaveTextDocumentParams>(params)
+                    && let Some(path) = convert::path(&params.text_document.uri)
+                {
+                    self.touch(&path, Duration::ZERO);
                 }
             }
             "textDocument/didClose" => {

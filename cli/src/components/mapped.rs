@@ -18,7 +18,9 @@ pub(super) struct Mapped {
 impl Remover for Mapped {
     async fn remove(&self, resource: &Resource) -> Option<Result<()>> {
         match resource {
-            Resource::MappedDirectory { path } => Some(imgc_rootfs::remove_mapped(&self.helper, path).await),
+            Resource::MappedDirectory { path } => {
+                Some(imgc_rootfs::remove_mapped(&self.helper, path).await)
+            }
             _ => None,
         }
     }

@@ -79,7 +79,7 @@ fn changed(what: &str, name: &str, old: &str, new: &str) -> String {
 }
 
 /// Entries of an array by what identifies them.
-fn by_key<'a>(array: &'a Json, key: impl Fn(&Json) -> String) -> BTreeMap<String, &'a Json> {
+fn by_key(array: &Json, key: impl Fn(&Json) -> String) -> BTreeMap<String, &Json> {
     let entries = array.as_array().map(Vec::as_slice).unwrap_or_default();
     entries.iter().map(|entry| (key(entry), entry)).collect()
 }

@@ -16,7 +16,8 @@ pub(crate) struct Output {
     pub(crate) path: PathBuf,
 }
 
-/// Options of builders that name an output, and whether an existing one is only touched with `-force`.
+/// Options of builders that name an output, and whether an existing one is only touched with `-force`. Output
+/// directories that are not named are `output-` and the source's name, as with Packer.
 const BUILDERS: &[(&str, &str, bool)] = &[
     ("file", "target", false),
     ("qemu", "output_directory", true),
@@ -31,9 +32,13 @@ pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
     let mut found = Vec::new();
     for build in &plan.builds {
         for (builder, option, only_forced) in BUILDERS {
-            if build.builder == *builder && (force || !only_forced) {
-                add(&build.address, build.source.value(), option, &mut found);
+            if build.builder != *builder || (*only_forced && !force) {
+                continue;
             }
+            let default = format!("output-{}", build.source_name);
+            let default = (*option == "output_directory").then_some(default.as_str());
+            let options = build.source.value();
+            add(&build.address, options, option, default, &mut found);
         }
     }
     for step in &plan.steps {
@@ -42,15 +47,28 @@ pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
         }
         for (name, option) in POST_PROCESSORS {
             if component(step) == Some(name) {
-                add(&step.address, step.options.value(), option, &mut found);
+                add(
+                    &step.address,
+                    step.options.value(),
+                    option,
+                    None,
+                    &mut found,
+                );
             }
         }
     }
     found
 }
 
-fn add(address: &str, options: &Value, option: &str, found: &mut Vec<Output>) {
-    let Some(text) = options.get(option).and_then(Value::as_str) else {
+fn add(
+    address: &str,
+    options: &Value,
+    option: &str,
+    default: Option<&str>,
+    found: &mut Vec<Output>,
+) {
+    let given = options.get(option).filter(|value| !value.is_null());
+    let Some(text) = given.map_or(default, Value::as_str) else {
         return;
     };
     // With a template in it, it is known when the step runs.

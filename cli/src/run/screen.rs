@@ -22,15 +22,17 @@ const BARS: usize = 12;
 #[derive(Clone)]
 pub(crate) struct Screen {
     bars: Option<MultiProgress>,
+    unicode: bool,
     gone: Arc<AtomicBool>,
 }
 
 impl Screen {
     /// With bars on a terminal, without them elsewhere.
-    pub(crate) fn new(terminal: bool) -> Self {
+    pub(crate) fn new(terminal: bool, unicode: bool) -> Self {
         let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self {
             bars,
+            unicode,
             gone: Arc::default(),
         }
     }
@@ -64,6 +66,10 @@ impl Screen {
     pub(crate) fn bars(&self, plan: Arc<Plan>) -> Option<Bars> {
         Some(Bars {
             all: self.bars.clone()?,
+            ticks: match self.unicode {
+                true => "⠁⠉⠙⠚⠒⠂⠲⠴⠤⠠ ",
+                false => "|/-\\ ",
+            },
             plan,
             running: Mutex::default(),
         })
@@ -85,6 +91,7 @@ impl Write for Screen {
 /// One bar for each running build.
 pub(crate) struct Bars {
     all: MultiProgress,
+    ticks: &'static str,
     plan: Arc<Plan>,
     running: Mutex<BTreeMap<BuildId, ProgressBar>>,
 }
@@ -100,7 +107,8 @@ impl Bars {
         }
         let style =
             ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg} {elapsed:>4}")
-                .expect("the template is well formed");
+                .expect("the template is well formed")
+                .tick_chars(self.ticks);
         let bar = self.all.add(ProgressBar::new_spinner().with_style(style));
         bar.set_prefix(self.plan.build(build).name.clone());
         bar.enable_steady_tick(Duration::from_millis(120));
