@@ -207,3 +207,71 @@ fn io_error(path: &Path, error: &io::Error) -> Unreadable {
         help: help.map(str::to_owned),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::{body, find};
+    use crate::source::{Memory, SourceMap};
+
+    /// What a user reads when `path` cannot be loaded, or the files that are.
+    fn load(names: &[&str], path: &str) -> String {
+        let sources = Memory::new(names.iter().map(|name| (*name, "")));
+        let (mut map, mut problems) = (SourceMap::default(), Vec::new());
+        let loaded = find(Path::new(path), &sources).and_then(|files| {
+            let all = files.templates.iter().chain(&files.auto_variables);
+            for file in all {
+                body(file, &sources, &mut map, &mut problems)?;
+            }
+            Ok(())
+        });
+        match loaded {
+            Ok(()) => {
+                let paths = map.files().map(|(_, file)| file.path.display().to_string());
+                paths.collect::<Vec<_>>().join(", ")
+            }
+            Err(problem) => format!(
+                "{}: {}: {}; {}",
+                problem.id,
+                problem.path.display(),
+                problem.message,
+                problem.help.unwrap_or_default()
+            ),
+        }
+    }
+
+    #[test]
+    fn a_directory_is_its_templates_and_variables() {
+        let names = [
+            "d/b.pkr.hcl",
+            "d/a.imgc.hcl",
+            "d/x.hcl",
+            "d/c.auto.pkrvars.hcl",
+            "d/v.pkrvars.hcl",
+            "d/e/f.pkr.hcl",
+        ];
+        assert_eq!(
+            load(&names, "d"),
+            "d/a.imgc.hcl, d/b.pkr.hcl, d/c.auto.pkrvars.hcl"
+        );
+        assert_eq!(load(&names, "d/x.hcl"), "d/x.hcl");
+    }
+
+    #[test]
+    fn a_variables_file_is_no_template() {
+        insta::assert_snapshot!(load(&["d/web.auto.pkrvars.hcl"], "d/web.auto.pkrvars.hcl"), @"load/no-template: d/web.auto.pkrvars.hcl: this file gives values to variables, it is no template; name the template and give this file to it: `-var-file=d/web.auto.pkrvars.hcl .`");
+        insta::assert_snapshot!(load(&["d/web.auto.pkrvars.hcl"], "d"), @"load/no-template: d: there is no template in this directory; a template's name ends in `.pkr.hcl` or `.imgc.hcl`");
+        insta::assert_snapshot!(load(&["d/web.hcl", "d/web.pkrvars.hcl"], "d"), @"load/no-template: d: there is no template in this directory; to use `d/web.hcl`, name the file itself or let its name end in `.pkr.hcl`");
+    }
+
+    #[test]
+    fn json_is_refused_where_packer_reads_it_and_left_alone_elsewhere() {
+        insta::assert_snapshot!(load(&["d/a.pkr.hcl", "d/b.pkr.json"], "d"), @"load/unsupported-language: d/b.pkr.json: this version reads HCL only; `packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file");
+        insta::assert_snapshot!(load(&["d/a.pkr.hcl", "d/b.auto.pkrvars.json"], "d"), @"load/unsupported-language: d/b.auto.pkrvars.json: this version reads HCL only; write `name = value` lines into a `.pkrvars.hcl` file");
+        insta::assert_snapshot!(load(&["d/old.json"], "d/old.json"), @"load/unsupported-language: d/old.json: this version reads HCL only; `packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file");
+        assert_eq!(load(&["d/a.pkr.hcl", "d/package.json"], "d"), "d/a.pkr.hcl");
+    }
+}

@@ -70,6 +70,14 @@ impl<'a> Maker<'a, '_> {
             source.span,
         );
         let communicator = self.communicator(component, options.value(), &bodies, &source.ty);
+        if self.components.has(ComponentKind::Builder, &source.ty.text) {
+            let word = Name {
+                text: communicator.clone(),
+                span: source.ty.span,
+            };
+            let kind = ComponentKind::Communicator;
+            self.implementation_checks(kind, &word, options.value(), &bodies, source.span);
+        }
         Some(ConfiguredSource {
             component,
             options,
@@ -269,11 +277,12 @@ impl<'a> Maker<'a, '_> {
         kind: ComponentKind,
         block: &'a Arc<module::Component>,
         instance: &Instance<'a>,
+        generated: &[SmolStr],
     ) {
         let names = Arc::clone(&self.names);
         let build = BuildValues::Planned {
             name: &instance.block,
-            extra: &[],
+            extra: generated,
         };
         let place = Place::build(&names, &instance.source.ty.text, &instance.name, build);
         match known_component(kind, &block.ty) {

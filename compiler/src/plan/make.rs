@@ -20,6 +20,7 @@ use crate::diagnostic::registry::Entry;
 use crate::eval::{self, Context};
 use crate::hir::{Body, Expr, Name};
 use crate::module::{self, Module};
+use crate::schema::{self, Component};
 use crate::scope::{Names, Place};
 use crate::types::Type;
 use crate::value::Value;
@@ -168,6 +169,7 @@ impl<'a> Maker<'a, '_> {
         let block = self.text(build.name.as_ref(), "name").unwrap_or_default();
         let description = self.text(build.description.as_ref(), "description");
         let mut instances = Vec::new();
+        let before = self.cx.diagnostics.len();
         if let Some(sources) = &build.sources {
             self.listed_sources(sources, &block, &mut instances);
         }
@@ -193,6 +195,7 @@ impl<'a> Maker<'a, '_> {
                 .help("add `sources = [\"source.TYPE.NAME\"]`"),
             );
         }
+        let complete = self.cx.diagnostics.len() == before;
         self.check_repeated(&instances);
         let all: Vec<(String, String)> = instances
             .iter()
@@ -209,11 +212,16 @@ impl<'a> Maker<'a, '_> {
                 self.instance(build, instance, description.clone());
             }
         }
-        self.check_unused(build, &block);
+        self.check_unused(build, &block, complete.then_some(&instances));
     }
 
-    /// Blocks that apply to no source are checked all the same.
-    fn check_unused(&mut self, build: &'a module::Build, block: &str) {
+    /// Blocks that apply to no source are checked all the same; `instances` are the build's sources, if all are known.
+    fn check_unused(
+        &mut self,
+        build: &'a module::Build,
+        block: &str,
+        instances: Option<&Vec<Instance<'a>>>,
+    ) {
         let instance = Instance {
             source: self.stand_in,
             nested: None,
@@ -231,10 +239,31 @@ impl<'a> Maker<'a, '_> {
             .iter()
             .flatten()
             .map(|c| (ComponentKind::PostProcessor, c));
-        for (kind, component) in provisioners.chain(post_processors) {
-            if !self.checked.contains(&Arc::as_ptr(component)) {
-                self.check_component(kind, component, &instance);
-            }
+        let unused: Vec<_> = provisioners
+            .chain(post_processors)
+            .filter(|(_, component)| !self.checked.contains(&Arc::as_ptr(component)))
+            .collect();
+        if unused.is_empty() {
+            return;
+        }
+        // What builders add to `build` may be used, though none of them is there to say what it is.
+        let known: Option<Vec<&Component>> = instances.and_then(|instances| {
+            let builder = |instance: &Instance<'a>| {
+                schema::component(ComponentKind::Builder, &instance.source.ty.text)
+            };
+            instances.iter().map(builder).collect()
+        });
+        let builders = known.unwrap_or_else(|| {
+            schema::names(ComponentKind::Builder)
+                .filter_map(|name| schema::component(ComponentKind::Builder, name))
+                .collect()
+        });
+        let generated: Vec<SmolStr> = builders
+            .iter()
+            .flat_map(|builder| builder.generated_data.iter().cloned())
+            .collect();
+        for (kind, component) in unused {
+            self.check_component(kind, component, &instance, &generated);
         }
     }
 
