@@ -113,7 +113,12 @@ impl Components for Registry {
                 .post_processors
                 .get(name)
                 .map(|post_processor| post_processor.check(options)),
-            ComponentKind::Communicator | ComponentKind::DataSource => None,
+            // The options are those of the builder, whose templates have been looked at.
+            ComponentKind::Communicator => {
+                let communicator = self.communicators.get(name);
+                return communicator.map_or_else(Vec::new, |found| found.check(options));
+            }
+            ComponentKind::DataSource => None,
         }
         .unwrap_or_default();
         problems.extend(crate::template::check_options(options).into_iter().map(

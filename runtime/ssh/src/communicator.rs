@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use imgc_compiler::components::Problem;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Endpoint;
 use imgc_runtime::communicator::Communicator;
@@ -25,6 +26,10 @@ pub struct SshCommunicator;
 
 #[async_trait]
 impl Communicator for SshCommunicator {
+    fn check(&self, options: &Value) -> Vec<Problem> {
+        crate::settings::check(options)
+    }
+
     async fn connect(
         &self,
         cx: &Context,
