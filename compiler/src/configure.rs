@@ -74,6 +74,8 @@ pub struct Subject<'a> {
     pub what: String,
     /// Its schema.
     pub component: &'a Component,
+    /// Names of attributes that belong to the block, for "did you mean".
+    pub meta: &'static [&'static str],
     /// Its bodies; attributes of later ones replace those of earlier ones.
     pub bodies: &'a [&'a Body],
     /// Values that come on top of all bodies (`override`), with the place they are given at.
@@ -373,7 +375,12 @@ fn unknown_option(subject: &Subject<'_>, schema: &BodySchema, attribute: &Attrib
     if matches!(name.as_str(), "for_each" | "count") {
         return diagnostic.help(NO_REPETITION);
     }
-    match nearest(name, option_names(schema)) {
+    let meta = if std::ptr::eq(schema, &subject.component.body) {
+        subject.meta
+    } else {
+        &[]
+    };
+    match nearest(name, option_names(schema).chain(meta.iter().copied())) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),

@@ -163,6 +163,24 @@ pub struct Meta {
     pub keep_input_artifact: Option<Attribute>,
 }
 
+/// The names of [`Meta`]'s attributes, as written.
+pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
+    if post_processor {
+        &["name", "only", "except", "keep_input_artifact"]
+    } else {
+        &[
+            "name",
+            "only",
+            "except",
+            "override",
+            "pause_before",
+            "max_retries",
+            "timeout",
+            "continue_on_error",
+        ]
+    }
+}
+
 /// Complains about blocks and attributes that have no place in `body`.
 pub(crate) fn stray_block(
     block: &Block,

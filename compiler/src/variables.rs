@@ -176,10 +176,11 @@ fn from_file<'a>(
                 block.kind.span,
                 "a variables file has no blocks",
             )
-            .help(format!(
-                "write `{} = …`, or move the block into a template",
-                block.kind.text
-            )),
+            .help(match block.kind.text.as_str() {
+                "variable" | "variables" | "local" | "locals" | "source" | "data" | "build"
+                | "packer" => "move the block into a template".to_owned(),
+                name => format!("write `{name} = {{ … }}`"),
+            }),
         );
     }
     let mut seen: BTreeMap<&str, &crate::hir::Attribute> = BTreeMap::new();
@@ -360,16 +361,29 @@ fn no_value(variable: &Variable) -> Diagnostic {
         ))
 }
 
-fn not_an_expression(variable: &Variable, span: Span) -> Diagnostic {
-    Diagnostic::error(
-        "check/invalid-variable",
-        span,
-        format!(
-            "this value for the variable `{}` cannot be read",
-            variable.name.text
+/// The problem with a text that is no value of the variable's type: the first of those found in it.
+fn unreadable(
+    variable: &Variable,
+    ty: &Type,
+    span: Span,
+    reason: Option<Diagnostic>,
+) -> Diagnostic {
+    let name = &variable.name.text;
+    let message = format!("this value for the variable `{name}` cannot be read");
+    let diagnostic = match reason {
+        Some(reason) => Diagnostic::error(
+            "check/invalid-variable",
+            reason.span,
+            format!("{message}: {}", reason.message),
         ),
-    )
-    .help("write it as in a template, such as `[\"a\", \"b\"]` for a list")
+        None => Diagnostic::error("check/invalid-variable", span, message),
+    };
+    diagnostic.help(match ty {
+        Type::Map(_) | Type::Object(_) => {
+            "write it as in a template, such as `{ name = \"value\" }`"
+        }
+        _ => "write it as in a template, such as `[\"a\", \"b\"]`",
+    })
 }
 
 fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_>) -> bool {
@@ -443,10 +457,11 @@ impl Text<'_> {
                 } else {
                     eval::evaluate(&expr, &GIVEN, cx).mark(self.sensitive)
                 };
-                if self.sensitive && cx.diagnostics.len() > problems {
-                    // The messages would tell parts of the secret.
-                    cx.diagnostics.truncate(problems);
-                    cx.report(not_an_expression(variable, span));
+                if cx.diagnostics.len() > problems {
+                    let first = cx.diagnostics.drain(problems..).next();
+                    // What is said about the text of a secret would tell parts of it.
+                    let first = first.filter(|_| !self.sensitive);
+                    cx.report(unreadable(variable, ty, span, first));
                 }
                 fit(&value, target, span, variable, cx)
             }

@@ -97,6 +97,7 @@ impl<'a> Maker<'a, '_> {
         let subject = Subject {
             what: format!("builder `{}`", source.ty.text),
             component,
+            meta: &[],
             bodies: &bodies(instance),
             overrides: None,
             span: source.span,
@@ -133,6 +134,7 @@ impl<'a> Maker<'a, '_> {
         let subject = Subject {
             what: format!("data source `{}`", source.ty.text),
             component,
+            meta: &[],
             bodies: &[&*source.body],
             overrides: None,
             span: source.span,
@@ -228,6 +230,7 @@ impl<'a> Maker<'a, '_> {
         let subject = Subject {
             what: format!("{} `{}`", kind.word(), block.ty.text),
             component,
+            meta: module::meta_names(kind == ComponentKind::PostProcessor),
             bodies: &bodies,
             overrides: overrides.as_ref().map(|(value, span)| (value, *span)),
             span: block.span,
@@ -290,6 +293,7 @@ impl<'a> Maker<'a, '_> {
                 let subject = Subject {
                     what: format!("{} `{}`", kind.word(), block.ty.text),
                     component,
+                    meta: module::meta_names(kind == ComponentKind::PostProcessor),
                     bodies: &[&*block.body],
                     overrides: None,
                     span: block.span,
@@ -555,6 +559,7 @@ impl Deferred for Late {
         let subject = Subject {
             what: self.what.clone(),
             component: self.component,
+            meta: &[],
             bodies: &bodies,
             overrides: self.overrides.as_ref().map(|(value, span)| (value, *span)),
             span: self.span,

@@ -1,0 +1,8 @@
+variable "ports" {
+  type = list(number)
+}
+
+variable "on" {
+  type    = bool
+  default = false
+}

@@ -1,0 +1,9 @@
+variable "region" {
+  type    = string
+  default = "x"
+}
+
+variable "list" {
+  type    = list(string)
+  default = []
+}

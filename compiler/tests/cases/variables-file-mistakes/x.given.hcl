@@ -1,0 +1,2 @@
+region = [
+list = ["x"]
