@@ -70,7 +70,8 @@ fn head(report: &Report) -> String {
 
 /// Who needed how much of what.
 fn figures(row: &Row) -> String {
-    let mut table = "| | wall, s | memory, MiB | processes |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| | wall, s | CPU, s | memory, MiB | processes |\n|---|---|---|---|---|\n".to_owned();
     let mut names: Vec<&str> = Vec::new();
     for series in &row.series {
         if !names.contains(&series.who.as_str()) {
@@ -93,11 +94,17 @@ fn figures(row: &Row) -> String {
                 None => String::new(),
             }
         };
-        let cells = [Quantity::Wall, Quantity::Memory, Quantity::Processes].map(cell);
+        let cells = [
+            Quantity::Wall,
+            Quantity::Cpu,
+            Quantity::Memory,
+            Quantity::Processes,
+        ]
+        .map(cell);
         let who = who.replace('|', "\\|");
         line(
             &mut table,
-            format_args!("| {who} | {} | {} | {} |", cells[0], cells[1], cells[2]),
+            format_args!("| {who} | {} |", cells.join(" | ")),
         );
     }
     table
@@ -176,7 +183,7 @@ mod tests {
             page.contains("### one: one thing\n\n20 turns.\n\n| | wall, s |"),
             "{page}"
         );
-        assert!(page.contains("| imgc | 0.100 |  |  |\n"), "{page}");
+        assert!(page.contains("| imgc | 0.100 |  |  |  |\n"), "{page}");
         assert!(page.ends_with(REMARKS), "{page}");
     }
 

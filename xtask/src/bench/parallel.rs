@@ -47,7 +47,7 @@ pub(crate) fn run_300(bench: &Bench) -> Result<Row> {
         let who = format!("imgc alone, {count}");
         let samples = growing
             .iter()
-            .find(|series| series.who == who)
+            .find(|series| series.who == who && series.quantity == Quantity::Wall)
             .map(|series| series.samples.as_slice());
         samples.map(|samples| {
             samples

@@ -5,12 +5,12 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use wait4::Wait4;
+use wait4::{ResUse, Wait4};
 
 use super::sampler::{self, Sampler};
 
@@ -32,6 +32,8 @@ pub(crate) struct Job {
 pub(crate) struct Cost {
     /// From the start to the end of the first process.
     pub(crate) wall: Duration,
+    /// Processor time of all its processes that were waited for.
+    pub(crate) cpu: Duration,
     /// Resident memory of the largest process of the tree, in bytes; it counts shared pages whole.
     pub(crate) largest: u64,
     /// The tree, if it was looked at.
@@ -117,12 +119,13 @@ impl Job {
             .spawn()
             .with_context(|| format!("cannot start {:?}", self.command[0]))?;
         let sampling = sampler.map(Sampler::start);
-        let (status, largest, in_time) = wait(child, self.limit)?;
+        let (used, in_time) = wait(child, self.limit)?;
         let wall = start.elapsed();
         let tree = sampling.map(sampler::Sampling::finish);
         if !in_time {
             return Ok(Outcome::GaveUp(self.limit));
         }
+        let status = used.status;
         if !status.success() {
             let text = std::fs::read(&log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
@@ -132,7 +135,8 @@ impl Job {
         }
         Ok(Outcome::Done(Cost {
             wall,
-            largest,
+            cpu: used.rusage.utime + used.rusage.stime,
+            largest: used.rusage.maxrss,
             tree,
         }))
     }
@@ -154,8 +158,8 @@ impl Job {
     }
 }
 
-/// Waits, and ends the tree when the limit is reached: status, size of the largest process, whether it was in time.
-fn wait(mut child: Child, limit: Duration) -> Result<(ExitStatus, u64, bool)> {
+/// Waits, and ends the tree when the limit is reached: status and use of resources, whether it was in time.
+fn wait(mut child: Child, limit: Duration) -> Result<(ResUse, bool)> {
     let pid = child.id();
     let (ended, alarm) = channel::<()>();
     let guard = std::thread::spawn(move || match alarm.recv_timeout(limit) {
@@ -168,7 +172,7 @@ fn wait(mut child: Child, limit: Duration) -> Result<(ExitStatus, u64, bool)> {
     let used = child.wait4().context("cannot wait for a process")?;
     drop(ended);
     let in_time = guard.join().unwrap_or(true);
-    Ok((used.status, used.rusage.maxrss, in_time))
+    Ok((used, in_time))
 }
 
 #[cfg(test)]

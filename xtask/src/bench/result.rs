@@ -60,6 +60,8 @@ pub(crate) struct Series {
 pub(crate) enum Quantity {
     /// Seconds from start to end.
     Wall,
+    /// Seconds of processor time, of all processes together.
+    Cpu,
     /// MiB at the peak: the tree's proportional set size, or the largest process where that is more.
     Memory,
     /// Processes alive at the same time.

@@ -126,7 +126,7 @@ fn trees(
         let samples = |who: &str| {
             series
                 .iter()
-                .find(|series| series.who == who)
+                .find(|series| series.who == who && series.quantity == Quantity::Wall)
                 .map_or(&[][..], |series| &series.samples)
         };
         let wall = Spread::of_ratio(samples("imgc"), samples(TAR));

@@ -42,7 +42,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Wall times: `warm_up` turns that do not count, then `turns` that do. Each turn begins with another contender. Who
+/// Wall and processor times: `warm_up` turns that do not count, then `turns` that do. Each turn begins with another contender. Who
 /// gives up once is not asked again.
 pub(crate) fn time(
     contenders: &[Contender<'_>],
@@ -52,6 +52,10 @@ pub(crate) fn time(
     let mut series: Vec<Series> = contenders
         .iter()
         .map(|contender| empty(&contender.who, Quantity::Wall))
+        .collect();
+    let mut cpu: Vec<Series> = contenders
+        .iter()
+        .map(|contender| empty(&contender.who, Quantity::Cpu))
         .collect();
     let mut out = BTreeSet::new();
     for turn in 0..warm_up + turns {
@@ -67,6 +71,7 @@ pub(crate) fn time(
                     (contender.after)()?;
                     if turn >= warm_up {
                         series[index].samples.push(cost.wall.as_secs_f64());
+                        cpu[index].samples.push(cost.cpu.as_secs_f64());
                     }
                 }
                 Outcome::GaveUp(limit) => {
@@ -76,6 +81,7 @@ pub(crate) fn time(
             }
         }
     }
+    series.append(&mut cpu);
     Ok(series)
 }
 

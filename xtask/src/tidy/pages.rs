@@ -91,7 +91,7 @@ fn declared(source: &str) -> Vec<String> {
     let mut read = |table: &str, opening: &str| {
         for (at, _) in table.match_indices(opening) {
             // An entry is an id and a summary.
-            if let Some((id, rest)) = literal(&table[at + opening.len()..])
+            if let Some((id, rest)) = id_of(source, &table[at + opening.len()..])
                 && id.contains('/')
                 && rest
                     .trim_start()
@@ -112,6 +112,17 @@ fn declared(source: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The id an entry begins with, as a literal or by the name of a constant of the same file, and what follows it.
+fn id_of<'a>(source: &str, entry: &'a str) -> Option<(String, &'a str)> {
+    literal(entry).or_else(|| {
+        let entry = entry.trim_start();
+        let (name, _) = entry.split_once(|char: char| !char.is_alphanumeric() && char != '_')?;
+        let constant = format!("const {name}: &str =");
+        let at = source.find(&constant)? + constant.len();
+        Some((literal(&source[at..])?.0, &entry[name.len()..]))
+    })
 }
 
 /// The string literal a text begins with, as written, and what follows it.
@@ -164,6 +175,9 @@ mod tests {
         assert_eq!(declared(source), ["check/unknown-variable", "lower/unused"]);
         let pairs = "pub const ERROR_IDS: &[(&str, &str)] = &[(\"syntax/a\", \"one \\\"x\\\"\"),\n(\"syntax/b\", \"\")];\nfn f() { g(\"x/y\", \"z\") }";
         assert_eq!(declared(pairs), ["syntax/a", "syntax/b"]);
+        let by_name =
+            "pub const IDS: &[Id] = &[(\n QUERY, \"one\")];\nconst QUERY: &str = \"run/query\";";
+        assert_eq!(declared(by_name), ["run/query"]);
     }
 
     #[test]
