@@ -13,9 +13,10 @@ use crate::diagnostic::Diagnostic;
 use crate::hir::{Attribute, Block, Body, Expr, Name};
 
 mod collect;
+mod take;
 
-pub(crate) use collect::duplicate;
 pub use collect::{IDS, collect};
+pub(crate) use take::duplicate;
 
 /// All declarations of a template.
 #[derive(Debug, Default)]

@@ -4,7 +4,6 @@
 //! the order given, `-var` in the order given.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use imgc_syntax::{FileId, Span};
 use smol_str::SmolStr;
@@ -19,6 +18,10 @@ use crate::scope::{Fixed, Names, Place};
 use crate::source::SourceMap;
 use crate::types::{Type, parse_type};
 use crate::value::Value;
+
+mod text;
+
+use text::Text;
 
 /// Problems with variables.
 pub const IDS: &[Entry] = &[
@@ -361,31 +364,6 @@ fn no_value(variable: &Variable) -> Diagnostic {
         ))
 }
 
-/// The problem with a text that is no value of the variable's type: the first of those found in it.
-fn unreadable(
-    variable: &Variable,
-    ty: &Type,
-    span: Span,
-    reason: Option<Diagnostic>,
-) -> Diagnostic {
-    let name = &variable.name.text;
-    let message = format!("this value for the variable `{name}` cannot be read");
-    let diagnostic = match reason {
-        Some(reason) => Diagnostic::error(
-            "check/invalid-variable",
-            reason.span,
-            format!("{message}: {}", reason.message),
-        ),
-        None => Diagnostic::error("check/invalid-variable", span, message),
-    };
-    diagnostic.help(match ty {
-        Type::Map(_) | Type::Object(_) => {
-            "write it as in a template, such as `{ name = \"value\" }`"
-        }
-        _ => "write it as in a template, such as `[\"a\", \"b\"]`",
-    })
-}
-
 fn flag_of(expr: Option<&Expr>, otherwise: bool, name: &str, cx: &mut Context<'_>) -> bool {
     expr.map(|expr| eval::evaluate_as(expr, &Type::Bool, &DECLARATION, cx, name))
         .and_then(|value| value.as_bool())
@@ -416,56 +394,4 @@ fn fit(value: &Value, ty: &Type, span: Span, variable: &Variable, cx: &mut Conte
         cx.report(diagnostic);
         Value::error()
     })
-}
-
-/// A value given as raw text.
-struct Text<'a> {
-    text: &'a str,
-    origin: &'a str,
-    sensitive: bool,
-}
-
-impl Text<'_> {
-    /// The text as it stands for a string, otherwise as an expression that is converted to `target`.
-    fn value(
-        &self,
-        ty: &Type,
-        target: &Type,
-        variable: &Variable,
-        sources: &mut SourceMap,
-        cx: &mut Context<'_>,
-    ) -> (Value, Span) {
-        let text = self.text;
-        let shown = if self.sensitive {
-            "*".repeat(text.len())
-        } else {
-            text.to_owned()
-        };
-        let name = &variable.name.text;
-        let file = sources.add(Path::new(self.origin), format!("{name}={shown}"));
-        let start = name.len() as u32 + 1;
-        let span = Span::new(file, start, start + text.len() as u32);
-        let raw = Value::string(text).mark(self.sensitive);
-        let value = match ty {
-            Type::String | Type::Any | Type::Error => raw,
-            Type::Number | Type::Bool => fit(&raw, ty, span, variable, cx),
-            _ => {
-                let problems = cx.diagnostics.len();
-                let expr = crate::lower::hcl::expression(file, start, text, &mut cx.diagnostics);
-                let value = if cx.diagnostics.len() > problems {
-                    Value::error()
-                } else {
-                    eval::evaluate(&expr, &GIVEN, cx).mark(self.sensitive)
-                };
-                if cx.diagnostics.len() > problems {
-                    let first = cx.diagnostics.drain(problems..).next();
-                    // What is said about the text of a secret would tell parts of it.
-                    let first = first.filter(|_| !self.sensitive);
-                    cx.report(unreadable(variable, ty, span, first));
-                }
-                fit(&value, target, span, variable, cx)
-            }
-        };
-        (value, span)
-    }
 }
