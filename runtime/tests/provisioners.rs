@@ -431,6 +431,8 @@ async fn dropping_ends_the_whole_process_group() {
         let read = |path: &str| std::fs::read_to_string(path).unwrap().trim().to_owned();
         let (mine, child) = (read(&mine), read(&child));
         assert!(lives(&mine) && lives(&child));
+        // The record follows the start; on a loaded machine the script may be quicker.
+        wait_for(|| !stage.cx.ledger.outstanding("").is_empty()).await;
         let records = stage.cx.ledger.outstanding("");
         assert!(
             matches!(records[0].resource, Resource::Process { .. }),
