@@ -5,7 +5,9 @@ mod harness;
 
 mod bad_input;
 mod help;
+mod images;
 mod lsp;
+mod machines;
 mod output;
 mod plan_files;
 mod plans;

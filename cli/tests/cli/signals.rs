@@ -80,3 +80,14 @@ fn the_second_ctrl_c_leaves_at_once() {
     assert_eq!(printed.code, 130, "{}", printed.text());
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+/// Reads what a run prints until `text` has come, and goes on reading it in the background so that it is never held up.
+pub(crate) fn read_until(child: &mut std::process::Child, text: &str) -> String {
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains(text) {
+        assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    seen
+}
