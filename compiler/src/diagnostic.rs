@@ -152,16 +152,33 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// The nearest of `names` to `wanted` (a spelling mistake away), for "did you mean".
+///
+/// Among very many names only those that begin or end alike are compared, and not all of them, so that a template with
+/// thousands of names and of mistakes still answers at once.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// From this many names on, only similar ones are looked at.
+    const MANY: usize = 500;
+    /// And of those no more than this many.
+    const COMPARED: usize = 200;
     let limit = match wanted.chars().count() {
         0..=2 => 1,
         3..=5 => 2,
         _ => 3,
     };
     let folded = wanted.to_lowercase();
+    let (first, last) = (folded.bytes().next(), folded.bytes().next_back());
+    let similar = |name: &str| {
+        let fold = |byte: Option<u8>| byte.map(|byte| byte.to_ascii_lowercase());
+        fold(name.bytes().next()) == first && fold(name.bytes().next_back()) == last
+    };
     names
         .into_iter()
-        .filter(|name| *name != wanted)
+        .enumerate()
+        // A character has at most four bytes.
+        .filter(|(_, name)| name.len().abs_diff(wanted.len()) <= limit * 4 && *name != wanted)
+        .filter(|(at, name)| *at < MANY || similar(name))
+        .map(|(_, name)| name)
+        .take(MANY + COMPARED)
         .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
