@@ -104,6 +104,12 @@ mod tests {
     }
 
     #[test]
+    fn every_problem_has_a_page() {
+        let missing: Vec<_> = all().into_keys().filter(|id| page(id).is_none()).collect();
+        assert!(missing.is_empty(), "docs/diagnostics lacks {missing:?}");
+    }
+
+    #[test]
     fn an_id_may_be_copied_with_its_level_or_misspelt() {
         let all = BTreeMap::from([(
             "check/unknown-variable",
