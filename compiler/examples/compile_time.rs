@@ -1,5 +1,9 @@
 //! Compiles a template and says how long it took: `cargo run --release -p imgc-compiler --example compile_time FILE`.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a measuring tool reads files and prints")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measuring tool reads files and prints"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +18,10 @@ fn main() {
     let megabytes = text.len() as f64 / 1e6;
     let sources = Memory::new([("main.pkr.hcl", text)]);
     let world: Arc<dyn World> = Arc::new(FixedWorld::default());
-    let request = Request { path: "main.pkr.hcl".into(), ..Request::default() };
+    let request = Request {
+        path: "main.pkr.hcl".into(),
+        ..Request::default()
+    };
     let start = Instant::now();
     let compilation = compile(&request, &sources, &world, &Everything);
     let took = start.elapsed().as_secs_f64();
