@@ -229,6 +229,12 @@ mod tests {
             let (message, help) = Base::parse(text).unwrap_err();
             format!("{message} ({help})")
         });
-        insta::assert_snapshot!(messages.join("\n"));
+        insta::assert_snapshot!(messages.join("\n"), @r#"
+        `from` is empty (write "debian:bookworm", "ubuntu:noble", "dir:PATH", "tar:PATH", "oci:PATH:TAG" or "scratch")
+        `from` names debian without a release (write "debian:RELEASE", such as "debian:bookworm")
+        `from` has nothing after `debian:` (write "debian:bookworm", "ubuntu:noble", "dir:PATH", "tar:PATH", "oci:PATH:TAG" or "scratch")
+        `Bookworm Bullseye` is not the name of a release of debian (write the code name, such as "debian:bookworm")
+        `from` does not know `docker:` (write "debian:bookworm", "ubuntu:noble", "dir:PATH", "tar:PATH", "oci:PATH:TAG" or "scratch")
+        "#);
     }
 }

@@ -241,7 +241,7 @@ fn check_disk(scratch: &Path, base: &Base) -> Result<()> {
         _ => 0,
     };
     let free = nix::sys::statvfs::statvfs(scratch)
-        .map(|disk| disk.blocks_available() as u64 * disk.fragment_size() as u64)
+        .map(|disk| disk.blocks_available() * disk.fragment_size())
         .unwrap_or(u64::MAX);
     if free >= need {
         return Ok(());

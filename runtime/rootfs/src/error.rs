@@ -194,8 +194,11 @@ pub(crate) fn is_disk_full(error: &io::Error) -> bool {
 /// The text of an operating system's error without its number.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_lowercase(),
-        None => text,
+    let words = text.split(" (os error").next().unwrap_or_default();
+    // Not where a file's name stands before it.
+    if error.raw_os_error().is_some() {
+        words.to_lowercase()
+    } else {
+        words.to_owned()
     }
 }

@@ -37,6 +37,8 @@ pub const HELPER_WORD: &str = "__rootfs-helper";
 ///
 /// It is an internal interface: the arguments may change with every version, and only this crate gives them.
 pub fn helper_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // What a build makes must not depend on the mask of who starts it.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let args: Vec<String> = args
         .into_iter()
         .map(|arg| arg.to_string_lossy().into_owned())

@@ -123,20 +123,19 @@ async fn dismantle(
     ledger: Ledger,
     record: u64,
 ) -> Result<()> {
-    let mut removed = session
-        .tell(Job::Remove {
-            paths: vec![work.clone()],
-        })
-        .await;
+    let paths = vec![work.clone()];
+    let inside = session.tell(Job::Remove { paths }).await;
     let stopped = session.stop().await;
-    if removed.is_err() {
-        // Without namespaces an administrator, or the owner of everything in it, can still remove it.
-        removed = fs::remove_dir_all(&work).map_err(|error| {
+    // When the namespaces have gone before, whoever owns everything in it can still remove it.
+    let removed = inside.or_else(|error| match fs::remove_dir_all(&work) {
+        Ok(()) => Ok(()),
+        Err(_) if !work.exists() => Ok(()),
+        Err(_) => Err(
             fail(LEFT_BEHIND, format!("cannot remove {}", work.display()))
                 .help("remove it by hand")
-                .because(error)
-        });
-    }
+                .because(error),
+        ),
+    });
     if removed.is_ok() {
         ledger.forget(record);
     }
@@ -170,7 +169,9 @@ fn furnish(work: &Path) -> std::io::Result<()> {
         )?;
     }
     for path in SKELETON_FILES {
-        fs::write(work.join("k").join(path), "")?;
+        let path = work.join("k").join(path);
+        fs::write(&path, "")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
     }
     Ok(())
 }
@@ -420,9 +421,11 @@ fn make_directory(path: &Path) -> Result<()> {
 }
 
 fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).map_err(|error| {
-        crate::output::place::write_error(format!("cannot write {}", path.display()), error)
-    })
+    fs::write(path, content)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)))
+        .map_err(|error| {
+            crate::output::place::write_error(format!("cannot write {}", path.display()), error)
+        })
 }
 
 /// Writes the files that commands see although they are not part of the image.

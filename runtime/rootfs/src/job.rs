@@ -240,8 +240,6 @@ pub(crate) struct Pack {
     pub(crate) clamp: Option<i64>,
     /// Leave out what differs from one build to the next.
     pub(crate) tidy: bool,
-    /// Leave out what is in `/dev`.
-    pub(crate) without_devices: bool,
     /// The directory is the upper one of an overlay.
     pub(crate) overlay: bool,
     /// Begin with an entry for the root itself.

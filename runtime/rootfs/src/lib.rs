@@ -9,7 +9,7 @@
 //!   capture ─► OCI layout from the layers; flattened: tar.zst, ext4, qcow2
 //! ```
 //!
-//! Everything privileged happens in the [`helper`], a second process of the same program; see there for why nothing can
+//! Everything privileged happens in the module `helper`, a second process of the same program; see there for why nothing can
 //! stay behind. What makes builds reproducible is in `layer/leftovers.rs` and `layer/pack.rs`.
 
 mod base;

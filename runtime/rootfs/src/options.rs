@@ -518,7 +518,19 @@ mod tests {
             r#"{"from": "scratch", "packages": ["nginx"], "network": "bridge", "formats": ["oci", "vmdk"], "disk_size": "big",
                 "exposed_ports": [80, "web"], "working_dir": "srv", "architecture": "z80", "source_date_epoch": "today",
                 "env": {"A=B": "1"}, "tag": "a/b", "hostname": "a b"}"#
-        ));
+        ), @r#"
+        architecture: `z80` is not a known architecture (write one of: amd64, arm64, armhf, armel, i386, ppc64el, riscv64, s390x, mips64el, loong64)
+        network: `network` cannot be `bridge` (write one of: host, none)
+        hostname: `a b` is not a host name (use letters, digits, `-` and `.`, at most 64)
+        env: `A=B` is not the name of an environment variable ()
+        working_dir: `working_dir` must be an absolute path, not `srv` ()
+        exposed_ports: `web` is not a port (write "80", "80/tcp" or "53/udp")
+        formats: `vmdk` is not a known format (write one or more of: oci, tar.zst, ext4, qcow2)
+        tag: `a/b` cannot be a name: only letters, digits and `-_.+`, beginning with a letter or digit ()
+        disk_size: `big` is not a disk size (write a number with its unit, such as "512M" or "4G" (8M or more); without unit it is in MiB)
+        source_date_epoch: `today` is not a number of seconds since 1970 ()
+        packages: `packages` is for bootstrapping a distribution (start from one, such as from = "debian:bookworm", or leave it out)
+        "#);
     }
 
     #[test]

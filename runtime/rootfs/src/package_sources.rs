@@ -323,19 +323,61 @@ mod tests {
 
     #[test]
     fn the_release_and_its_updates_are_taken() {
-        insta::assert_snapshot!(answer("debian", "bookworm", &[], "debian.sources", DEB822));
+        insta::assert_snapshot!(answer("debian", "bookworm", &[], "debian.sources", DEB822), @r#"
+        Types: deb
+        URIs: http://mirror.example/debian
+        Suites: bookworm bookworm-updates
+        Components: main contrib
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+        Types: deb
+        URIs: http://mirror.example/debian-security
+        Suites: bookworm-security
+        Components: main
+        Signed-By:
+         -----BEGIN-----
+         .
+         abc
+        "#);
     }
 
     #[test]
     fn another_release_of_the_same_archive_serves() {
-        insta::assert_snapshot!(answer("debian", "trixie", &[], "debian.sources", DEB822));
-        insta::assert_snapshot!(answer("debian", "sid", &[], "debian.sources", DEB822));
+        insta::assert_snapshot!(answer("debian", "trixie", &[], "debian.sources", DEB822), @r#"
+        Types: deb
+        URIs: http://mirror.example/debian
+        Suites: trixie trixie-updates
+        Components: main contrib
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+        Types: deb
+        URIs: http://mirror.example/debian-security
+        Suites: trixie-security
+        Components: main
+        Signed-By:
+         -----BEGIN-----
+         .
+         abc
+        "#);
+        insta::assert_snapshot!(answer("debian", "sid", &[], "debian.sources", DEB822), @r#"
+        Types: deb
+        URIs: http://mirror.example/debian
+        Suites: sid
+        Components: main contrib
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+        "#);
     }
 
     #[test]
     fn the_old_form_is_read() {
         let text = "deb [arch=amd64 signed-by=/k.gpg] http://a.example/ubuntu noble main universe # c\n#deb http://b.example noble main\ndeb-src http://c.example noble main\n";
-        insta::assert_snapshot!(answer("ubuntu", "noble", &[], "sources.list", text));
+        insta::assert_snapshot!(answer("ubuntu", "noble", &[], "sources.list", text), @r#"
+        Types: deb
+        URIs: http://a.example/ubuntu
+        Suites: noble
+        Components: main universe
+        Signed-By: /k.gpg
+        "#);
     }
 
     #[test]
@@ -346,11 +388,23 @@ mod tests {
             &["http://own.example/debian", "deb http://x.example y z"],
             "debian.sources",
             DEB822
-        ));
+        ), @r#"
+        Types: deb
+        URIs: http://own.example/debian
+        Suites: bookworm
+        Components: main
+
+        Types: deb
+        URIs: http://x.example
+        Suites: y
+        Components: z
+        "#);
     }
 
     #[test]
     fn an_unknown_distribution_is_an_error() {
-        insta::assert_snapshot!(answer("ubuntu", "noble", &[], "debian.sources", DEB822));
+        insta::assert_snapshot!(answer("ubuntu", "noble", &[], "debian.sources", DEB822), @r#"
+        error: this machine's package sources have no ubuntu:noble
+        "#);
     }
 }

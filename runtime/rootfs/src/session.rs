@@ -241,7 +241,14 @@ impl<R: tokio::io::AsyncRead + Unpin> Lines<R> {
                 if line.last() == Some(&b'\n') {
                     line.pop();
                 }
-                Some(String::from_utf8_lossy(&line).into_owned())
+                let text = String::from_utf8_lossy(&line);
+                // A line written over itself, as a progress display: what a terminal shows at its end.
+                let shown = text
+                    .trim_end_matches('\r')
+                    .rsplit('\r')
+                    .next()
+                    .unwrap_or_default();
+                Some(shown.to_owned())
             }
             _ => None,
         }

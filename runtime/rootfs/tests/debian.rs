@@ -1,37 +1,56 @@
-//! Debian from this machine's package sources, with a package installed through apt: twice, with the same result.
+//! Debian from this machine's package sources, with a package installed through apt: by root and by an ordinary user, with
+//! the same result.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
-use support::{Bed, tool};
+use support::{Bed, driver, tool};
 
 const OPTIONS: &str = r#"{"from": "debian:bookworm", "output_directory": "OUT", "image_name": "web",
     "formats": ["oci", "tar.zst", "ext4", "qcow2"], "cmd": ["/usr/bin/less"], "labels": {"a": "b"}}"#;
 
-async fn build() -> (Bed, imgc_runtime::artifact::Artifact) {
-    let bed = Bed::new();
-    let mut build = bed.launch(OPTIONS).await;
-    build.step("apt-get update").await;
-    build
-        .step("apt-get install -y --no-install-recommends less")
-        .await;
-    build
-        .step("useradd -m ann && echo hello > /home/ann/greeting && chown ann /home/ann/greeting")
-        .await;
-    let artifact = build.finish().await;
-    bed.assert_clean();
-    (bed, artifact)
+const STEPS: [&str; 3] = [
+    "apt-get update",
+    "apt-get install -y --no-install-recommends less",
+    "useradd -m ann && echo hello > /home/ann/greeting && chown ann /home/ann/greeting",
+];
+
+#[tokio::test]
+#[ignore = "run by other tests in a process of its own"]
+async fn drive() {
+    driver::drive().await;
 }
 
 #[tokio::test]
 async fn a_debian_image_is_the_same_twice_and_other_tools_read_it() {
-    let ((first, artifact), (second, again)) = (build().await, build().await);
-    println!("{}\n{}", first.log.text(), artifact.description);
-    assert_eq!(
-        artifact.metadata, again.metadata,
-        "the second build differs"
-    );
-    assert_eq!(artifact.id, again.id);
+    let (first, second) = (Bed::new(), Bed::new());
+    let mut build = first.launch(OPTIONS).await;
+    for step in STEPS {
+        build.step(step).await;
+    }
+    let artifact = build.finish().await;
+    first.assert_clean();
+    if nix::unistd::geteuid().is_root() {
+        let result = driver::run_as_user(&second, "4242:500000:65536\\n", OPTIONS, &STEPS);
+        assert!(
+            result.starts_with(&format!("done\n{}\n", artifact.id)),
+            "{}\n{result}",
+            artifact.id
+        );
+    } else {
+        let mut build = second.launch(OPTIONS).await;
+        for step in STEPS {
+            build.step(step).await;
+        }
+        assert_eq!(build.finish().await.metadata, artifact.metadata);
+    }
+    for name in ["web.tar.zst", "web.ext4", "web.qcow2"] {
+        let digest = |bed: &Bed| {
+            let path = bed.path("out").join(name);
+            tool("coreutils", "sha256sum", &["--", path.to_str().unwrap()])[..64].to_owned()
+        };
+        assert_eq!(digest(&first), digest(&second), "{name}");
+    }
     drop(second);
     // The image layout, by skopeo and umoci.
     let layout = first.path("out/web.oci");

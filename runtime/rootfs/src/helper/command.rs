@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
-use super::mounts::{mount_proc, require_mounted};
+use super::mounts::{self, require_mounted};
 use super::namespaces::{change_root, withhold_rights};
 use crate::error::{Attempt, COMMAND, Failure, NO_SHELL, Outcome};
 use crate::job::Run;
@@ -16,9 +16,11 @@ use crate::job::Run;
 const SHELL: &str = "/bin/sh";
 
 /// Goes into the root file system of a build for good.
-pub(super) fn enter_root(work: &Path) -> Outcome<()> {
+///
+/// With a network namespace of its own it also gets the `/sys` of that.
+pub(super) fn enter_root(work: &Path, own_network: bool) -> Outcome<()> {
     let root = require_mounted(work)?;
-    mount_proc(&root.join("proc"))?;
+    mounts::complete_root(&root, own_network)?;
     change_root(&root)
 }
 
@@ -26,7 +28,7 @@ pub(super) fn enter_root(work: &Path) -> Outcome<()> {
 /// return ends all that the command has started.
 pub(super) fn run(run: &Run) -> Outcome<ExitCode> {
     sethostname(&run.hostname).attempt(COMMAND, || "the host name cannot be set")?;
-    enter_root(&run.work)?;
+    enter_root(&run.work, !run.host_network)?;
     withhold_rights(run.host_network)?;
     let home = run
         .env

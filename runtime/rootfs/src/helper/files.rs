@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{chdir, chroot};
 
-use super::mounts::{MERGED, overlay};
-use crate::error::{Attempt, BASE_INVALID, Failure, LAYER, Outcome};
+use super::mounts::{self, MERGED, overlay};
+use crate::error::{Attempt, BASE_INVALID, Failure, LAYER, LEFT_BEHIND, Outcome};
 use crate::job::{Pack, Packed, Scanned, Unpack, Whiteouts};
 use crate::layer::compress::{
     Compressor, Digesting, DigestingReader, decompress, detect, first_bytes,
@@ -69,8 +69,14 @@ pub(super) fn unpack(unpack: Unpack) -> Outcome<Scanned> {
         let what = || format!("cannot unpack {}", archive.path.display());
         let mut reader = DigestingReader::new(BufReader::with_capacity(1 << 17, file));
         let content = decompress(&mut reader, compression).attempt(BASE_INVALID, what)?;
-        let scanned =
-            unpack_stream(content, Path::new("/"), &options).attempt(BASE_INVALID, what)?;
+        let scanned = unpack_stream(content, Path::new("/"), &options)
+            .attempt(BASE_INVALID, what)
+            .map_err(|failure| match failure.help {
+                None => failure.help(
+                    "it must be a whole tar archive, as it is or compressed with gzip, zstd or xz",
+                ),
+                Some(_) => failure,
+            })?;
         let sha256 = reader.finish().attempt(BASE_INVALID, what)?;
         if archive
             .sha256
@@ -108,7 +114,6 @@ pub(super) fn pack(pack: &Pack) -> Outcome<Packed> {
     let options = PackOptions {
         clamp: pack.clamp,
         tidy: pack.tidy,
-        without_devices: pack.without_devices,
         overlay: pack.overlay,
         root_entry: pack.root_entry,
     };
@@ -170,11 +175,13 @@ pub(super) fn collapse(work: &Path, lowers: &[String], target: &Path) -> Outcome
 }
 
 /// Removes directories; goes on past failures and reports the first.
+///
+/// Whatever is mounted below them is unmounted first: a base directory of the user may be among it, which must not be emptied.
 pub(super) fn remove(paths: &[PathBuf]) -> Outcome<()> {
     let mut first = Ok(());
     for path in paths {
-        let result = remove_path(path).attempt(crate::error::LEFT_BEHIND, || {
-            format!("cannot remove {}", path.display())
+        let result = mounts::detach_below(path).and_then(|()| {
+            remove_path(path).attempt(LEFT_BEHIND, || format!("cannot remove {}", path.display()))
         });
         first = first.and(result);
     }

@@ -83,13 +83,77 @@ pub(super) fn mount_proc(target: &Path) -> Outcome<()> {
 pub(super) fn bind_read_only(source: &Path, target: &Path) -> Outcome<()> {
     let what = || format!("{} cannot be mounted", source.display());
     mount(Some(source), target, NOTHING, MsFlags::MS_BIND, NOTHING).attempt(LAYER, what)?;
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    // Flags that came with the mount are locked in a user namespace and must be repeated; the overlay never writes to a
-    // lower layer, so that read-only is a second line of defence only.
-    match mount(NOTHING, target, NOTHING, flags, NOTHING) {
-        Ok(()) | Err(nix::errno::Errno::EPERM) => Ok(()),
-        Err(error) => Err(error).attempt(LAYER, what),
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | inherited(target);
+    mount(NOTHING, target, NOTHING, flags, NOTHING).attempt(LAYER, what)
+}
+
+/// Flags of a mount that must be repeated when it is changed: in a user namespace those of the machine are locked.
+fn inherited(target: &Path) -> MsFlags {
+    use nix::sys::statvfs::FsFlags;
+    let found = nix::sys::statvfs::statvfs(target).map_or(FsFlags::empty(), |disk| disk.flags());
+    [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| found.contains(*flag))
+    .fold(MsFlags::empty(), |flags, (_, flag)| flags | flag)
+}
+
+/// Unmounts everything below a directory, and makes sure that nothing is left mounted there.
+pub(super) fn detach_below(directory: &Path) -> Outcome<()> {
+    // The last mounted lies on top.
+    for path in mounted_below(directory)?.iter().rev() {
+        // Gone already with the one it was mounted on.
+        let _ = umount2(path, MntFlags::MNT_DETACH);
     }
+    match mounted_below(directory)?.first() {
+        None => Ok(()),
+        Some(path) => Err(Failure::new(
+            crate::error::LEFT_BEHIND,
+            format!("{} cannot be unmounted", path.display()),
+        )),
+    }
+}
+
+/// Mount points below a directory, in the order of mounting.
+fn mounted_below(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let table = fs::read_to_string("/proc/thread-self/mountinfo")
+        .attempt(LAYER, || "cannot read the mount table")?;
+    let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescape);
+    Ok(points
+        .filter(|point| point.starts_with(&directory))
+        .collect())
+}
+
+/// A path of the mount table, where blanks and some others are octal numbers (proc(5)).
+fn unescape(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = octal
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+            .filter(|_| *first == b'\\');
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() {
+            &after[3..]
+        } else {
+            after
+        };
+    }
+    std::ffi::OsString::from_vec(bytes).into()
 }
 
 /// Mounts the root file system anew.
@@ -108,6 +172,18 @@ pub(super) fn mount_root(plan: &MountPlan) -> Outcome<()> {
     mount_dev(&root)?;
     for (inside, file) in &plan.files {
         root.bind_file(&plan.work.join(file), inside)?;
+    }
+    Ok(())
+}
+
+/// Adds to a mounted root file system what belongs to one command: `/proc` of its pid namespace and, if it has one, `/sys` of
+/// its network namespace.
+pub(super) fn complete_root(root: &Path, own_network: bool) -> Outcome<()> {
+    let root = Root::open(root)?;
+    let (_fd, proc) = root.place("proc")?;
+    mount_proc(&proc)?;
+    if own_network {
+        mount_sys(&root)?;
     }
     Ok(())
 }
@@ -304,5 +380,16 @@ pub(super) fn require_mounted(work: &Path) -> Outcome<PathBuf> {
         Ok(root)
     } else {
         Err(Failure::new(LAYER, "the root file system is not mounted"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_as_they_are() {
+        assert_eq!(unescape(r"/a\040b\134c/d"), PathBuf::from(r"/a b\c/d"));
+        assert_eq!(unescape("/plain\\"), PathBuf::from("/plain\\"));
     }
 }

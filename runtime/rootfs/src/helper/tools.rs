@@ -14,6 +14,7 @@ use crate::error::{
 };
 use crate::job::{Bootstrap, DiskImage, Ext4, Scanned};
 use crate::layer::compress::{digest, digest_file};
+use crate::layer::unpack::{remove, set_time};
 use crate::output::ext4_times;
 
 /// Settings of this machine that decide how it reaches package sources.
@@ -72,7 +73,18 @@ pub(super) fn bootstrap(bootstrap: &Bootstrap) -> Outcome<Scanned> {
                 .attempt(BOOTSTRAP, || format!("cannot remove {}", path.display()))?;
         }
     }
-    scan(&bootstrap.target, bootstrap.started)
+    let scanned = scan(&bootstrap.target, bootstrap.started)?;
+    empty_dev(&bootstrap.target.join("dev"), scanned.newest)
+        .attempt(BOOTSTRAP, || "cannot empty /dev of the bootstrapped system")?;
+    Ok(scanned)
+}
+
+/// Containers and machines bring their own devices, and an ordinary user cannot make any.
+fn empty_dev(dev: &Path, time: i64) -> std::io::Result<()> {
+    for entry in fs::read_dir(dev)? {
+        remove(&entry?.path())?;
+    }
+    set_time(dev, time)
 }
 
 fn bootstrap_failure(last: &VecDeque<String>) -> Failure {
@@ -166,6 +178,14 @@ inode_ratio = 16384
 [fs_types]
 ext4 = {
 features = has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize
+}
+floppy = {
+}
+small = {
+}
+big = {
+}
+huge = {
 }
 ";
 

@@ -15,7 +15,7 @@ use crate::layer::unpack::{self, UnpackOptions};
 /// Writes standard input to a file: beside it first, then moved into place.
 pub(super) fn put_file(put: &Put) -> Outcome<()> {
     let mut input = unbuffered_stdin()?;
-    enter_root(&put.work)?;
+    enter_root(&put.work, false)?;
     let path = absolute(&put.path);
     let what = || format!("cannot write {} in the root file system", path.display());
     let (owner, group) = ids(put)?;
@@ -57,7 +57,7 @@ pub(super) fn put_file(put: &Put) -> Outcome<()> {
 /// Unpacks a tar stream into a directory.
 pub(super) fn put_tree(put: &Put) -> Outcome<()> {
     let input = unbuffered_stdin()?;
-    enter_root(&put.work)?;
+    enter_root(&put.work, false)?;
     let path = absolute(&put.path);
     let (owner, group) = ids(put)?;
     make_parents(&path.join("x"))?;
@@ -86,7 +86,7 @@ pub(super) fn put_tree(put: &Put) -> Outcome<()> {
 /// Copies a file to standard output.
 pub(super) fn get_file(work: &Path, path: &Path) -> Outcome<()> {
     let mut output = unbuffered_stdout()?;
-    enter_root(work)?;
+    enter_root(work, false)?;
     let path = absolute(path);
     let what = || format!("cannot read {} in the root file system", path.display());
     let mut file = File::open(&path).attempt(TRANSFER, what)?;
@@ -103,7 +103,7 @@ pub(super) fn get_file(work: &Path, path: &Path) -> Outcome<()> {
 /// Writes a directory to standard output as a tar stream.
 pub(super) fn get_tree(work: &Path, path: &Path) -> Outcome<()> {
     let output = unbuffered_stdout()?;
-    enter_root(work)?;
+    enter_root(work, false)?;
     let path = absolute(path);
     let what = || format!("cannot read {} in the root file system", path.display());
     if !fs::metadata(&path).attempt(TRANSFER, what)?.is_dir() {

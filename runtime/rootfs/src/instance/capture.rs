@@ -197,7 +197,6 @@ impl RootfsInstance {
             compression,
             clamp: self.options.reproducible.then_some(self.epoch),
             tidy: false,
-            without_devices: false,
             overlay: false,
             root_entry,
         })

@@ -162,8 +162,6 @@ impl RootfsInstance {
             compression: self.options.compression,
             clamp: self.options.reproducible.then_some(self.epoch),
             tidy: self.options.reproducible,
-            // A bootstrap puts devices there that containers and machines bring themselves, and an ordinary user cannot make.
-            without_devices: is_base && matches!(self.base, Base::Distribution { .. }),
             overlay: !is_base,
             root_entry: false,
         });

@@ -21,8 +21,6 @@ pub(crate) struct PackOptions {
     pub(crate) clamp: Option<i64>,
     /// Leave out the leftovers of building.
     pub(crate) tidy: bool,
-    /// Leave out what is in `/dev`.
-    pub(crate) without_devices: bool,
     /// The directory is the upper one of an overlay: its marks become whiteouts.
     pub(crate) overlay: bool,
     /// Begin with an entry for the directory itself.
@@ -90,9 +88,6 @@ impl<W: Write> Packer<'_, W> {
     fn entry(&mut self, file: &Path, path: Vec<u8>, name: &OsStr) -> io::Result<()> {
         let metadata = fs::symlink_metadata(file).map_err(|error| about(file, &error))?;
         let kind = metadata.file_type();
-        if self.options.without_devices && path.starts_with(b"dev/") {
-            return Ok(());
-        }
         if kind.is_dir() {
             let mut path = path;
             path.push(b'/');

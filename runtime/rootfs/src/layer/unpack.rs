@@ -53,8 +53,13 @@ pub(crate) fn unpack(
         scanned: Scanned::default(),
     };
     let mut archive = Archive::new(input);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
+    for (count, entry) in archive.entries()?.enumerate() {
+        let mut entry = entry.map_err(|error| match error.kind() {
+            io::ErrorKind::Other if count == 0 => {
+                io::Error::new(io::ErrorKind::InvalidData, "it is not a tar archive")
+            }
+            _ => error,
+        })?;
         let name = entry.path_bytes().into_owned();
         unpacker.entry(&mut entry).map_err(|error| {
             io::Error::new(
@@ -211,12 +216,15 @@ impl Unpacker<'_> {
             _ => SFlag::S_IFIFO,
         };
         let header = entry.header();
-        let number =
-            |number: io::Result<Option<u32>>| number.map(|number| u64::from(number.unwrap_or(0)));
-        let device = makedev(
-            number(header.device_major())?,
-            number(header.device_minor())?,
-        );
+        let device = if kind == SFlag::S_IFIFO {
+            0
+        } else {
+            let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
+            makedev(
+                number(header.device_major()?),
+                number(header.device_minor()?),
+            )
+        };
         match mknod(path, kind, Mode::from_bits_truncate(0o600), device) {
             Ok(()) => Ok(true),
             Err(Errno::EPERM) if kind != SFlag::S_IFIFO => {
@@ -380,6 +388,7 @@ pub(crate) fn set_time(path: &Path, time: i64) -> io::Result<()> {
 /// Copies with holes where there are only zeros; gives the length.
 fn write_sparse(input: &mut impl Read, file: &mut File) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 16];
+    let zeros = vec![0; 1 << 16];
     let mut length = 0_u64;
     let mut hole = false;
     loop {
@@ -396,7 +405,7 @@ fn write_sparse(input: &mut impl Read, file: &mut File) -> io::Result<u64> {
             break;
         }
         length += filled as u64;
-        hole = filled == buffer.len() && buffer.iter().all(|byte| *byte == 0);
+        hole = buffer[..filled] == zeros;
         if hole {
             file.seek(SeekFrom::Current(filled as i64))?;
         } else {

@@ -20,7 +20,8 @@ pub const HELPER: &str = env!("CARGO_BIN_EXE_imgc-rootfs-helper");
 
 /// A place for builds, removed at its end.
 pub struct Bed {
-    pub directory: TempDir,
+    _directory: Option<TempDir>,
+    root: PathBuf,
     pub cx: Context,
     pub log: Arc<Log>,
     pub builder: RootfsBuilder,
@@ -59,13 +60,19 @@ impl Redact for Plain {
 
 impl Bed {
     pub fn new() -> Self {
-        Self::in_directory(TempDir::new().unwrap())
+        let directory = TempDir::new().unwrap();
+        let bed = Self::beside(directory.path(), HELPER);
+        Self {
+            _directory: Some(directory),
+            ..bed
+        }
     }
 
-    pub fn in_directory(directory: TempDir) -> Self {
+    /// In an existing directory, which stays.
+    pub fn beside(directory: &Path, helper: &str) -> Self {
         let log = Arc::new(Log::default());
-        let scratch = directory.path().join("scratch");
-        let root = directory.path().join("project");
+        let scratch = directory.join("scratch");
+        let root = directory.join("project");
         std::fs::create_dir_all(&scratch).unwrap();
         std::fs::create_dir_all(&root).unwrap();
         let now = std::time::SystemTime::now()
@@ -91,24 +98,27 @@ impl Bed {
             world: Arc::new(world),
         };
         Self {
-            directory,
+            _directory: None,
+            root: directory.to_owned(),
             cx,
             log,
-            builder: RootfsBuilder::new(HELPER),
+            builder: RootfsBuilder::new(helper),
         }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.root.join(name)
     }
 
     /// Options in JSON, with `OUT` and `DIR` replaced by places of this bed.
     pub fn options(&self, json: &str) -> Value {
-        let directory = self.directory.path().display().to_string();
-        let json = json
-            .replace("OUT", &format!("{directory}/out"))
-            .replace("DIR", &directory);
-        Value::from_json_text(&json).unwrap()
+        Value::from_json_text(&self.options_text(json)).unwrap()
+    }
+
+    pub fn options_text(&self, json: &str) -> String {
+        let directory = self.root.display().to_string();
+        json.replace("OUT", &format!("{directory}/out"))
+            .replace("DIR", &directory)
     }
 
     pub async fn launch(&self, json: &str) -> Build<'_> {
@@ -145,29 +155,68 @@ impl Bed {
     }
 
     pub fn assert_no_mounts_or_processes(&self) {
-        let directory = self.directory.path().to_str().unwrap();
+        let directory = self.root.to_str().unwrap();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(directory), "mounts: {mounts}");
         assert_eq!(processes_with(directory), Vec::<String>::new(), "processes");
     }
 }
 
-/// Processes whose mounts are below `directory`, or that are helpers of it.
+/// Processes whose mounts or arguments name `directory`, with their arguments.
 pub fn processes_with(directory: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap() {
-        let path = entry.unwrap().path();
-        let Some(pid) = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .filter(|name| name.parse::<u32>().is_ok())
-        else {
-            continue;
-        };
-        let mounts = std::fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
-        if mounts.contains(directory) {
-            let command = std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
-            found.push(format!("{pid}: {}", command.replace('\0', " ")));
+    let own = std::process::id().to_string();
+    let all = processes().into_iter().filter(|process| process.pid != own);
+    all.filter(|process| {
+        let mounts =
+            std::fs::read_to_string(format!("/proc/{}/mountinfo", process.pid)).unwrap_or_default();
+        mounts.contains(directory) || process.arguments.contains(directory)
+    })
+    .map(|process| format!("{}: {}", process.pid, process.arguments))
+    .collect()
+}
+
+/// A process of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub pid: String,
+    pub parent: String,
+    /// In clock ticks since boot: tells it from a later one with its number.
+    pub started: String,
+    pub arguments: String,
+}
+
+pub fn processes() -> Vec<Process> {
+    let names = std::fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let read = |pid: String| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .ok()?
+            .replace('\0', " ");
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(Process {
+            pid,
+            parent: fields[1].to_owned(),
+            started: fields[19].to_owned(),
+            arguments,
+        })
+    };
+    names
+        .filter(|name| name.parse::<u32>().is_ok())
+        .filter_map(read)
+        .collect()
+}
+
+/// All that process `pid` has started, directly or not.
+pub fn descendants(pid: u32) -> Vec<Process> {
+    let all = processes();
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents = vec![pid.to_string()];
+    while let Some(parent) = parents.pop() {
+        for process in all.iter().filter(|process| process.parent == parent) {
+            parents.push(process.pid.clone());
+            found.push(process.clone());
         }
     }
     found
@@ -292,4 +341,148 @@ pub fn listing(directory: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     walk(directory, directory, &mut all);
     all
+}
+
+/// A build in a process of its own, to be killed or to be run as another user: the ignored test `drive` of this binary.
+pub mod driver {
+    use super::{Bed, Path};
+    use std::process::{Child, Command, Stdio};
+
+    const JOB: &str = "IMGC_ROOTFS_DRIVE";
+
+    /// What a driver does: options, and commands, each a step.
+    pub fn job(directory: &Path, helper: &Path, options: &str, steps: &[&str]) -> String {
+        serde_json::json!({"directory": directory, "helper": helper, "options": options, "steps": steps}).to_string()
+    }
+
+    /// A command that runs `program` (this binary, or a copy) as a driver.
+    pub fn command(program: &Path, job: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["--exact", "drive", "--ignored", "--nocapture"])
+            .env(JOB, job);
+        command
+    }
+
+    pub fn start(job: &str) -> Child {
+        command(&std::env::current_exe().unwrap(), job)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs a driver in a mount namespace that a script prepares, as root; gives its result. The script may change the
+    /// command, which is its arguments.
+    pub fn run_prepared(
+        bed: &Bed,
+        helper: &Path,
+        program: &Path,
+        preparation: &str,
+        options: &str,
+        steps: &[&str],
+    ) -> String {
+        let job = job(&bed.path(""), helper, &bed.options_text(options), steps);
+        let inner = command(program, &job);
+        let script = format!("set -e\n{preparation}\nexec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+        ]);
+        command
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env(JOB, &job);
+        let output = command.output().unwrap();
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        std::fs::read_to_string(bed.path("result")).unwrap_or_else(|_| panic!("{out}{err}"))
+    }
+
+    /// Runs a build as user 4242, who exists and has `ranges` of ids in a mount namespace of the test only.
+    pub fn run_as_user(bed: &Bed, ranges: &str, options: &str, steps: &[&str]) -> String {
+        let copy = |from: std::path::PathBuf, name: &str| {
+            let to = bed.path(name);
+            std::fs::copy(from, &to).unwrap();
+            to
+        };
+        let program = copy(std::env::current_exe().unwrap(), "program");
+        let helper = copy(super::HELPER.into(), "helper");
+        let directory = bed.path("");
+        let directory = directory.to_str().unwrap().trim_end_matches('/');
+        let script = format!(
+            "cd {directory}
+             chmod 755 .
+             printf '{ranges}' > ids
+             (cat /etc/passwd; echo imgc-test:x:4242:4242::{directory}:/bin/sh) > passwd
+             for file in subuid subgid; do test -e /etc/$file || touch /etc/$file; mount --bind ids /etc/$file; done
+             mount --bind passwd /etc/passwd
+             chown -R 4242:4242 .
+             set -- setpriv --reuid 4242 --regid 4242 --clear-groups \"$@\""
+        );
+        run_prepared(bed, &helper, &program, &script, options, steps)
+    }
+
+    /// The driver's work; nothing when it is not called as one. The outcome goes to the file `result`.
+    pub async fn drive() {
+        let Ok(job) = std::env::var(JOB) else { return };
+        let job: serde_json::Value = serde_json::from_str(&job).unwrap();
+        let directory = Path::new(job["directory"].as_str().unwrap());
+        let bed = Bed::beside(directory, job["helper"].as_str().unwrap());
+        let outcome = match run(&bed, &job).await {
+            Ok(text) => format!("done\n{text}"),
+            Err(error) => format!(
+                "{}: {}\n{}",
+                error.id,
+                error.chain(),
+                error.help.clone().unwrap_or_default()
+            ),
+        };
+        let left = std::fs::read_dir(&bed.cx.scratch).unwrap().count();
+        let outcome = format!("{outcome}\nleft: {left}\n{}\n", bed.log.text());
+        std::fs::write(directory.join("result"), outcome).unwrap();
+    }
+
+    async fn run(bed: &Bed, job: &serde_json::Value) -> imgc_runtime::Result<String> {
+        let mut build = bed.try_launch(job["options"].as_str().unwrap()).await?;
+        let mut failure = None;
+        for step in job["steps"].as_array().unwrap() {
+            let line = step.as_str().unwrap();
+            match build
+                .machine
+                .run(&super::Command::new(line), &bed.cx.output)
+                .await
+            {
+                Ok(super::Exit::Code(0)) => build.seal(line).await,
+                Ok(exit) => panic!("{line}: {exit:?}"),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let captured = match failure {
+            None => build.instance.capture(&bed.cx).await,
+            Some(error) => Err(error),
+        };
+        build.instance.release(&bed.cx).await?;
+        captured.map(|artifact| artifact.id)
+    }
+}
+
+/// Waits until `condition` holds; fails after `seconds`.
+pub fn wait_until(seconds: u64, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    while !condition() {
+        assert!(
+            std::time::Instant::now() < end,
+            "{what}: not within {seconds} s"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
