@@ -44,7 +44,7 @@ build {
   }
 
   provisioner "shell" {
-    inline = ["nginx -t", "grep -q '${var.title}' /var/www/html/index.html"]
+    inline = ["nginx -v", "grep -q '${var.title}' /var/www/html/index.html"]
   }
 
   post-processor "manifest" {
