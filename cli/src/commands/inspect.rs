@@ -1,5 +1,6 @@
 //! `imgc inspect`: variables, sources and builds, in Packer's shape.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use imgc_compiler::plan::{Build, Plan, StepKind};
@@ -62,9 +63,8 @@ fn inspect(plan: &Plan) -> String {
             let build = &plan.builds[*at];
             let _ = writeln!(out, "      {}.{}", build.builder, build.source_name);
         }
-        let first = builds.first().copied().unwrap_or_default();
-        list(&mut out, "provisioners", components(plan, first, false));
-        list(&mut out, "post-processors", components(plan, first, true));
+        list(&mut out, "provisioners", components(plan, builds, false));
+        list(&mut out, "post-processors", components(plan, builds, true));
     }
     out
 }
@@ -74,31 +74,34 @@ fn same_block(_: &Plan, name: &str, build: &Build) -> bool {
     !name.is_empty() && name == build.block_name
 }
 
-fn components(plan: &Plan, build: usize, post: bool) -> Vec<(u32, String)> {
+/// The components of a block in their order: what any of its builds runs, since `only` and `except` leave some out of some.
+fn components(plan: &Plan, builds: &[usize], post: bool) -> BTreeMap<(u32, u32), String> {
     let steps = plan
         .steps
         .iter()
-        .filter(|step| step.build.0 as usize == build);
+        .filter(|step| builds.contains(&(step.build.0 as usize)));
     steps
         .filter_map(|step| {
             let name = component(step)?.to_owned();
             match step.kind {
-                StepKind::PostProcess { chain, .. } if post => Some((chain, name)),
-                StepKind::Provision { index, .. } if !post => Some((index, name)),
+                StepKind::PostProcess {
+                    chain, position, ..
+                } if post => Some(((chain, position), name)),
+                StepKind::Provision { index, .. } if !post => Some(((index, 0), name)),
                 _ => None,
             }
         })
         .collect()
 }
 
-fn list(out: &mut String, title: &str, components: Vec<(u32, String)>) {
+fn list(out: &mut String, title: &str, components: BTreeMap<(u32, u32), String>) {
     let _ = writeln!(out, "\n    {title}:\n");
     if components.is_empty() {
         out.push_str("      <no ");
         out.push_str(title.trim_end_matches('s'));
         out.push_str(">\n");
     }
-    for (number, name) in components {
+    for ((number, _), name) in components {
         let _ = writeln!(out, "      {number}: {name}");
     }
 }

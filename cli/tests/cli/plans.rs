@@ -264,3 +264,40 @@ fn a_graph_in_three_forms() {
     [exit 4]
     ");
 }
+
+#[test]
+fn the_first_of_three_words_of_a_source_may_be_any() {
+    for reference in ["null.a", "source.null.a", "sources.null.a"] {
+        let test = Test::new(&format!(
+            "source \"null\" \"a\" {{ communicator = \"none\" }}\nbuild {{ sources = [\"{reference}\"] }}\n"
+        ));
+        let printed = test.run(&["validate", "."]);
+        assert_eq!(printed.code, 0, "{reference}\n{}", printed.text());
+    }
+}
+
+#[test]
+fn inspect_lists_what_only_some_builds_of_a_block_run() {
+    let test = Test::new(
+        r#"
+source "null" "a" { communicator = "none" }
+source "null" "b" { communicator = "none" }
+build {
+  name    = "two"
+  sources = ["null.a", "null.b"]
+  provisioner "shell-local" { inline = ["true"] }
+  provisioner "breakpoint" {
+    only = ["null.b"]
+  }
+}
+"#,
+    );
+    let printed = test.run(&["inspect", "."]);
+    assert!(
+        printed
+            .stdout
+            .contains("0: shell-local\n      1: breakpoint\n"),
+        "{}",
+        printed.stdout
+    );
+}

@@ -214,3 +214,31 @@ fn a_debug_log_goes_where_it_is_asked_to_go() {
     assert_eq!(printed.stderr, "");
     assert!(test.read("debug.log").contains("\"step_started\""));
 }
+
+#[test]
+fn a_chain_of_post_processors_finds_what_the_chains_before_it_wrote() {
+    let test = Test::new(
+        r#"
+source "file" "note" {
+  content = "new\n"
+  target  = "out/note.txt"
+}
+build {
+  sources = ["source.file.note"]
+  post-processor "shell-local" {
+    inline = ["sleep 0.2", "echo first > out/first.txt"]
+  }
+  post-processor "shell-local" {
+    inline = ["cat out/first.txt"]
+  }
+}
+"#,
+    );
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed.stdout.contains("file.note (shell-local): first\n"),
+        "{}",
+        printed.stdout
+    );
+}

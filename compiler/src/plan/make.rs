@@ -332,6 +332,8 @@ impl<'a> Maker<'a, '_> {
         };
         let capture = layout.derived(StepKind::Capture, &capture_needs, span);
         let release = layout.derived(StepKind::Release, &[(capture, NeedKind::Order)], span);
+        // Each chain waits for the one before it, as in Packer: scripts read what earlier chains have written.
+        let mut before = release;
         for (chain, components) in build.post_processors.iter().enumerate() {
             let mut input = capture;
             for (position, component) in components.iter().enumerate() {
@@ -351,9 +353,12 @@ impl<'a> Maker<'a, '_> {
                 };
                 let mut needs = vec![(input, NeedKind::Data)];
                 if input == capture {
-                    needs.push((release, NeedKind::Order));
+                    needs.push((before, NeedKind::Order));
                 }
                 input = layout.configured(kind, &made, &needs, component.span);
+            }
+            if input != capture {
+                before = input;
             }
         }
         let mut cleanup = Layout {

@@ -68,13 +68,17 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    /// The declared source of a reference, `source.null.base` or `null.base`, or a complaint at `span`.
+    /// The declared source of a reference, `source.null.base` or `null.base`, or a complaint at `span`. Of three words
+    /// the first may be any, as in Packer; `sources.null.base` is common.
     pub(super) fn find_source(
         &mut self,
         reference: &str,
         span: Span,
     ) -> Option<&'a module::Source> {
-        let short = reference.strip_prefix("source.").unwrap_or(reference);
+        let short = match reference.split_once('.') {
+            Some((_, rest)) if rest.contains('.') => rest,
+            _ => reference,
+        };
         let parts = short
             .split_once('.')
             .filter(|(_, name)| !name.contains('.'));
