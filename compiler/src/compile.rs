@@ -153,6 +153,13 @@ fn run(
         .collect();
     variables::validate(&module, &names, &mut cx);
     locals::resolve(&module, &mut names, &mut cx);
+    let secrets: Vec<Value> = names
+        .locals
+        .0
+        .values()
+        .filter(|value| value.contains_sensitive())
+        .cloned()
+        .collect();
     let selection = Selection::new(request, map, &mut cx.diagnostics);
     let mut made = plan::make(
         &module,
@@ -163,6 +170,7 @@ fn run(
         &mut cx,
     );
     made.root = files.root.clone();
+    made.secrets = secrets;
     made.set_variables(
         given
             .into_iter()

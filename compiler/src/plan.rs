@@ -34,6 +34,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The variables with their values and where these came from, by name.
     pub variables: Vec<Variable>,
+    /// The values of locals that are sensitive or have sensitive parts: what hides secrets must know them, since they
+    /// need not be parts of a variable.
+    pub secrets: Vec<Value>,
     /// Everything outside the template text that the plan depends on.
     pub inputs: Vec<Input>,
     /// The template's directory (`path.root`).

@@ -60,8 +60,9 @@ pub async fn run(
 ) -> RunResult {
     let started = Instant::now();
     let redact = Arc::new(Redactor::new());
-    for variable in &plan.variables {
-        for secret in crate::options::secrets(&variable.value) {
+    let variables = plan.variables.iter().map(|variable| &variable.value);
+    for value in variables.chain(&plan.secrets) {
+        for secret in crate::options::secrets(value) {
             redact.add(&secret);
         }
     }

@@ -54,3 +54,40 @@ fn nothing_shown_and_nothing_written_holds_a_secret() {
         assert!(!text.contains(SECRET), "{}\n{text}", path.display());
     }
 }
+
+#[test]
+fn sensitive_locals_are_hidden_in_output() {
+    let test = Test::new(
+        r#"
+local "token" {
+  sensitive  = true
+  expression = "hunter2-correct-horse"
+}
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    inline = ["echo the token is ${local.token}", "echo ${base64encode(local.token)}"]
+  }
+}
+"#,
+    );
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed.stdout.contains("the token is <sensitive>\n"),
+        "{}",
+        printed.stdout
+    );
+    for (path, bytes) in test.files() {
+        let text = String::from_utf8_lossy(&bytes);
+        let template = path.extension().is_some_and(|extension| extension == "hcl");
+        assert!(
+            template || !text.contains(SECRET),
+            "{}\n{text}",
+            path.display()
+        );
+    }
+}
