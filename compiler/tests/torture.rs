@@ -116,4 +116,10 @@ fn absurd_nesting_is_an_error_and_not_a_crash() {
     }
     check(&format!("locals {{\n  a = x{}\n}}\n", "[0]".repeat(20_000)));
     check(&"a {\n".repeat(20_000));
+    // Found by fuzzing: a labelled block below the deepest level was looked at for ever.
+    check(&format!(
+        "{}p \"s\" {{\n  i = 1\n}}\n{}",
+        "a {\n".repeat(160),
+        "}\n".repeat(160)
+    ));
 }

@@ -369,7 +369,12 @@ impl Parser<'_> {
     /// `type label label { … }`; says that it is a block.
     fn block(&mut self) -> bool {
         if self.depth + 2 > MAX_DEPTH {
+            let before = self.cur_at;
             self.give_up_deep();
+            // Giving up stops where a block certainly begins; when that is here, nothing has been taken yet.
+            if self.cur_at == before {
+                self.error_bump();
+            }
             return true;
         }
         let indent = self.item_indent;
