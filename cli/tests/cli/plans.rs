@@ -228,7 +228,7 @@ fn inspect_lists_what_is_there() {
 
         post-processors:
 
-          <no post-processor>
+          0: checksum
     [exit 0]
     "#);
 }
