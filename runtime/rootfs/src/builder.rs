@@ -15,11 +15,10 @@ use crate::base::Base;
 use crate::error::{ARCHITECTURE, DISK_FULL, OPTIONS, OUTPUT, PROGRAM, fail};
 use crate::instance::{Workshop, launch};
 use crate::job::Job;
-use crate::layer::compress::hex;
 use crate::options::{Format, Options, machine_architecture};
 use crate::output::{oci, place};
 use crate::package_sources::{read_configured, sources_for};
-use crate::session::{Session, range};
+use crate::session::range;
 use crate::{HOST_PATH, format};
 
 /// Layers in one mount; beyond, those below are merged for mounting (not in the image). The kernel takes 500.
@@ -88,23 +87,10 @@ impl Builder for RootfsBuilder {
 impl RootfsBuilder {
     /// Tries the namespaces and an overlay where the build will have them.
     async fn probe(&self, cx: &Context) -> Result<()> {
-        let directory = tempfile::Builder::new()
-            .prefix("rootfs-probe-")
-            .tempdir_in(&cx.scratch)
-            .map_err(|error| {
-                place::write_error(format!("cannot write into {}", cx.scratch.display()), error)
-            })?;
-        let session = Session::start(&self.helper, hex(&cx.world.random())).await?;
-        let probed = session
-            .tell(Job::Probe {
-                directory: directory.path().to_owned(),
-            })
-            .await;
-        // The overlay's work directory can only be removed from inside.
-        let path = directory.keep();
-        let removed = session.tell(Job::Remove { paths: vec![path] }).await;
-        let stopped = session.stop().await;
-        probed.and(removed).and(stopped)
+        let mut workshop = Workshop::open(cx, &self.helper, self.max_mounted_layers).await?;
+        let directory = workshop.work.join("s");
+        let probed = workshop.session.tell(Job::Probe { directory }).await;
+        probed.and(workshop.close().await)
     }
 }
 

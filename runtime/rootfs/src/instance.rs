@@ -64,16 +64,14 @@ impl Workshop {
             })
         };
         let (record, ()) = cx.ledger.create(&cx.address, resource, make).await?;
-        let session = match Session::start(helper, hex(&cx.world.random())).await {
-            Ok(session) => Arc::new(session),
-            Err(error) => {
-                // Nothing in it belongs to mapped users yet.
-                if fs::remove_dir_all(&work).is_ok() {
-                    cx.ledger.forget(record);
-                }
-                return Err(error);
-            }
+        let mut furnished = Furnished {
+            work: &work,
+            ledger: &cx.ledger,
+            record: Some(record),
         };
+        let session = Arc::new(Session::start(helper, hex(&cx.world.random())).await?);
+        furnished.record = None;
+        drop(furnished);
         Ok(Self {
             session,
             work,
@@ -90,13 +88,39 @@ impl Workshop {
             return Ok(());
         }
         self.closed = true;
+        // A task of its own: it goes on when whoever waits for it is given up.
+        match tokio::spawn(self.dismantling()).await {
+            Ok(result) => result,
+            Err(error) => Err(fail(LEFT_BEHIND, "cleaning up was interrupted").because(error)),
+        }
+    }
+
+    fn dismantling(&self) -> impl Future<Output = Result<()>> + Send + 'static {
         dismantle(
             self.session.clone(),
             self.work.clone(),
             self.ledger.clone(),
             self.record,
         )
-        .await
+    }
+}
+
+/// A build's directory before it has namespaces; dropped with its record it removes the directory.
+struct Furnished<'a> {
+    work: &'a Path,
+    ledger: &'a Ledger,
+    record: Option<u64>,
+}
+
+impl Drop for Furnished<'_> {
+    fn drop(&mut self) {
+        // Nothing in it belongs to mapped users yet.
+        if let Some(record) = self
+            .record
+            .filter(|_| fs::remove_dir_all(self.work).is_ok())
+        {
+            self.ledger.forget(record);
+        }
     }
 }
 
@@ -107,12 +131,7 @@ impl Drop for Workshop {
         }
         // Launching was given up halfway. The ledger's record stays for others if there is no time left for this.
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
-            handle.spawn(dismantle(
-                self.session.clone(),
-                self.work.clone(),
-                self.ledger.clone(),
-                self.record,
-            ));
+            handle.spawn(self.dismantling());
         }
     }
 }
