@@ -209,7 +209,10 @@ pub fn wrong_type(expr: &Expr, error: &ConvertError, what: &str) -> Diagnostic {
         message if message == error.message => format!("`{what}{path}`: {message}"),
         message => message,
     };
-    let diagnostic = Diagnostic::error("eval/wrong-type", part.span, message);
+    let mut diagnostic = Diagnostic::error("eval/wrong-type", part.span, message);
+    if error.message.starts_with("expected a list of") && is_text(part) {
+        diagnostic = diagnostic.help("a list stands in brackets: `[…]`");
+    }
     let rest: String = rest.iter().map(Step::to_string).collect();
     if rest.is_empty() {
         diagnostic
@@ -219,6 +222,11 @@ pub fn wrong_type(expr: &Expr, error: &ConvertError, what: &str) -> Diagnostic {
             rest.trim_start_matches('.')
         ))
     }
+}
+
+/// Whether an expression is a string as it is written.
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Literal(_) | ExprKind::Template(_))
 }
 
 /// The part of a literal collection that a path leads to, and the steps that lead further.

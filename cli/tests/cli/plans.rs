@@ -301,3 +301,29 @@ build {
         printed.stdout
     );
 }
+
+#[test]
+fn the_way_out_of_mistakes_with_scripts() {
+    let said = |options: &str| {
+        let test = Test::new(&format!(
+            "source \"null\" \"a\" {{ communicator = \"none\" }}\n\
+             build {{\n  sources = [\"null.a\"]\n  provisioner \"shell-local\" {{\n{options}\n  }}\n}}\n"
+        ));
+        test.write("s.sh", "true\n");
+        let printed = test.run(&["validate", "."]);
+        assert_eq!(printed.code, 3, "{}", printed.text());
+        printed.stderr
+    };
+    let none = said("");
+    assert!(none.contains("help: add `inline = …`"), "{none}");
+    let text = said("inline = \"echo ${source.name}\"");
+    assert!(
+        text.contains("help: a list stands in brackets: `[…]`"),
+        "{text}"
+    );
+    let both = said("inline = [\"true\"]\nscript = \"s.sh\"");
+    assert!(
+        both.contains("`inline` and `script` of provisioner `shell-local` exclude each other"),
+        "{both}"
+    );
+}

@@ -98,13 +98,19 @@ fn rule(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut 
                     .is_some_and(|name| cx.world.env(name).is_some_and(|value| !value.is_empty()))
             };
             if present.is_empty() && !names().any(from_environment) {
+                let options = &subject.component.body.attributes;
+                let deprecated =
+                    |name: &&str| options.get(*name).is_some_and(|option| option.deprecated);
+                let wanted = names()
+                    .find(|name| !deprecated(name))
+                    .unwrap_or(&constraint.attributes[0]);
                 cx.report(
                     Diagnostic::error(
                         "check/missing-option",
                         subject.span,
                         format!("{what} needs one of the options {}", quoted_list(names())),
                     )
-                    .help(format!("add `{} = …`", constraint.attributes[0])),
+                    .help(format!("add `{wanted} = …`")),
                 );
             }
         }
