@@ -188,7 +188,7 @@ pub(crate) enum OnError {
     Abort,
     /// Ask on the terminal.
     Ask,
-    /// Run the cleanup provisioner, then undo.
+    /// Run the cleanup provisioner and leave the rest as it is.
     RunCleanupProvisioner,
 }
 

@@ -60,10 +60,15 @@ fn fingerprints(
 ) {
     let names: BTreeSet<&String> = known.keys().chain(fresh.keys()).collect();
     for name in names {
+        // Values from the environment are sources too, but no files.
+        let (what, shown) = match name.strip_prefix("environment ") {
+            Some(variable) => ("environment variable", variable),
+            None => (what, name.as_str()),
+        };
         match (known.get(name), fresh.get(name)) {
-            (Some(old), Some(new)) if old != new => out.push(changed(what, name, old, new)),
-            (Some(_), None) => out.push(format!("{what} `{name}` is gone")),
-            (None, Some(_)) => out.push(format!("{what} `{name}` is new")),
+            (Some(old), Some(new)) if old != new => out.push(changed(what, shown, old, new)),
+            (Some(_), None) => out.push(format!("{what} `{shown}` is gone")),
+            (None, Some(_)) => out.push(format!("{what} `{shown}` is new")),
             _ => {}
         }
     }

@@ -161,3 +161,21 @@ fn a_plan_is_written_for_its_owner_only() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn a_variable_set_in_the_environment_since_is_called_that() {
+    let template = "variable \"v\" { default = \"one\" }\nsource \"null\" \"a\" { communicator = \"none\" }\n\
+                    build { sources = [\"null.a\"] }\n";
+    let test = Test::new(template);
+    assert_eq!(test.run(&["plan", "-out", "x.plan", "."]).code, 0);
+    let test = test.env("PKR_VAR_v", "two");
+    let printed = test.run(&["apply", "x.plan"]);
+    assert_eq!(printed.code, 7, "{}", printed.text());
+    assert!(
+        printed
+            .stderr
+            .contains("\n  environment variable `PKR_VAR_v` is new\n"),
+        "{}",
+        printed.stderr
+    );
+}
