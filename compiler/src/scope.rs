@@ -310,51 +310,55 @@ fn unknown<'n>(
     })
 }
 
+/// The declared value of a name, or what is said when there is none; `form` is how it would be declared.
+fn declared(
+    values: &IndexMap<SmolStr, Value>,
+    (id, what): (&'static str, &str),
+    form: impl FnOnce() -> String,
+    member: &str,
+    span: Span,
+) -> Result<Value, Box<Diagnostic>> {
+    values.get(member).cloned().ok_or_else(|| {
+        unknown(
+            id,
+            format!("there is no {what} `{member}`"),
+            member,
+            span,
+            values.keys().map(SmolStr::as_str),
+            &format!("declare it with `{}`", form()),
+        )
+    })
+}
+
+fn object(values: &IndexMap<SmolStr, Value>) -> Value {
+    Value::object(
+        values
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    )
+}
+
 impl Namespace for Variables {
     fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
-        self.0.get(member).cloned().ok_or_else(|| {
-            let declare = format!("declare it with `variable \"{member}\" {{ … }}`");
-            unknown(
-                "check/unknown-variable",
-                format!("there is no variable `{member}`"),
-                member,
-                span,
-                self.0.keys().map(SmolStr::as_str),
-                &declare,
-            )
-        })
+        let form = || format!("variable \"{member}\" {{ … }}");
+        let what = ("check/unknown-variable", "variable");
+        declared(&self.0, what, form, member, span)
     }
 
     fn all(&self) -> Value {
-        Value::object(
-            self.0
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        )
+        object(&self.0)
     }
 }
 
 impl Namespace for Locals {
     fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
-        self.0.get(member).cloned().ok_or_else(|| {
-            let declare = format!("declare it with `locals {{ {member} = … }}`");
-            unknown(
-                "check/unknown-local",
-                format!("there is no local `{member}`"),
-                member,
-                span,
-                self.0.keys().map(SmolStr::as_str),
-                &declare,
-            )
-        })
+        let form = || format!("locals {{ {member} = … }}");
+        let what = ("check/unknown-local", "local");
+        declared(&self.0, what, form, member, span)
     }
 
     fn all(&self) -> Value {
-        Value::object(
-            self.0
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        )
+        object(&self.0)
     }
 }
 

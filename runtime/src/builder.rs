@@ -54,6 +54,10 @@ pub trait Instance: Send + Sync {
     /// Turns the machine into an artifact.
     async fn capture(&self, cx: &Context) -> Result<Artifact>;
 
+    /// Called in place of `release` when the machine is to stay as it is (`-on-error=abort`): whatever would remove it
+    /// later must not any more. What is left is reported from the ledger.
+    async fn leave(&self) {}
+
     /// Lets the machine go, with all that was made for it. Called once after `capture` or after a failure; goes on past
     /// its own failures and reports what is left.
     async fn release(&self, cx: &Context) -> Result<()>;

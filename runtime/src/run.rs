@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::cancel::Cancel;
 use crate::error::{Class, Error};
 use crate::event::{Event, Output, Redact, Sink};
-use crate::ledger::{Ledger, Resource};
+use crate::ledger::{Ledger, Record, Resource};
 use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{LogFiles, Tee};
@@ -209,7 +209,7 @@ impl Run {
             .collect();
         if left {
             undo::remove_now(scratch.1, &self.ledger, scratch.0);
-        } else {
+        } else if !self.keeps_something(&scratch) {
             undo::sweep(&self, &voice, RUN, &[]).await;
         }
         let leftovers = self.ledger.outstanding("");
@@ -231,6 +231,15 @@ impl Run {
             leftovers,
             took: started.elapsed(),
         }
+    }
+
+    /// Whether something that was left on purpose stands in the run's own directory.
+    fn keeps_something(&self, (record, scratch): &(u64, PathBuf)) -> bool {
+        let kept = |other: &Record| {
+            other.id != *record
+                && undo::path(&other.resource).is_some_and(|path| path.starts_with(scratch))
+        };
+        self.ledger.outstanding("").iter().any(kept)
     }
 
     async fn make_scratch(&self) -> Result<(u64, PathBuf), Error> {

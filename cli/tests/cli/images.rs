@@ -155,6 +155,44 @@ build {
     );
 }
 
+#[test]
+fn on_error_abort_leaves_what_it_says_it_left() {
+    let test = Test::new(
+        r#"
+source "rootfs" "small" {
+  from = "dir:base"
+}
+build {
+  sources = ["rootfs.small"]
+  provisioner "shell" {
+    inline = ["echo half > /half", "exit 7"]
+  }
+}
+"#,
+    );
+    for program in ["sh", "chmod", "rm", "mkdir", "cat"] {
+        static_copy(program, &test.path("base"));
+    }
+    let printed = test.run(&["build", "-on-error=abort", "."]);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    let all = printed.text();
+    let left = all
+        .split_whitespace()
+        .find(|word| word.starts_with("$TEST") && word.contains("/rootfs-"))
+        .unwrap_or_else(|| panic!("nothing is said to be left: {all}"));
+    let left = test.path(
+        left.trim_start_matches("$TEST/")
+            .trim_end_matches([',', '.', ';']),
+    );
+    let found = tool("findutils", "find", &[text(&left), "-name", "half"]);
+    assert!(
+        !found.is_empty(),
+        "{} does not hold what the step wrote",
+        left.display()
+    );
+    assert_eq!(processes(&test.path(".")), Vec::<String>::new());
+}
+
 /// Copies a program of this machine with the libraries it is linked to.
 fn static_copy(program: &str, root: &Path) {
     let path = tool("debianutils", "which", &[program]);
@@ -179,5 +217,49 @@ fn static_copy(program: &str, root: &Path) {
     if !plain.exists() {
         std::fs::create_dir_all(root.join("bin")).unwrap();
         std::fs::copy(path, plain).unwrap();
+    }
+}
+
+#[test]
+fn archives_and_checksums_agree_with_other_tools() {
+    let test = Test::new(
+        r#"
+source "file" "note" {
+  content = "a note\n"
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+  post-processor "checksum" {
+    checksum_types = ["sha256", "sha512", "md5"]
+    output         = "note.{{.ChecksumType}}"
+  }
+  post-processor "compress" {
+    output              = "note.tar.gz"
+    keep_input_artifact = true
+  }
+  post-processor "compress" {
+    output              = "note.tar.zst"
+    keep_input_artifact = true
+  }
+}
+"#,
+    );
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let note = test.path("note.txt");
+    for kind in ["sha256", "sha512", "md5"] {
+        let theirs = tool("coreutils", &format!("{kind}sum"), &[text(&note)]);
+        let ours = test.read(&format!("note.{kind}"));
+        assert_eq!(ours.split('\t').next(), theirs.split(' ').next(), "{kind}");
+    }
+    for (name, flag) in [("note.tar.gz", "--gzip"), ("note.tar.zst", "--zstd")] {
+        let archive = test.path(name);
+        let there = tool(
+            "tar",
+            "tar",
+            &[flag, "--to-stdout", "-xf", text(&archive), "note.txt"],
+        );
+        assert_eq!(there, "a note\n", "{name}");
     }
 }

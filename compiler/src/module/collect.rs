@@ -93,15 +93,7 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
         "variable" => {
             if let Some([name]) = labels(&block, &["name"], out) {
                 let variable = variable(name, block, out);
-                let name = variable.name.text.clone();
-                declare(
-                    &mut module.variables,
-                    name.clone(),
-                    variable,
-                    ("variable", &name),
-                    |v| v.name.span,
-                    out,
-                );
+                declare_variable(module, variable, out);
             }
         }
         "variables" => {
@@ -184,6 +176,18 @@ fn declare<K: std::hash::Hash + Eq, V>(
             free.insert(value);
         }
     }
+}
+
+fn declare_variable(module: &mut Module, variable: Variable, out: &mut Vec<Diagnostic>) {
+    let name = variable.name.text.clone();
+    declare(
+        &mut module.variables,
+        name.clone(),
+        variable,
+        ("variable", &name),
+        |v| v.name.span,
+        out,
+    );
 }
 
 fn declare_local(module: &mut Module, local: Local, out: &mut Vec<Diagnostic>) {
@@ -297,15 +301,7 @@ fn old_variables(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
             nullable: None,
             validations: Vec::new(),
         };
-        let name = variable.name.text.clone();
-        declare(
-            &mut module.variables,
-            name.clone(),
-            variable,
-            ("variable", &name),
-            |v| v.name.span,
-            out,
-        );
+        declare_variable(module, variable, out);
     }
 }
 

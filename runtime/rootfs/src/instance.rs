@@ -95,6 +95,11 @@ impl Workshop {
         }
     }
 
+    /// From now on nothing removes the directory; the namespaces still end with this process.
+    pub(crate) fn leave(&mut self) {
+        self.closed = true;
+    }
+
     fn dismantling(&self) -> impl Future<Output = Result<()>> + Send + 'static {
         dismantle(
             self.session.clone(),
@@ -590,6 +595,10 @@ impl Instance for RootfsInstance {
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
         self.make_outputs(cx).await
+    }
+
+    async fn leave(&self) {
+        self.workshop.lock().await.leave();
     }
 
     async fn release(&self, _cx: &Context) -> Result<()> {

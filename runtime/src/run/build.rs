@@ -226,7 +226,8 @@ impl<'a> Work<'a> {
         }
         self.disconnect().await;
         if abandoned {
-            if instance.is_some() {
+            if let Some(instance) = instance {
+                instance.leave().await;
                 self.output
                     .warn("nothing is cleaned up: the machine is left as it is");
             }

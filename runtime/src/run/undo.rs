@@ -66,7 +66,8 @@ fn gone(result: std::io::Result<()>, path: &std::path::Path) -> Result<()> {
     }
 }
 
-fn path(resource: &Resource) -> Option<&PathBuf> {
+/// Where a resource is, if it is a file or directory.
+pub(super) fn path(resource: &Resource) -> Option<&PathBuf> {
     match resource {
         Resource::File { path }
         | Resource::Directory { path }
