@@ -11,6 +11,7 @@ mod plan;
 mod validate;
 mod version;
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
@@ -51,20 +52,28 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
 }
 
 /// Compiles, in the world as it is now.
-fn compile(request: &Request) -> (Compilation, Arc<RealWorld>) {
+///
+/// It is never dropped: what a template of megabytes is made of takes a while to take apart, and the process ends anyway.
+fn compile(request: &Request) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
     compile_in(request, Arc::new(RealWorld::new()))
 }
 
 /// Compiles in a given world.
-fn compile_in(request: &Request, world: Arc<RealWorld>) -> (Compilation, Arc<RealWorld>) {
+fn compile_in(
+    request: &Request,
+    world: Arc<RealWorld>,
+) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
     let registry = components::registry();
     let door: Arc<dyn World> = world.clone();
     let compilation = compile::compile(request, &Disk, &door, &registry);
-    (compilation, world)
+    (ManuallyDrop::new(compilation), world)
 }
 
 /// The plan of a compilation; its problems go to standard error.
-fn planned(mut compilation: Compilation, terminal: Terminal) -> Result<Plan, Failure> {
+fn planned(
+    mut compilation: ManuallyDrop<Compilation>,
+    terminal: Terminal,
+) -> Result<Plan, Failure> {
     complain(&diagnostics::render(&compilation, terminal.err));
     match compilation.plan.take() {
         Some(plan) if !compilation.has_errors() => Ok(plan),

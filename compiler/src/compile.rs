@@ -11,6 +11,7 @@ use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{self, Diagnostic};
 use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
+use crate::module::Module;
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan};
 use crate::scope::{Fixed, Names, PACKER_VERSION};
@@ -50,6 +51,8 @@ pub struct Compilation {
     pub sources: SourceMap,
     /// All problems of all files, sorted.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the files declare, as far as it could be understood; for editors.
+    pub module: Module,
     /// The plan; `None` when there are errors.
     pub plan: Option<Plan>,
     /// A failure to read the template at all (no such file, a directory without templates, not text): there is no
@@ -105,6 +108,7 @@ fn run(
     compilation: &mut Compilation,
 ) -> Result<(), Unreadable> {
     let Compilation {
+        module,
         sources: map,
         diagnostics: out,
         plan,
@@ -119,12 +123,12 @@ fn run(
         return Ok(());
     }
     let damaged = damaged(&bodies, out);
-    let module = module::collect(bodies, out);
+    *module = module::collect(bodies, out);
     let inputs = inputs(request, &files, sources, world.as_ref(), map, out)?;
 
     let mut cx = Context::new(world.as_ref(), &files.root);
     cx.diagnostics = std::mem::take(out);
-    check_settings(&module, &mut cx);
+    check_settings(module, &mut cx);
     let mut names = Names {
         path: BTreeMap::from([
             (
@@ -146,13 +150,13 @@ fn run(
             .or_default()
             .insert(name.clone());
     }
-    let given = variables::resolve(&module, &inputs, map, &mut cx);
+    let given = variables::resolve(module, &inputs, map, &mut cx);
     names.variables.0 = given
         .iter()
         .map(|(name, given)| (name.clone(), given.value.clone()))
         .collect();
-    variables::validate(&module, &names, &mut cx);
-    locals::resolve(&module, &mut names, &mut cx);
+    variables::validate(module, &names, &mut cx);
+    locals::resolve(module, &mut names, &mut cx);
     let secrets: Vec<Value> = names
         .locals
         .0
@@ -162,7 +166,7 @@ fn run(
         .collect();
     let selection = Selection::new(request, map, &mut cx.diagnostics);
     let mut made = plan::make(
-        &module,
+        module,
         Arc::new(names),
         request,
         components,

@@ -2,6 +2,7 @@
 //!
 //! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use imgc_compiler::compile::{Compilation, Request};
@@ -20,7 +21,7 @@ use super::{compile, compile_in, exit_of, json_text, note_ignored};
 
 /// What is about to run.
 struct Ready {
-    compilation: Compilation,
+    compilation: ManuallyDrop<Compilation>,
     plan: Plan,
     world: Arc<RealWorld>,
 }
@@ -81,7 +82,7 @@ fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Re
 
 /// Takes the plan out of a compilation, which keeps the texts.
 fn take(
-    mut compilation: Compilation,
+    mut compilation: ManuallyDrop<Compilation>,
     world: Arc<RealWorld>,
     json: bool,
     terminal: Terminal,
