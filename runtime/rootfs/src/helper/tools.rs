@@ -180,12 +180,16 @@ ext4 = {
 features = has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize
 }
 floppy = {
+inode_ratio = 16384
 }
 small = {
+inode_ratio = 16384
 }
 big = {
+inode_ratio = 16384
 }
 huge = {
+inode_ratio = 16384
 }
 ";
 

@@ -262,9 +262,10 @@ impl RootfsInstance {
             .map_err(|error| place::write_error(format!("cannot write {name}"), error))?;
         let size = layers.iter().map(|layer| layer.size).sum();
         let about = format!(
-            "OCI image {} with {} layer(s), {}, {id}",
+            "OCI image {} with {} layer{}, {}, {id}",
             self.options.tag,
             layers.len(),
+            if layers.len() == 1 { "" } else { "s" },
             format::size(size)
         );
         Ok(Made {
