@@ -1,7 +1,7 @@
 //! The `rootfs` builder: root file systems in Linux namespaces, without a virtual machine.
 //!
-//! In: a source's options ([`SCHEMA`]). Out: a machine whose commands run in a root file system made of layers, and an
-//! artifact of one or more formats: OCI image layout, archive, ext4 or qcow2 disk.
+//! In: a source's options (`builder/rootfs.json` of the compiler's catalogue). Out: a machine whose commands run in a root
+//! file system made of layers, and an artifact of one or more formats: OCI image layout, archive, ext4 or qcow2 disk.
 //!
 //! ```text
 //! base (bootstrap, directory, archive, OCI image) ─► layer 0
@@ -30,9 +30,6 @@ pub use builder::RootfsBuilder;
 pub use error::IDS;
 pub use helper::{HELPER_WORD, helper_main};
 pub use session::remove_mapped;
-
-/// The builder's options, in the shape of the component catalogue.
-pub const SCHEMA: &str = include_str!("../schema.json");
 
 /// Id of the builder in artifacts.
 pub const BUILDER_ID: &str = "imgc.rootfs";

@@ -556,12 +556,14 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_names_every_option_that_is_read() {
-        let schema: Json = serde_json::from_str(crate::SCHEMA).unwrap();
-        let attributes = schema["attributes"].as_array().unwrap();
-        let names: Vec<&str> = attributes
-            .iter()
-            .map(|attribute| attribute["name"].as_str().unwrap())
+    fn every_option_of_the_catalogue_is_read() {
+        use imgc_compiler::{components::ComponentKind, schema};
+        let component = schema::component(ComponentKind::Builder, "rootfs").unwrap();
+        let names: Vec<&str> = component
+            .body
+            .attributes
+            .keys()
+            .map(|name| name.as_str())
             .collect();
         let mut sorted = names.clone();
         sorted.sort_unstable();
