@@ -26,6 +26,8 @@ pub struct Body {
     pub blocks: Vec<Block>,
     /// From the first byte to the last; `None` only for a body made by the compiler.
     pub span: Option<Span>,
+    /// From legacy JSON: options convert by Packer's weak rules (a text for a list, `"true"` for a bool).
+    pub weak: bool,
 }
 
 /// `name = expression`.

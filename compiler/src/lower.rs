@@ -1,3 +1,4 @@
 //! From syntax trees to HIR: one module for each language.
 
 pub mod hcl;
+pub mod tree;
