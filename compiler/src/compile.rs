@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_syntax::Span;
+use smol_str::SmolStr;
 
 use crate::components::Components;
 use crate::diagnostic::registry::Entry;
@@ -13,7 +14,7 @@ use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module::Module;
 use crate::plan::select::Selection;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Unit};
 use crate::scope::{Fixed, Names, PACKER_VERSION};
 use crate::source::{SourceMap, Sources, World};
 use crate::types::Type;
@@ -165,9 +166,15 @@ fn run(
         .cloned()
         .collect();
     let selection = Selection::new(request, map, &mut cx.diagnostics);
-    let mut made = plan::make(
+    let unit = Unit {
+        index: 0,
+        prefix: SmolStr::default(),
         module,
-        Arc::new(names),
+        names: Arc::new(names),
+        root: files.root.clone(),
+    };
+    let mut made = plan::make(
+        std::slice::from_ref(&unit),
         request,
         components,
         &selection,

@@ -81,17 +81,26 @@ pub struct Subject<'a> {
     /// Names of attributes that belong to the block, for "did you mean".
     pub meta: &'static [&'static str],
     /// Its bodies; attributes of later ones replace those of earlier ones.
-    pub bodies: &'a [&'a Body],
+    pub layers: &'a [Layer<'a>],
     /// Values that come on top of all bodies (`override`), with the place they are given at.
     pub overrides: Option<(&'a Value, Span)>,
     /// Where problems with the component as a whole are shown.
     pub span: Span,
 }
 
+/// A body of a component with the names its expressions may use.
+#[derive(Clone, Copy)]
+pub struct Layer<'a> {
+    /// Options and blocks.
+    pub body: &'a Body,
+    /// What the expressions in it see.
+    pub scope: &'a dyn Scope,
+}
+
 /// Evaluates the options of a component.
-pub fn configure(subject: &Subject<'_>, scope: &dyn Scope, cx: &mut Context<'_>) -> Value {
+pub fn configure(subject: &Subject<'_>, cx: &mut Context<'_>) -> Value {
     let mut given = Given::default();
-    for (at, body) in subject.bodies.iter().enumerate() {
+    for (at, Layer { body, scope }) in subject.layers.iter().copied().enumerate() {
         collect(
             subject,
             &subject.component.body,

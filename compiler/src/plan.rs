@@ -16,6 +16,7 @@ use crate::value::Value;
 pub use make::IDS;
 pub(crate) use make::make;
 pub use options::{Deferred, Options};
+pub(crate) use unit::Unit;
 
 mod component;
 mod digest;
@@ -24,6 +25,7 @@ mod make;
 mod options;
 pub(crate) mod select;
 mod sources;
+mod unit;
 
 /// Everything one run will do.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,6 @@
 //! One component of one build: its options, limits and the files it reads.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,17 @@ use smol_str::SmolStr;
 
 use super::make::{Instance, Maker, unknown_yet};
 use super::select::names_source;
+use super::unit::{Unit, View};
 use super::{Limits, Options, options::Deferred};
 use crate::components::ComponentKind;
-use crate::configure::{self, Subject, known_component};
+use crate::configure::{self, Layer, Subject, known_component};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Block, Body, Name};
 use crate::module;
 use crate::schema::{self, Component};
-use crate::scope::{BuildValues, Names, Place};
+use crate::scope::{BuildValues, Place};
 use crate::source::World;
 use crate::types::Type;
 use crate::value::{Data, Value};
@@ -92,59 +92,60 @@ impl<'a> Maker<'a, '_> {
         instance: &Instance<'a>,
     ) -> Options {
         let source = instance.source;
-        let names = Arc::clone(&self.names);
-        let place = Place::source(&names, &source.ty.text, &instance.name);
+        let views = views(instance);
+        let places: Vec<Place<'_>> = views.iter().map(|(view, _)| view.source()).collect();
+        let layers: Vec<Layer<'_>> = views
+            .iter()
+            .zip(&places)
+            .map(|((_, body), scope)| Layer { body, scope })
+            .collect();
         let subject = Subject {
             what: format!("builder `{}`", source.ty.text),
             component,
             meta: &[],
-            bodies: &bodies(instance),
+            layers: &layers,
             overrides: None,
             span: source.span,
         };
-        let value = configure::configure(&subject, &place, self.cx);
+        let value = configure::configure(&subject, self.cx);
         if value.is_wholly_known() {
             return Options::known(value);
         }
         // Only data sources make a source's options unknown.
+        let what = subject.what;
         let late = Late {
-            what: subject.what,
+            what,
             component,
-            bodies: std::iter::once(&source.body)
-                .chain(instance.nested.map(|nested| &nested.body))
-                .cloned()
-                .collect(),
+            layers: views,
             overrides: None,
             span: source.span,
-            names,
-            source: (source.ty.text.clone(), instance.name.clone()),
-            root: self.cx.root.to_owned(),
         };
         Options::deferred(value, Arc::new(late))
     }
 
     /// Checks a data source; what it looks up is known when the plan is run.
-    pub(super) fn data_source(&mut self, source: &module::Source) {
+    pub(super) fn data_source(&mut self, unit: &Unit<'_>, source: &module::Source) {
         let component = match known_component(ComponentKind::DataSource, &source.ty) {
             Ok(component) => component,
             Err(diagnostic) => return self.cx.report(*diagnostic),
         };
         self.runnable(ComponentKind::DataSource, &source.ty);
-        let names = Arc::clone(&self.names);
+        let scope = &Place::local(&unit.names);
+        let body = &*source.body;
         let subject = Subject {
             what: format!("data source `{}`", source.ty.text),
             component,
             meta: &[],
-            bodies: &[&*source.body],
+            layers: &[Layer { body, scope }],
             overrides: None,
             span: source.span,
         };
-        let value = configure::configure(&subject, &Place::local(&names), self.cx);
+        let value = configure::configure(&subject, self.cx);
         self.implementation_checks(
             ComponentKind::DataSource,
             &source.ty,
             &value,
-            subject.bodies,
+            &[body],
             source.span,
         );
     }
@@ -196,12 +197,11 @@ impl<'a> Maker<'a, '_> {
         instance: &Instance<'a>,
         generated: &[SmolStr],
     ) -> Option<Arc<Configured>> {
-        let names = Arc::clone(&self.names);
-        let build = BuildValues::Planned {
+        let view = View::of(instance.unit, instance);
+        let place = view.build(BuildValues::Planned {
             name: &instance.block,
             extra: generated,
-        };
-        let place = Place::build(&names, &instance.source.ty.text, &instance.name, build);
+        });
         let component = match known_component(kind, &block.ty) {
             Ok(component) => component,
             Err(diagnostic) => {
@@ -219,7 +219,7 @@ impl<'a> Maker<'a, '_> {
         {
             return None;
         }
-        let key: *const module::Component = Arc::as_ptr(block);
+        let key = instance.unit.id(&**block);
         if let Some(shared) = self.shared.get(&key) {
             return Some(Arc::clone(shared));
         }
@@ -231,11 +231,14 @@ impl<'a> Maker<'a, '_> {
             what: format!("{} `{}`", kind.word(), block.ty.text),
             component,
             meta: module::meta_names(kind == ComponentKind::PostProcessor),
-            bodies: &bodies,
+            layers: &[Layer {
+                body: &block.body,
+                scope: &place,
+            }],
             overrides: overrides.as_ref().map(|(value, span)| (value, *span)),
             span: block.span,
         };
-        let value = configure::configure(&subject, &place, self.cx);
+        let value = configure::configure(&subject, self.cx);
         let digests = self.files.read(
             component,
             &value,
@@ -253,12 +256,9 @@ impl<'a> Maker<'a, '_> {
             let late = Late {
                 what: subject.what.clone(),
                 component,
-                bodies: vec![Arc::clone(&block.body)],
+                layers: vec![(view.clone(), Arc::clone(&block.body))],
                 overrides,
                 span: block.span,
-                names: Arc::clone(&names),
-                source: (instance.source.ty.text.clone(), instance.name.clone()),
-                root: self.cx.root.to_owned(),
             };
             Options::deferred(value, Arc::new(late))
         };
@@ -282,23 +282,25 @@ impl<'a> Maker<'a, '_> {
         instance: &Instance<'a>,
         generated: &[SmolStr],
     ) {
-        let names = Arc::clone(&self.names);
-        let build = BuildValues::Planned {
+        let view = View::of(instance.unit, instance);
+        let place = view.build(BuildValues::Planned {
             name: &instance.block,
             extra: generated,
-        };
-        let place = Place::build(&names, &instance.source.ty.text, &instance.name, build);
+        });
         match known_component(kind, &block.ty) {
             Ok(component) => {
                 let subject = Subject {
                     what: format!("{} `{}`", kind.word(), block.ty.text),
                     component,
                     meta: module::meta_names(kind == ComponentKind::PostProcessor),
-                    bodies: &[&*block.body],
+                    layers: &[Layer {
+                        body: &block.body,
+                        scope: &place,
+                    }],
                     overrides: None,
                     span: block.span,
                 };
-                configure::configure(&subject, &place, self.cx);
+                configure::configure(&subject, self.cx);
                 self.limits(block, &place);
             }
             Err(diagnostic) => self.cx.report(*diagnostic),
@@ -530,16 +532,25 @@ fn mentions_build(block: &module::Component) -> bool {
     block.meta.overrides.is_some() || in_body(&block.body)
 }
 
+/// The bodies of a source, each with what its expressions see: the declared one, and what the build adds.
+fn views(instance: &Instance<'_>) -> Vec<(View, Arc<Body>)> {
+    let declared = (
+        View::of(instance.home, instance),
+        Arc::clone(&instance.source.body),
+    );
+    let nested = instance
+        .nested
+        .map(|nested| (View::of(instance.unit, instance), Arc::clone(&nested.body)));
+    std::iter::once(declared).chain(nested).collect()
+}
+
 /// Options to be evaluated again when the build runs.
 struct Late {
     what: String,
     component: &'static Component,
-    bodies: Vec<Arc<Body>>,
+    layers: Vec<(View, Arc<Body>)>,
     overrides: Option<(Value, Span)>,
     span: Span,
-    names: Arc<Names>,
-    source: (SmolStr, SmolStr),
-    root: PathBuf,
 }
 
 impl Deferred for Late {
@@ -548,23 +559,28 @@ impl Deferred for Late {
         build: &BTreeMap<SmolStr, Value>,
         world: &dyn World,
     ) -> Result<Value, Vec<Diagnostic>> {
-        let mut cx = Context::new(world, &self.root);
-        let place = Place::build(
-            &self.names,
-            &self.source.0,
-            &self.source.1,
-            BuildValues::Running(build),
-        );
-        let bodies: Vec<&Body> = self.bodies.iter().map(|body| &**body).collect();
+        let root = &self.layers[0].0.root;
+        let mut cx = Context::new(world, root);
+        let places: Vec<Place<'_>> = self
+            .layers
+            .iter()
+            .map(|(view, _)| view.build(BuildValues::Running(build)))
+            .collect();
+        let layers: Vec<Layer<'_>> = self
+            .layers
+            .iter()
+            .zip(&places)
+            .map(|((_, body), scope)| Layer { body, scope })
+            .collect();
         let subject = Subject {
             what: self.what.clone(),
             component: self.component,
             meta: &[],
-            bodies: &bodies,
+            layers: &layers,
             overrides: self.overrides.as_ref().map(|(value, span)| (value, *span)),
             span: self.span,
         };
-        let value = configure::configure(&subject, &place, &mut cx);
+        let value = configure::configure(&subject, &mut cx);
         cx.diagnostics.retain(Diagnostic::is_error);
         if cx.diagnostics.is_empty() {
             Ok(value)

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use super::component::Configured;
 use super::files::Files;
 use super::select::Selection;
+use super::unit::{BlockId, SourceId, Unit};
 use super::{
     Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
 };
@@ -19,9 +20,9 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
 use crate::eval::{self, Context};
 use crate::hir::{Body, Expr, Name};
-use crate::module::{self, Module};
+use crate::module;
 use crate::schema::{self, Component};
-use crate::scope::{Names, Place};
+use crate::scope::Place;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -65,19 +66,19 @@ pub const IDS: &[Entry] = &[
 
 /// What making a plan works with.
 pub(crate) struct Maker<'a, 'w> {
-    pub(super) module: &'a Module,
-    pub(super) names: Arc<Names>,
+    /// The template, and after it the modules it uses.
+    pub(super) units: &'a [Unit<'a>],
     pub(super) request: &'a Request,
     pub(super) components: &'a dyn Components,
     pub(super) selection: &'a Selection,
     pub(super) cx: &'a mut Context<'w>,
     pub(super) files: Files,
     /// Options that are the same for every build, by the block they came from.
-    pub(super) shared: HashMap<*const module::Component, Arc<Configured>>,
+    pub(super) shared: HashMap<BlockId, Arc<Configured>>,
     plan: Plan,
     used: HashMap<String, u32>,
     /// Blocks that have been looked at for at least one build.
-    pub(super) checked: HashSet<*const module::Component>,
+    pub(super) checked: HashSet<BlockId>,
     /// Stands for the source where a build has none that is in order.
     stand_in: &'a module::Source,
     /// The names of all builds, selected or not.
@@ -86,6 +87,10 @@ pub(crate) struct Maker<'a, 'w> {
 
 /// A source as one build uses it.
 pub(super) struct Instance<'a> {
+    /// The unit of the build block.
+    pub(super) unit: &'a Unit<'a>,
+    /// The unit that declares the source.
+    pub(super) home: &'a Unit<'a>,
     pub(super) source: &'a module::Source,
     pub(super) nested: Option<&'a module::NestedSource>,
     /// The name it goes by in this build.
@@ -102,20 +107,20 @@ impl Instance<'_> {
         format!("{}.{}", self.source.ty.text, self.name)
     }
 
-    /// `web.null.base`, or `null.base` where the block has no name.
+    /// `web.null.base`, or `null.base` where the block has no name; with the unit's prefix.
     pub(super) fn full(&self) -> String {
+        let prefix = &self.unit.prefix;
         if self.block.is_empty() {
-            self.short()
+            format!("{prefix}{}", self.short())
         } else {
-            format!("{}.{}", self.block, self.short())
+            format!("{prefix}{}.{}", self.block, self.short())
         }
     }
 }
 
-/// Makes the plan of a template; problems go to `cx`.
+/// Makes the plan of a template and its modules; problems go to `cx`.
 pub(crate) fn make(
-    module: &Module,
-    names: Arc<Names>,
+    units: &[Unit<'_>],
     request: &Request,
     components: &dyn Components,
     selection: &Selection,
@@ -133,8 +138,7 @@ pub(crate) fn make(
         span: nowhere,
     };
     let mut maker = Maker {
-        module,
-        names,
+        units,
         request,
         components,
         selection,
@@ -148,16 +152,20 @@ pub(crate) fn make(
         all: Vec::new(),
     };
     let mut seen = HashSet::new();
-    for build in &module.builds {
-        maker.build(build, &mut seen);
-    }
-    for (key, source) in &module.sources {
-        if !seen.contains(key) {
-            maker.unused_source(source);
+    for unit in maker.units {
+        for build in &unit.module.builds {
+            maker.build(unit, build, &mut seen);
         }
     }
-    for source in module.data.values() {
-        maker.data_source(source);
+    for unit in maker.units {
+        for source in unit.module.sources.values() {
+            if !seen.contains(&unit.id(source)) {
+                maker.unused_source(unit, source);
+            }
+        }
+        for source in unit.module.data.values() {
+            maker.data_source(unit, source);
+        }
     }
     selection.check(&maker.all, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
@@ -165,18 +173,28 @@ pub(crate) fn make(
 }
 
 impl<'a> Maker<'a, '_> {
-    fn build(&mut self, build: &'a module::Build, seen: &mut HashSet<(SmolStr, SmolStr)>) {
-        let block = self.text(build.name.as_ref(), "name").unwrap_or_default();
-        let description = self.text(build.description.as_ref(), "description");
+    fn build(
+        &mut self,
+        unit: &'a Unit<'a>,
+        build: &'a module::Build,
+        seen: &mut HashSet<SourceId>,
+    ) {
+        let block = self
+            .text(unit, build.name.as_ref(), "name")
+            .unwrap_or_default();
+        let description = self.text(unit, build.description.as_ref(), "description");
         let mut instances = Vec::new();
         let before = self.cx.diagnostics.len();
         if let Some(sources) = &build.sources {
-            self.listed_sources(sources, &block, &mut instances);
+            self.listed_sources(unit, sources, &block, &mut instances);
         }
         for nested in &build.nested {
-            let name = self.text(nested.name.as_ref(), "name");
-            if let Some(source) = self.find_source(&nested.reference.text, nested.reference.span) {
+            let name = self.text(unit, nested.name.as_ref(), "name");
+            let reference = &nested.reference;
+            if let Some((home, source)) = self.find_source(unit, &reference.text, reference.span) {
                 instances.push(Instance {
+                    unit,
+                    home,
                     source,
                     nested: Some(nested),
                     name: name.map_or_else(|| source.name.text.clone(), SmolStr::from),
@@ -205,24 +223,24 @@ impl<'a> Maker<'a, '_> {
         self.all.extend(all.into_iter().map(|(_, full)| full));
         for instance in &instances {
             if self.selection.takes(&instance.full()) {
-                seen.insert((
-                    instance.source.ty.text.clone(),
-                    instance.source.name.text.clone(),
-                ));
+                seen.insert(instance.home.id(instance.source));
                 self.instance(build, instance, description.clone());
             }
         }
-        self.check_unused(build, &block, complete.then_some(&instances));
+        self.check_unused(unit, build, &block, complete.then_some(&instances));
     }
 
     /// Blocks that apply to no source are checked all the same; `instances` are the build's sources, if all are known.
     fn check_unused(
         &mut self,
+        unit: &'a Unit<'a>,
         build: &'a module::Build,
         block: &str,
         instances: Option<&Vec<Instance<'a>>>,
     ) {
         let instance = Instance {
+            unit,
+            home: unit,
             source: self.stand_in,
             nested: None,
             name: self.stand_in.name.text.clone(),
@@ -241,7 +259,7 @@ impl<'a> Maker<'a, '_> {
             .map(|c| (ComponentKind::PostProcessor, c));
         let unused: Vec<_> = provisioners
             .chain(post_processors)
-            .filter(|(_, component)| !self.checked.contains(&Arc::as_ptr(component)))
+            .filter(|(_, component)| !self.checked.contains(&unit.id(&**component)))
             .collect();
         if unused.is_empty() {
             return;
@@ -268,10 +286,10 @@ impl<'a> Maker<'a, '_> {
     }
 
     /// A text that must be known before anything runs.
-    fn text(&mut self, expr: Option<&Expr>, what: &str) -> Option<String> {
+    fn text(&mut self, unit: &Unit<'_>, expr: Option<&Expr>, what: &str) -> Option<String> {
         let expr = expr?;
-        let names = Arc::clone(&self.names);
-        let value = eval::evaluate_as(expr, &Type::String, &Place::block(&names), self.cx, what);
+        let place = Place::block(&unit.names);
+        let value = eval::evaluate_as(expr, &Type::String, &place, self.cx, what);
         if !value.is_known() && !value.is_error() {
             self.cx.report(unknown_yet(expr.span, what));
         }
@@ -397,8 +415,10 @@ impl<'a> Maker<'a, '_> {
     }
 
     /// A source no build uses is checked all the same.
-    fn unused_source(&mut self, source: &'a module::Source) {
+    fn unused_source(&mut self, unit: &'a Unit<'a>, source: &'a module::Source) {
         let instance = Instance {
+            unit,
+            home: unit,
             source,
             nested: None,
             name: source.name.text.clone(),

@@ -1,12 +1,12 @@
 //! Which sources a build has: its list, and the names that select among them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::make::{Instance, Maker, unknown_yet};
+use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval;
 use crate::hir::{Expr, ExprKind};
@@ -18,6 +18,7 @@ impl<'a> Maker<'a, '_> {
     /// Adds the sources of `sources = […]`; those that do not exist are reported.
     pub(super) fn listed_sources(
         &mut self,
+        unit: &'a Unit<'a>,
         expr: &'a Expr,
         block: &str,
         instances: &mut Vec<Instance<'a>>,
@@ -25,11 +26,10 @@ impl<'a> Maker<'a, '_> {
         if self.unquoted(expr) {
             return;
         }
-        let names = Arc::clone(&self.names);
         let value = eval::evaluate_as(
             expr,
             &Type::list(Type::String),
-            &Place::block(&names),
+            &Place::block(&unit.names),
             self.cx,
             "sources",
         );
@@ -56,8 +56,10 @@ impl<'a> Maker<'a, '_> {
                 _ => expr.span,
             };
             let reference = element.as_str().unwrap_or_default();
-            if let Some(source) = self.find_source(reference, span) {
+            if let Some((home, source)) = self.find_source(unit, reference, span) {
                 instances.push(Instance {
+                    unit,
+                    home,
                     source,
                     nested: None,
                     name: source.name.text.clone(),
@@ -68,13 +70,14 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    /// The declared source of a reference, `source.null.base` or `null.base`, or a complaint at `span`. Of three words
-    /// the first may be any, as in Packer; `sources.null.base` is common.
+    /// The declared source of a reference in `unit`, `source.null.base` or `null.base`, with the unit that declares it; or
+    /// a complaint at `span`. Of three words the first may be any, as in Packer; `sources.null.base` is common.
     pub(super) fn find_source(
         &mut self,
+        unit: &'a Unit<'a>,
         reference: &str,
         span: Span,
-    ) -> Option<&'a module::Source> {
+    ) -> Option<(&'a Unit<'a>, &'a module::Source)> {
         let short = match reference.split_once('.') {
             Some((_, rest)) if rest.contains('.') => rest,
             _ => reference,
@@ -83,19 +86,19 @@ impl<'a> Maker<'a, '_> {
             .split_once('.')
             .filter(|(_, name)| !name.contains('.'));
         if let Some((ty, name)) = parts
-            && let Some(source) = self
+            && let Some(source) = unit
                 .module
                 .sources
                 .get(&(SmolStr::from(ty), SmolStr::from(name)))
         {
-            return Some(source);
+            return Some((unit, source));
         }
         let diagnostic = Diagnostic::error(
             "check/unknown-source",
             span,
             format!("there is no source `{reference}`"),
         );
-        let all: Vec<String> = self
+        let all: Vec<String> = unit
             .module
             .sources
             .keys()
