@@ -75,10 +75,6 @@ pub const IDS: &[Entry] = &[
     Entry::warning("eval/key-overwritten", "an object gives the same key twice"),
     Entry::error("eval/unknown-function", "there is no function of that name"),
     Entry::error(
-        "eval/function-not-yet",
-        "the function is known, but not in this version",
-    ),
-    Entry::error(
         "eval/function-not-here",
         "the function cannot be used in this place",
     ),

@@ -12,6 +12,8 @@ mod hash;
 mod network;
 mod numeric;
 mod regexes;
+mod rsa;
+mod services;
 mod sets;
 mod special;
 mod strings;
@@ -34,7 +36,7 @@ use crate::value::{Number, NumberError, Value};
 
 /// All functions, sorted by name.
 pub static TABLE: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
-    let groups: [&'static [Function]; 12] = [
+    let groups: [&'static [Function]; 14] = [
         collections::FUNCTIONS,
         encoding::FUNCTIONS,
         filesystem::FUNCTIONS,
@@ -43,6 +45,8 @@ pub static TABLE: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
         network::FUNCTIONS,
         numeric::FUNCTIONS,
         regexes::FUNCTIONS,
+        rsa::FUNCTIONS,
+        services::FUNCTIONS,
         sets::FUNCTIONS,
         special::FUNCTIONS,
         strings::FUNCTIONS,
@@ -52,15 +56,6 @@ pub static TABLE: LazyLock<Vec<&'static Function>> = LazyLock::new(|| {
     table.sort_by_key(|function| function.name);
     table
 });
-
-/// Functions that Packer has and this version does not have yet.
-pub const NOT_YET: &[&str] = &[
-    "aws_secretsmanager",
-    "aws_secretsmanager_raw",
-    "consul_key",
-    "rsadecrypt",
-    "vault",
-];
 
 /// A function of the language.
 #[derive(Debug)]

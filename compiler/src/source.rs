@@ -57,6 +57,41 @@ pub trait World: Send + Sync {
     fn kind(&self, path: &Path) -> io::Result<EntryKind>;
     /// The entries of a directory named in a template, sorted, as paths.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+    /// What a service keeps (`vault()` and its relatives). `Ok(None)`: this world stays offline now, and the value stays
+    /// unknown; the error says what went wrong, without any secret in it. The default is a world without services.
+    fn look_up(&self, what: &Lookup<'_>) -> Result<Option<String>, String> {
+        let _ = what;
+        Ok(None)
+    }
+}
+
+/// Something that a service keeps and a template asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lookup<'a> {
+    /// A key of a secret in HashiCorp Vault: `vault(path, key)`.
+    Vault {
+        /// The path in the API, such as `secret/data/web`.
+        path: &'a str,
+        /// The key in the secret.
+        key: &'a str,
+    },
+    /// A key of Consul's store: `consul_key(key)`.
+    ConsulKey {
+        /// The key.
+        key: &'a str,
+    },
+    /// A key of a secret in AWS Secrets Manager: `aws_secretsmanager(name, key)`.
+    AwsSecret {
+        /// The secret's name or ARN.
+        name: &'a str,
+        /// The key in the secret; `None` for the only one.
+        key: Option<&'a str>,
+    },
+    /// A secret in AWS Secrets Manager as it is: `aws_secretsmanager_raw(name)`.
+    AwsSecretRaw {
+        /// The secret's name or ARN.
+        name: &'a str,
+    },
 }
 
 /// One file of a compilation.
@@ -207,6 +242,9 @@ pub struct FixedWorld {
     pub env: BTreeMap<String, String>,
     /// Files that templates may name.
     pub files: Memory,
+    /// What services keep, by the call that asks for it, such as `vault("secret/data/web", "password")`. Without any the
+    /// world is offline.
+    pub services: BTreeMap<String, String>,
     counter: std::sync::atomic::AtomicU64,
 }
 
@@ -253,5 +291,26 @@ impl World for FixedWorld {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         Sources::list(&self.files, directory)
+    }
+
+    fn look_up(&self, what: &Lookup<'_>) -> Result<Option<String>, String> {
+        if self.services.is_empty() {
+            return Ok(None);
+        }
+        let call = match what {
+            Lookup::Vault { path, key } => format!("vault({path:?}, {key:?})"),
+            Lookup::ConsulKey { key } => format!("consul_key({key:?})"),
+            Lookup::AwsSecret { name, key } => {
+                format!(
+                    "aws_secretsmanager({name:?}, {:?})",
+                    key.unwrap_or_default()
+                )
+            }
+            Lookup::AwsSecretRaw { name } => format!("aws_secretsmanager_raw({name:?})"),
+        };
+        match self.services.get(&call) {
+            Some(found) => Ok(Some(found.clone())),
+            None => Err(format!("nothing is known of {call}")),
+        }
     }
 }

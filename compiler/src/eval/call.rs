@@ -231,11 +231,6 @@ pub(super) fn failure(
 
 fn unknown_function(call: &Call) -> Diagnostic {
     let (name, span) = (call.name.text.as_str(), call.name.span);
-    if functions::NOT_YET.contains(&name) {
-        let message = format!("the function `{name}` is known, but not in this version");
-        return Diagnostic::error("eval/function-not-yet", span, message)
-            .help("give the value in a variable instead");
-    }
     let message = format!("there is no function `{name}`");
     let diagnostic = Diagnostic::error("eval/unknown-function", span, message);
     let conversion = match name {

@@ -81,7 +81,7 @@ impl Namespace for Var {
 pub(crate) fn world() -> FixedWorld {
     let mut world = FixedWorld::default();
     world.env.insert("HOME".to_owned(), "/home/user".to_owned());
-    let files: [(&str, &[u8]); 9] = [
+    let files: [(&str, &[u8]); 17] = [
         ("motd.txt", b"Welcome\n"),
         ("motd.tpl", b"Welcome to ${name}"),
         ("loop.tpl", b"%{ for x in list }<${x}>%{ endfor }"),
@@ -91,6 +91,38 @@ pub(crate) fn world() -> FixedWorld {
         ("scripts/a.sh", b"a"),
         ("scripts/b.sh", b"b"),
         ("scripts/deep/c.sh", b"c"),
+        (
+            "password.enc",
+            include_bytes!("../../tests/functions/keys/password.enc"),
+        ),
+        (
+            "key.pem",
+            include_bytes!("../../tests/functions/keys/pkcs1.pem"),
+        ),
+        (
+            "key8.pem",
+            include_bytes!("../../tests/functions/keys/pkcs8.pem"),
+        ),
+        (
+            "openssh.pem",
+            include_bytes!("../../tests/functions/keys/openssh.pem"),
+        ),
+        (
+            "locked.pem",
+            include_bytes!("../../tests/functions/keys/pkcs1-with-password.pem"),
+        ),
+        (
+            "locked8.pem",
+            include_bytes!("../../tests/functions/keys/pkcs8-with-password.pem"),
+        ),
+        (
+            "other.pem",
+            include_bytes!("../../tests/functions/keys/other.pem"),
+        ),
+        (
+            "ec.pem",
+            include_bytes!("../../tests/functions/keys/ec.pem"),
+        ),
     ];
     world.files = Memory::new(files);
     world
@@ -99,17 +131,21 @@ pub(crate) fn world() -> FixedWorld {
 /// The value of an expression as [`Value::display`] shows it, with its type where it is not known; or its problems, each
 /// with the place it is shown at.
 pub(crate) fn eval(text: &str) -> String {
-    run(text, false)
+    run(text, &world(), false)
+}
+
+/// The same in another world.
+pub(crate) fn eval_in(world: &FixedWorld, text: &str) -> String {
+    run(text, world, false)
 }
 
 /// The same where `env()` may be called.
 pub(crate) fn eval_default(text: &str) -> String {
-    run(text, true)
+    run(text, &world(), true)
 }
 
-fn run(text: &str, env_allowed: bool) -> String {
-    let world = world();
-    let mut cx = Context::new(&world, Path::new("."));
+fn run(text: &str, world: &FixedWorld, env_allowed: bool) -> String {
+    let mut cx = Context::new(world, Path::new("."));
     cx.env_allowed = env_allowed;
     let expr = crate::lower::hcl::expression(FileId(0), 0, text, &mut cx.diagnostics);
     let value = evaluate(&expr, &Names, &mut cx);
