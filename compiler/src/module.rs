@@ -21,6 +21,8 @@ pub(crate) use take::duplicate;
 /// All declarations of a template.
 #[derive(Debug, Default)]
 pub struct Module {
+    /// From a legacy template: what sets variables follows its rules.
+    pub weak: bool,
     /// `packer { … }` blocks.
     pub settings: Vec<Settings>,
     /// By name.

@@ -61,6 +61,7 @@ const TOP: &[&str] = &[
 pub fn collect(files: Vec<Body>, out: &mut Vec<Diagnostic>) -> Module {
     let mut module = Module::default();
     for file in files {
+        module.weak |= file.weak;
         for attribute in &file.attributes {
             out.push(top_level_attribute(attribute));
         }
@@ -229,7 +230,10 @@ fn settings(block: Block, out: &mut Vec<Diagnostic>) -> Settings {
 }
 
 fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
-    check_identifier(&name, "variable", out);
+    // Legacy templates call their variables as they like.
+    if !block.body.weak {
+        check_identifier(&name, "variable", out);
+    }
     let mut take = Take::new(block.body.attributes, "in a `variable` block", out);
     let mut variable = Variable {
         name,

@@ -102,8 +102,11 @@ pub(super) struct Instance<'a> {
 }
 
 impl Instance<'_> {
-    /// `null.base`
+    /// `null.base`; the builds of a legacy template are called by their names alone.
     pub(super) fn short(&self) -> String {
+        if self.source.body.weak {
+            return self.name.to_string();
+        }
         format!("{}.{}", self.source.ty.text, self.name)
     }
 

@@ -91,7 +91,10 @@ impl Selection {
 
 impl Pattern {
     fn hits(&self, name: &str) -> bool {
-        self.glob.is_match(name) || self.text.strip_prefix("build.") == Some(name)
+        // Names of legacy builds may have characters that mean something in patterns.
+        self.glob.is_match(name)
+            || self.text == name
+            || self.text.strip_prefix("build.") == Some(name)
     }
 }
 
