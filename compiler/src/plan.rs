@@ -21,6 +21,7 @@ pub(crate) use unit::Unit;
 mod component;
 mod digest;
 mod files;
+mod layout;
 mod make;
 mod options;
 pub(crate) mod select;

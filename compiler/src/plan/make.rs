@@ -6,13 +6,11 @@ use std::sync::Arc;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::component::Configured;
+use super::component::{Configured, ConfiguredSource};
 use super::files::Files;
 use super::select::Selection;
 use super::unit::{BlockId, SourceId, Unit};
-use super::{
-    Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
-};
+use super::{Plan, layout};
 use crate::compile::Request;
 use crate::components::{ComponentKind, Components};
 use crate::configure::known_component;
@@ -76,13 +74,12 @@ pub(crate) struct Maker<'a, 'w> {
     /// Options that are the same for every build, by the block they came from.
     pub(super) shared: HashMap<BlockId, Arc<Configured>>,
     plan: Plan,
-    used: HashMap<String, u32>,
     /// Blocks that have been looked at for at least one build.
     pub(super) checked: HashSet<BlockId>,
     /// Stands for the source where a build has none that is in order.
     stand_in: &'a module::Source,
-    /// The names of all builds, selected or not.
-    all: Vec<String>,
+    /// Sources that have been evaluated for a build.
+    seen: HashSet<SourceId>,
 }
 
 /// A source as one build uses it.
@@ -100,6 +97,29 @@ pub(super) struct Instance<'a> {
     /// Where the build refers to it.
     pub(super) span: Span,
 }
+
+/// A `build` block with the sources it builds.
+pub(super) struct Block<'a> {
+    pub(super) unit: &'a Unit<'a>,
+    pub(super) build: &'a module::Build,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) instances: Vec<Instance<'a>>,
+    /// Whether all its sources could be found.
+    pub(super) complete: bool,
+}
+
+/// What one build consists of, evaluated.
+pub(super) struct Parts<'a> {
+    pub(super) source: ConfiguredSource,
+    pub(super) provisioners: Vec<Part<'a>>,
+    /// By number, those that apply.
+    pub(super) chains: Vec<(u32, Vec<Part<'a>>)>,
+    pub(super) cleanup: Vec<Part<'a>>,
+}
+
+/// A block with its position among its like.
+pub(super) type Part<'a> = (u32, &'a module::Component, Arc<Configured>);
 
 impl Instance<'_> {
     /// `null.base`; the builds of a legacy template are called by their names alone.
@@ -149,20 +169,28 @@ pub(crate) fn make(
         files: Files::default(),
         shared: HashMap::new(),
         plan: Plan::default(),
-        used: HashMap::new(),
         checked: HashSet::new(),
         stand_in: &stand_in,
-        all: Vec::new(),
+        seen: HashSet::new(),
     };
-    let mut seen = HashSet::new();
+    let mut blocks = Vec::new();
     for unit in maker.units {
         for build in &unit.module.builds {
-            maker.build(unit, build, &mut seen);
+            blocks.push(maker.block(unit, build));
         }
+    }
+    let names: Vec<String> = blocks
+        .iter()
+        .flat_map(|block| &block.instances)
+        .map(Instance::full)
+        .collect();
+    maker.builds(&blocks);
+    for block in &blocks {
+        maker.check_unused(block);
     }
     for unit in maker.units {
         for source in unit.module.sources.values() {
-            if !seen.contains(&unit.id(source)) {
+            if !maker.seen.contains(&unit.id(source)) {
                 maker.unused_source(unit, source);
             }
         }
@@ -170,29 +198,25 @@ pub(crate) fn make(
             maker.data_source(unit, source);
         }
     }
-    selection.check(&maker.all, &mut maker.cx.diagnostics);
+    selection.check(&names, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
     maker.plan
 }
 
 impl<'a> Maker<'a, '_> {
-    fn build(
-        &mut self,
-        unit: &'a Unit<'a>,
-        build: &'a module::Build,
-        seen: &mut HashSet<SourceId>,
-    ) {
-        let block = self
+    /// A `build` block with the sources it builds.
+    fn block(&mut self, unit: &'a Unit<'a>, build: &'a module::Build) -> Block<'a> {
+        let name = self
             .text(unit, build.name.as_ref(), "name")
             .unwrap_or_default();
         let description = self.text(unit, build.description.as_ref(), "description");
         let mut instances = Vec::new();
         let before = self.cx.diagnostics.len();
         if let Some(sources) = &build.sources {
-            self.listed_sources(unit, sources, &block, &mut instances);
+            self.listed_sources(unit, sources, &name, &mut instances);
         }
         for nested in &build.nested {
-            let name = self.text(unit, nested.name.as_ref(), "name");
+            let own = self.text(unit, nested.name.as_ref(), "name");
             let reference = &nested.reference;
             if let Some((home, source)) = self.find_source(unit, &reference.text, reference.span) {
                 instances.push(Instance {
@@ -200,8 +224,8 @@ impl<'a> Maker<'a, '_> {
                     home,
                     source,
                     nested: Some(nested),
-                    name: name.map_or_else(|| source.name.text.clone(), SmolStr::from),
-                    block: block.clone(),
+                    name: own.map_or_else(|| source.name.text.clone(), SmolStr::from),
+                    block: name.clone(),
                     span: nested.span,
                 });
             }
@@ -223,31 +247,26 @@ impl<'a> Maker<'a, '_> {
             .map(|instance| (instance.short(), instance.full()))
             .collect();
         self.check_filters(build, &all);
-        self.all.extend(all.into_iter().map(|(_, full)| full));
-        for instance in &instances {
-            if self.selection.takes(&instance.full()) {
-                seen.insert(instance.home.id(instance.source));
-                self.instance(build, instance, description.clone());
-            }
+        Block {
+            unit,
+            build,
+            name,
+            description,
+            instances,
+            complete,
         }
-        self.check_unused(unit, build, &block, complete.then_some(&instances));
     }
 
-    /// Blocks that apply to no source are checked all the same; `instances` are the build's sources, if all are known.
-    fn check_unused(
-        &mut self,
-        unit: &'a Unit<'a>,
-        build: &'a module::Build,
-        block: &str,
-        instances: Option<&Vec<Instance<'a>>>,
-    ) {
+    /// Blocks that apply to no source are checked all the same.
+    fn check_unused(&mut self, block: &Block<'a>) {
+        let Block { unit, build, .. } = *block;
         let instance = Instance {
             unit,
             home: unit,
             source: self.stand_in,
             nested: None,
             name: self.stand_in.name.text.clone(),
-            block: block.to_owned(),
+            block: block.name.clone(),
             span: build.span,
         };
         let provisioners = build
@@ -268,12 +287,13 @@ impl<'a> Maker<'a, '_> {
             return;
         }
         // What builders add to `build` may be used, though none of them is there to say what it is.
-        let known: Option<Vec<&Component>> = instances.and_then(|instances| {
-            let builder = |instance: &Instance<'a>| {
-                schema::component(ComponentKind::Builder, &instance.source.ty.text)
-            };
-            instances.iter().map(builder).collect()
-        });
+        let builder = |instance: &Instance<'a>| {
+            schema::component(ComponentKind::Builder, &instance.source.ty.text)
+        };
+        let known: Option<Vec<&Component>> = match block.complete {
+            true => block.instances.iter().map(builder).collect(),
+            false => None,
+        };
         let builders = known.unwrap_or_else(|| {
             schema::names(ComponentKind::Builder)
                 .filter_map(|name| schema::component(ComponentKind::Builder, name))
@@ -299,122 +319,65 @@ impl<'a> Maker<'a, '_> {
         value.as_str().map(str::to_owned)
     }
 
-    fn instance(
-        &mut self,
-        build: &'a module::Build,
-        instance: &Instance<'a>,
-        description: Option<String>,
-    ) {
-        let Some(source) = self.source(instance) else {
-            return;
-        };
-        let name = instance.full();
-        let count = self.used.entry(name.clone()).or_insert(0);
-        *count += 1;
-        let address = if *count == 1 {
-            format!("build.{name}")
-        } else {
-            format!("build.{name}#{count}", count = *count)
-        };
-        let id = BuildId(self.plan.builds.len() as u32);
-        let mut layout = Layout {
-            build: id,
-            address,
-            first: self.plan.steps.len() as u32,
-            steps: Vec::new(),
-        };
-        let base = digest::source(&instance.source.ty.text, &source.options, &source.digests);
-        let span = instance.source.span;
-        let prepare = layout.add(StepKind::Prepare, Options::default(), &[], span, base);
-        let launch = layout.derived(StepKind::Launch, &[(prepare, NeedKind::Data)], span);
-        let mut last = launch;
-        if source.communicator != "none" {
-            last = layout.derived(StepKind::Connect, &[(launch, NeedKind::Data)], span);
-        }
-        let generated = source.component.generated_data.clone();
-        for (index, component) in build.provisioners.iter().enumerate() {
-            let Some(made) =
-                self.component(ComponentKind::Provisioner, component, instance, &generated)
-            else {
-                continue;
-            };
-            let kind = StepKind::Provision {
-                provisioner: component.ty.text.clone(),
-                index: index as u32,
-            };
-            let id = layout.configured(kind, &made, &[(last, NeedKind::Order)], component.span);
-            layout.steps[(id.0 - layout.first) as usize].limits = made.limits.clone();
-            last = id;
-        }
-        let capture_needs = if last == launch {
-            vec![(launch, NeedKind::Data)]
-        } else {
-            vec![(launch, NeedKind::Data), (last, NeedKind::Order)]
-        };
-        let capture = layout.derived(StepKind::Capture, &capture_needs, span);
-        let release = layout.derived(StepKind::Release, &[(capture, NeedKind::Order)], span);
-        // Each chain waits for the one before it, as in Packer: scripts read what earlier chains have written.
-        let mut before = release;
-        for (chain, components) in build.post_processors.iter().enumerate() {
-            let mut input = capture;
-            for (position, component) in components.iter().enumerate() {
-                let Some(made) = self.component(
-                    ComponentKind::PostProcessor,
-                    component,
-                    instance,
-                    &generated,
-                ) else {
+    /// Evaluates the selected builds and lays out their steps.
+    fn builds(&mut self, blocks: &[Block<'a>]) {
+        let mut used: HashMap<String, u32> = HashMap::new();
+        for block in blocks {
+            for instance in &block.instances {
+                let name = instance.full();
+                if !self.selection.takes(&name) {
+                    continue;
+                }
+                self.seen.insert(instance.home.id(instance.source));
+                let Some(parts) = self.parts(block, instance) else {
                     continue;
                 };
-                let kind = StepKind::PostProcess {
-                    post_processor: component.ty.text.clone(),
-                    chain: chain as u32,
-                    position: position as u32,
-                    keep_input: made.keep_input,
+                let count = used.entry(name.clone()).or_insert(0);
+                *count += 1;
+                let address = match *count {
+                    1 => format!("build.{name}"),
+                    count => format!("build.{name}#{count}"),
                 };
-                let mut needs = vec![(input, NeedKind::Data)];
-                if input == capture {
-                    needs.push((before, NeedKind::Order));
+                layout::add(&mut self.plan, block, instance, parts, name, address);
+            }
+        }
+    }
+
+    /// Evaluates everything a build consists of.
+    fn parts(&mut self, block: &Block<'a>, instance: &Instance<'a>) -> Option<Parts<'a>> {
+        let source = self.source(instance)?;
+        let generated = &source.component.generated_data;
+        let kind = ComponentKind::Provisioner;
+        let build = block.build;
+        let mut provisioners = Vec::new();
+        for (index, component) in build.provisioners.iter().enumerate() {
+            if let Some(made) = self.component(kind, component, instance, generated) {
+                provisioners.push((index as u32, &**component, made));
+            }
+        }
+        let mut chains = Vec::new();
+        for (chain, components) in build.post_processors.iter().enumerate() {
+            let kind = ComponentKind::PostProcessor;
+            let mut made = Vec::new();
+            for (position, component) in components.iter().enumerate() {
+                if let Some(configured) = self.component(kind, component, instance, generated) {
+                    made.push((position as u32, &**component, configured));
                 }
-                input = layout.configured(kind, &made, &needs, component.span);
             }
-            if input != capture {
-                before = input;
-            }
+            chains.push((chain as u32, made));
         }
-        let mut cleanup = Layout {
-            build: id,
-            address: layout.address.clone(),
-            first: 0,
-            steps: Vec::new(),
-        };
+        let mut cleanup = Vec::new();
         for (index, component) in build.cleanup.iter().enumerate() {
-            if let Some(made) =
-                self.component(ComponentKind::Provisioner, component, instance, &generated)
-            {
-                let kind = StepKind::Provision {
-                    provisioner: component.ty.text.clone(),
-                    index: index as u32,
-                };
-                let id = cleanup.configured(kind, &made, &[], component.span);
-                let step = &mut cleanup.steps[id.0 as usize];
-                step.limits = made.limits.clone();
-                step.address = format!("{}.error-cleanup-provisioner[{index}]", layout.address);
+            if let Some(made) = self.component(kind, component, instance, generated) {
+                cleanup.push((index as u32, &**component, made));
             }
         }
-        self.plan.builds.push(Build {
-            address: layout.address,
-            name,
-            block_name: instance.block.clone(),
-            builder: instance.source.ty.text.clone(),
-            source_name: instance.name.clone(),
-            description,
-            communicator: source.communicator,
-            source: source.options,
-            cleanup: cleanup.steps,
-            span: instance.span,
-        });
-        self.plan.steps.extend(layout.steps);
+        Some(Parts {
+            source,
+            provisioners,
+            chains,
+            cleanup,
+        })
     }
 
     /// A source no build uses is checked all the same.
@@ -445,108 +408,6 @@ pub(super) fn unknown_yet(span: Span, what: &str) -> Diagnostic {
         ),
     )
     .help("use variables and locals here")
-}
-
-/// The steps of one build as they are laid out.
-struct Layout {
-    build: BuildId,
-    address: String,
-    first: u32,
-    steps: Vec<Step>,
-}
-
-impl Layout {
-    fn add(
-        &mut self,
-        kind: StepKind,
-        options: Options,
-        needs: &[(StepId, NeedKind)],
-        span: Span,
-        content: String,
-    ) -> StepId {
-        let id = StepId(self.first + self.steps.len() as u32);
-        let before = needs
-            .iter()
-            .map(|(step, _)| self.steps[(step.0 - self.first) as usize].digest.as_str());
-        let digest = digest::step(&kind, &content, before);
-        self.steps.push(Step {
-            address: format!("{}.{}", self.address, kind.local_address()),
-            build: self.build,
-            outputs: kind.outputs(),
-            undo: kind.undo(),
-            options,
-            needs: needs
-                .iter()
-                .map(|(step, kind)| Need {
-                    step: *step,
-                    kind: *kind,
-                })
-                .collect(),
-            limits: Limits::default(),
-            digest,
-            span,
-            kind,
-        });
-        id
-    }
-
-    /// A step that only uses the source's options, which are in the digest of the first step.
-    fn derived(&mut self, kind: StepKind, needs: &[(StepId, NeedKind)], span: Span) -> StepId {
-        self.add(kind, Options::default(), needs, span, String::new())
-    }
-
-    fn configured(
-        &mut self,
-        kind: StepKind,
-        made: &Configured,
-        needs: &[(StepId, NeedKind)],
-        span: Span,
-    ) -> StepId {
-        let content = digest::component(&made.options, &made.digests);
-        self.add(kind, made.options.clone(), needs, span, content)
-    }
-}
-
-impl StepKind {
-    /// The last part of the address.
-    fn local_address(&self) -> String {
-        match self {
-            Self::Prepare => "prepare".to_owned(),
-            Self::Launch => "launch".to_owned(),
-            Self::Connect => "connect".to_owned(),
-            Self::Provision { index, .. } => format!("provisioner[{index}]"),
-            Self::Capture => "capture".to_owned(),
-            Self::Release => "release".to_owned(),
-            Self::PostProcess {
-                chain, position, ..
-            } => format!("post-processor[{chain}][{position}]"),
-        }
-    }
-
-    fn outputs(&self) -> Vec<(SmolStr, Type)> {
-        let text = |name: &'static str| (SmolStr::new_static(name), Type::String);
-        match self {
-            Self::Launch => vec![text("ID")],
-            Self::Connect => vec![text("Host"), text("Port"), text("User"), text("ConnType")],
-            Self::Capture | Self::PostProcess { .. } => {
-                let artifact = Type::object([
-                    ("builder_id", Type::String),
-                    ("id", Type::String),
-                    ("files", Type::list(Type::String)),
-                ]);
-                vec![(SmolStr::new_static("artifact"), artifact)]
-            }
-            Self::Prepare | Self::Provision { .. } | Self::Release => Vec::new(),
-        }
-    }
-
-    fn undo(&self) -> Option<&'static str> {
-        match self {
-            Self::Launch => Some("release the machine and everything made for it"),
-            Self::Connect => Some("disconnect"),
-            _ => None,
-        }
-    }
 }
 
 impl Plan {
