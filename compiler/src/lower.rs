@@ -1,4 +1,5 @@
 //! From syntax trees to HIR: one module for each language.
 
 pub mod hcl;
+pub mod json;
 pub mod tree;

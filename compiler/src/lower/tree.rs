@@ -43,6 +43,8 @@ pub enum NodeKind {
 pub struct Member {
     /// The key; its span has the quotes, where there are any.
     pub key: Name,
+    /// Where the key's characters came from, if it has escapes; see [`Member::key_text`].
+    pub map: Option<Box<TextMap>>,
     /// The value.
     pub value: Node,
 }
@@ -100,6 +102,21 @@ impl TextMap {
     /// The file.
     pub fn file(&self) -> FileId {
         self.file
+    }
+}
+
+impl Member {
+    /// The key as a text with its map.
+    pub fn key_text(&self) -> Text {
+        let plain = || {
+            let len = self.key.text.len() as u32;
+            let quote = self.key.span.len().saturating_sub(len) / 2;
+            TextMap::plain(self.key.span.file, self.key.span.start + quote, len)
+        };
+        Text {
+            text: self.key.text.clone(),
+            map: self.map.as_deref().cloned().unwrap_or_else(plain),
+        }
     }
 }
 
