@@ -4,6 +4,7 @@
     reason = "a build script reads the package's own files"
 )]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
@@ -32,14 +33,23 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", directory.path().display());
     }
     rows.sort();
+    let mut plugins = BTreeSet::new();
+    for (_, _, path) in &rows {
+        let text = fs::read_to_string(path)?;
+        if let Some((_, rest)) = text.split_once("\"plugin\": \"")
+            && let Some((plugin, _)) = rest.split_once('"')
+        {
+            plugins.insert(plugin.to_owned());
+        }
+    }
     let mut table = String::from("[\n");
     for (kind, name, path) in rows {
         writeln!(table, "    ({kind:?}, {name:?}, include_str!({path:?})),")
             .expect("a string takes all");
     }
     table.push(']');
-    fs::write(
-        Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("catalogue.rs"),
-        table,
-    )
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    fs::write(Path::new(&out).join("catalogue.rs"), table)?;
+    let plugins: Vec<_> = plugins.into_iter().collect();
+    fs::write(Path::new(&out).join("plugins.rs"), format!("{plugins:?}"))
 }

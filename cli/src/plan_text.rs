@@ -6,12 +6,17 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use imgc_compiler::plan::{Build, BuildId, Limits, NeedKind, Plan, Step, StepId};
+use imgc_compiler::components::{ComponentKind, Components as _};
+use imgc_compiler::plan::{Build, BuildId, Limits, NeedKind, Plan, Step, StepId, StepKind};
 use imgc_compiler::value::Value;
+use imgc_runtime::registry::Registry;
 
+use crate::components::registry;
 use crate::plan_shape::{component, kind_word, short_address, tainted, totals, wave_numbers};
 use crate::terminal::{Look, Style, harmless};
 
+/// Said of what this version cannot run.
+const IDLE: &str = ", cannot run in this version";
 /// Options shown of one component in a terse plan.
 const TERSE_OPTIONS: usize = 5;
 /// Characters shown of one value in a terse plan.
@@ -21,6 +26,7 @@ const TERSE_WIDTH: usize = 72;
 pub(crate) fn render(plan: &Plan, look: Look, verbose: bool) -> String {
     let view = View {
         plan,
+        registry: registry(),
         look,
         verbose,
         waves: wave_numbers(plan),
@@ -53,6 +59,7 @@ pub(crate) fn counted(number: usize, word: &str) -> String {
 
 struct View<'a> {
     plan: &'a Plan,
+    registry: Registry,
     look: Look,
     verbose: bool,
     waves: Vec<u32>,
@@ -89,7 +96,11 @@ impl View<'_> {
         let address = self.look.paint(Style::Strong, &harmless(&build.address));
         let builder = &build.builder;
         let communicator = &build.communicator;
-        let about = format!("builder {builder}, communicator {communicator}");
+        let idle = match self.registry.has(ComponentKind::Builder, builder) {
+            true => "",
+            false => IDLE,
+        };
+        let about = format!("builder {builder}, communicator {communicator}{idle}");
         line(
             out,
             &format!("{address}  {}", self.look.paint(Style::Faint, &about)),
@@ -100,6 +111,18 @@ impl View<'_> {
             }
         }
         self.options(build.source.value(), 2, out);
+    }
+
+    fn can_run(&self, step: &Step) -> bool {
+        match &step.kind {
+            StepKind::Provision { provisioner, .. } => {
+                self.registry.has(ComponentKind::Provisioner, provisioner)
+            }
+            StepKind::PostProcess { post_processor, .. } => self
+                .registry
+                .has(ComponentKind::PostProcessor, post_processor),
+            _ => true,
+        }
     }
 
     fn step(&self, id: StepId, out: &mut String) {
@@ -115,6 +138,9 @@ impl View<'_> {
         );
         if let Some(component) = component(step) {
             let _ = write!(text, "  {component}");
+            if !self.can_run(step) {
+                text.push_str(&self.look.paint(Style::Faint, IDLE));
+            }
         } else if self.verbose && !name.ends_with(kind_word(&step.kind)) {
             let _ = write!(text, "  {}", kind_word(&step.kind));
         }

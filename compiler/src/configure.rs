@@ -15,21 +15,34 @@ use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Block, Body, Expr};
 use crate::module::duplicate;
-use crate::schema::{BlockSchema, BodySchema, Component};
+use crate::schema::{BlockSchema, BodySchema, Component, open_block};
 use crate::types::Type;
 use crate::value::{Data, Value};
 
 mod complaints;
 mod dynamic;
+mod known;
 mod rules;
 
 pub(crate) use complaints::NO_REPETITION;
-pub use complaints::known_component;
 use complaints::{deprecated, option_names, unknown_option};
+pub use known::{Known, known_component};
 pub(crate) use rules::not_a_duration;
 
 /// Problems with options.
 pub const IDS: &[Entry] = &[
+    Entry::error(
+        "check/unknown-component",
+        "a builder, provisioner, post-processor or data source that does not exist",
+    ),
+    Entry::warning(
+        "check/foreign-component",
+        "a component imgc does not know, perhaps of a community plugin",
+    ),
+    Entry::warning(
+        "check/renamed-component",
+        "a component that goes by another name now",
+    ),
     Entry::error(
         "check/unknown-option",
         "a component has no option of that name",
@@ -289,6 +302,13 @@ fn option(
     given: &mut Given,
 ) {
     let name = &attribute.name.text;
+    if schema.open {
+        let value = eval::evaluate(&attribute.value, scope, cx);
+        given
+            .attributes
+            .insert(name.clone(), (value, attribute.span));
+        return;
+    }
     let Some(known) = schema.attributes.get(name) else {
         // Its value is still looked at: it may have mistakes of its own.
         eval::evaluate(&attribute.value, scope, cx);
@@ -324,6 +344,9 @@ fn known_block<'s>(
     given: &mut Given,
 ) -> Option<&'s BlockSchema> {
     let name = &block.kind.text;
+    if schema.open {
+        return Some(open_block());
+    }
     if let Some(known) = schema.blocks.get(name) {
         if let Some(label) = block.labels.first() {
             cx.report(
@@ -391,6 +414,7 @@ fn override_options(
         let ty = match (schema.attributes.get(name), schema.blocks.get(name)) {
             (Some(attribute), _) => attribute.ty.clone(),
             (None, Some(_)) => Type::Any,
+            (None, None) if schema.open => Type::Any,
             (None, None) => {
                 let diagnostic = Diagnostic::error(
                     "check/unknown-option",

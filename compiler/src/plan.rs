@@ -21,6 +21,7 @@ pub(crate) use unit::Unit;
 mod component;
 mod digest;
 mod files;
+mod known;
 mod layout;
 mod make;
 mod options;

@@ -4,7 +4,7 @@
 //! the program and parsed one by one when a template first uses a component: nothing is loaded at start-up. The same
 //! table drives checks, completion, hover and reference pages.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -13,17 +13,29 @@ use smol_str::SmolStr;
 use crate::components::ComponentKind;
 use crate::types::Type;
 
+mod file;
+
 /// One component: a builder, provisioner, post-processor, communicator or data source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Component {
     /// The name written in a template.
     pub name: SmolStr,
+    /// Where it comes from, `OWNER/NAME`; none for those that need no plugin.
+    pub plugin: Option<SmolStr>,
+    /// The version its facts were taken from.
+    pub version: Option<SmolStr>,
     /// Its options.
     pub body: BodySchema,
     /// Rules between options.
     pub constraints: Vec<Constraint>,
-    /// Builders: further `build.NAME` values.
+    /// Options only older versions have (those of Packer 1.6.6), by dotted path, with their types.
+    pub removed: IndexMap<SmolStr, Type>,
+    /// Options only legacy JSON templates have.
+    pub json_only: Vec<SmolStr>,
+    /// Builders: further `build.NAME` values; `*` stands for any name.
     pub generated_data: Vec<SmolStr>,
+    /// Data sources: what they give, by name.
+    pub outputs: IndexMap<SmolStr, Type>,
     /// Builders without a `communicator` option: what they use (`none`, or one of their own).
     pub communicator: Option<SmolStr>,
 }
@@ -35,6 +47,8 @@ pub struct BodySchema {
     pub attributes: IndexMap<SmolStr, Attribute>,
     /// `name { … }` options, by name.
     pub blocks: IndexMap<SmolStr, BlockSchema>,
+    /// Nothing is known about it: it takes any option and any block.
+    pub open: bool,
 }
 
 /// One option.
@@ -42,10 +56,16 @@ pub struct BodySchema {
 pub struct Attribute {
     /// Its type.
     pub ty: Type,
+    /// Another type that other versions of the component have for it.
+    pub also: Option<Type>,
     /// It must be given.
-    pub required: bool,
+    pub required: Required,
     /// What may stand in for it where it is required otherwise: other options, `env:NAME`, `default`, `other`.
     pub required_unless: Vec<SmolStr>,
+    /// The communicator it is required for.
+    pub required_when: Option<SmolStr>,
+    /// Environment variables that are read where it is not given.
+    pub env: Vec<SmolStr>,
     /// Better not used any more.
     pub deprecated: bool,
     /// Its value is a secret.
@@ -64,6 +84,20 @@ pub struct Attribute {
     pub doc: Option<SmolStr>,
 }
 
+/// Whether an option must be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Required {
+    /// It need not be.
+    #[default]
+    No,
+    /// The component says so, and no check for it was found: without it a template is doubtful.
+    Tagged,
+    /// The newest versions need it, and Packer 1.6.6's did not.
+    Newly,
+    /// The component refuses to work without.
+    Yes,
+}
+
 /// How a component uses the files an option names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,14 +111,16 @@ pub enum Reads {
 }
 
 /// A block among the options.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BlockSchema {
     /// It may be repeated.
     pub repeated: bool,
     /// There must be at least one.
-    pub required: bool,
+    pub required: Required,
     /// What may stand in for it where it is required otherwise.
     pub required_unless: Vec<SmolStr>,
+    /// Better not used any more.
+    pub deprecated: bool,
     /// What is inside.
     pub body: BodySchema,
 }
@@ -112,12 +148,11 @@ pub enum ConstraintKind {
 
 /// The schema of a component, or `None` where the catalogue does not know it.
 pub fn component(kind: ComponentKind, name: &str) -> Option<&'static Component> {
-    static PARSED: [OnceLock<Arc<Component>>; TABLE.len()] =
-        [const { OnceLock::new() }; TABLE.len()];
+    static PARSED: [OnceLock<Component>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
     let at = TABLE
         .binary_search_by(|(k, n, _)| (*k, *n).cmp(&(directory(kind), name)))
         .ok()?;
-    Some(PARSED[at].get_or_init(|| Arc::new(parse(kind, name, TABLE[at].2))))
+    Some(PARSED[at].get_or_init(|| file::parse(kind, name, TABLE[at].2)))
 }
 
 /// The names of all components of a kind, sorted.
@@ -128,9 +163,57 @@ pub fn names(kind: ComponentKind) -> impl Iterator<Item = &'static str> {
         .map(|(_, name, _)| *name)
 }
 
+/// The plugins whose components the catalogue has, `OWNER/NAME`.
+pub fn plugins() -> impl Iterator<Item = &'static str> {
+    PLUGINS.iter().copied()
+}
+
+/// Stands for a component the catalogue does not know: it takes any option.
+pub fn foreign() -> &'static Component {
+    static FOREIGN: OnceLock<Component> = OnceLock::new();
+    FOREIGN.get_or_init(|| Component {
+        body: BodySchema {
+            open: true,
+            ..BodySchema::default()
+        },
+        generated_data: vec![SmolStr::new_static("*")],
+        ..Component::default()
+    })
+}
+
+/// A block nothing is known about.
+pub(crate) fn open_block() -> &'static BlockSchema {
+    static OPEN: OnceLock<BlockSchema> = OnceLock::new();
+    OPEN.get_or_init(|| BlockSchema {
+        repeated: true,
+        body: BodySchema {
+            open: true,
+            ..BodySchema::default()
+        },
+        ..BlockSchema::default()
+    })
+}
+
+impl Component {
+    /// Whether nothing is known about it, see [`foreign`].
+    pub fn is_foreign(&self) -> bool {
+        self.body.open
+    }
+}
+
+impl BodySchema {
+    /// The block of a name; where nothing is known, any.
+    pub fn block(&self, name: &str) -> Option<&BlockSchema> {
+        self.blocks.get(name).or_else(|| self.open.then(open_block))
+    }
+}
+
 const TABLE: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
-fn directory(kind: ComponentKind) -> &'static str {
+const PLUGINS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
+
+/// The catalogue's word for a kind: the name of its directory, as in `builder/null`.
+pub fn directory(kind: ComponentKind) -> &'static str {
     match kind {
         ComponentKind::Builder => "builder",
         ComponentKind::Provisioner => "provisioner",
@@ -140,154 +223,14 @@ fn directory(kind: ComponentKind) -> &'static str {
     }
 }
 
-fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
-    let file: FileJson = serde_json::from_str(text).expect("the catalogue is checked by a test");
-    let mut body = body_schema(file.attributes, file.blocks);
-    if kind == ComponentKind::Builder && body.attributes.contains_key("ssh_host") {
-        // Options of imgc's own ssh communicator, where a builder has one.
-        let common =
-            component(ComponentKind::Communicator, "common").expect("the catalogue has it");
-        for (option, attribute) in &common.body.attributes {
-            body.attributes
-                .entry(option.clone())
-                .or_insert_with(|| attribute.clone());
-        }
-    }
-    Component {
-        name: name.into(),
-        body,
-        constraints: file.constraints,
-        generated_data: file.generated_data,
-        communicator: file.communicator,
-    }
-}
-
-#[derive(Deserialize)]
-struct FileJson {
-    attributes: Vec<AttributeJson>,
-    #[serde(default)]
-    blocks: Vec<BlockJson>,
-    #[serde(default)]
-    constraints: Vec<Constraint>,
-    #[serde(default)]
-    generated_data: Vec<SmolStr>,
-    #[serde(default)]
-    communicator: Option<SmolStr>,
-}
-
-#[derive(Deserialize)]
-struct AttributeJson {
-    name: SmolStr,
-    #[serde(rename = "type")]
-    ty: SmolStr,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    required_by: Option<SmolStr>,
-    #[serde(default)]
-    required_unless: Vec<SmolStr>,
-    #[serde(default)]
-    deprecated: bool,
-    #[serde(default)]
-    sensitive: bool,
-    #[serde(default)]
-    values: Vec<serde_json::Value>,
-    #[serde(default)]
-    default: Option<serde_json::Value>,
-    #[serde(default)]
-    format: Option<SmolStr>,
-    #[serde(default)]
-    group: Option<SmolStr>,
-    #[serde(default)]
-    reads: Option<Reads>,
-    #[serde(default)]
-    doc: Option<SmolStr>,
-}
-
-#[derive(Deserialize)]
-struct BlockJson {
-    name: SmolStr,
-    nesting: SmolStr,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    required_unless: Vec<SmolStr>,
-    attributes: Vec<AttributeJson>,
-    #[serde(default)]
-    blocks: Vec<BlockJson>,
-}
-
-fn body_schema(attributes: Vec<AttributeJson>, blocks: Vec<BlockJson>) -> BodySchema {
-    BodySchema {
-        attributes: attributes
-            .into_iter()
-            .map(AttributeJson::into_schema)
-            .collect(),
-        blocks: blocks.into_iter().map(BlockJson::into_schema).collect(),
-    }
-}
-
-impl AttributeJson {
-    fn into_schema(self) -> (SmolStr, Attribute) {
-        let attribute = Attribute {
-            ty: type_of(&self.ty),
-            // Where only a struct tag says so and no check was found, the component works without.
-            required: self.required && self.required_by.as_deref() != Some("tag"),
-            required_unless: self.required_unless,
-            deprecated: self.deprecated,
-            sensitive: self.sensitive,
-            values: self
-                .values
-                .iter()
-                .map(|value| {
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string().into(), SmolStr::from)
-                })
-                .collect(),
-            default: self.default,
-            duration: self.format.as_deref() == Some("duration"),
-            group: self.group,
-            reads: self.reads,
-            doc: self.doc,
-        };
-        (self.name, attribute)
-    }
-}
-
-impl BlockJson {
-    fn into_schema(self) -> (SmolStr, BlockSchema) {
-        let block = BlockSchema {
-            repeated: self.nesting == "list",
-            required: self.required,
-            required_unless: self.required_unless,
-            body: body_schema(self.attributes, self.blocks),
-        };
-        (self.name, block)
-    }
-}
-
-/// The type a catalogue file names: `string`, `list(T)`, `map(T)`, `any`.
-fn type_of(text: &str) -> Type {
-    let inner = |prefix: &str| {
-        text.strip_prefix(prefix)
-            .and_then(|rest| rest.strip_suffix(')'))
-    };
-    match text {
-        "string" => Type::String,
-        "number" => Type::Number,
-        "bool" => Type::Bool,
-        _ => {
-            if let Some(element) = inner("list(") {
-                Type::List(Arc::new(type_of(element)))
-            } else if let Some(element) = inner("map(") {
-                Type::Map(Arc::new(type_of(element)))
-            } else {
-                Type::Any
-            }
-        }
-    }
-}
+/// All kinds, in the order in which they are listed.
+pub const KINDS: [ComponentKind; 5] = [
+    ComponentKind::Builder,
+    ComponentKind::Provisioner,
+    ComponentKind::PostProcessor,
+    ComponentKind::DataSource,
+    ComponentKind::Communicator,
+];
 
 #[cfg(test)]
 mod tests {
@@ -295,16 +238,13 @@ mod tests {
 
     #[test]
     fn every_file_of_the_catalogue_is_readable() {
-        for kind in [
-            ComponentKind::Builder,
-            ComponentKind::Provisioner,
-            ComponentKind::PostProcessor,
-            ComponentKind::Communicator,
-            ComponentKind::DataSource,
-        ] {
+        for kind in KINDS {
             for name in names(kind) {
                 let component = component(kind, name).expect("the name came from the table");
                 assert_eq!(component.name, name);
+                if let Some(plugin) = &component.plugin {
+                    assert!(plugins().any(|known| known == plugin), "{plugin}");
+                }
             }
         }
     }
@@ -323,5 +263,12 @@ mod tests {
     #[test]
     fn unknown_components_are_none() {
         assert!(component(ComponentKind::Builder, "amazon-ebz").is_none());
+    }
+
+    #[test]
+    fn data_sources_say_what_they_give() {
+        let ami = component(ComponentKind::DataSource, "amazon-ami").expect("known");
+        assert_eq!(ami.outputs["id"], Type::String);
+        assert_eq!(ami.outputs["tags"], Type::Map(Type::String.into()));
     }
 }

@@ -88,7 +88,7 @@ pub enum BuildValues<'a> {
     Planned {
         /// The build block's name.
         name: &'a str,
-        /// Further members of this builder.
+        /// Further members of this builder; `*` stands for any.
         extra: &'a [SmolStr],
     },
     /// At run time: all.
@@ -403,7 +403,8 @@ impl Namespace for BuildValues<'_> {
                 if member == "name" {
                     return Ok(Value::string(*name));
                 }
-                if BUILD_MEMBERS.contains(&member) || extra.iter().any(|known| known == member) {
+                let known = |known: &SmolStr| known == member || known == "*";
+                if BUILD_MEMBERS.contains(&member) || extra.iter().any(known) {
                     return Ok(Value::unknown(Type::String).mark(SECRET_MEMBERS.contains(&member)));
                 }
                 BUILD_MEMBERS

@@ -3,11 +3,10 @@
 use smol_str::SmolStr;
 
 use super::Subject;
-use crate::components::ComponentKind;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
-use crate::hir::{Attribute, Name};
+use crate::hir::Attribute;
 use crate::module::quoted_list;
-use crate::schema::{self, BodySchema, Component};
+use crate::schema::BodySchema;
 
 /// The way out where a block is to be repeated.
 pub(crate) const NO_REPETITION: &str = "only `dynamic` blocks can be repeated in this version; write one block for each, \
@@ -116,24 +115,4 @@ pub(super) fn option_names(schema: &BodySchema) -> impl Iterator<Item = &str> {
         .keys()
         .chain(schema.blocks.keys())
         .map(SmolStr::as_str)
-}
-
-/// The schema of a component with the name of its kind for messages, or the complaint that there is none.
-pub fn known_component(
-    kind: ComponentKind,
-    name: &Name,
-) -> Result<&'static Component, Box<Diagnostic>> {
-    schema::component(kind, &name.text).ok_or_else(|| {
-        let message = format!("there is no {} of type `{}`", kind.word(), name.text);
-        let diagnostic = Diagnostic::error("check/unknown-component", name.span, message);
-        Box::new(match nearest(&name.text, schema::names(kind)) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                format!("change `{}` to `{near}`", name.text),
-                Edit::replace(name.span, near),
-            ),
-            None => {
-                diagnostic.help("components of community plugins are not known to this version")
-            }
-        })
-    })
 }

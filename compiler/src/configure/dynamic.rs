@@ -31,7 +31,7 @@ pub(super) fn expand(
         return;
     };
     let name = &label.text;
-    let Some(inner) = schema.blocks.get(name) else {
+    let Some(inner) = schema.block(name) else {
         let message = format!("{} has no block `{name}`", subject.what);
         let diagnostic = Diagnostic::error("check/unknown-option", label.span, message);
         cx.report(

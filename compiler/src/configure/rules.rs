@@ -9,7 +9,7 @@ use crate::duration;
 use crate::eval::Context;
 use crate::hir::Expr;
 use crate::module::quoted_list;
-use crate::schema::{Attribute, BodySchema, Constraint, ConstraintKind};
+use crate::schema::{Attribute, BodySchema, Constraint, ConstraintKind, Required};
 use crate::value::Value;
 
 /// Checks a component's options together.
@@ -34,14 +34,22 @@ pub(super) fn required(
     span: Span,
     cx: &mut Context<'_>,
 ) {
-    let attributes = schema
-        .attributes
-        .iter()
-        .map(|(name, attribute)| (name, attribute.required, &attribute.required_unless, false));
-    let blocks = schema
-        .blocks
-        .iter()
-        .map(|(name, block)| (name, block.required, &block.required_unless, true));
+    let attributes = schema.attributes.iter().map(|(name, attribute)| {
+        (
+            name,
+            attribute.required == Required::Yes,
+            &attribute.required_unless,
+            false,
+        )
+    });
+    let blocks = schema.blocks.iter().map(|(name, block)| {
+        (
+            name,
+            block.required == Required::Yes,
+            &block.required_unless,
+            true,
+        )
+    });
     for (name, needed, unless, block) in attributes.chain(blocks) {
         if !needed || given.has(name) || stands_in(unless, given, cx) {
             continue;

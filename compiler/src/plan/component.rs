@@ -12,7 +12,7 @@ use super::select::names_source;
 use super::unit::{Unit, View};
 use super::{Limits, Options, options::Deferred};
 use crate::components::ComponentKind;
-use crate::configure::{self, Layer, Subject, known_component};
+use crate::configure::{self, Layer, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
 use crate::eval::{self, Context, Scope};
@@ -44,13 +44,7 @@ impl<'a> Maker<'a, '_> {
     /// Evaluates a source with what the build adds to it.
     pub(super) fn source(&mut self, instance: &Instance<'a>) -> Option<ConfiguredSource> {
         let source = instance.source;
-        let component = match known_component(ComponentKind::Builder, &source.ty) {
-            Ok(component) => component,
-            Err(diagnostic) => {
-                self.cx.report(*diagnostic);
-                return None;
-            }
-        };
+        let component = self.find(instance.unit.module, ComponentKind::Builder, &source.ty)?;
         self.runnable(ComponentKind::Builder, &source.ty);
         let options = self.evaluate_source(component, instance);
         let bodies = bodies(instance);
@@ -125,9 +119,8 @@ impl<'a> Maker<'a, '_> {
 
     /// Checks a data source; what it looks up is known when the plan is run.
     pub(super) fn data_source(&mut self, unit: &Unit<'_>, source: &module::Source) {
-        let component = match known_component(ComponentKind::DataSource, &source.ty) {
-            Ok(component) => component,
-            Err(diagnostic) => return self.cx.report(*diagnostic),
+        let Some(component) = self.find(unit.module, ComponentKind::DataSource, &source.ty) else {
+            return;
         };
         self.runnable(ComponentKind::DataSource, &source.ty);
         let scope = &Place::local(&unit.names);
@@ -157,6 +150,10 @@ impl<'a> Maker<'a, '_> {
         bodies: &[&Body],
         builder: &Name,
     ) -> SmolStr {
+        if component.is_foreign() {
+            let given = options.get("communicator").and_then(Value::as_str);
+            return given.unwrap_or("ssh").into();
+        }
         let Some(attribute) = component.body.attributes.get("communicator") else {
             return component
                 .communicator
@@ -202,13 +199,7 @@ impl<'a> Maker<'a, '_> {
             name: &instance.block,
             extra: generated,
         });
-        let component = match known_component(kind, &block.ty) {
-            Ok(component) => component,
-            Err(diagnostic) => {
-                self.cx.report(*diagnostic);
-                return None;
-            }
-        };
+        let component = self.find(instance.unit.module, kind, &block.ty)?;
         if !self.applies(block, instance, &place) {
             return None;
         }
@@ -287,24 +278,22 @@ impl<'a> Maker<'a, '_> {
             name: &instance.block,
             extra: generated,
         });
-        match known_component(kind, &block.ty) {
-            Ok(component) => {
-                let subject = Subject {
-                    what: format!("{} `{}`", kind.word(), block.ty.text),
-                    component,
-                    meta: module::meta_names(kind == ComponentKind::PostProcessor),
-                    layers: &[Layer {
-                        body: &block.body,
-                        scope: &place,
-                    }],
-                    overrides: None,
-                    span: block.span,
-                };
-                configure::configure(&subject, self.cx);
-                self.limits(block, &place);
-            }
-            Err(diagnostic) => self.cx.report(*diagnostic),
-        }
+        let Some(component) = self.find(instance.unit.module, kind, &block.ty) else {
+            return;
+        };
+        let subject = Subject {
+            what: format!("{} `{}`", kind.word(), block.ty.text),
+            component,
+            meta: module::meta_names(kind == ComponentKind::PostProcessor),
+            layers: &[Layer {
+                body: &block.body,
+                scope: &place,
+            }],
+            overrides: None,
+            span: block.span,
+        };
+        configure::configure(&subject, self.cx);
+        self.limits(block, &place);
     }
 
     fn meta_name(&mut self, block: &module::Component, place: &dyn Scope) -> Option<String> {
@@ -460,26 +449,6 @@ impl<'a> Maker<'a, '_> {
             &attribute.name.text,
         )
         .as_bool()
-    }
-
-    /// Says so where a component is known and cannot run here.
-    fn runnable(&mut self, kind: ComponentKind, ty: &Name) {
-        if !self.components.has(kind, &ty.text) {
-            self.not_implemented(kind, &ty.text, ty.span);
-        }
-    }
-
-    fn not_implemented(&mut self, kind: ComponentKind, name: &str, span: Span) {
-        let message = format!(
-            "the {} `{name}` is known, but this version of imgc cannot run it",
-            kind.word()
-        );
-        self.cx.report(if self.request.check_only {
-            Diagnostic::warning("plan/not-implemented", span, message).help("its options are checked all the same")
-        } else {
-            Diagnostic::error("plan/not-implemented", span, message)
-                .help("`imgc validate` checks such a template; to run part of it, use `-only` or `-except`")
-        });
     }
 
     fn implementation_checks(

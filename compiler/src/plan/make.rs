@@ -8,12 +8,12 @@ use smol_str::SmolStr;
 
 use super::component::{Configured, ConfiguredSource};
 use super::files::Files;
+use super::known::Remarks;
 use super::select::Selection;
 use super::unit::{BlockId, SourceId, Unit};
 use super::{Plan, layout};
 use crate::compile::Request;
 use crate::components::{ComponentKind, Components};
-use crate::configure::known_component;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
 use crate::eval::{self, Context};
@@ -26,10 +26,6 @@ use crate::value::Value;
 
 /// Problems of builds and plans.
 pub const IDS: &[Entry] = &[
-    Entry::error(
-        "check/unknown-component",
-        "a builder, provisioner or post-processor that does not exist",
-    ),
     Entry::error(
         "check/unknown-source",
         "a build refers to a source that is not declared",
@@ -80,6 +76,7 @@ pub(crate) struct Maker<'a, 'w> {
     stand_in: &'a module::Source,
     /// Sources that have been evaluated for a build.
     seen: HashSet<SourceId>,
+    pub(super) remarks: Remarks,
 }
 
 /// A source as one build uses it.
@@ -172,6 +169,7 @@ pub(crate) fn make(
         checked: HashSet::new(),
         stand_in: &stand_in,
         seen: HashSet::new(),
+        remarks: Remarks::default(),
     };
     let mut blocks = Vec::new();
     for unit in maker.units {
@@ -198,6 +196,7 @@ pub(crate) fn make(
             maker.data_source(unit, source);
         }
     }
+    maker.checked_only();
     selection.check(&names, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
     maker.plan
@@ -391,10 +390,8 @@ impl<'a> Maker<'a, '_> {
             block: String::new(),
             span: source.span,
         };
-        if let Ok(component) = known_component(ComponentKind::Builder, &source.ty) {
+        if let Some(component) = self.find(unit.module, ComponentKind::Builder, &source.ty) {
             self.evaluate_source(component, &instance);
-        } else {
-            self.source(&instance);
         }
     }
 }

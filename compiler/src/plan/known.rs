@@ -1,0 +1,111 @@
+//! Which components a plan can use: known by the catalogue, and able to run here.
+//!
+//! Each thing is said once, however often a template names a component.
+
+use std::collections::HashMap;
+
+use imgc_syntax::Span;
+use smol_str::SmolStr;
+
+use super::make::Maker;
+use crate::components::ComponentKind;
+use crate::configure::known_component;
+use crate::diagnostic::Diagnostic;
+use crate::hir::Name;
+use crate::module::Module;
+use crate::schema::Component;
+
+/// What has been said about components so far, and what is still to be said.
+#[derive(Default)]
+pub(super) struct Remarks {
+    /// Of these the remark has been made; whether the catalogue knows them.
+    made: HashMap<(ComponentKind, SmolStr), bool>,
+    /// These cannot run here, in the order in which they were met.
+    idle: Vec<(ComponentKind, SmolStr, Span)>,
+}
+
+impl Maker<'_, '_> {
+    /// The schema of a component, or `None` with its mistake reported.
+    pub(super) fn find(
+        &mut self,
+        module: &Module,
+        kind: ComponentKind,
+        name: &Name,
+    ) -> Option<&'static Component> {
+        match known_component(kind, name, module) {
+            Ok(known) => {
+                let key = (kind, name.text.clone());
+                if let Some(remark) = known.remark
+                    && !self.remarks.made.contains_key(&key)
+                {
+                    let foreign = known.component.is_foreign();
+                    self.remarks.made.insert(key, !foreign);
+                    // Where it is to be run, that it cannot is what matters.
+                    if !foreign || self.request.check_only || self.components.has(kind, &name.text)
+                    {
+                        self.cx.report(remark);
+                    }
+                }
+                Some(known.component)
+            }
+            Err(diagnostic) => {
+                self.cx.report(*diagnostic);
+                None
+            }
+        }
+    }
+
+    /// Says so where a component is in order and cannot run here.
+    pub(super) fn runnable(&mut self, kind: ComponentKind, ty: &Name) {
+        if !self.components.has(kind, &ty.text) {
+            self.not_implemented(kind, &ty.text, ty.span);
+        }
+    }
+
+    pub(super) fn not_implemented(&mut self, kind: ComponentKind, name: &str, span: Span) {
+        let idle = &mut self.remarks.idle;
+        if idle
+            .iter()
+            .any(|(k, n, _)| (*k, n.as_str()) == (kind, name))
+        {
+            return;
+        }
+        idle.push((kind, name.into(), span));
+        if self.request.check_only {
+            return;
+        }
+        let message = format!(
+            "this version of imgc cannot run the {} `{name}`",
+            kind.word()
+        );
+        self.cx.report(
+            Diagnostic::error("plan/not-implemented", span, message).help(
+                "`imgc validate` and `imgc plan` take such a template; to run part of it, use `-only` or `-except`",
+            ),
+        );
+    }
+
+    /// Where nothing is to be run, one warning names everything that could not.
+    pub(super) fn checked_only(&mut self) {
+        let made = &self.remarks.made;
+        let mut idle = self.remarks.idle.iter().filter(|(kind, name, _)| {
+            // Where it has been said that a component is not known, that says it.
+            made.get(&(*kind, name.clone())) != Some(&false)
+        });
+        let Some((kind, name, span)) = idle.next().filter(|_| self.request.check_only) else {
+            return;
+        };
+        let mut names = format!("the {} `{name}`", kind.word());
+        let mut last = *kind;
+        for (kind, name, _) in idle {
+            match *kind == last {
+                true => names.push_str(&format!(", `{name}`")),
+                false => names.push_str(&format!(", the {} `{name}`", kind.word())),
+            }
+            last = *kind;
+        }
+        let message = format!("this version of imgc checks, but cannot run, {names}");
+        self.cx
+            .report(Diagnostic::warning("plan/not-implemented", *span, message));
+    }
+}
