@@ -229,6 +229,9 @@ pub(crate) struct PlanArgs {
     /// Write a plan file for `imgc apply FILE`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Read the data sources that the builds use; without it their values are unknown in the plan.
+    #[arg(long)]
+    pub(crate) online: bool,
     /// Show all options, digests and reasons for the order.
     #[arg(long, short, help_heading = "Display")]
     pub(crate) verbose: bool,

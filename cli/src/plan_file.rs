@@ -53,6 +53,9 @@ struct Asked {
     var_files: Vec<PathBuf>,
     only: Vec<String>,
     except: Vec<String>,
+    /// Data sources were read for it.
+    #[serde(default)]
+    online: bool,
 }
 
 /// Where the clock stood.
@@ -110,6 +113,7 @@ pub(crate) fn make(
             var_files: request.var_files.clone(),
             only: request.only.clone(),
             except: request.except.clone(),
+            online: request.online,
         },
         clock: Clock {
             seconds,
@@ -219,6 +223,7 @@ impl PlanFile {
             var_files: self.request.var_files.clone(),
             only: self.request.only.clone(),
             except: self.request.except.clone(),
+            online: self.request.online,
             digest_files: true,
             ..Request::default()
         })

@@ -1,7 +1,7 @@
 //! The whole road: files in, plan and diagnostics out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use imgc_syntax::Span;
@@ -13,13 +13,14 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module::Module;
+use crate::names::{self, Readings};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan, Unit};
 use crate::scope::{Fixed, Names, PACKER_VERSION};
 use crate::source::{SourceMap, Sources, World};
 use crate::types::Type;
 use crate::value::Value;
-use crate::{load, locals, module, variables, version};
+use crate::{load, module, variables, version};
 
 /// What to compile and how, as the command line or an editor asks for it.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct Request {
     pub digest_files: bool,
     /// Only check: a component that cannot run here is a warning, not an error (`validate`, editors).
     pub check_only: bool,
+    /// Data sources may be read (`apply`, `-online`). Else their outputs are unknown.
+    pub online: bool,
 }
 
 /// What came out.
@@ -143,38 +146,17 @@ fn run(
         ]),
         ..Names::default()
     };
-    for (ty, name) in module.data.keys() {
-        names
-            .data
-            .0
-            .entry(ty.clone())
-            .or_default()
-            .insert(name.clone());
-    }
     let given = variables::resolve(module, &inputs, map, &mut cx);
     names.variables.0 = given
         .iter()
         .map(|(name, given)| (name.clone(), given.value.clone()))
         .collect();
     variables::validate(module, &names, &mut cx);
-    locals::resolve(module, &mut names, &mut cx);
-    let secrets: Vec<Value> = names
-        .locals
-        .0
-        .values()
-        .filter(|value| value.contains_sensitive())
-        .cloned()
-        .collect();
     let selection = Selection::new(request, map, &mut cx.diagnostics);
-    let unit = Unit {
-        index: 0,
-        prefix: SmolStr::default(),
+    let (mut made, secrets) = plan_with_data(
         module,
-        names: Arc::new(names),
-        root: files.root.clone(),
-    };
-    let mut made = plan::make(
-        std::slice::from_ref(&unit),
+        names,
+        &files.root,
         request,
         components,
         &selection,
@@ -192,6 +174,61 @@ fn run(
     out.retain(|diagnostic| !is_consequence(diagnostic, &damaged));
     *plan = Some(made);
     Ok(())
+}
+
+/// Makes the plan. Where data sources may be read, those that the plan turns out to use are, and it is made again with
+/// what they say, until nothing new is needed.
+fn plan_with_data(
+    module: &Module,
+    mut names: Names,
+    root: &Path,
+    request: &Request,
+    components: &dyn Components,
+    selection: &Selection,
+    cx: &mut Context<'_>,
+) -> (Plan, Vec<Value>) {
+    let reads = request.online && !module.data.is_empty();
+    let mut readings = Readings::default();
+    let mark = cx.diagnostics.len();
+    let drawn = cx.world.drawn();
+    loop {
+        cx.diagnostics.truncate(mark);
+        cx.world.rewind(drawn);
+        names::resolve(module, &mut names, &mut readings, components, cx);
+        let secrets: Vec<Value> = names
+            .locals
+            .0
+            .values()
+            .chain(names.data.0.values().flat_map(BTreeMap::values))
+            .filter(|value| value.contains_sensitive())
+            .cloned()
+            .collect();
+        cx.uses = reads.then(Vec::new);
+        let shared = Arc::new(names);
+        let unit = Unit {
+            index: 0,
+            prefix: SmolStr::default(),
+            module,
+            names: Arc::clone(&shared),
+            root: root.to_owned(),
+        };
+        let units = std::slice::from_ref(&unit);
+        let made = plan::make(units, request, components, selection, cx);
+        let uses = cx.uses.take();
+        // A mistake that no reading mends: there is no reason to ask anybody.
+        let hopeless = cx.diagnostics[mark..]
+            .iter()
+            .any(|problem| problem.is_error() && problem.id != "check/unknown-at-plan-time");
+        let more = match uses {
+            Some(uses) if !hopeless => names::needed(module, &uses),
+            _ => return (made, secrets),
+        };
+        if !readings.want(more) {
+            return (made, secrets);
+        }
+        drop((made, unit));
+        names = Arc::unwrap_or_clone(shared);
+    }
 }
 
 /// The headers of blocks in which the parser did not understand something.

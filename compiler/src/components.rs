@@ -51,6 +51,9 @@ pub trait Components {
     fn has(&self, kind: ComponentKind, name: &str) -> bool;
     /// Checks of the implementation on options that agree with the schema; parts may be unknown until run time.
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem>;
+    /// Reads a data source: its outputs as one object. May take a while; called only where the request is online, and at
+    /// most once for each data source of a compilation.
+    fn read(&self, name: &str, options: &Value) -> Result<Value, Problem>;
 }
 
 /// Every component counts as runnable: for checks that must not depend on what is built in.
@@ -64,5 +67,13 @@ impl Components for Everything {
 
     fn check(&self, _: ComponentKind, _: &str, _: &Value) -> Vec<Problem> {
         Vec::new()
+    }
+
+    fn read(&self, name: &str, _: &Value) -> Result<Value, Problem> {
+        Err(Problem {
+            option: None,
+            message: format!("nothing here can read the data source `{name}`"),
+            help: None,
+        })
     }
 }

@@ -24,7 +24,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 pub(crate) use operators::equal;
-pub use references::{Reference, references};
+pub use references::{Reference, body_references, references};
 pub use scope::{Child, Empty};
 
 use crate::convert::{ConvertError, Step, convert, kinds, unify};
@@ -134,6 +134,8 @@ pub struct Context<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether `env()` may be called: only in the default of a variable.
     pub env_allowed: bool,
+    /// The names that expressions used since this was set, where somebody wants to know.
+    pub uses: Option<Uses>,
     /// Whether only constants are allowed: no names, no calls.
     constant: bool,
     /// Whether the text of a `templatefile` is evaluated.
@@ -149,6 +151,7 @@ impl<'a> Context<'a> {
             root,
             diagnostics: Vec::new(),
             env_allowed: false,
+            uses: None,
             constant: false,
             in_template_file: false,
             depth: 0,
@@ -172,8 +175,15 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Names of locals and data sources that were used.
+pub type Uses = Vec<Reference>;
+
 /// The value of an expression; [`Value::error`] where it has none, with the reason reported to `cx`.
 pub fn evaluate(expr: &Expr, scope: &dyn Scope, cx: &mut Context<'_>) -> Value {
+    if let Some(uses) = &mut cx.uses {
+        let outer = |used: &Reference| matches!(used.root.as_str(), "local" | "data");
+        uses.extend(references(expr).into_iter().filter(outer));
+    }
     Evaluator { scope, item: None }.expr(expr, cx)
 }
 

@@ -1,7 +1,6 @@
 //! The names a template's expressions may use: `var`, `local`, `data`, `path`, `packer`, `source`, `build`.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use imgc_syntax::Span;
 use indexmap::IndexMap;
@@ -41,7 +40,7 @@ pub const IDS: &[Entry] = &[
 pub const PACKER_VERSION: &str = "1.16.0";
 
 /// What is the same for all expressions of a template.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     /// The values of variables.
     pub variables: Variables,
@@ -54,16 +53,16 @@ pub struct Names {
 }
 
 /// `var`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Variables(pub IndexMap<SmolStr, Value>);
 
 /// `local`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Locals(pub IndexMap<SmolStr, Value>);
 
-/// `data`: names by type. Their values come at run time.
-#[derive(Debug, Default)]
-pub struct DataSources(pub BTreeMap<SmolStr, BTreeSet<SmolStr>>);
+/// `data`: outputs by type and name; unknown where a data source has not been read.
+#[derive(Clone, Debug, Default)]
+pub struct DataSources(pub BTreeMap<SmolStr, BTreeMap<SmolStr, Value>>);
 
 /// Where an expression stands.
 #[derive(Clone, Copy)]
@@ -387,11 +386,11 @@ impl Namespace for DataSources {
 }
 
 impl DataSources {
-    fn of_type(names: &BTreeSet<SmolStr>) -> Value {
+    fn of_type(names: &BTreeMap<SmolStr, Value>) -> Value {
         Value::object(
             names
                 .iter()
-                .map(|name| (name.clone(), Value::unknown(Type::Any))),
+                .map(|(name, outputs)| (name.clone(), outputs.clone())),
         )
     }
 }

@@ -42,6 +42,14 @@ pub trait World: Send + Sync {
     fn env_with_prefix(&self, prefix: &str) -> Vec<(String, String)>;
     /// 16 fresh random bytes.
     fn random(&self) -> [u8; 16];
+    /// How many times [`World::random`] was asked, for [`World::rewind`]; always 0 where numbers cannot be repeated.
+    fn drawn(&self) -> u64 {
+        0
+    }
+    /// Gives the random numbers after the first `drawn` once more: what is computed a second time comes out the same.
+    fn rewind(&self, drawn: u64) {
+        let _ = drawn;
+    }
     /// The working directory (`path.cwd`).
     fn working_directory(&self) -> PathBuf;
     /// The home directory (`~` in paths).
@@ -271,6 +279,15 @@ impl World for FixedWorld {
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
             + 1;
         u128::from(count).to_be_bytes()
+    }
+
+    fn drawn(&self) -> u64 {
+        self.counter.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn rewind(&self, drawn: u64) {
+        self.counter
+            .store(drawn, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn working_directory(&self) -> PathBuf {

@@ -258,6 +258,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("type", "the types of variables"),
     ("check", "names, blocks, options"),
     ("eval", "the values of expressions"),
+    ("data", "what data sources say"),
     ("plan", "what can be built"),
     ("run", "while a plan is carried out"),
 ];

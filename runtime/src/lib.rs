@@ -11,6 +11,8 @@ pub mod builders;
 pub mod cancel;
 pub mod communicator;
 pub mod context;
+pub mod data_source;
+pub mod data_sources;
 pub mod duration;
 pub mod error;
 pub mod event;

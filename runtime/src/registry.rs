@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 
 use crate::builder::Builder;
 use crate::communicator::Communicator;
+use crate::data_source::DataSource;
 use crate::post_processor::PostProcessor;
 use crate::provisioner::Provisioner;
 
-/// Builders, communicators, provisioners, post-processors. Adding one is one line where the registry is filled.
+/// Builders, communicators, provisioners, post-processors, data sources. Adding one is one line where the registry is filled.
 #[derive(Clone, Default)]
 pub struct Registry {
     /// By type, such as `null`.
@@ -23,6 +24,8 @@ pub struct Registry {
     pub provisioners: BTreeMap<&'static str, Arc<dyn Provisioner>>,
     /// By type, such as `manifest`.
     pub post_processors: BTreeMap<&'static str, Arc<dyn PostProcessor>>,
+    /// By type, such as `http`.
+    pub data_sources: BTreeMap<&'static str, Arc<dyn DataSource>>,
 }
 
 /// Local commands at the same time, whatever the number of builds: enough that one waiting for another is no matter,
@@ -73,6 +76,9 @@ pub fn builtin() -> Registry {
     ];
     registry.post_processors.extend(post_processors);
     registry
+        .data_sources
+        .insert("null", Arc::new(crate::data_sources::Null));
+    registry
 }
 
 impl Registry {
@@ -95,7 +101,7 @@ impl Components for Registry {
             ComponentKind::PostProcessor => self.post_processors.contains_key(name),
             // Not to reach a machine needs no implementation.
             ComponentKind::Communicator => name == "none" || self.communicators.contains_key(name),
-            ComponentKind::DataSource => false,
+            ComponentKind::DataSource => self.data_sources.contains_key(name),
         }
     }
 
@@ -118,7 +124,10 @@ impl Components for Registry {
                 let communicator = self.communicators.get(name);
                 return communicator.map_or_else(Vec::new, |found| found.check(options));
             }
-            ComponentKind::DataSource => None,
+            ComponentKind::DataSource => self
+                .data_sources
+                .get(name)
+                .map(|source| source.check(options)),
         }
         .unwrap_or_default();
         problems.extend(crate::template::check_options(options).into_iter().map(
@@ -129,5 +138,16 @@ impl Components for Registry {
             },
         ));
         problems
+    }
+
+    fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {
+        match self.data_sources.get(name) {
+            Some(source) => source.read(options),
+            None => Err(Problem {
+                option: None,
+                message: format!("this version of imgc cannot read the data source `{name}`"),
+                help: Some("give the value by a variable instead".to_owned()),
+            }),
+        }
     }
 }

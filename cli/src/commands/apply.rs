@@ -39,7 +39,7 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
             }
             from_file(&file, &args, terminal)?
         }
-        None => ready(&args.template.request(), args.run.json, terminal)?,
+        None => ready(args.template.request(), args.run.json, terminal)?,
     };
     let quiet = args.run.json || display.machine_readable;
     if !quiet {
@@ -54,7 +54,7 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
 
 pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
-    let ready = ready(&args.template.request(), args.run.json, terminal)?;
+    let ready = ready(args.template.request(), args.run.json, terminal)?;
     go(ready, &args.run, display, terminal)
 }
 
@@ -67,17 +67,24 @@ fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) ->
     run::run(plan, &compilation.sources, &world, run, display, terminal)
 }
 
-fn ready(request: &Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
-    let (compilation, world) = compile(request);
+fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
+    request.online = true;
+    let (compilation, world) = compile(&request);
     take(compilation, world, json, terminal)
 }
 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
-    let request = file.request(&args.template.var)?;
+    let mut request = file.request(&args.template.var)?;
     let (compilation, world) = compile_in(&request, Arc::new(file.world()?));
     let ready = take(compilation, world, args.run.json, terminal)?;
     file.verify(&ready.compilation, &ready.plan)?;
-    Ok(ready)
+    if request.online || ready.compilation.module.data.is_empty() {
+        return Ok(ready);
+    }
+    // The plan left open what data sources say; now that it is known to be the plan, they are asked.
+    request.online = true;
+    let (compilation, world) = compile_in(&request, Arc::new(file.world()?));
+    take(compilation, world, args.run.json, terminal)
 }
 
 /// Takes the plan out of a compilation, which keeps the texts.

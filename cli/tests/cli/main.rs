@@ -4,6 +4,7 @@
 mod harness;
 
 mod bad_input;
+mod data;
 mod help;
 mod images;
 mod lsp;

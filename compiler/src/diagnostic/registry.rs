@@ -50,7 +50,7 @@ pub fn all() -> Vec<Entry> {
         crate::eval::IDS,
         crate::scope::IDS,
         crate::variables::IDS,
-        crate::locals::IDS,
+        crate::names::IDS,
         crate::configure::IDS,
         crate::plan::IDS,
         crate::compile::IDS,

@@ -3,7 +3,7 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use crate::hir::{Expr, ExprKind, For, Name, Part};
+use crate::hir::{Body, Expr, ExprKind, For, Name, Part};
 
 /// A use of a name of the scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub fn references(expr: &Expr) -> Vec<Reference> {
     walk.found
 }
 
+/// The free names of all expressions of a body, blocks in it included. What `dynamic` blocks name is among them.
+pub fn body_references(body: &Body) -> Vec<Reference> {
+    let mut walk = Walk::default();
+    walk.body(body);
+    walk.found
+}
+
 #[derive(Default)]
 struct Walk {
     found: Vec<Reference>,
@@ -31,6 +38,13 @@ struct Walk {
 }
 
 impl Walk {
+    fn body(&mut self, body: &Body) {
+        body.attributes
+            .iter()
+            .for_each(|attribute| self.expr(&attribute.value));
+        body.blocks.iter().for_each(|block| self.body(&block.body));
+    }
+
     fn expr(&mut self, expr: &Expr) {
         if let Some(reference) = traversal(expr) {
             if !self.bound.contains(&reference.root) {

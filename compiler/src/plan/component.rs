@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::make::{Instance, Maker, unknown_yet};
 use super::select::names_source;
-use super::unit::{Unit, View};
+use super::unit::View;
 use super::{Limits, Options, options::Deferred};
 use crate::components::ComponentKind;
 use crate::configure::{self, Layer, Subject};
@@ -115,32 +115,6 @@ impl<'a> Maker<'a, '_> {
             span: source.span,
         };
         Options::deferred(value, Arc::new(late))
-    }
-
-    /// Checks a data source; what it looks up is known when the plan is run.
-    pub(super) fn data_source(&mut self, unit: &Unit<'_>, source: &module::Source) {
-        let Some(component) = self.find(unit.module, ComponentKind::DataSource, &source.ty) else {
-            return;
-        };
-        self.runnable(ComponentKind::DataSource, &source.ty);
-        let scope = &Place::local(&unit.names);
-        let body = &*source.body;
-        let subject = Subject {
-            what: format!("data source `{}`", source.ty.text),
-            component,
-            meta: &[],
-            layers: &[Layer { body, scope }],
-            overrides: None,
-            span: source.span,
-        };
-        let value = configure::configure(&subject, self.cx);
-        self.implementation_checks(
-            ComponentKind::DataSource,
-            &source.ty,
-            &value,
-            &[body],
-            source.span,
-        );
     }
 
     fn communicator(

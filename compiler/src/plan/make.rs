@@ -186,6 +186,8 @@ pub(crate) fn make(
     for block in &blocks {
         maker.check_unused(block);
     }
+    // What nobody builds is looked at, but needs no data.
+    let uses = maker.cx.uses.take();
     for unit in maker.units {
         for source in unit.module.sources.values() {
             if !maker.seen.contains(&unit.id(source)) {
@@ -193,9 +195,13 @@ pub(crate) fn make(
             }
         }
         for source in unit.module.data.values() {
-            maker.data_source(unit, source);
+            let kind = ComponentKind::DataSource;
+            if maker.find(unit.module, kind, &source.ty).is_some() {
+                maker.runnable(kind, &source.ty);
+            }
         }
     }
+    maker.cx.uses = uses;
     maker.checked_only();
     selection.check(&names, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
@@ -302,9 +308,11 @@ impl<'a> Maker<'a, '_> {
             .iter()
             .flat_map(|builder| builder.generated_data.iter().cloned())
             .collect();
+        let uses = self.cx.uses.take();
         for (kind, component) in unused {
             self.check_component(kind, component, &instance, &generated);
         }
+        self.cx.uses = uses;
     }
 
     /// A text that must be known before anything runs.

@@ -72,6 +72,7 @@ impl Example {
                 "-var-file" => self.request.var_files.push(value().into()),
                 "-only" => self.request.only.push(value()),
                 "-except" => self.request.except.push(value()),
+                "-online" => self.request.online = true,
                 path => self.request.path = path.into(),
             }
         }
@@ -172,5 +173,22 @@ impl Components for MostComponents {
             help: Some("names are of letters, digits and `_`".to_owned()),
         });
         problem.into_iter().collect()
+    }
+
+    fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {
+        let text = |name: &str| options.get(name).cloned().unwrap_or(Value::string(""));
+        let url = text("url");
+        if url.as_str().is_some_and(|url| url.contains("missing")) {
+            return Err(Problem {
+                option: Some("url".to_owned()),
+                message: "the server answered 404 (Not Found)".to_owned(),
+                help: Some("check the address".to_owned()),
+            });
+        }
+        assert!(matches!(name, "http" | "null"), "no page reads `{name}`");
+        Ok(match name {
+            "null" => Value::object([("output", text("input"))]),
+            _ => Value::object([("url", url), ("body", Value::string("hello"))]),
+        })
     }
 }

@@ -1,0 +1,55 @@
+//! Data sources, read for runs and left open in plans.
+
+use crate::harness::Test;
+
+const TEMPLATE: &str = r#"
+data "null" "greeting" {
+  input = "hello ${uuidv4()}"
+}
+locals {
+  text = "${data.null.greeting.output}\n"
+}
+source "file" "note" {
+  content = local.text
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+}
+"#;
+
+#[test]
+fn data_is_read_for_a_run_and_not_for_a_plan() {
+    let test = Test::new(TEMPLATE);
+    let offline = test.run(&["plan", "-v"]);
+    assert_eq!(offline.code, 0, "{}", offline.text());
+    assert!(!offline.stdout.contains("hello"), "{}", offline.stdout);
+    let online = test.run(&["plan", "-v", "-online"]);
+    assert_eq!(online.code, 0, "{}", online.text());
+    assert!(online.stdout.contains("hello"), "{}", online.stdout);
+    let applied = test.run(&["apply"]);
+    assert_eq!(applied.code, 0, "{}", applied.text());
+    assert!(test.read("note.txt").starts_with("hello "));
+}
+
+#[test]
+fn a_plan_made_offline_is_checked_and_then_read_for() {
+    let test = Test::new(TEMPLATE);
+    assert_eq!(test.run(&["plan", "-out", "p.plan"]).code, 0);
+    let applied = test.run(&["apply", "p.plan"]);
+    assert_eq!(applied.code, 0, "{}", applied.text());
+    assert!(test.read("note.txt").starts_with("hello "));
+    test.write("main.pkr.hcl", TEMPLATE.replace("hello", "goodbye"));
+    let stale = test.run(&["apply", "p.plan"]);
+    assert_eq!(stale.code, 7, "{}", stale.text());
+}
+
+#[test]
+fn a_plan_made_online_is_refused_when_the_data_has_changed() {
+    let test = Test::new(&TEMPLATE.replace("hello ${uuidv4()}", "${file(\"now.txt\")}"));
+    test.write("now.txt", "first");
+    assert_eq!(test.run(&["plan", "-online", "-out", "p.plan"]).code, 0);
+    test.write("now.txt", "second");
+    let stale = test.run(&["apply", "p.plan"]);
+    assert_eq!(stale.code, 7, "{}", stale.text());
+}
