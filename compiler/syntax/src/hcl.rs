@@ -16,12 +16,14 @@
 pub mod ast;
 mod dump;
 mod error;
+mod format;
 pub mod kind;
 mod lexer;
 mod parser;
 
 pub use dump::tree_dump;
 pub use error::{ERROR_IDS, SyntaxError};
+pub use format::format;
 pub use kind::{Lang, SyntaxElement, SyntaxKind, SyntaxNode, SyntaxToken};
 pub use parser::{MAX_DEPTH, MAX_ERRORS};
 
