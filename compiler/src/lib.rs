@@ -18,6 +18,7 @@ pub mod lower;
 pub mod module;
 pub mod names;
 pub mod plan;
+pub mod print;
 pub mod redact;
 pub mod schema;
 pub mod scope;

@@ -1,0 +1,138 @@
+//! Printing: parse of printed is what was printed, for bodies made by rules and for every template at hand.
+#![allow(clippy::unwrap_used)]
+#![expect(clippy::disallowed_methods, reason = "reads templates from the disk")]
+
+#[path = "print/generate.rs"]
+mod generate;
+#[path = "print/shape.rs"]
+mod shape;
+
+use imgc_compiler::FileId;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use imgc_compiler::hir::Body;
+use imgc_compiler::lower;
+use imgc_compiler::print::{self, Comments};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+
+fn run<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value)) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let result = runner.run(strategy, |value| {
+        test(value);
+        Ok(())
+    });
+    // The value itself fills screens; the reason has its text.
+    match result {
+        Err(TestError::Fail(reason, _)) => panic!("{reason}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+        Ok(()) => {}
+    }
+}
+
+fn parse_hcl(text: &str) -> Body {
+    let mut problems = Vec::new();
+    let body = lower::hcl::file(FileId(0), text, &mut problems);
+    assert!(problems.is_empty(), "{problems:#?}\n--- {text}");
+    body
+}
+
+#[test]
+fn printed_hcl_reads_as_what_was_printed() {
+    run(600, &generate::body(), |body| {
+        let text = print::hcl::body(&body, &mut Comments::none());
+        assert_eq!(
+            shape::body(&body),
+            shape::body(&parse_hcl(&text)),
+            "\n--- {text}"
+        );
+    });
+}
+
+/// Every HCL template of the repository that has no syntax errors.
+fn templates() -> Vec<(String, Arc<str>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    for directory in [
+        "compiler/tests/cases",
+        "compiler/syntax/tests/corpus",
+        "examples",
+    ] {
+        walk(&root.join(directory), &mut found);
+    }
+    assert!(found.len() > 60, "only {} templates", found.len());
+    found
+}
+
+fn walk(directory: &Path, found: &mut Vec<(String, Arc<str>)>) {
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "hcl") {
+            let text = fs::read_to_string(&path).unwrap();
+            let mut problems = Vec::new();
+            lower::hcl::file(FileId(0), &text, &mut problems);
+            if problems.is_empty() {
+                found.push((path.display().to_string(), text.into()));
+            }
+        }
+    }
+}
+
+/// A text of HCL printed again, with its comments.
+fn printed(text: &Arc<str>) -> String {
+    let body = parse_hcl(text);
+    print::hcl::body(&body, &mut Comments::of_hcl(FileId(0), text, &body))
+}
+
+#[test]
+fn every_template_survives_printing() {
+    for (path, text) in templates() {
+        let again = printed(&text);
+        assert_eq!(
+            shape::body(&parse_hcl(&text)),
+            shape::body(&parse_hcl(&again)),
+            "{path}\n--- {again}"
+        );
+        // Whatever was kept is kept again.
+        assert_eq!(again, printed(&again.as_str().into()), "{path}");
+    }
+}
+
+#[test]
+fn no_comment_of_any_template_is_lost() {
+    for (path, text) in templates() {
+        let words = |text: &str| {
+            let comments = Comments::in_hcl(text)
+                .into_iter()
+                .flat_map(|comment| comment.lines);
+            let text = comments.collect::<Vec<_>>().join(" ");
+            let mut words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+            words.sort();
+            words
+        };
+        assert_eq!(words(&text), words(&printed(&text)), "{path}");
+    }
+}
+
+#[test]
+fn layout_and_comments_stay_where_they_were() {
+    let text = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/print/comments.pkr.hcl"),
+    )
+    .unwrap();
+    insta::assert_snapshot!("comments", printed(&text.into()));
+}
