@@ -10,6 +10,10 @@ use imgc_runtime::settings::Settings;
 pub(crate) fn registry() -> Registry {
     #[allow(unused_mut, reason = "without features there is nothing to add")]
     let mut registry = registry::builtin();
+    #[cfg(feature = "http")]
+    registry
+        .data_sources
+        .insert("http", std::sync::Arc::new(imgc_http::Http));
     #[cfg(feature = "rootfs")]
     registry.builders.insert(
         "rootfs",

@@ -53,3 +53,41 @@ fn a_plan_made_online_is_refused_when_the_data_has_changed() {
     let stale = test.run(&["apply", "p.plan"]);
     assert_eq!(stale.code, 7, "{}", stale.text());
 }
+
+#[test]
+fn data_over_http_decides_what_is_built() {
+    let mut server = std::process::Command::new("python3")
+        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = server.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
+    let port = line.split_whitespace().nth(5).unwrap().to_owned();
+    let test = Test::new(
+        r#"
+variable "port" {}
+data "http" "manifest" {
+  url = "http://127.0.0.1:${var.port}/Cargo.toml"
+}
+source "file" "note" {
+  content = regex("name = \"([a-z]+)\"", data.http.manifest.body)[0]
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+}
+"#,
+    );
+    let applied = test.run(&["apply", "-var", &format!("port={port}")]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(applied.code, 0, "{}", applied.text());
+    assert_eq!(test.read("note.txt"), "imgc");
+    let failed = test.run(&["apply", "-force", "-var", &format!("port={port}")]);
+    assert_eq!(failed.code, 3, "{}", failed.text());
+    assert!(failed.stderr.contains("data/failed"), "{}", failed.text());
+}
