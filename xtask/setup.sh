@@ -51,6 +51,7 @@ want_test_packages() {
     want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
     want graphviz "draws 'imgc graph --svg'" command -v dot
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
+    want packer "1.6.6, whose console judges the values of functions" command -v packer
 }
 
 # as_root COMMAND...: with sudo where needed; sudo may ask for a password only on a terminal.

@@ -208,6 +208,7 @@ impl Memory {
 
 impl Sources for Memory {
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
+        let path = here_as_nothing(path);
         if self.files.contains_key(path) {
             Ok(EntryKind::File)
         } else if path == Path::new("") || self.files.keys().any(|file| file.starts_with(path)) {
@@ -221,7 +222,7 @@ impl Sources for Memory {
         let mut names: Vec<PathBuf> = self
             .files
             .keys()
-            .filter_map(|file| file.strip_prefix(directory).ok())
+            .filter_map(|file| file.strip_prefix(here_as_nothing(directory)).ok())
             .filter_map(|rest| rest.components().next())
             .map(|first| directory.join(first))
             .collect();
@@ -238,6 +239,15 @@ impl Sources for Memory {
             .get(path)
             .cloned()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// `.` as the files' own paths have it: not at all.
+fn here_as_nothing(path: &Path) -> &Path {
+    if path == Path::new(".") {
+        Path::new("")
+    } else {
+        path
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
+use unicode_normalization::UnicodeNormalization as _;
 
 pub(crate) use display::{HIDDEN, key_text, quote};
 pub use json::{JsonError, NotKnown};
@@ -72,9 +73,14 @@ impl Value {
         Self::from_data(Data::Null(ty))
     }
 
-    /// Text.
+    /// Text, in Unicode's normalization form C, as HCL has it: what looks the same is the same.
     pub fn string(text: impl Into<SmolStr>) -> Self {
-        Self::from_data(Data::String(text.into()))
+        let text = text.into();
+        let text = match text.is_ascii() || unicode_normalization::is_nfc(&text) {
+            true => text,
+            false => text.nfc().collect(),
+        };
+        Self::from_data(Data::String(text))
     }
 
     /// A truth value.

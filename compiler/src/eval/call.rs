@@ -218,9 +218,12 @@ pub(super) fn failure(
         }
         None => ("eval/call", span),
     };
-    let message = match error.message.contains(&format!("`{}`", function.name)) {
-        true => error.message,
-        false => format!("`{}`: {}", function.name, error.message),
+    let named = error.message.contains(&format!("`{}`", function.name));
+    let parameter = error.argument.and_then(|at| function.param(at));
+    let message = match parameter {
+        _ if named => error.message,
+        Some(param) => format!("`{}` of `{}`: {}", param.name, function.name, error.message),
+        None => format!("`{}`: {}", function.name, error.message),
     };
     let diagnostic = Diagnostic::error(id, place, message);
     match id {

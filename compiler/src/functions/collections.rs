@@ -90,7 +90,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "contains",
         &[
             Param::new("list", Shape::Sequence),
-            Param::new("value", ANY).nullable(),
+            Param::new("value", ANY),
         ],
         Returns::Is(Shape::Bool),
         "Whether a value is among the elements; types count.",
@@ -165,10 +165,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &[
             MAP,
             Param::new("key", Shape::String),
-            Param::new("default", ANY)
-                .nullable()
-                .moves_elements()
-                .takes_unknown(),
+            Param::new("default", ANY).moves_elements().takes_unknown(),
         ],
         Returns::Follows(ANY, lookup_type),
         "The element of a map for a key, or the default where there is none.",
@@ -256,6 +253,17 @@ pub(super) fn element_type(collection: &Value) -> Type {
     }
 }
 
+/// The elements of an argument that is a list or tuple; a set has no positions.
+fn ordered(args: &[Value], at: usize) -> Result<&[Value], FunctionError> {
+    match args[at].data() {
+        Data::Set(..) => Err(FunctionError::at(
+            at,
+            "expected a list, found a set, which has no order",
+        )),
+        _ => Ok(elements(args, at)),
+    }
+}
+
 /// `like` decides between a list and a tuple.
 fn sequence_like(like: &Value, parts: impl IntoIterator<Item = Value>) -> Value {
     match like.data() {
@@ -325,16 +333,10 @@ fn concat_type(args: &[Value]) -> Type {
 }
 
 fn concat(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
-    if let Some(at) = args
-        .iter()
-        .position(|arg| matches!(arg.data(), Data::Set(..)))
-    {
-        return Err(FunctionError::at(at, "expected a list, found a set"));
+    let mut parts = Vec::new();
+    for at in 0..args.len() {
+        parts.extend_from_slice(ordered(args, at)?);
     }
-    let parts = args
-        .iter()
-        .flat_map(|arg| arg.as_slice().unwrap_or_default())
-        .cloned();
     let joined = Value::tuple(parts);
     Ok(match concat_type(args) {
         list @ Type::List(_) => convert(&joined, &list).unwrap_or(joined),
@@ -352,12 +354,17 @@ fn distinct(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
 }
 
 fn element(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
-    let parts = elements(args, 0);
-    if parts.is_empty() {
-        return Err(FunctionError::at(0, "the list is empty"));
+    let parts = ordered(args, 0)?;
+    let Ok(at) = usize::try_from(integer(args, 1)?) else {
+        return Err(FunctionError::at(
+            1,
+            "expected a position that is not negative",
+        ));
+    };
+    match parts.len() {
+        0 => Err(FunctionError::at(0, "the list is empty")),
+        length => Ok(parts[at % length].clone()),
     }
-    let at = integer(args, 1)?.rem_euclid(parts.len() as i64);
-    Ok(parts[at as usize].clone())
 }
 
 fn flatten(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
@@ -390,7 +397,7 @@ fn flatten_into(list: &Value, sensitive: bool, flat: &mut Vec<Value>) -> bool {
 
 fn index(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     let value = &args[1];
-    let at = elements(args, 0)
+    let at = ordered(args, 0)?
         .iter()
         .position(|part| equal(part, value) == Some(true));
     match at {
@@ -478,13 +485,7 @@ fn reverse(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
 }
 
 fn slice(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
-    if matches!(args[0].data(), Data::Set(..)) {
-        return Err(FunctionError::at(
-            0,
-            "expected a list, found a set, which has no order",
-        ));
-    }
-    let parts = elements(args, 0);
+    let parts = ordered(args, 0)?;
     let (start, end) = (integer(args, 1)?, integer(args, 2)?);
     let length = parts.len() as i64;
     if !(0..=length).contains(&start) {
@@ -522,7 +523,7 @@ fn values(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
 }
 
 fn zipmap(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
-    let (keys, parts) = (elements(args, 0), elements(args, 1));
+    let (keys, parts) = (elements(args, 0), ordered(args, 1)?);
     if keys.len() != parts.len() {
         let message = format!("there are {} keys and {} values", keys.len(), parts.len());
         return Err(FunctionError::new(message));

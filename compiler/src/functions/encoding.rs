@@ -157,6 +157,9 @@ fn gzip(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
 
 fn csv_decode(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     let malformed = |error: csv::Error| FunctionError::at(0, format!("this is not CSV: {error}"));
+    check_quotes(text(args, 0)).map_err(|(line, reason)| {
+        FunctionError::at(0, format!("this is not CSV: line {line}: {reason}"))
+    })?;
     let mut reader = csv::Reader::from_reader(text(args, 0).as_bytes());
     let names = reader.headers().map_err(malformed)?.clone();
     if names.is_empty() {
@@ -180,6 +183,36 @@ fn csv_decode(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
         ));
     }
     Ok(Value::list(ty, rows))
+}
+
+/// The first wrong quote of a CSV text: its line, from 1, and what is wrong. The reader itself lets all of them pass.
+fn check_quotes(text: &str) -> Result<(), (usize, &'static str)> {
+    #[derive(PartialEq)]
+    enum At {
+        Start,
+        Plain,
+        Quoted,
+        Closed,
+    }
+    let mut at = At::Start;
+    let mut line = 1;
+    for character in text.chars() {
+        at = match (at, character) {
+            (At::Quoted, '"') => At::Closed,
+            (At::Quoted, _) => At::Quoted,
+            (At::Start | At::Closed, '"') => At::Quoted,
+            (At::Plain, '"') => return Err((line, "a quote in a field that has none around it")),
+            (_, ',' | '\n') => At::Start,
+            (At::Closed, '\r') => At::Closed,
+            (At::Closed, _) => return Err((line, "something follows a closing quote")),
+            _ => At::Plain,
+        };
+        line += usize::from(character == '\n');
+    }
+    match at {
+        At::Quoted => Err((line, "a quote is not closed")),
+        _ => Ok(()),
+    }
 }
 
 /// UTF-16 both ways and the single-byte encodings of the web, by their IANA names.

@@ -1,6 +1,8 @@
 //! Functions of files and of their names.
 //!
-//! Relative paths are those of the working directory, `~` is the home directory, as in Packer.
+//! Relative paths start at the template's directory, as in Packer; where nothing is there, at the working directory, so
+//! that `"${path.root}/motd.txt"` is found wherever the command runs. (`filebase64`, as in Packer, looks there first.) `~`
+//! is the home directory.
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -77,7 +79,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "The bytes of a file in Base64.",
         ("filebase64(\"motd.txt\")", "\"V2VsY29tZQo=\""),
         |args, cx| {
-            let bytes = read(args, cx)?;
+            let bytes = read(args, cx, Base::WorkingDirectory)?;
             Ok(Value::string(
                 base64::engine::general_purpose::STANDARD.encode(bytes),
             ))
@@ -165,14 +167,28 @@ fn expand(args: &[Value], cx: &CallCx<'_>) -> Result<PathBuf, FunctionError> {
     })
 }
 
-/// The path to hand to the world: expanded and cleaned.
-fn resolve(args: &[Value], cx: &CallCx<'_>) -> Result<PathBuf, FunctionError> {
-    Ok(clean(&expand(args, cx)?))
+/// Where a relative path starts.
+#[derive(Clone, Copy, PartialEq)]
+enum Base {
+    Template,
+    WorkingDirectory,
+}
+
+/// The path to hand to the world: expanded and cleaned, from the first of the two bases where something is.
+fn resolve(args: &[Value], cx: &CallCx<'_>, first: Base) -> Result<PathBuf, FunctionError> {
+    let path = expand(args, cx)?;
+    let mut places = [clean(&cx.root.join(&path)), clean(&path)];
+    if first == Base::WorkingDirectory {
+        places.reverse();
+    }
+    let [first, second] = places;
+    let found = first == second || cx.world.kind(&first).is_ok() || cx.world.kind(&second).is_err();
+    Ok(if found { first } else { second })
 }
 
 /// The text of the file that the first argument names.
 pub(crate) fn read_text(args: &[Value], cx: &CallCx<'_>) -> Result<String, FunctionError> {
-    String::from_utf8(read(args, cx)?).map_err(|_| {
+    String::from_utf8(read(args, cx, Base::Template)?).map_err(|_| {
         let shown = cx.quote(text(args, 0));
         let message = format!("{shown} is not text in UTF-8; `filebase64` reads any file");
         FunctionError::at(0, message)
@@ -180,8 +196,8 @@ pub(crate) fn read_text(args: &[Value], cx: &CallCx<'_>) -> Result<String, Funct
 }
 
 /// The bytes of the file that the first argument names.
-fn read(args: &[Value], cx: &CallCx<'_>) -> Result<Vec<u8>, FunctionError> {
-    let path = resolve(args, cx)?;
+fn read(args: &[Value], cx: &CallCx<'_>, base: Base) -> Result<Vec<u8>, FunctionError> {
+    let path = resolve(args, cx, base)?;
     let shown = cx.quote(text(args, 0));
     cx.world.read(&path).map_err(|error| {
         let reason = match error.kind() {
@@ -190,19 +206,19 @@ fn read(args: &[Value], cx: &CallCx<'_>) -> Result<Vec<u8>, FunctionError> {
             ErrorKind::IsADirectory => format!("{shown} is a directory, not a file"),
             _ => format!("the file {shown} cannot be read: {error}"),
         };
-        let place = match path.is_absolute() || cx.sensitive {
-            true => String::new(),
-            false => format!(
-                " (relative paths start at {})",
-                cx.world.working_directory().display()
-            ),
+        let place = match expand(args, cx) {
+            Ok(given) if given.is_relative() && !cx.sensitive => {
+                let start = cx.world.working_directory().join(cx.root);
+                format!(" (relative paths start at {})", clean(&start).display())
+            }
+            _ => String::new(),
         };
         FunctionError::at(0, reason + &place)
     })
 }
 
 fn file_exists(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
-    let path = resolve(args, cx)?;
+    let path = resolve(args, cx, Base::Template)?;
     match cx.world.kind(&path) {
         Ok(EntryKind::File) => Ok(Value::bool(true)),
         Ok(EntryKind::Directory | EntryKind::Other) => {
@@ -215,8 +231,14 @@ fn file_exists(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
 }
 
 fn file_set(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
-    let root = resolve(args, cx)?;
-    let pattern = clean(Path::new(text(args, 1)));
+    let mut root = resolve(args, cx, Base::Template)?;
+    let mut pattern = clean(Path::new(text(args, 1)));
+    let mut above = PathBuf::new();
+    while let Ok(rest) = pattern.strip_prefix("..").map(Path::to_owned) {
+        root = clean(&root.join(".."));
+        above.push("..");
+        pattern = rest;
+    }
     let glob = globset::GlobBuilder::new(&pattern.to_string_lossy())
         .literal_separator(true)
         .build();
@@ -248,7 +270,7 @@ fn file_set(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
             let relative = directory.join(name);
             match cx.world.kind(&root.join(&relative)) {
                 Ok(EntryKind::File) if matcher.is_match(&relative) => {
-                    found.push(path_value(&relative))
+                    found.push(path_value(&above.join(&relative)))
                 }
                 Ok(EntryKind::Directory) if depth < DEEPEST => open.push((relative, depth + 1)),
                 _ => {}

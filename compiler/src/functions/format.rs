@@ -84,7 +84,11 @@ fn format(pattern: &str, args: &[Value], cx: &CallCx<'_>) -> Result<String, Func
         let piece = verb.apply(value, cx).map_err(|reason| {
             FunctionError::quoting(index + 1, format!("`{}`: {reason}", verb.text))
         })?;
-        out.push_str(&verb.pad(piece));
+        // As in HCL, a truth value is not padded.
+        out.push_str(&match verb.letter {
+            't' => piece,
+            _ => verb.pad(piece),
+        });
     }
     out.push_str(rest);
     if highest < args.len() {

@@ -97,15 +97,15 @@ impl Network {
     }
 
     /// The number of bits after adding some, or why there are not so many.
-    fn longer(&self, args: &[Value], at: usize) -> Result<u32, FunctionError> {
+    fn longer(&self, args: &[Value], at: usize, least: u32) -> Result<u32, FunctionError> {
         let bits = integer(args, at)?;
         let free = self.width - self.prefix;
         match u32::try_from(bits) {
-            Ok(bits) if bits <= free => Ok(self.prefix + bits),
+            Ok(bits) if (least..=free).contains(&bits) => Ok(self.prefix + bits),
             _ => Err(FunctionError::quoting(
                 at,
                 format!(
-                    "expected 0 to {free} more bits for a prefix of {}, found {bits}",
+                    "expected {least} to {free} more bits for a prefix of {}, found {bits}",
                     self.prefix
                 ),
             )),
@@ -159,15 +159,10 @@ fn netmask(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
 
 fn subnet(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     let network = Network::parse(args, cx)?;
-    let prefix = network.longer(args, 1)?;
+    let prefix = network.longer(args, 1, 0)?;
     let (number, negative) = wide(args, 2)?;
     let count = mask(prefix - network.prefix);
-    let number = match negative {
-        true => number
-            .checked_sub(1)
-            .and_then(|back| count.checked_sub(back)),
-        false => Some(number).filter(|number| *number <= count),
-    };
+    let number = Some(number).filter(|number| !negative && *number <= count);
     let number = number.ok_or_else(|| {
         let bits = prefix - network.prefix;
         FunctionError::quoting(
@@ -191,7 +186,7 @@ fn subnets(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
     let mut next = Some(network.base);
     let mut texts = Vec::new();
     for at in 1..args.len() {
-        let prefix = network.longer(args, at)?;
+        let prefix = network.longer(args, at, 1)?;
         let size_minus_one = mask(network.width - prefix);
         // Up to the next multiple of the size.
         let base = next.and_then(|next| Some(next.checked_add(size_minus_one)? & !size_minus_one));

@@ -242,16 +242,9 @@ fn range(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
 }
 
 fn parse_int(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
-    let text = match (args[0].as_str(), args[0].as_number()) {
-        (Some(text), _) => text.to_owned(),
-        (_, Some(number)) => number.to_string(),
-        _ => {
-            let message = format!(
-                "expected a string or a number, found {}",
-                args[0].ty().describe()
-            );
-            return Err(FunctionError::at(0, message));
-        }
+    let Some(text) = args[0].as_str() else {
+        let message = format!("expected a string, found {}", args[0].ty().describe());
+        return Err(FunctionError::at(0, message));
     };
     let base = integer(args, 1)?;
     if !(2..=62).contains(&base) {
@@ -259,12 +252,12 @@ fn parse_int(args: &[Value], cx: &mut CallCx<'_>) -> FunctionResult {
         return Err(FunctionError::quoting(1, message));
     }
     let malformed = || {
-        let message = format!("{} is not a whole number in base {base}", cx.quote(&text));
+        let message = format!("{} is not a whole number in base {base}", cx.quote(text));
         FunctionError::quoting(0, message)
     };
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (Sign::Minus, digits),
-        None => (Sign::Plus, text.strip_prefix('+').unwrap_or(&text)),
+        None => (Sign::Plus, text.strip_prefix('+').unwrap_or(text)),
     };
     if digits.is_empty() || digits.len() > 10_000 {
         return Err(malformed());
