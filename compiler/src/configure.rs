@@ -9,24 +9,32 @@ use std::collections::BTreeMap;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use crate::convert::convert;
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
-use crate::eval::{self, Context, Scope};
+use crate::eval::{Context, Scope};
 use crate::hir::{Attribute, Block, Body, Expr};
 use crate::module::duplicate;
 use crate::schema::{BlockSchema, BodySchema, Component, open_block};
-use crate::types::Type;
-use crate::value::{Data, Value};
+use crate::value::Value;
 
 mod complaints;
 mod dynamic;
+mod given;
 mod known;
+mod option;
+mod overrides;
+mod renamed;
+mod required;
 mod rules;
 
 pub(crate) use complaints::NO_REPETITION;
-use complaints::{deprecated, option_names, unknown_option};
+use complaints::{near_option, removed, renamed_block, unknown_block};
+use given::{Blocks, Given, blocks_of};
 pub use known::{Known, known_component};
+use option::option;
+pub use overrides::Overrides;
+use overrides::override_options;
+use required::required;
 pub(crate) use rules::not_a_duration;
 
 /// Problems with options.
@@ -76,6 +84,18 @@ pub const IDS: &[Entry] = &[
         "an option's value is not a duration",
     ),
     Entry::warning(
+        "check/expected-option",
+        "a component lacks an option that most uses of it need",
+    ),
+    Entry::warning(
+        "check/renamed-option",
+        "an option that goes by another name now",
+    ),
+    Entry::warning(
+        "check/removed-option",
+        "an option that only older versions of a component have",
+    ),
+    Entry::warning(
         "check/deprecated-option",
         "an option that is better not used any more",
     ),
@@ -95,8 +115,8 @@ pub struct Subject<'a> {
     pub meta: &'static [&'static str],
     /// Its bodies; attributes of later ones replace those of earlier ones.
     pub layers: &'a [Layer<'a>],
-    /// Values that come on top of all bodies (`override`), with the place they are given at.
-    pub overrides: Option<(&'a Value, Span)>,
+    /// Values that come on top of all bodies (`override`).
+    pub overrides: Option<&'a Overrides>,
     /// Where problems with the component as a whole are shown.
     pub span: Span,
 }
@@ -124,79 +144,12 @@ pub fn configure(subject: &Subject<'_>, cx: &mut Context<'_>) -> Value {
             &mut given,
         );
     }
-    if let Some((overrides, span)) = subject.overrides {
-        override_options(subject, overrides, span, cx, &mut given);
+    renamed::finish(&mut given);
+    if let Some(overrides) = subject.overrides {
+        override_options(subject, overrides, cx, &mut given);
     }
     rules::check(subject, &given, cx);
     given.into_value()
-}
-
-/// What was given so far: values with their places.
-#[derive(Default)]
-struct Given {
-    attributes: BTreeMap<SmolStr, (Value, Span)>,
-    blocks: BTreeMap<SmolStr, Blocks>,
-}
-
-/// The blocks of one name.
-struct Blocks {
-    /// Whether they form a list.
-    repeated: bool,
-    /// One object each.
-    values: Vec<Value>,
-    /// A `dynamic` block of which the number is unknown.
-    unknown: bool,
-    place: Span,
-}
-
-impl Given {
-    fn into_value(self) -> Value {
-        let blocks = self.blocks.into_iter().filter_map(|(name, blocks)| {
-            let value = if blocks.unknown {
-                Value::unknown(Type::Any)
-            } else if blocks.repeated {
-                Value::tuple(blocks.values)
-            } else {
-                blocks.values.into_iter().next_back()?
-            };
-            Some((name, value))
-        });
-        // An option that is null counts as not given, as in Packer.
-        let attributes = self
-            .attributes
-            .into_iter()
-            .filter(|(_, (value, _))| !value.is_null())
-            .map(|(name, (value, _))| (name, value));
-        Value::object(attributes.chain(blocks))
-    }
-
-    /// Whether an option has a value: `""`, `[]`, `{}`, `false` and null do not count. Unknown ones do.
-    fn has(&self, name: &str) -> bool {
-        if let Some(blocks) = self.blocks.get(name) {
-            return blocks.unknown || !blocks.values.is_empty();
-        }
-        self.attributes
-            .get(name)
-            .is_some_and(|(value, _)| !is_empty(value))
-    }
-
-    fn place(&self, name: &str) -> Option<Span> {
-        self.attributes
-            .get(name)
-            .map(|(_, span)| *span)
-            .or_else(|| self.blocks.get(name).map(|blocks| blocks.place))
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value.data() {
-        Data::Unknown(_) => false,
-        Data::Null(_) => true,
-        Data::Bool(value) => !value,
-        Data::String(text) => text.is_empty(),
-        Data::Number(_) => false,
-        _ => value.is_empty(),
-    }
 }
 
 fn collect(
@@ -215,7 +168,7 @@ fn collect(
             continue;
         }
         seen.insert(&attribute.name.text, attribute);
-        option(subject, schema, attribute, scope, cx, given);
+        option(subject, schema, body, attribute, scope, cx, given);
     }
     let mut replaced: Vec<&str> = Vec::new();
     for block in &body.blocks {
@@ -252,12 +205,7 @@ fn add_block(
     cx: &mut Context<'_>,
     given: &mut Given,
 ) {
-    let blocks = given.blocks.entry(name.clone()).or_insert_with(|| Blocks {
-        repeated: schema.repeated,
-        values: Vec::new(),
-        unknown: false,
-        place,
-    });
+    let blocks = blocks_of(given, &name, schema.repeated, place);
     if !schema.repeated && !blocks.values.is_empty() {
         cx.report(
             Diagnostic::error(
@@ -283,57 +231,9 @@ fn block_value(
 ) -> Value {
     let mut given = Given::default();
     collect(subject, &schema.body, body, false, scope, cx, &mut given);
-    rules::required(
-        &schema.body,
-        &given,
-        &subject.what,
-        body.span.unwrap_or(subject.span),
-        cx,
-    );
+    let span = body.span.unwrap_or(subject.span);
+    required(subject, &schema.body, &given, span, cx);
     given.into_value()
-}
-
-fn option(
-    subject: &Subject<'_>,
-    schema: &BodySchema,
-    attribute: &Attribute,
-    scope: &dyn Scope,
-    cx: &mut Context<'_>,
-    given: &mut Given,
-) {
-    let name = &attribute.name.text;
-    if schema.open {
-        let value = eval::evaluate(&attribute.value, scope, cx);
-        given
-            .attributes
-            .insert(name.clone(), (value, attribute.span));
-        return;
-    }
-    let Some(known) = schema.attributes.get(name) else {
-        // Its value is still looked at: it may have mistakes of its own.
-        eval::evaluate(&attribute.value, scope, cx);
-        cx.report(unknown_option(subject, schema, attribute));
-        // What was meant counts as given: one mistake, one message.
-        let meant = match schema.blocks.get_key_value(name) {
-            Some((block, _)) => Some(block.as_str()),
-            None => nearest(name, option_names(schema)),
-        };
-        if let Some(meant) = meant.filter(|meant| !given.has(meant)) {
-            given
-                .attributes
-                .insert(meant.into(), (Value::error(), attribute.span));
-        }
-        return;
-    };
-    if known.deprecated {
-        cx.report(deprecated(subject, schema, attribute));
-    }
-    let value =
-        eval::evaluate_as(&attribute.value, &known.ty, scope, cx, name).mark(known.sensitive);
-    rules::value(name, known, &value, &attribute.value, cx);
-    given
-        .attributes
-        .insert(name.clone(), (value, attribute.span));
 }
 
 fn known_block<'s>(
@@ -360,89 +260,21 @@ fn known_block<'s>(
         }
         return Some(known);
     }
-    let what = &subject.what;
-    let span = block.kind.span;
-    let diagnostic = if schema.attributes.contains_key(name) {
-        Diagnostic::error(
-            "check/option-not-block",
-            span,
-            format!("`{name}` of {what} is an attribute, not a block"),
-        )
-        .help(match schema.attributes[name].ty {
-            Type::Map(_) | Type::Object(_) | Type::Any => format!("write `{name} = {{ … }}`"),
-            Type::List(_) => format!("write `{name} = […]`"),
-            _ => format!("write `{name} = …`"),
-        })
-    } else {
-        let diagnostic = Diagnostic::error(
-            "check/unknown-option",
-            span,
-            format!("{what} has no block `{name}`"),
-        );
-        match nearest(name, option_names(schema)) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                format!("change `{name}` to `{near}`"),
-                Edit::replace(span, near),
-            ),
-            None => diagnostic,
-        }
-    };
-    cx.report(diagnostic);
-    let meant = if schema.attributes.contains_key(name) {
-        Some(name.as_str())
-    } else {
-        nearest(name, option_names(schema))
-    };
-    if let Some(meant) = meant.filter(|meant| !given.has(meant)) {
-        given
-            .attributes
-            .insert(meant.into(), (Value::error(), block.header));
+    if schema.removed.contains_key(name) {
+        cx.report(removed(subject, schema, block.kind.span, name));
+        return Some(open_block());
     }
+    if let Some(complaint) = renamed_block(subject, schema, block) {
+        cx.report(complaint);
+        return Some(open_block());
+    }
+    cx.report(unknown_block(subject, schema, block));
+    let meant = match schema.attributes.contains_key(name) {
+        true => Some(name.as_str()),
+        false => near_option(name, schema),
+    };
+    given.meant(meant, block.header);
     None
-}
-
-/// Values of `override` replace options, whatever form they were given in.
-fn override_options(
-    subject: &Subject<'_>,
-    overrides: &Value,
-    span: Span,
-    cx: &mut Context<'_>,
-    given: &mut Given,
-) {
-    for (name, value) in overrides.as_map().into_iter().flatten() {
-        let schema = &subject.component.body;
-        let ty = match (schema.attributes.get(name), schema.blocks.get(name)) {
-            (Some(attribute), _) => attribute.ty.clone(),
-            (None, Some(_)) => Type::Any,
-            (None, None) if schema.open => Type::Any,
-            (None, None) => {
-                let diagnostic = Diagnostic::error(
-                    "check/unknown-option",
-                    span,
-                    format!(
-                        "`override` sets `{name}`, and {} has no such option",
-                        subject.what
-                    ),
-                );
-                cx.report(match nearest(name, option_names(schema)) {
-                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                    None => diagnostic,
-                });
-                continue;
-            }
-        };
-        match convert(value, &ty) {
-            Ok(value) => {
-                given.blocks.remove(name);
-                given.attributes.insert(name.clone(), (value, span));
-            }
-            Err(error) => cx.report(Diagnostic::error(
-                "eval/wrong-type",
-                span,
-                format!("`override` gives a wrong value for `{name}`: {error}"),
-            )),
-        }
-    }
 }
 
 /// The expression an option was given by, for messages that come later.

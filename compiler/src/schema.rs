@@ -14,6 +14,9 @@ use crate::components::ComponentKind;
 use crate::types::Type;
 
 mod file;
+mod renames;
+
+pub use renames::Successor;
 
 /// One component: a builder, provisioner, post-processor, communicator or data source.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +31,6 @@ pub struct Component {
     pub body: BodySchema,
     /// Rules between options.
     pub constraints: Vec<Constraint>,
-    /// Options only older versions have (those of Packer 1.6.6), by dotted path, with their types.
-    pub removed: IndexMap<SmolStr, Type>,
     /// Options only legacy JSON templates have.
     pub json_only: Vec<SmolStr>,
     /// Builders: further `build.NAME` values; `*` stands for any name.
@@ -47,6 +48,10 @@ pub struct BodySchema {
     pub attributes: IndexMap<SmolStr, Attribute>,
     /// `name { … }` options, by name.
     pub blocks: IndexMap<SmolStr, BlockSchema>,
+    /// Options only older versions have (those of Packer 1.6.6), with their types.
+    pub removed: IndexMap<SmolStr, Type>,
+    /// Old names of options, deprecated ones among them.
+    pub renamed: IndexMap<SmolStr, Successor>,
     /// Nothing is known about it: it takes any option and any block.
     pub open: bool,
 }
@@ -202,6 +207,11 @@ impl Component {
 }
 
 impl BodySchema {
+    /// Whether it has an option or block of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.attributes.contains_key(name) || self.blocks.contains_key(name)
+    }
+
     /// The block of a name; where nothing is known, any.
     pub fn block(&self, name: &str) -> Option<&BlockSchema> {
         self.blocks.get(name).or_else(|| self.open.then(open_block))
@@ -222,6 +232,18 @@ pub fn directory(kind: ComponentKind) -> &'static str {
         ComponentKind::DataSource => "datasource",
     }
 }
+
+/// Options every component has and Packer fills in itself.
+pub const SET_BY_PACKER: [&str; 8] = [
+    "packer_build_name",
+    "packer_builder_type",
+    "packer_core_version",
+    "packer_debug",
+    "packer_force",
+    "packer_on_error",
+    "packer_sensitive_variables",
+    "packer_user_variables",
+];
 
 /// All kinds, in the order in which they are listed.
 pub const KINDS: [ComponentKind; 5] = [

@@ -1,34 +1,18 @@
 //! What is said about options and components that are not what they should be.
 
+use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::Subject;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
-use crate::hir::Attribute;
+use crate::hir::{Attribute, Block};
 use crate::module::quoted_list;
 use crate::schema::BodySchema;
+use crate::types::Type;
 
 /// The way out where a block is to be repeated.
 pub(crate) const NO_REPETITION: &str = "only `dynamic` blocks can be repeated in this version; write one block for each, \
     as nested `source` blocks in `build` for variations of one source";
-
-/// What replaces deprecated options, where one option or block does.
-const REPLACED: &[(&str, &str)] = &[
-    ("command", "inline"),
-    ("efidisk", "efi_config"),
-    ("enable_t2_unlimited", "enable_unlimited_credits"),
-    ("exlude_from_latest", "exclude_from_latest"),
-    ("floating_ip_pool", "floating_ip_network"),
-    ("iso_download_pve", "boot_iso"),
-    ("iso_file", "boot_iso"),
-    ("iso_storage_pool", "boot_iso"),
-    ("ssh_host_port_max", "host_port_max"),
-    ("ssh_host_port_min", "host_port_min"),
-    ("ssh_skip_nat_mapping", "skip_nat_mapping"),
-    ("ssh_wait_timeout", "ssh_timeout"),
-    ("tenancy", "placement"),
-    ("unmount_iso", "boot_iso"),
-];
 
 /// An option that is better not used any more.
 pub(super) fn deprecated(
@@ -43,9 +27,9 @@ pub(super) fn deprecated(
         span,
         format!("the option `{name}` of {} is deprecated", subject.what),
     );
-    let new = REPLACED.iter().find(|(old, _)| *old == name);
+    let new = schema.renamed.get(name).and_then(|new| new.name());
     let ty = |name: &str| schema.attributes.get(name).map(|known| &known.ty);
-    match new.map(|(_, new)| *new) {
+    match new {
         Some(new) if schema.blocks.contains_key(new) => {
             diagnostic.help(format!("the block `{new} {{ … }}` replaces it"))
         }
@@ -56,7 +40,7 @@ pub(super) fn deprecated(
             )
         }
         Some(new) if ty(new).is_some() => diagnostic.help(format!("`{new}` replaces it")),
-        _ => diagnostic.help("see the component's documentation for what replaces it"),
+        _ => diagnostic.help("see the component's documentation for what to do instead"),
     }
 }
 
@@ -115,4 +99,93 @@ pub(super) fn option_names(schema: &BodySchema) -> impl Iterator<Item = &str> {
         .keys()
         .chain(schema.blocks.keys())
         .map(SmolStr::as_str)
+}
+
+/// The option or block whose name is near.
+pub(super) fn near_option<'s>(name: &str, schema: &'s BodySchema) -> Option<&'s str> {
+    nearest(name, option_names(schema))
+}
+
+/// An option of older versions.
+pub(super) fn removed(
+    subject: &Subject<'_>,
+    schema: &BodySchema,
+    span: Span,
+    name: &str,
+) -> Diagnostic {
+    let diagnostic = Diagnostic::warning(
+        "check/removed-option",
+        span,
+        format!("only older versions of {} have `{name}`", subject.what),
+    );
+    match near_option(name, schema) {
+        Some(near) => diagnostic.help(format!("newer ones have `{near}`")),
+        None => diagnostic.help("it is taken as it is; newer versions refuse it"),
+    }
+}
+
+/// An option Packer fills in itself.
+pub(super) fn set_by_packer(subject: &Subject<'_>, attribute: &Attribute) -> Diagnostic {
+    Diagnostic::warning(
+        "check/removed-option",
+        attribute.name.span,
+        format!(
+            "`{}` of {} is not for templates: it is set for each run",
+            attribute.name.text, subject.what
+        ),
+    )
+    .help("remove it; here it has no effect")
+}
+
+/// A block under an old name, where its successor is known.
+pub(super) fn renamed_block(
+    subject: &Subject<'_>,
+    schema: &BodySchema,
+    block: &Block,
+) -> Option<Diagnostic> {
+    let name = &block.kind.text;
+    let new = schema.renamed.get(name)?.name()?;
+    (!schema.has(name)).then(|| {
+        Diagnostic::warning(
+            "check/renamed-option",
+            block.kind.span,
+            format!("`{name}` of {} has become part of `{new}`", subject.what),
+        )
+        .help(format!("see `{new}`"))
+    })
+}
+
+/// A block the component does not have, or has as an attribute.
+pub(super) fn unknown_block(
+    subject: &Subject<'_>,
+    schema: &BodySchema,
+    block: &Block,
+) -> Diagnostic {
+    let name = &block.kind.text;
+    let what = &subject.what;
+    let span = block.kind.span;
+    if let Some(attribute) = schema.attributes.get(name) {
+        return Diagnostic::error(
+            "check/option-not-block",
+            span,
+            format!("`{name}` of {what} is an attribute, not a block"),
+        )
+        .help(match attribute.ty {
+            Type::Map(_) | Type::Object(_) | Type::Any => format!("write `{name} = {{ … }}`"),
+            Type::List(_) => format!("write `{name} = […]`"),
+            _ => format!("write `{name} = …`"),
+        });
+    }
+    let diagnostic = Diagnostic::error(
+        "check/unknown-option",
+        span,
+        format!("{what} has no block `{name}`"),
+    );
+    match near_option(name, schema) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+            format!("change `{name}` to `{near}`"),
+            Edit::replace(span, near),
+        ),
+        None => diagnostic,
+    }
 }

@@ -12,7 +12,7 @@ use super::select::names_source;
 use super::unit::View;
 use super::{Limits, Options, options::Deferred};
 use crate::components::ComponentKind;
-use crate::configure::{self, Layer, Subject};
+use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
 use crate::eval::{self, Context, Scope};
@@ -22,7 +22,7 @@ use crate::schema::{self, Component};
 use crate::scope::{BuildValues, Place};
 use crate::source::World;
 use crate::types::Type;
-use crate::value::{Data, Value};
+use crate::value::Value;
 
 /// A component ready to become a step.
 pub(super) struct Configured {
@@ -200,7 +200,7 @@ impl<'a> Maker<'a, '_> {
                 body: &block.body,
                 scope: &place,
             }],
-            overrides: overrides.as_ref().map(|(value, span)| (value, *span)),
+            overrides: overrides.as_ref(),
             span: block.span,
         };
         let value = configure::configure(&subject, self.cx);
@@ -325,40 +325,20 @@ impl<'a> Maker<'a, '_> {
         block: &module::Component,
         instance: &Instance<'_>,
         place: &dyn Scope,
-    ) -> Option<(Value, Span)> {
+    ) -> Option<Overrides> {
         let attribute = block.meta.overrides.as_ref()?;
         let value = eval::evaluate(&attribute.value, place, self.cx);
         if value.is_error() {
             return None;
         }
-        let Some(entries) = value.as_map() else {
-            self.cx.report(override_form(attribute.value.span));
-            return None;
-        };
         let (short, full) = (instance.short(), instance.full());
-        let mut merged = BTreeMap::new();
-        for (key, options) in entries {
-            let matches = names_source(key, &short, &full)
-                || *key == instance.name
-                || *key == instance.source.ty.text;
-            if !matches {
-                continue;
-            }
-            let Some(options) = options.as_map() else {
-                if !options.contains_error() {
-                    self.cx.report(override_form(attribute.value.span));
-                }
-                continue;
-            };
-            for (name, value) in options {
-                merged.insert(name.clone(), value.clone());
-            }
-        }
-        (!merged.is_empty()).then(|| {
-            (
-                Value::from_data(Data::Object(Arc::new(merged))),
-                attribute.span,
-            )
+        let applies = |key: &str| {
+            names_source(key, &short, &full)
+                || key == instance.name
+                || key == instance.source.ty.text
+        };
+        Overrides::select(&value, &attribute.value, applies, |span| {
+            self.cx.report(override_form(span));
         })
     }
 
@@ -492,7 +472,7 @@ struct Late {
     what: String,
     component: &'static Component,
     layers: Vec<(View, Arc<Body>)>,
-    overrides: Option<(Value, Span)>,
+    overrides: Option<Overrides>,
     span: Span,
 }
 
@@ -520,7 +500,7 @@ impl Deferred for Late {
             component: self.component,
             meta: &[],
             layers: &layers,
-            overrides: self.overrides.as_ref().map(|(value, span)| (value, *span)),
+            overrides: self.overrides.as_ref(),
             span: self.span,
         };
         let value = configure::configure(&subject, &mut cx);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::{
-    Attribute, BlockSchema, BodySchema, Component, Constraint, Reads, Required, component,
+    Attribute, BlockSchema, BodySchema, Component, Constraint, Reads, Required, component, renames,
 };
 use crate::components::ComponentKind;
 use crate::types::Type;
@@ -15,6 +15,17 @@ use crate::types::Type;
 pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
     let file: FileJson = serde_json::from_str(text).expect("the catalogue is checked by a test");
     let mut body = body_schema(file.attributes, file.blocks);
+    for (old, successor) in renames::of(kind, name) {
+        // Only where the component has what takes its place, and the old name has no other meaning.
+        let replaced = successor.name().is_none_or(|new| body.has(new));
+        let old_meaning = body.attributes.get(old).is_some_and(|a| !a.deprecated);
+        if replaced && !old_meaning {
+            body.renamed.insert(old.into(), successor);
+        }
+    }
+    for removed in file.removed {
+        remove(&mut body, &removed.name, type_of(&removed.ty));
+    }
     if kind == ComponentKind::Builder && body.attributes.contains_key("ssh_host") {
         // Options of imgc's own ssh communicator, where a builder has one.
         let common =
@@ -31,11 +42,24 @@ pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
         version: file.version,
         body,
         constraints: file.constraints,
-        removed: typed(file.removed),
         json_only: file.json_only,
         generated_data: file.generated_data,
         outputs: typed(file.outputs),
         communicator: file.communicator,
+    }
+}
+
+/// Notes an option of older versions, by its dotted path.
+fn remove(body: &mut BodySchema, path: &str, ty: Type) {
+    match path.split_once('.') {
+        Some((block, rest)) => {
+            if let Some(block) = body.blocks.get_mut(block) {
+                remove(&mut block.body, rest, ty);
+            }
+        }
+        None => {
+            body.removed.insert(path.into(), ty);
+        }
     }
 }
 
@@ -138,13 +162,19 @@ struct BlockJson {
 }
 
 fn body_schema(attributes: Vec<AttributeJson>, blocks: Vec<BlockJson>) -> BodySchema {
+    let attributes: IndexMap<_, _> = attributes
+        .into_iter()
+        .map(AttributeJson::into_schema)
+        .collect();
+    let renamed = attributes
+        .keys()
+        .filter_map(|name: &SmolStr| Some((name.clone(), renames::in_block(name)?)))
+        .collect();
     BodySchema {
-        attributes: attributes
-            .into_iter()
-            .map(AttributeJson::into_schema)
-            .collect(),
+        attributes,
         blocks: blocks.into_iter().map(BlockJson::into_schema).collect(),
-        open: false,
+        renamed,
+        ..BodySchema::default()
     }
 }
 

@@ -1,0 +1,118 @@
+//! One `name = value` of a component: evaluated, converted to the option's type, checked on its own.
+
+use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
+use super::{Given, Subject, renamed, rules};
+use crate::convert::convert;
+use crate::diagnostic::Diagnostic;
+use crate::eval::{self, Context, Scope};
+use crate::hir::{Attribute, Body, Expr};
+use crate::schema::{self, BodySchema};
+use crate::types::Type;
+use crate::value::Value;
+
+/// Takes one attribute of a body into `given`.
+pub(super) fn option(
+    subject: &Subject<'_>,
+    schema: &BodySchema,
+    body: &Body,
+    attribute: &Attribute,
+    scope: &dyn Scope,
+    cx: &mut Context<'_>,
+    given: &mut Given,
+) {
+    let name = &attribute.name.text;
+    let span = attribute.span;
+    if schema.open {
+        let value = eval::evaluate(&attribute.value, scope, cx);
+        given.attributes.insert(name.clone(), (value, span));
+        return;
+    }
+    if let Some(known) = schema.attributes.get(name) {
+        if known.deprecated {
+            cx.report(deprecated(subject, schema, attribute));
+        }
+        let value = eval::evaluate(&attribute.value, scope, cx);
+        let value = conform(name, known, value, &attribute.value, cx).mark(known.sensitive);
+        rules::value(name, known, &value, &attribute.value, cx);
+        match schema.renamed.get(name) {
+            Some(successor) if renamed::takes(schema, name, *successor) => {
+                renamed::map(schema, *successor, body, value, span, given);
+            }
+            _ => {
+                given.attributes.insert(name.clone(), (value, span));
+            }
+        }
+        return;
+    }
+    let value = eval::evaluate(&attribute.value, scope, cx);
+    if let Some(successor) = schema.renamed.get(name) {
+        cx.report(renamed::complaint(subject, schema, attribute, *successor));
+        let value = match successor {
+            schema::Successor::Option(new) => match schema.attributes.get(*new) {
+                Some(known) => {
+                    let value = renamed::for_list(value, &known.ty);
+                    conform(new, known, value, &attribute.value, cx).mark(known.sensitive)
+                }
+                None => value,
+            },
+            _ => value,
+        };
+        renamed::map(schema, *successor, body, value, span, given);
+        return;
+    }
+    if let Some(ty) = schema.removed.get(name) {
+        cx.report(removed(subject, schema, attribute.name.span, name));
+        // Its type is that of years ago: what does not fit is taken as it is.
+        let value = convert(&value, ty).unwrap_or(value);
+        given.attributes.insert(name.clone(), (value, span));
+        return;
+    }
+    let top = std::ptr::eq(schema, &subject.component.body);
+    if top && body.weak && subject.component.json_only.contains(name) {
+        given.attributes.insert(name.clone(), (value, span));
+        return;
+    }
+    if top && schema::SET_BY_PACKER.contains(&name.as_str()) {
+        cx.report(set_by_packer(subject, attribute));
+        return;
+    }
+    cx.report(unknown_option(subject, schema, attribute));
+    let block = schema.blocks.get_key_value(name);
+    let meant = block.map(|(block, _)| block.as_str());
+    given.meant(meant.or_else(|| near_option(name, schema)), span);
+}
+
+/// The value converted to the option's type, or the complaint that it cannot be.
+fn conform(
+    name: &str,
+    known: &schema::Attribute,
+    value: Value,
+    expr: &Expr,
+    cx: &mut Context<'_>,
+) -> Value {
+    match convert(&value, &known.ty) {
+        Ok(value) => value,
+        Err(error) => {
+            let also = known.also.as_ref().and_then(|ty| convert(&value, ty).ok());
+            also.unwrap_or_else(|| {
+                let diagnostic = eval::wrong_type(expr, &error, name);
+                cx.report(hint(diagnostic, &known.ty));
+                Value::error()
+            })
+        }
+    }
+}
+
+/// What an option of that type takes, where nothing better has been said.
+fn hint(mut diagnostic: Diagnostic, ty: &Type) -> Diagnostic {
+    let help = match ty {
+        Type::Bool => "it takes `true` or `false`; the texts \"true\" and \"false\" are converted",
+        Type::Number => "it takes a number; a text that is one, such as \"2\", is converted",
+        Type::String => "it takes a text; numbers, `true` and `false` are converted",
+        Type::List(_) => "it takes a list: `[…]`",
+        Type::Map(_) => "it takes names with values: `{ name = … }`",
+        _ => return diagnostic,
+    };
+    diagnostic.help.get_or_insert_with(|| help.to_owned());
+    diagnostic
+}
