@@ -2,4 +2,5 @@
 
 pub mod hcl;
 pub mod json;
+pub mod structure;
 pub mod tree;

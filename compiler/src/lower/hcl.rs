@@ -4,14 +4,16 @@
 //! parser has complained already.
 
 use imgc_syntax::hcl::ast::{self, AstNode};
-use imgc_syntax::hcl::{Parse, SyntaxError, parse, parse_expression};
+use imgc_syntax::hcl::{Parse, SyntaxError, parse, parse_expression, parse_template};
 use imgc_syntax::{FileId, Span};
+use smol_str::SmolStr;
 
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
 use crate::hir::{
     Attribute, BinaryOp, Block, Body, Call, Expr, ExprKind, For, Name, Part, UnaryOp,
 };
+use crate::lower::tree::{Text, TextMap};
 use crate::value::{Number, Value};
 
 /// Problems of texts that parse and still make no sense.
@@ -37,8 +39,7 @@ const MAX_STEPS: usize = 500;
 pub fn file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
     let parse = parse(text);
     let mut lower = Lower {
-        file,
-        offset: 0,
+        origin: Origin::File(file, 0),
         mistakes: Vec::new(),
         out,
     };
@@ -54,26 +55,57 @@ pub fn file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
 
 /// Lowers a text that is one expression and stands at `offset` of `file`.
 pub fn expression(file: FileId, offset: u32, text: &str, out: &mut Vec<Diagnostic>) -> Expr {
-    let parse = parse_expression(text);
     let mut lower = Lower {
-        file,
-        offset,
+        origin: Origin::File(file, offset),
+        mistakes: Vec::new(),
+        out,
+    };
+    lower.whole_expression(text)
+}
+
+/// Lowers a text of another language that is one expression.
+pub(super) fn expression_in(text: &Text, out: &mut Vec<Diagnostic>) -> Expr {
+    let mut lower = Lower {
+        origin: Origin::Text(&text.map),
+        mistakes: Vec::new(),
+        out,
+    };
+    lower.whole_expression(&text.text)
+}
+
+/// Lowers a text of another language that is a template; `span` is where it stands, quotes included.
+pub(super) fn template_in(text: &Text, span: Span, out: &mut Vec<Diagnostic>) -> Expr {
+    let literal = |text: SmolStr| ExprKind::Literal(Value::string(text));
+    if !text.text.contains("${") && !text.text.contains("%{") {
+        let kind = literal(text.text.clone());
+        return Expr { kind, span };
+    }
+    let parse = parse_template(&text.text);
+    let mut lower = Lower {
+        origin: Origin::Text(&text.map),
         mistakes: Vec::new(),
         out,
     };
     lower.errors(&parse);
-    match parse.expression() {
-        Some(expr) => lower.expr(&expr),
-        None => Expr {
-            kind: ExprKind::Error,
-            span: lower.span((0, text.len() as u32)),
-        },
-    }
+    let kind = match parse.template() {
+        Some(template) if parse.errors().is_empty() => {
+            lower.template(template.as_literal(), || template.parts())
+        }
+        _ => ExprKind::Error,
+    };
+    Expr { kind, span }
+}
+
+/// Where a text came from.
+enum Origin<'a> {
+    /// It stands at this offset of a file, byte for byte.
+    File(FileId, u32),
+    /// It is a text of another language, perhaps with escapes.
+    Text(&'a TextMap),
 }
 
 struct Lower<'a> {
-    file: FileId,
-    offset: u32,
+    origin: Origin<'a>,
     /// The offsets of what the parser did not understand, sorted.
     mistakes: Vec<u32>,
     out: &'a mut Vec<Diagnostic>,
@@ -81,7 +113,22 @@ struct Lower<'a> {
 
 impl Lower<'_> {
     fn span(&self, (start, end): (u32, u32)) -> Span {
-        Span::new(self.file, self.offset + start, self.offset + end)
+        match &self.origin {
+            Origin::File(file, offset) => Span::new(*file, offset + start, offset + end),
+            Origin::Text(map) => map.span(start, end),
+        }
+    }
+
+    fn whole_expression(&mut self, text: &str) -> Expr {
+        let parse = parse_expression(text);
+        self.errors(&parse);
+        match parse.expression() {
+            Some(expr) => self.expr(&expr),
+            None => Expr {
+                kind: ExprKind::Error,
+                span: self.span((0, text.len() as u32)),
+            },
+        }
     }
 
     fn errors(&mut self, parse: &Parse) {

@@ -144,6 +144,11 @@ impl Node {
         member.map(|member| &member.value)
     }
 
+    /// Whether it is a list.
+    pub fn is_array(&self) -> bool {
+        matches!(self.kind, NodeKind::Array(_))
+    }
+
     /// The text, if it is one.
     pub fn text(&self) -> Option<&str> {
         match &self.kind {
