@@ -97,11 +97,28 @@ pub fn compile(
     if let Err(unreadable) = run(request, sources, world, components, &mut compilation) {
         compilation.unreadable = Some(unreadable);
     }
+    drop_unfit_fixes(&mut compilation);
     diagnostic::sort(&mut compilation.diagnostics);
     if compilation.has_errors() {
         compilation.plan = None;
     }
     compilation
+}
+
+/// Fixes are written for HCL; those that would break JSON or TOML are not offered there.
+fn drop_unfit_fixes(compilation: &mut Compilation) {
+    let sources = &compilation.sources;
+    for diagnostic in &mut compilation.diagnostics {
+        if diagnostic.id.starts_with("json/") {
+            continue;
+        }
+        diagnostic.fixes.retain(|fix| {
+            fix.edits.iter().all(|edit| {
+                let path = &sources.file(edit.span.file).path;
+                load::can_insert(path, sources.text(edit.span), &edit.text)
+            })
+        });
+    }
 }
 
 fn run(
@@ -127,8 +144,9 @@ fn run(
         return Ok(());
     }
     let damaged = damaged(&bodies, out);
+    let legacy = bodies.iter().any(|body| body.weak);
     *module = module::collect(bodies, out);
-    let inputs = inputs(request, &files, sources, world.as_ref(), map, out)?;
+    let inputs = inputs(request, &files, legacy, sources, world.as_ref(), map, out)?;
 
     let mut cx = Context::new(world.as_ref(), &files.root);
     cx.diagnostics = std::mem::take(out);
@@ -277,6 +295,7 @@ fn is_consequence(diagnostic: &Diagnostic, damaged: &[Span]) -> bool {
 fn inputs(
     request: &Request,
     files: &load::Files,
+    legacy: bool,
     sources: &dyn Sources,
     world: &dyn World,
     map: &mut SourceMap,
@@ -295,7 +314,7 @@ fn inputs(
         }
     }
     for path in files.auto_variables.iter().chain(&request.var_files) {
-        let body = load::body(path, sources, map, out)?;
+        let body = load::variables(path, legacy, sources, map, out)?;
         inputs.files.push((path.display().to_string(), body));
     }
     Ok(inputs)

@@ -1,16 +1,20 @@
 //! From paths to bodies: which files form a template, and reading them.
 //!
-//! As in Packer, all `*.pkr.hcl` files of a directory form one template (ours, `*.imgc.hcl`, count as well), and its
-//! `*.auto.pkrvars.hcl` files give variables. A path may also name one file.
+//! As in Packer, all `*.pkr.hcl` and `*.pkr.json` files of a directory form one template (ours, `*.imgc.hcl` and
+//! `*.imgc.toml`, count as well), and its `*.auto.pkrvars.*` files give variables. A path may also name one file, and then
+//! nothing else is read. The name of a file says its language.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use imgc_syntax::FileId;
 
 use crate::compile::Unreadable;
 use crate::diagnostic::Diagnostic;
 use crate::hir::Body;
+use crate::lower;
+use crate::lower::structure::{self, Form};
 use crate::source::{EntryKind, SourceMap, Sources};
 
 /// Problems of reading; they have a path instead of a place in a text.
@@ -32,12 +36,25 @@ pub const IDS: &[crate::diagnostic::registry::Entry] = &[
 /// The most bytes a template may have; the parser takes no more.
 const MAX_LEN: usize = 1 << 30;
 
+/// What the names of a directory's template files end in: those in HCL, in JSON, in TOML.
+const TEMPLATES: [&[&str]; 3] = [&[".pkr.hcl", ".imgc.hcl"], &[".pkr.json"], &[".imgc.toml"]];
+
+/// What the names of files end in that give values to variables, and are read without being asked for.
+const AUTO_VARIABLES: [&[&str]; 3] = [
+    &[".auto.pkrvars.hcl"],
+    &[".auto.pkrvars.json"],
+    &[".auto.pkrvars.toml"],
+];
+
+/// What the names of files end in that give values to variables.
+const VARIABLES: [&str; 3] = [".pkrvars.hcl", ".pkrvars.json", ".pkrvars.toml"];
+
 /// The files of a template.
 #[derive(Debug, Default)]
 pub struct Files {
-    /// Template files, in order.
+    /// Template files, in order: those in HCL, in JSON, in TOML, each by name.
     pub templates: Vec<PathBuf>,
-    /// `*.auto.pkrvars.hcl`, in order.
+    /// `*.auto.pkrvars.*`, in the same order.
     pub auto_variables: Vec<PathBuf>,
     /// The template's directory.
     pub root: PathBuf,
@@ -48,7 +65,7 @@ pub fn find(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
     match sources.kind(path) {
         Ok(EntryKind::Directory) => directory(path, sources),
         Ok(EntryKind::File) => {
-            if has_suffix(path, ".pkrvars.hcl") {
+            if VARIABLES.iter().any(|suffix| has_suffix(path, suffix)) {
                 return Err(Unreadable {
                     id: "load/no-template",
                     path: path.to_owned(),
@@ -99,19 +116,22 @@ fn directory(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
         let wanted = |file: &&PathBuf| suffixes.iter().any(|suffix| has_suffix(file, suffix));
         names.iter().filter(wanted).cloned().collect()
     };
-    // Those in JSON belong to the template as well; leaving them out would change what it means.
-    let templates = with(&[".pkr.hcl", ".imgc.hcl", ".pkr.json"]);
-    let auto_variables = with(&[".auto.pkrvars.hcl", ".auto.pkrvars.json"]);
+    let in_order = |groups: [&[&str]; 3]| groups.iter().flat_map(|group| with(group)).collect();
+    let templates: Vec<PathBuf> = in_order(TEMPLATES);
+    let auto_variables = in_order(AUTO_VARIABLES);
     if templates.is_empty() {
-        let near = with(&[".hcl"]);
-        let plain = near.iter().find(|file| !has_suffix(file, ".pkrvars.hcl"));
-        let help = if let Some(plain) = plain {
-            format!(
+        let near = with(&[".hcl", ".json", ".toml"]);
+        let is_variables = |file: &Path| VARIABLES.iter().any(|suffix| has_suffix(file, suffix));
+        let help = match near.iter().find(|file| !is_variables(file)) {
+            Some(plain) if has_suffix(plain, ".hcl") => format!(
                 "to use `{}`, name the file itself or let its name end in `.pkr.hcl`",
                 plain.display()
-            )
-        } else {
-            "a template's name ends in `.pkr.hcl` or `.imgc.hcl`".to_owned()
+            ),
+            Some(plain) => format!("to use `{}`, name the file itself", plain.display()),
+            None => {
+                "a template's name ends in `.pkr.hcl`, `.pkr.json`, `.imgc.hcl` or `.imgc.toml`"
+                    .to_owned()
+            }
         };
         return Err(Unreadable {
             id: "load/no-template",
@@ -168,18 +188,57 @@ pub fn read(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> Result<F
     }
 }
 
-/// Reads and parses one file, which must be in HCL.
+/// Reads and parses one file of a template, in the language its name says.
 pub fn body(
     path: &Path,
     sources: &dyn Sources,
     map: &mut SourceMap,
     out: &mut Vec<Diagnostic>,
 ) -> Result<Body, Unreadable> {
-    if has_suffix(path, ".json") || has_suffix(path, ".toml") {
+    let file = read(path, sources, map)?;
+    let text = Arc::clone(&map.file(file).text);
+    if has_suffix(path, ".toml") {
         return Err(unsupported(path));
     }
+    if !has_suffix(path, ".json") {
+        return Ok(lower::hcl::file(file, &text, out));
+    }
+    let mut problems = Vec::new();
+    let root = lower::json::parse(file, &text, &mut problems);
+    if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
+        return Err(unsupported(path));
+    }
+    out.append(&mut problems);
+    Ok(structure::template(&root, &text, Form::Json, out))
+}
+
+/// Reads and parses one file that gives values to variables, in the language its name says. For a legacy template that
+/// is JSON unless the name says otherwise.
+pub fn variables(
+    path: &Path,
+    legacy: bool,
+    sources: &dyn Sources,
+    map: &mut SourceMap,
+    out: &mut Vec<Diagnostic>,
+) -> Result<Body, Unreadable> {
     let file = read(path, sources, map)?;
-    Ok(crate::lower::hcl::file(file, &map.file(file).text, out))
+    let text = Arc::clone(&map.file(file).text);
+    if has_suffix(path, ".toml") {
+        return Err(unsupported(path));
+    }
+    if !has_suffix(path, ".json") && (has_suffix(path, ".hcl") || !legacy) {
+        return Ok(lower::hcl::file(file, &text, out));
+    }
+    let root = lower::json::parse(file, &text, out);
+    let mut body = structure::variables(&root, &text, Form::Json, out);
+    body.weak = legacy;
+    Ok(body)
+}
+
+/// Whether a fix still makes sense in a file of this name: what it inserts must not need other escapes there.
+pub(crate) fn can_insert(path: &Path, replaced: &str, text: &str) -> bool {
+    let hcl = !has_suffix(path, ".json") && !has_suffix(path, ".toml");
+    hcl || replaced.starts_with(['"', '\'']) || !text.contains(['"', '\\', '\n'])
 }
 
 fn io_error(path: &Path, error: &io::Error) -> Unreadable {
@@ -214,7 +273,7 @@ mod tests {
 
     use std::path::Path;
 
-    use super::{body, find};
+    use super::{body, find, variables};
     use crate::source::{Memory, SourceMap};
 
     /// What a user reads when `path` cannot be loaded, or the files that are.
@@ -222,9 +281,11 @@ mod tests {
         let sources = Memory::new(names.iter().map(|name| (*name, "")));
         let (mut map, mut problems) = (SourceMap::default(), Vec::new());
         let loaded = find(Path::new(path), &sources).and_then(|files| {
-            let all = files.templates.iter().chain(&files.auto_variables);
-            for file in all {
+            for file in &files.templates {
                 body(file, &sources, &mut map, &mut problems)?;
+            }
+            for file in &files.auto_variables {
+                variables(file, false, &sources, &mut map, &mut problems)?;
             }
             Ok(())
         });
@@ -248,30 +309,28 @@ mod tests {
         let names = [
             "d/b.pkr.hcl",
             "d/a.imgc.hcl",
+            "d/a.pkr.json",
             "d/x.hcl",
+            "d/y.json",
+            "d/a.auto.pkrvars.json",
             "d/c.auto.pkrvars.hcl",
             "d/v.pkrvars.hcl",
             "d/e/f.pkr.hcl",
         ];
         assert_eq!(
             load(&names, "d"),
-            "d/a.imgc.hcl, d/b.pkr.hcl, d/c.auto.pkrvars.hcl"
+            "d/a.imgc.hcl, d/b.pkr.hcl, d/a.pkr.json, d/c.auto.pkrvars.hcl, d/a.auto.pkrvars.json"
         );
         assert_eq!(load(&names, "d/x.hcl"), "d/x.hcl");
+        assert_eq!(load(&names, "d/a.pkr.json"), "d/a.pkr.json");
     }
 
     #[test]
     fn a_variables_file_is_no_template() {
         insta::assert_snapshot!(load(&["d/web.auto.pkrvars.hcl"], "d/web.auto.pkrvars.hcl"), @"load/no-template: d/web.auto.pkrvars.hcl: this file gives values to variables, it is no template; name the template and give this file to it: `-var-file=d/web.auto.pkrvars.hcl .`");
-        insta::assert_snapshot!(load(&["d/web.auto.pkrvars.hcl"], "d"), @"load/no-template: d: there is no template in this directory; a template's name ends in `.pkr.hcl` or `.imgc.hcl`");
+        insta::assert_snapshot!(load(&["d/v.pkrvars.toml"], "d/v.pkrvars.toml"), @"load/no-template: d/v.pkrvars.toml: this file gives values to variables, it is no template; name the template and give this file to it: `-var-file=d/v.pkrvars.toml .`");
+        insta::assert_snapshot!(load(&["d/web.auto.pkrvars.json"], "d"), @"load/no-template: d: there is no template in this directory; a template's name ends in `.pkr.hcl`, `.pkr.json`, `.imgc.hcl` or `.imgc.toml`");
         insta::assert_snapshot!(load(&["d/web.hcl", "d/web.pkrvars.hcl"], "d"), @"load/no-template: d: there is no template in this directory; to use `d/web.hcl`, name the file itself or let its name end in `.pkr.hcl`");
-    }
-
-    #[test]
-    fn json_is_refused_where_packer_reads_it_and_left_alone_elsewhere() {
-        insta::assert_snapshot!(load(&["d/a.pkr.hcl", "d/b.pkr.json"], "d"), @"load/unsupported-language: d/b.pkr.json: this version reads HCL only; `packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file");
-        insta::assert_snapshot!(load(&["d/a.pkr.hcl", "d/b.auto.pkrvars.json"], "d"), @"load/unsupported-language: d/b.auto.pkrvars.json: this version reads HCL only; write `name = value` lines into a `.pkrvars.hcl` file");
-        insta::assert_snapshot!(load(&["d/old.json"], "d/old.json"), @"load/unsupported-language: d/old.json: this version reads HCL only; `packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file");
-        assert_eq!(load(&["d/a.pkr.hcl", "d/package.json"], "d"), "d/a.pkr.hcl");
+        insta::assert_snapshot!(load(&["d/web.json"], "d"), @"load/no-template: d: there is no template in this directory; to use `d/web.json`, name the file itself");
     }
 }

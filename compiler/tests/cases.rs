@@ -15,7 +15,7 @@ use imgc_compiler::source::{FixedWorld, Memory, World};
 
 #[test]
 fn cases() {
-    insta::glob!("cases/*/main.*.hcl", |path| {
+    insta::glob!("cases/*/main.*", |path| {
         let directory = path.parent().unwrap();
         let name = directory
             .file_name()
@@ -51,7 +51,7 @@ fn run(directory: &Path) -> String {
                 (name.to_owned(), value.to_owned())
             })),
             text => {
-                if text.ends_with(".given.hcl") {
+                if text.contains(".given.") {
                     request.var_files.push(name.clone());
                 }
                 sources.insert(name.clone(), bytes.clone());

@@ -6,7 +6,7 @@
 //!
 //! An example is made of fenced blocks, and may say:
 //!
-//! - `hcl`: the template, `main.pkr.hcl`, in the working directory;
+//! - `hcl`: the template, `main.pkr.hcl`, in the working directory; `json`: `main.pkr.json`; `toml`: `main.imgc.toml`;
 //! - `hcl file=NAME`, `text file=NAME`: another file; with `size=N` it has so many zero bytes instead of the text, with
 //!   `denied` nobody may read it;
 //! - `sh`: how imgc is called: `NAME=value imgc plan -var 'x=1' -only=web.* PATH`. Without it, `imgc plan`.
@@ -30,7 +30,7 @@ use imgc_compiler::diagnostic::registry::{self, Entry};
 use imgc_compiler::diagnostic::{Severity, plain};
 
 /// A gigabyte of text takes too long to parse in a test; the parser's own tests have a case with a small limit.
-const WITHOUT_EXAMPLES: &[&str] = &["syntax/too-large"];
+const WITHOUT_EXAMPLES: &[&str] = &["syntax/too-large", "json/repeated-key"];
 
 #[test]
 fn every_problem_has_a_page_that_holds() {
@@ -250,7 +250,8 @@ fn pages() -> impl Iterator<Item = String> {
 
 const FAMILIES: &[(&str, &str)] = &[
     ("load", "reading files"),
-    ("syntax", "how a template is written"),
+    ("syntax", "how a template is written in HCL"),
+    ("json", "how a template is written in JSON"),
     (
         "lower",
         "texts that are well formed and still cannot be taken",

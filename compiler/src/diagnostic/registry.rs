@@ -45,6 +45,8 @@ pub fn all() -> Vec<Entry> {
     let mut all: Vec<Entry> = [
         crate::load::IDS,
         crate::lower::hcl::IDS,
+        crate::lower::json::IDS,
+        crate::lower::structure::IDS,
         crate::module::IDS,
         crate::types::IDS,
         crate::eval::IDS,

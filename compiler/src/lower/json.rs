@@ -69,8 +69,8 @@ pub const IDS: &[Entry] = &[
     ),
 ];
 
-/// How many values can stand inside each other.
-pub const MAX_DEPTH: u32 = 256;
+/// How many values can stand inside each other: a little less than what evaluation follows.
+pub const MAX_DEPTH: u32 = 240;
 
 /// So many problems of one text are kept; after that the rest of it is not read.
 const MAX_ERRORS: usize = 200;

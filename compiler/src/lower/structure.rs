@@ -171,7 +171,7 @@ impl Lower<'_> {
             let name = inner_name(&member.key_text());
             let span = member.key.span.cover(member.value.span);
             let labels = inside.block(&name.text).or_else(|| {
-                let meant = inside.has_only_known_keys() && is_like_block(&member.value);
+                let meant = inside.means_block(&name.text) && is_like_block(&member.value);
                 meant.then_some(&[] as Labels)
             });
             match labels {

@@ -32,7 +32,11 @@ impl Example {
         if block.words[0] == "sh" {
             return self.command(block.text.trim());
         }
-        let name = PathBuf::from(option("file").unwrap_or("main.pkr.hcl"));
+        let name = PathBuf::from(option("file").unwrap_or(match block.words[0].as_str() {
+            "json" => "main.pkr.json",
+            "toml" => "main.imgc.toml",
+            _ => "main.pkr.hcl",
+        }));
         let bytes = match option("size") {
             // Only counted: the bytes are made when somebody reads them.
             Some(size) => {

@@ -110,11 +110,20 @@ impl Inside {
         )
     }
 
-    /// Whether an object under a key that means nothing here was meant as a block.
-    pub(super) fn has_only_known_keys(&self) -> bool {
-        matches!(
-            self,
-            Self::Top | Self::Packer | Self::Variable | Self::Build | Self::Chain | Self::Group
-        )
+    /// Whether an object under a key that is no block was meant as one.
+    pub(super) fn means_block(&self, key: &str) -> bool {
+        const VALUES: [&str; 6] = [
+            "count",
+            "description",
+            "enabled",
+            "for_each",
+            "name",
+            "sources",
+        ];
+        match self {
+            Self::Top | Self::Packer => true,
+            Self::Build | Self::Chain | Self::Group => !VALUES.contains(&key),
+            _ => false,
+        }
     }
 }

@@ -1,0 +1,105 @@
+//! The same template in HCL, JSON and TOML is the same plan.
+//!
+//! A folder `tests/languages/<name>/` holds `main.pkr.hcl` and the same in other languages, each compiled alone.
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
+#![expect(clippy::disallowed_methods, reason = "tests read their own cases")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use imgc_compiler::compile::{Compilation, Request, compile};
+use imgc_compiler::components::Everything;
+use imgc_compiler::diagnostic::plain;
+use imgc_compiler::plan::{Plan, Step};
+use imgc_compiler::source::{FixedWorld, Memory, World};
+
+fn compiled(name: &str, text: &str) -> Compilation {
+    let sources = Memory::new([(name, text)]);
+    let mut world = FixedWorld::default();
+    world.now = 1_700_000_000;
+    let world: Arc<dyn World> = Arc::new(world);
+    let request = Request {
+        path: name.into(),
+        ..Request::default()
+    };
+    compile(&request, &sources, &world, &Everything)
+}
+
+/// Everything a plan says but where it stands in a text.
+fn plan_of(name: &str, text: &str) -> String {
+    let compilation = compiled(name, text);
+    let problems = plain::render(&compilation.sources, &compilation.diagnostics);
+    let Some(plan) = &compilation.plan else {
+        panic!("{name} does not compile:\n{problems}");
+    };
+    assert!(problems.is_empty(), "{name}:\n{problems}");
+    shown(plan)
+}
+
+fn shown(plan: &Plan) -> String {
+    let step = |step: &Step| {
+        format!(
+            "{} {:?} {} {:?} {:?} {:?} {}",
+            step.address,
+            step.kind,
+            step.options.value().display(),
+            step.needs,
+            step.limits,
+            step.outputs,
+            step.digest,
+        )
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for variable in &plan.variables {
+        lines.push(format!(
+            "var.{} = {}",
+            variable.name,
+            variable.value.display()
+        ));
+    }
+    for build in &plan.builds {
+        lines.push(format!(
+            "{} {} {} {:?} {} {}",
+            build.address,
+            build.name,
+            build.builder,
+            build.description,
+            build.communicator,
+            build.source.value().display()
+        ));
+        lines.extend(build.cleanup.iter().map(step));
+    }
+    lines.extend(plan.steps.iter().map(step));
+    lines.push(format!("{:?}", plan.inputs));
+    lines.join("\n")
+}
+
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/languages");
+    let entries = std::fs::read_dir(root).unwrap();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+#[test]
+fn all_languages_give_the_same_plan() {
+    let mut compared = 0;
+    for folder in folders() {
+        let hcl = std::fs::read_to_string(folder.join("main.pkr.hcl")).unwrap();
+        let wanted = plan_of("main.pkr.hcl", &hcl);
+        for name in ["main.pkr.json", "main.imgc.toml"] {
+            let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
+                continue;
+            };
+            compared += 1;
+            let found = plan_of(name, &text);
+            assert!(
+                wanted == found,
+                "{}: the plans differ\n--- HCL\n{wanted}\n--- {name}\n{found}",
+                folder.display()
+            );
+        }
+    }
+    assert!(compared > 0);
+}
