@@ -4,6 +4,7 @@
 //! [`Cli`]. The help texts here are also the source of `docs/cli.md`.
 
 pub(crate) mod normalise;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use imgc_compiler::compile::Request;
 
 use crate::failure::Failure;
+
+pub(crate) use tools::{FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
 #[derive(Debug, Parser)]
@@ -64,10 +67,15 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
+    /// Lay HCL files out in the canonical way, as Packer's `fmt` does.
+    Fmt(FmtArgs),
     /// Explain a problem id such as `check/unknown-variable`; without an id, list all of them.
     Explain(ExplainArgs),
     /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.
     Init(InitArgs),
+    /// Plugins are part of imgc; answers for scripts written for Packer.
+    #[command(visible_alias = "plugin")]
+    Plugins(PluginsArgs),
     /// Serve editors: the language server on standard input and output.
     Lsp(LspArgs),
     /// Print a completion script for a shell.

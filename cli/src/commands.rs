@@ -2,12 +2,14 @@
 
 mod apply;
 mod explain;
+mod fmt;
 mod graph;
 mod help;
 mod init;
 mod inspect;
 mod lsp;
 mod plan;
+mod plugins;
 mod validate;
 mod version;
 
@@ -36,8 +38,10 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Validate(args) => validate::run(&args, terminal),
         Command::Graph(args) => graph::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
+        Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
         Command::Init(args) => init::run(&args, terminal),
+        Command::Plugins(args) => plugins::run(&args, terminal),
         Command::Lsp(_) => lsp::run(),
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -45,7 +49,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
             clap_complete::generate(args.shell, &mut command, "imgc", &mut script);
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
         }
-        Command::Version(args) => version::run(&args),
+        Command::Version(args) => version::run(&args, &display),
         Command::Help(args) => help::run(&args),
         Command::CliReference => print(&crate::reference::page()).map(|()| Exit::Done),
     }

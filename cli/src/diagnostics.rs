@@ -72,7 +72,12 @@ pub(crate) fn unreadable_failure(unreadable: &Unreadable) -> Failure {
         true => unreadable.message.clone(),
         false => format!("{}: {}", path, unreadable.message),
     };
-    let mut failure = Failure::new(Exit::Environment, message).id(unreadable.id);
+    // What is there and no template is the author's matter; what is not there or locked, this machine's.
+    let exit = match unreadable.id {
+        "load/not-found" | "load/unreadable" => Exit::Environment,
+        _ => Exit::Template,
+    };
+    let mut failure = Failure::new(exit, message).id(unreadable.id);
     failure.help.clone_from(&unreadable.help);
     failure
 }

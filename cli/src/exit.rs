@@ -62,7 +62,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         Exit::Template,
         3,
-        "the template has errors, or asks for something that cannot be",
+        "the template has errors, or asks for something that cannot be; `fmt -check` found a file to format",
     ),
     row(
         Exit::Environment,

@@ -1,11 +1,13 @@
 //! The binary: arguments, the real outside, the terminal, exit codes. Everything else is in the libraries.
 
 mod args;
+mod changes;
 mod commands;
 mod components;
 mod diagnostics;
 mod exit;
 mod failure;
+mod files;
 mod graph;
 mod panic;
 mod plan_file;

@@ -39,6 +39,10 @@ pub(crate) enum Style {
     Faint,
     /// A name a person can type.
     Name,
+    /// What comes.
+    Added,
+    /// What goes.
+    Removed,
 }
 
 impl Style {
@@ -47,6 +51,8 @@ impl Style {
             Self::Strong => "\x1b[1m",
             Self::Faint => "\x1b[2m",
             Self::Name => "\x1b[36m",
+            Self::Added => "\x1b[32m",
+            Self::Removed => "\x1b[31m",
         }
     }
 }

@@ -57,6 +57,9 @@ pub struct Compilation {
     pub diagnostics: Vec<Diagnostic>,
     /// What the files declare, as far as it could be understood; for editors.
     pub module: Module,
+    /// The values of the template's names, as far as they are known; for consoles and editors. `None` where only the
+    /// syntax was looked at.
+    pub names: Option<Arc<Names>>,
     /// The plan; `None` when there are errors.
     pub plan: Option<Plan>,
     /// A failure to read the template at all (no such file, a directory without templates, not text): there is no
@@ -133,6 +136,7 @@ fn run(
         sources: map,
         diagnostics: out,
         plan,
+        names: shown,
         ..
     } = compilation;
     let files = load::find(&request.path, sources)?;
@@ -171,7 +175,7 @@ fn run(
         .collect();
     variables::validate(module, &names, &mut cx);
     let selection = Selection::new(request, map, &mut cx.diagnostics);
-    let (mut made, secrets) = plan_with_data(
+    let (mut made, secrets, names) = plan_with_data(
         module,
         names,
         &files.root,
@@ -180,6 +184,7 @@ fn run(
         &selection,
         &mut cx,
     );
+    *shown = Some(names);
     made.root = files.root.clone();
     made.secrets = secrets;
     made.set_variables(
@@ -204,7 +209,7 @@ fn plan_with_data(
     components: &dyn Components,
     selection: &Selection,
     cx: &mut Context<'_>,
-) -> (Plan, Vec<Value>) {
+) -> (Plan, Vec<Value>, Arc<Names>) {
     let reads = request.online && !module.data.is_empty();
     let mut readings = Readings::default();
     let mark = cx.diagnostics.len();
@@ -239,10 +244,10 @@ fn plan_with_data(
             .any(|problem| problem.is_error() && problem.id != "check/unknown-at-plan-time");
         let more = match uses {
             Some(uses) if !hopeless => names::needed(module, &uses),
-            _ => return (made, secrets),
+            _ => return (made, secrets, shared),
         };
         if !readings.want(more) {
-            return (made, secrets);
+            return (made, secrets, shared);
         }
         drop((made, unit));
         names = Arc::unwrap_or_clone(shared);

@@ -11,29 +11,27 @@ use imgc_compiler::diagnostic::nearest;
 
 use crate::failure::Failure;
 
-/// Packer's commands that have no counterpart yet, with what to say.
+/// Packer's commands that have no counterpart, with what to say.
 const NOT_HERE: &[(&str, &str)] = &[
-    (
-        "console",
-        "there is no console yet; `imgc inspect` shows the values of variables",
-    ),
-    (
-        "fix",
-        "there is nothing to fix: old options are named by `imgc validate`",
-    ),
-    ("fmt", "there is no formatter yet"),
     (
         "hcl2_upgrade",
         "there is no conversion of JSON templates yet",
     ),
     (
-        "plugins",
-        "there are no plugins: all components are part of imgc",
+        "sbom-generate",
+        "run a program for bills of materials in a provisioner, or on the finished image",
     ),
     (
-        "plugin",
-        "there are no plugins: all components are part of imgc",
+        "verify-attestation",
+        "a program for attestations, such as `cosign`, checks those of finished images",
     ),
+];
+
+/// Switches that are on by themselves, with the flags that turn them off.
+const ON: &[(&str, &str)] = &[
+    ("color", "no-color"),
+    ("write", "no-write"),
+    ("validate", "no-validate"),
 ];
 
 /// Makes the arguments uniform.
@@ -122,16 +120,17 @@ fn switch(uniform: &mut Vec<OsString>, name: &str, value: Option<&OsStr>) -> Res
             .help(format!("write `-{name}` or `-{name}=false`"))
         })?,
     };
-    let names = match name {
-        "color" | "no-color" => &["--color", "--no-color"][..],
-        _ => &[],
-    };
+    let pair = ON.iter().find(|(on, off)| *on == name || *off == name);
     let own = format!("--{name}");
-    uniform.retain(|word| *word != *own && !names.iter().any(|name| word == name));
-    match (name, on) {
-        (_, true) => uniform.push(own.into()),
-        ("color", false) => uniform.push("--no-color".into()),
-        (_, false) => {}
+    uniform.retain(|word| {
+        let paired = pair
+            .is_some_and(|(on, off)| *word == *format!("--{on}") || *word == *format!("--{off}"));
+        *word != *own && !paired
+    });
+    match pair {
+        _ if on => uniform.push(own.into()),
+        Some((on, off)) if *on == name => uniform.push(format!("--{off}").into()),
+        _ => {}
     }
     Ok(())
 }
@@ -300,6 +299,8 @@ mod tests {
             uniform(&["build", "-color=false", "-color"]),
             "build --color"
         );
+        assert_eq!(uniform(&["fmt", "-write=false", "-"]), "fmt --no-write -");
+        assert_eq!(uniform(&["fmt", "-write=false", "-write"]), "fmt --write");
         insta::assert_snapshot!(uniform(&["build", "-force=maybe"]), @"
         error: `-force=maybe` is neither true nor false
           help: write `-force` or `-force=false`
@@ -329,9 +330,9 @@ mod tests {
         error: there is no command `biuld`
           help: did you mean `imgc build`?
         ");
-        insta::assert_snapshot!(uniform(&["fmt", "."]), @"
-        error: imgc has no command `fmt`, which Packer has
-          help: there is no formatter yet
+        insta::assert_snapshot!(uniform(&["sbom-generate", "."]), @"
+        error: imgc has no command `sbom-generate`, which Packer has
+          help: run a program for bills of materials in a provisioner, or on the finished image
         ");
         insta::assert_snapshot!(uniform(&["build", "-var"]), @"
         error: `-var` needs a value

@@ -2,15 +2,16 @@
 
 use serde_json::json;
 
-use crate::args::VersionArgs;
+use crate::args::{DisplayArgs, VersionArgs};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::terminal::print;
+use crate::world::RealWorld;
 use crate::{diagnostics, plan_file, plan_json};
 
 use super::json_text;
 
-pub(super) fn run(args: &VersionArgs) -> Outcome {
+pub(super) fn run(args: &VersionArgs, display: &DisplayArgs) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     let text = match args.json {
         true => json_text(&json!({
@@ -21,6 +22,12 @@ pub(super) fn run(args: &VersionArgs) -> Outcome {
                 "diagnostics": diagnostics::json::VERSION,
             },
         })),
+        false if display.machine_readable => {
+            let (now, _) = RealWorld::new().clock();
+            format!(
+                "{now},,version,{version}\n{now},,version-prelease,\n{now},,version-commit,\n{now},,ui,say,imgc v{version}\n"
+            )
+        }
         false => format!("imgc v{version}\n"),
     };
     print(&text)?;

@@ -36,7 +36,7 @@ fn a_directory_without_templates() {
       help: a template's name ends in `.pkr.hcl` or `.imgc.hcl`
 
     1 error
-    [exit 4]
+    [exit 3]
     ");
 }
 
@@ -50,7 +50,7 @@ fn a_binary_file() {
       help: save the file as UTF-8; a template is text
 
     1 error
-    [exit 4]
+    [exit 3]
     ");
 }
 
@@ -131,7 +131,7 @@ fn a_command_line_nobody_understands() {
         &["build", "-parallel-builds=many", "."],
         &["build", "a", "b"],
         &["explain", "check/unknown-varable"],
-        &["fmt", "."],
+        &["sbom-generate", "."],
     ];
     let mut text = String::new();
     for arguments in lines {
@@ -172,10 +172,10 @@ fn a_command_line_nobody_understands() {
       help: did you mean `imgc explain check/unknown-variable`?
     [exit 2]
 
-    $ imgc fmt .
+    $ imgc sbom-generate .
     [stderr]
-    error: imgc has no command `fmt`, which Packer has
-      help: there is no formatter yet
+    error: imgc has no command `sbom-generate`, which Packer has
+      help: run a program for bills of materials in a provisioner, or on the finished image
     [exit 2]
     ");
 }

@@ -5,11 +5,13 @@ mod harness;
 
 mod bad_input;
 mod data;
+mod fmt;
 mod help;
 mod images;
 mod lsp;
 mod machines;
 mod output;
+mod packers;
 mod plan_files;
 mod plans;
 mod runs;
