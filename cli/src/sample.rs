@@ -130,6 +130,7 @@ fn build(plan: &mut Plan, address: &str, name: &str, builder: &str) -> BuildId {
         block_name: name.split('.').next().unwrap_or_default().to_owned(),
         builder: builder.into(),
         source_name: "base".into(),
+        keys: Vec::new(),
         description: None,
         communicator: "ssh".into(),
         source: Options::default(),

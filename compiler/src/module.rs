@@ -12,10 +12,15 @@ use smol_str::SmolStr;
 use crate::diagnostic::Diagnostic;
 use crate::hir::{Attribute, Block, Body, Expr, Name};
 
+mod build;
 mod collect;
+mod group;
+mod repeat;
 mod take;
 
 pub use collect::{IDS, collect};
+pub use group::{Group, GroupUse, Provisioning};
+pub use repeat::Repeat;
 pub(crate) use take::duplicate;
 
 /// All declarations of a template.
@@ -33,6 +38,8 @@ pub struct Module {
     pub data: IndexMap<(SmolStr, SmolStr), Source>,
     /// By builder type and name.
     pub sources: IndexMap<(SmolStr, SmolStr), Source>,
+    /// Provisioners that several builds share, by name.
+    pub groups: IndexMap<SmolStr, Group>,
     /// In the order of the files.
     pub builds: Vec<Build>,
 }
@@ -98,6 +105,10 @@ pub struct Source {
     pub ty: Name,
     /// Its name.
     pub name: Name,
+    /// How often; once for a `data` block.
+    pub repeat: Repeat,
+    /// The source it is a variation of.
+    pub extends: Option<Attribute>,
     /// Its options.
     pub body: Arc<Body>,
     /// The header.
@@ -107,6 +118,8 @@ pub struct Source {
 /// A `build` block.
 #[derive(Debug)]
 pub struct Build {
+    /// How often.
+    pub repeat: Repeat,
     /// Its name.
     pub name: Option<Expr>,
     /// What it is for.
@@ -116,11 +129,11 @@ pub struct Build {
     /// Nested `source` blocks.
     pub nested: Vec<NestedSource>,
     /// In order.
-    pub provisioners: Vec<Arc<Component>>,
+    pub provisioners: Vec<Provisioning>,
     /// `error-cleanup-provisioner` blocks.
     pub cleanup: Vec<Arc<Component>>,
     /// Each a sequence.
-    pub post_processors: Vec<Vec<Arc<Component>>>,
+    pub post_processors: Vec<Chain>,
     /// The header.
     pub span: Span,
 }
@@ -129,7 +142,9 @@ pub struct Build {
 #[derive(Debug)]
 pub struct NestedSource {
     /// The source it is based on.
-    pub reference: Name,
+    pub reference: Label,
+    /// How often.
+    pub repeat: Repeat,
     /// The name it goes by.
     pub name: Option<Expr>,
     /// Options that come on top.
@@ -138,11 +153,33 @@ pub struct NestedSource {
     pub span: Span,
 }
 
+/// A sequence of post-processors, each working on what the one before it has made.
+#[derive(Debug)]
+pub struct Chain {
+    /// How often.
+    pub repeat: Repeat,
+    /// In order.
+    pub components: Vec<Arc<Component>>,
+    /// The header.
+    pub span: Span,
+}
+
+/// What names the type of a component, or the source a nested one is based on.
+#[derive(Debug)]
+pub enum Label {
+    /// As it stands in the template.
+    Written(Name),
+    /// Of a `dynamic` block: known when its element is.
+    Computed(Expr),
+}
+
 /// A `provisioner` or `post-processor` block.
 #[derive(Debug)]
 pub struct Component {
     /// Its type.
-    pub ty: Name,
+    pub label: Label,
+    /// How often.
+    pub repeat: Repeat,
     /// The attributes every such block may have, whatever its type.
     pub meta: Meta,
     /// The component's own options.
@@ -169,7 +206,15 @@ pub struct Meta {
 /// The names of [`Meta`]'s attributes, as written.
 pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
     if post_processor {
-        &["name", "only", "except", "keep_input_artifact"]
+        &[
+            "name",
+            "only",
+            "except",
+            "keep_input_artifact",
+            "for_each",
+            "count",
+            "enabled",
+        ]
     } else {
         &[
             "name",
@@ -180,6 +225,9 @@ pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
             "max_retries",
             "timeout",
             "continue_on_error",
+            "for_each",
+            "count",
+            "enabled",
         ]
     }
 }

@@ -13,18 +13,26 @@ use smol_str::SmolStr;
 use crate::types::Type;
 use crate::value::Value;
 
+pub use instances::IDS as EXTENDS_IDS;
 pub use make::IDS;
 pub(crate) use make::make;
+pub use names::Key;
 pub use options::{Deferred, Options};
+pub use pieces::IDS as GROUP_IDS;
+pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
 
 mod component;
 mod digest;
 mod files;
+mod instances;
 mod known;
 mod layout;
 mod make;
+mod names;
 mod options;
+mod pieces;
+mod repeat;
 pub(crate) mod select;
 mod sources;
 mod unit;
@@ -68,6 +76,9 @@ pub struct Build {
     pub builder: SmolStr,
     /// The source's name.
     pub source_name: SmolStr,
+    /// What tells it from other instances of the same blocks, in the order of the name: the build block's key, the
+    /// source's, the nested source's. Empty where nothing is repeated.
+    pub keys: Vec<Key>,
     /// What the block says about itself.
     pub description: Option<String>,
     /// The communicator: `ssh`, `winrm`, `none`, or what the builder brings.

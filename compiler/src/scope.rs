@@ -69,8 +69,10 @@ pub struct DataSources(pub BTreeMap<SmolStr, BTreeMap<SmolStr, Value>>);
 pub struct Place<'a> {
     names: &'a Names,
     allowed: Allowed,
-    source: Option<(&'a str, &'a str)>,
+    source: Option<(&'a str, &'a str, Option<&'a Value>)>,
     build: Option<BuildValues<'a>>,
+    /// `each`, `count`, and what `dynamic` blocks call their elements; the innermost of a name comes first.
+    elements: &'a [(SmolStr, Value)],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl<'a> Place<'a> {
             allowed: Allowed::Variables,
             source: None,
             build: None,
+            elements: &[],
         }
     }
 
@@ -132,6 +135,7 @@ impl<'a> Place<'a> {
             allowed: Allowed::Locals,
             source: None,
             build: None,
+            elements: &[],
         }
     }
 
@@ -142,6 +146,7 @@ impl<'a> Place<'a> {
             allowed: Allowed::Everything,
             source: None,
             build: None,
+            elements: &[],
         }
     }
 
@@ -150,8 +155,9 @@ impl<'a> Place<'a> {
         Self {
             names,
             allowed: Allowed::Everything,
-            source: Some((ty, name)),
+            source: Some((ty, name, None)),
             build: None,
+            elements: &[],
         }
     }
 
@@ -160,14 +166,34 @@ impl<'a> Place<'a> {
         Self {
             names,
             allowed: Allowed::Everything,
-            source: Some((ty, name)),
+            source: Some((ty, name, None)),
             build: Some(build),
+            elements: &[],
         }
+    }
+
+    /// In an instance of a repeated block: `elements` are the names it has for what it is repeated over.
+    #[must_use]
+    pub fn with_elements(mut self, elements: &'a [(SmolStr, Value)]) -> Self {
+        self.elements = elements;
+        self
+    }
+
+    /// Where the source is an instance with that key.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<&'a Value>) -> Self {
+        if let Some(source) = &mut self.source {
+            source.2 = key;
+        }
+        self
     }
 }
 
 impl Scope for Place<'_> {
     fn root(&self, name: &str) -> Option<Root<'_>> {
+        if let Some((_, value)) = self.elements.iter().find(|(element, _)| element == name) {
+            return Some(Root::Value(value.clone()));
+        }
         match name {
             "var" => Some(Root::Namespace(&self.names.variables)),
             "local" if self.allowed != Allowed::Variables => {
@@ -185,10 +211,14 @@ impl Scope for Place<'_> {
                     ("versionFingerprint", unset()),
                 ])))
             }
-            "source" => self.source.map(|(ty, name)| {
+            "source" => self.source.map(|(ty, name, key)| {
                 Root::Value(Value::object([
                     ("type", Value::string(ty)),
                     ("name", Value::string(name)),
+                    (
+                        "key",
+                        key.cloned().unwrap_or_else(|| Value::null(Type::String)),
+                    ),
                 ]))
             }),
             "build" => self
@@ -200,14 +230,17 @@ impl Scope for Place<'_> {
     }
 
     fn root_names(&self) -> Vec<SmolStr> {
+        let elements = self.elements.iter().map(|(name, _)| name.clone());
         ROOTS
             .into_iter()
             .filter(|name| self.root(name).is_some())
             .map(SmolStr::from)
+            .chain(elements)
             .collect()
     }
 
     fn unknown_root(&self, name: &str, span: Span) -> Option<Diagnostic> {
+        let repeated = |name| self.elements.iter().any(|(element, _)| element == name);
         let (message, help) = match name {
             "build" => (
                 "`build` has no meaning here",
@@ -227,10 +260,19 @@ impl Scope for Place<'_> {
                     .help("a variable's validation may use `var` only"),
                 );
             }
-            "each" | "count" => (
-                "nothing is repeated here",
-                "`for_each` and `count` are not part of this version; a `dynamic` block has its own name for the element",
+            "each" if repeated("count") => (
+                "`each` has no meaning here: the block is repeated with `count`",
+                "write `count.index`",
             ),
+            "count" if repeated("each") => (
+                "`count` has no meaning here: the block is repeated with `for_each`",
+                "write `each.key` or `each.value`",
+            ),
+            "each" => (
+                "nothing is repeated here",
+                "give the block `for_each`; in a `dynamic` block the element has the block's name, or what `iterator` says",
+            ),
+            "count" => ("nothing is repeated here", "give the block `count`"),
             _ if self.names.variables.0.contains_key(name) => {
                 return Some(prefix(name, "var", "variable", span));
             }

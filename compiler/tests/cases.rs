@@ -10,7 +10,7 @@ use std::sync::Arc;
 use imgc_compiler::compile::{Request, compile};
 use imgc_compiler::components::Everything;
 use imgc_compiler::diagnostic::plain;
-use imgc_compiler::plan::{NeedKind, Plan};
+use imgc_compiler::plan::{NeedKind, Plan, StepId};
 use imgc_compiler::source::{FixedWorld, Memory, World};
 
 #[test]
@@ -91,6 +91,12 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
+/// A step's address without its build's.
+fn local(plan: &Plan, id: StepId) -> &str {
+    let step = plan.step(id);
+    &step.address[plan.build(step.build).address.len() + 1..]
+}
+
 fn show(text: &mut String, plan: &Plan) {
     for variable in &plan.variables {
         writeln!(
@@ -128,10 +134,7 @@ fn show(text: &mut String, plan: &Plan) {
             } else {
                 "⇠"
             };
-            format!(
-                "{arrow}{}",
-                plan.step(need.step).address.rsplit('.').next().unwrap()
-            )
+            format!("{arrow}{}", local(plan, need.step))
         });
         write!(text, "  {}", needs.collect::<Vec<_>>().join(" ")).unwrap();
         let options = step.options.value().display();

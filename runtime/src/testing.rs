@@ -568,6 +568,7 @@ impl PlanMaker {
             block_name: String::new(),
             builder: builder.into(),
             source_name: name.into(),
+            keys: Vec::new(),
             description: None,
             communicator: "none".into(),
             source: Options::known(source),

@@ -10,9 +10,9 @@ use crate::module::quoted_list;
 use crate::schema::BodySchema;
 use crate::types::Type;
 
-/// The way out where a block is to be repeated.
-pub(crate) const NO_REPETITION: &str = "only `dynamic` blocks can be repeated in this version; write one block for each, \
-    as nested `source` blocks in `build` for variations of one source";
+/// The way out where something is to be repeated that cannot be.
+pub(crate) const NO_REPETITION: &str = "`for_each` and `count` repeat a whole `source`, `build`, `provisioner` or \
+    `post-processor`; write one block here for each, or a `dynamic` block";
 
 /// An option that is better not used any more.
 pub(super) fn deprecated(

@@ -55,6 +55,9 @@ pub fn all() -> Vec<Entry> {
         crate::names::IDS,
         crate::configure::IDS,
         crate::plan::IDS,
+        crate::plan::REPEAT_IDS,
+        crate::plan::EXTENDS_IDS,
+        crate::plan::GROUP_IDS,
         crate::compile::IDS,
     ]
     .into_iter()

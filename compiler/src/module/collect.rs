@@ -6,11 +6,9 @@ use imgc_syntax::Span;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
+use super::repeat::{Repeat, take_out};
 use super::take::{Take, check_identifier, labels, unique};
-use super::{
-    Build, Component, Local, Meta, Module, NestedSource, Settings, Source, Validation, Variable,
-    stray_block,
-};
+use super::{Local, Module, Settings, Source, Validation, Variable, build, group, stray_block};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry as Id;
 use crate::hir::{Attribute, Block, Body, Expr, ExprKind, Name};
@@ -54,6 +52,7 @@ const TOP: &[&str] = &[
     "data",
     "source",
     "build",
+    "provisioners",
     "hcp_packer_registry",
 ];
 
@@ -135,18 +134,42 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
                 } else {
                     &mut module.data
                 };
+                let mut body = block.body;
+                let (mut repeat, mut extends) = (Repeat::default(), None);
+                if what == "source" {
+                    repeat = Repeat::take(&mut body, out);
+                    extends = take_out(&mut body, "extends", out);
+                }
                 let source = Source {
                     ty,
                     name,
+                    repeat,
+                    extends,
                     span: block.header,
-                    body: Arc::new(block.body),
+                    body: Arc::new(body),
                 };
                 declare(into, key, source, (what, &shown), |s| s.span, out);
             }
         }
         "build" => {
             if labels(&block, &[], out).is_some() {
-                module.builds.push(build(block, out));
+                module.builds.push(build::build(block, out));
+            }
+        }
+        "provisioners" => {
+            if let Some([name]) = labels(&block, &["name"], out) {
+                check_identifier(&name, "provisioner group", out);
+                let key = name.text.clone();
+                let group = group::declared(name, block, out);
+                let what = ("provisioner group", key.as_str());
+                declare(
+                    &mut module.groups,
+                    key.clone(),
+                    group,
+                    what,
+                    |g| g.name.span,
+                    out,
+                );
             }
         }
         // Accepted for templates that use HashiCorp's hosted registry; it has no effect here.
@@ -329,117 +352,4 @@ fn single_local(name: Name, block: Block, module: &mut Module, out: &mut Vec<Dia
         None if meant.contains(&"expression") => {}
         None => out.push(missing("local", "expression", block.header)),
     }
-}
-
-const IN_BUILD: &[&str] = &[
-    "source",
-    "provisioner",
-    "error-cleanup-provisioner",
-    "post-processor",
-    "post-processors",
-    "hcp_packer_registry",
-];
-
-fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
-    let mut take = Take::new(block.body.attributes, "in a `build` block", out);
-    let mut build = Build {
-        name: take.value("name"),
-        description: take.value("description"),
-        sources: take.value("sources"),
-        nested: Vec::new(),
-        provisioners: Vec::new(),
-        cleanup: Vec::new(),
-        post_processors: Vec::new(),
-        span: block.header,
-    };
-    take.finish(out);
-    for inner in block.body.blocks {
-        match inner.kind.text.as_str() {
-            "source" => {
-                if let Some([reference]) = labels(&inner, &["type.name"], out) {
-                    let mut body = inner.body;
-                    let at = body
-                        .attributes
-                        .iter()
-                        .position(|attribute| attribute.name.text == "name");
-                    let name = at.map(|at| body.attributes.remove(at).value);
-                    build.nested.push(NestedSource {
-                        reference,
-                        name,
-                        body: Arc::new(body),
-                        span: inner.header,
-                    });
-                }
-            }
-            "provisioner" => build.provisioners.extend(component(inner, out)),
-            "error-cleanup-provisioner" => build.cleanup.extend(component(inner, out)),
-            "post-processor" => {
-                if let Some(component) = component(inner, out) {
-                    build.post_processors.push(vec![component]);
-                }
-            }
-            "post-processors" => build.post_processors.push(chain(inner, out)),
-            "hcp_packer_registry" => out.push(
-                Diagnostic::warning(
-                    "check/superseded-block",
-                    inner.kind.span,
-                    "`hcp_packer_registry` no longer stands inside `build`",
-                )
-                .help("move it to the top of the template; it has no effect in imgc"),
-            ),
-            _ => stray_block(&inner, "inside `build`", IN_BUILD, out),
-        }
-    }
-    build
-}
-
-fn chain(block: Block, out: &mut Vec<Diagnostic>) -> Vec<Arc<Component>> {
-    if labels(&block, &[], out).is_none() {
-        return Vec::new();
-    }
-    Take::new(block.body.attributes, "in a `post-processors` block", out).finish(out);
-    let mut components = Vec::new();
-    for inner in block.body.blocks {
-        if inner.kind.text == "post-processor" {
-            components.extend(component(inner, out));
-        } else {
-            stray_block(&inner, "inside `post-processors`", &["post-processor"], out);
-        }
-    }
-    components
-}
-
-/// A provisioner or post-processor: its own options stay in the body, those of every block are taken out.
-fn component(block: Block, out: &mut Vec<Diagnostic>) -> Option<Arc<Component>> {
-    let [ty] = labels(&block, &["type"], out)?;
-    let mut meta = Meta::default();
-    let mut body = block.body;
-    let post_processor = block.kind.text == "post-processor";
-    body.attributes = unique(body.attributes, out);
-    let mut rest = Vec::with_capacity(body.attributes.len());
-    for attribute in body.attributes {
-        let slot = match attribute.name.text.as_str() {
-            "name" => &mut meta.name,
-            "only" => &mut meta.only,
-            "except" => &mut meta.except,
-            "keep_input_artifact" if post_processor => &mut meta.keep_input_artifact,
-            "override" if !post_processor => &mut meta.overrides,
-            "pause_before" if !post_processor => &mut meta.pause_before,
-            "max_retries" if !post_processor => &mut meta.max_retries,
-            "timeout" if !post_processor => &mut meta.timeout,
-            "continue_on_error" if !post_processor => &mut meta.continue_on_error,
-            _ => {
-                rest.push(attribute);
-                continue;
-            }
-        };
-        *slot = Some(attribute);
-    }
-    body.attributes = rest;
-    Some(Arc::new(Component {
-        ty,
-        meta,
-        body: Arc::new(body),
-        span: block.header,
-    }))
 }

@@ -1,6 +1,6 @@
 //! One component of one build: its options, limits and the files it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::make::{Instance, Maker, unknown_yet};
-use super::select::names_source;
+use super::pieces::Piece;
+use super::repeat::Elements;
 use super::unit::View;
 use super::{Limits, Options, options::Deferred};
 use crate::components::ComponentKind;
@@ -16,8 +17,8 @@ use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
 use crate::eval::{self, Context, Scope};
-use crate::hir::{Attribute, Block, Body, Name};
-use crate::module;
+use crate::hir::{Attribute, Body, Expr, Name};
+use crate::module::{self, Repeat};
 use crate::schema::{self, Component};
 use crate::scope::{BuildValues, Place};
 use crate::source::World;
@@ -87,6 +88,7 @@ impl<'a> Maker<'a, '_> {
     ) -> Options {
         let source = instance.source;
         let views = views(instance);
+        let before = self.cx.diagnostics.len();
         let places: Vec<Place<'_>> = views.iter().map(|(view, _)| view.source()).collect();
         let layers: Vec<Layer<'_>> = views
             .iter()
@@ -102,6 +104,14 @@ impl<'a> Maker<'a, '_> {
             span: source.span,
         };
         let value = configure::configure(&subject, self.cx);
+        if !instance.whole {
+            // What seems to be missing may be in the part that was not found.
+            let own = self.cx.diagnostics.split_off(before);
+            let kept = |problem: &Diagnostic| {
+                !["check/missing-option", "check/conflicting-options"].contains(&problem.id)
+            };
+            self.cx.diagnostics.extend(own.into_iter().filter(kept));
+        }
         if value.is_wholly_known() {
             return Options::known(value);
         }
@@ -164,36 +174,42 @@ impl<'a> Maker<'a, '_> {
     pub(super) fn component(
         &mut self,
         kind: ComponentKind,
-        block: &'a Arc<module::Component>,
+        piece: &Piece<'a>,
         instance: &Instance<'a>,
         generated: &[SmolStr],
     ) -> Option<Arc<Configured>> {
-        let view = View::of(instance.unit, instance);
+        let Piece { block, ty, .. } = piece;
+        let view = View::of(piece.unit, instance, &piece.elements);
         let place = view.build(BuildValues::Planned {
             name: &instance.block,
             extra: generated,
         });
-        let component = self.find(instance.unit.module, kind, &block.ty)?;
-        if !self.applies(block, instance, &place) {
+        let component = self.find(piece.unit.module, kind, ty)?;
+        let meta = &block.meta;
+        if let (Some(first), Some(second)) = (&meta.only, &meta.except) {
+            self.cx.report(only_and_except(first, second));
+        }
+        if !self.lets_through(meta.only.as_ref(), meta.except.as_ref(), instance, &place) {
             return None;
         }
         if kind == ComponentKind::PostProcessor
             && !self
                 .selection
-                .takes_post_processor(&block.ty.text, self.meta_name(block, &place).as_deref())
+                .takes_post_processor(&ty.text, self.meta_name(block, &place).as_deref())
         {
             return None;
         }
-        let key = instance.unit.id(&**block);
+        let id = piece.unit.id(&***block);
+        let key = (id, piece.key.clone());
         if let Some(shared) = self.shared.get(&key) {
             return Some(Arc::clone(shared));
         }
-        self.checked.insert(key);
-        self.runnable(kind, &block.ty);
+        self.checked.insert(id);
+        self.runnable(kind, ty);
         let overrides = self.overrides(block, instance, &place);
         let bodies = [&*block.body];
         let subject = Subject {
-            what: format!("{} `{}`", kind.word(), block.ty.text),
+            what: format!("{} `{}`", kind.word(), ty.text),
             component,
             meta: module::meta_names(kind == ComponentKind::PostProcessor),
             layers: &[Layer {
@@ -212,9 +228,9 @@ impl<'a> Maker<'a, '_> {
             self.request,
             self.cx,
         );
-        self.implementation_checks(kind, &block.ty, &value, &bodies, block.span);
+        self.implementation_checks(kind, ty, &value, &bodies, block.span);
         let limits = self.limits(block, &place);
-        let keep_input = self.flag(block.meta.keep_input_artifact.as_ref(), &place);
+        let keep_input = self.flag(meta.keep_input_artifact.as_ref(), &place);
         let options = if value.is_wholly_known() {
             Options::known(value)
         } else {
@@ -233,7 +249,9 @@ impl<'a> Maker<'a, '_> {
             limits,
             keep_input,
         });
-        if !mentions_build(block) {
+        let mentions = self.mentions.entry(id);
+        let mentions = mentions.or_insert_with(|| Arc::new(Mentions::of(block)));
+        if mentions.same_for_all(&piece.outer) {
             self.shared.insert(key, Arc::clone(&configured));
         }
         Some(configured)
@@ -245,18 +263,32 @@ impl<'a> Maker<'a, '_> {
         kind: ComponentKind,
         block: &'a Arc<module::Component>,
         instance: &Instance<'a>,
+        elements: &Elements,
         generated: &[SmolStr],
     ) {
-        let view = View::of(instance.unit, instance);
+        self.checked.insert(instance.unit.id(&**block));
+        let view = View::of(instance.unit, instance, elements);
         let place = view.build(BuildValues::Planned {
             name: &instance.block,
             extra: generated,
         });
-        let Some(component) = self.find(instance.unit.module, kind, &block.ty) else {
+        // A computed type may not be known here.
+        let ty = match &block.label {
+            module::Label::Written(name) => name.clone(),
+            module::Label::Computed(expr) => {
+                let value = eval::evaluate_as(expr, &Type::String, &place, self.cx, "labels");
+                let Some(text) = value.as_str() else { return };
+                Name {
+                    text: text.into(),
+                    span: expr.span,
+                }
+            }
+        };
+        let Some(component) = self.find(instance.unit.module, kind, &ty) else {
             return;
         };
         let subject = Subject {
-            what: format!("{} `{}`", kind.word(), block.ty.text),
+            what: format!("{} `{}`", kind.word(), ty.text),
             component,
             meta: module::meta_names(kind == ComponentKind::PostProcessor),
             layers: &[Layer {
@@ -276,28 +308,17 @@ impl<'a> Maker<'a, '_> {
         value.as_str().map(str::to_owned)
     }
 
-    /// Whether `only` and `except` let the block apply to this source.
-    fn applies(
+    /// Whether `only` and `except` let a block apply to this source.
+    pub(super) fn lets_through(
         &mut self,
-        block: &module::Component,
+        only: Option<&Attribute>,
+        except: Option<&Attribute>,
         instance: &Instance<'_>,
         place: &dyn Scope,
     ) -> bool {
-        let only = self.filter(block.meta.only.as_ref(), place);
-        let except = self.filter(block.meta.except.as_ref(), place);
-        if let (Some(first), Some(second)) = (&block.meta.only, &block.meta.except) {
-            self.cx.report(
-                Diagnostic::error(
-                    "check/conflicting-options",
-                    second.name.span,
-                    "`only` and `except` exclude each other",
-                )
-                .label(first.name.span, "`only` is given here")
-                .help("remove one of them"),
-            );
-        }
-        let (short, full) = (instance.short(), instance.full());
-        let named = |filter: &[String]| filter.iter().any(|text| names_source(text, &short, &full));
+        let only = self.filter(only, place);
+        let except = self.filter(except, place);
+        let named = |filter: &[String]| filter.iter().any(|text| instance.is_named(text));
         only.is_none_or(|only| only.is_empty() || named(&only))
             && !except.is_some_and(|except| named(&except))
     }
@@ -331,11 +352,8 @@ impl<'a> Maker<'a, '_> {
         if value.is_error() {
             return None;
         }
-        let (short, full) = (instance.short(), instance.full());
         let applies = |key: &str| {
-            names_source(key, &short, &full)
-                || key == instance.name
-                || key == instance.source.ty.text
+            instance.is_named(key) || instance.is_called(key) || key == instance.source.ty.text
         };
         Overrides::select(&value, &attribute.value, applies, |span| {
             self.cx.report(override_form(span));
@@ -435,36 +453,96 @@ fn override_form(span: Span) -> Diagnostic {
     .help("write `override = { SOURCE = { option = … } }`")
 }
 
-fn bodies<'b>(instance: &Instance<'b>) -> Vec<&'b Body> {
-    std::iter::once(&*instance.source.body)
-        .chain(instance.nested.map(|nested| &*nested.body))
-        .collect()
+/// The complaint about both of them.
+pub(super) fn only_and_except(first: &Attribute, second: &Attribute) -> Diagnostic {
+    Diagnostic::error(
+        "check/conflicting-options",
+        second.name.span,
+        "`only` and `except` exclude each other",
+    )
+    .label(first.name.span, "`only` is given here")
+    .help("remove one of them")
 }
 
-/// Whether the options may differ from build to build.
-fn mentions_build(block: &module::Component) -> bool {
-    fn in_body(body: &Body) -> bool {
-        let in_attribute = |attribute: &Attribute| {
-            eval::references(&attribute.value)
-                .iter()
-                .any(|reference| reference.root == "build" || reference.root == "source")
+fn bodies<'b>(instance: &'b Instance<'_>) -> Vec<&'b Body> {
+    instance.layers.iter().map(|layer| &**layer.body).collect()
+}
+
+/// The names a block's expressions begin with.
+pub(super) struct Mentions {
+    /// It has values of the running build or of the source.
+    build: bool,
+    /// Other names, as far as the block is not itself repeated over them.
+    elements: HashSet<SmolStr>,
+}
+
+impl Mentions {
+    fn of(block: &module::Component) -> Self {
+        let mut inside = HashSet::new();
+        roots(&block.body, &mut inside);
+        let meta = &block.meta;
+        let mut attributes = vec![
+            &meta.pause_before,
+            &meta.max_retries,
+            &meta.timeout,
+            &meta.continue_on_error,
+            &meta.keep_input_artifact,
+        ];
+        let add = |expr: &Expr, into: &mut HashSet<SmolStr>| {
+            into.extend(eval::references(expr).into_iter().map(|one| one.root));
         };
-        body.attributes.iter().any(in_attribute)
-            || body.blocks.iter().any(|block: &Block| in_body(&block.body))
+        for attribute in attributes.drain(..).flatten() {
+            add(&attribute.value, &mut inside);
+        }
+        if let module::Label::Computed(expr) = &block.label {
+            add(expr, &mut inside);
+        }
+        if let Some(own) = block.repeat.name() {
+            inside.remove(&own);
+        }
+        let Repeat {
+            for_each, count, ..
+        } = &block.repeat;
+        for attribute in [for_each, count].into_iter().flatten() {
+            add(&attribute.value, &mut inside);
+        }
+        Self {
+            build: meta.overrides.is_some()
+                || ["build", "source"]
+                    .iter()
+                    .any(|name| inside.contains(*name)),
+            elements: inside,
+        }
     }
-    block.meta.overrides.is_some() || in_body(&block.body)
+
+    /// Whether the block is the same in all builds, and wherever it stands among these elements.
+    fn same_for_all(&self, outer: &Elements) -> bool {
+        !self.build && !outer.iter().any(|(name, _)| self.elements.contains(name))
+    }
 }
 
-/// The bodies of a source, each with what its expressions see: the declared one, and what the build adds.
+fn roots(body: &Body, into: &mut HashSet<SmolStr>) {
+    for attribute in &body.attributes {
+        into.extend(
+            eval::references(&attribute.value)
+                .into_iter()
+                .map(|one| one.root),
+        );
+    }
+    for block in &body.blocks {
+        roots(&block.body, into);
+    }
+}
+
+/// The bodies of a source, each with what its expressions see: what it extends, the declared one, what the build adds.
 fn views(instance: &Instance<'_>) -> Vec<(View, Arc<Body>)> {
-    let declared = (
-        View::of(instance.home, instance),
-        Arc::clone(&instance.source.body),
-    );
-    let nested = instance
-        .nested
-        .map(|nested| (View::of(instance.unit, instance), Arc::clone(&nested.body)));
-    std::iter::once(declared).chain(nested).collect()
+    let layers = instance.layers.iter();
+    layers
+        .map(|layer| {
+            let view = View::of(layer.unit, instance, &layer.elements);
+            (view, Arc::clone(layer.body))
+        })
+        .collect()
 }
 
 /// Options to be evaluated again when the build runs.

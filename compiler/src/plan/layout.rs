@@ -3,8 +3,8 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::component::Configured;
 use super::make::{Block, Instance, Parts};
+use super::pieces::Part;
 use super::{
     Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
 };
@@ -15,7 +15,7 @@ pub(super) fn add(
     plan: &mut Plan,
     block: &Block<'_>,
     instance: &Instance<'_>,
-    parts: Parts<'_>,
+    parts: Parts,
     name: String,
     address: String,
 ) {
@@ -34,18 +34,25 @@ pub(super) fn add(
     } = parts;
     let base = digest::source(&instance.source.ty.text, &source.options, &source.digests);
     let span = instance.source.span;
-    let prepare = layout.add(StepKind::Prepare, Options::default(), &[], span, base);
+    let prepare = layout.add(
+        "prepare",
+        StepKind::Prepare,
+        Options::default(),
+        &[],
+        span,
+        base,
+    );
     let launch = layout.derived(StepKind::Launch, &[(prepare, NeedKind::Data)], span);
     let mut last = launch;
     if source.communicator != "none" {
         last = layout.derived(StepKind::Connect, &[(launch, NeedKind::Data)], span);
     }
-    for (index, component, made) in provisioners {
+    for (index, part) in provisioners.iter().enumerate() {
         let kind = StepKind::Provision {
-            provisioner: component.ty.text.clone(),
-            index,
+            provisioner: part.ty.clone(),
+            index: index as u32,
         };
-        last = layout.configured(kind, &made, &[(last, NeedKind::Order)], component.span);
+        last = layout.configured("provisioner", kind, part, &[(last, NeedKind::Order)]);
     }
     let capture_needs = if last == launch {
         vec![(launch, NeedKind::Data)]
@@ -56,20 +63,20 @@ pub(super) fn add(
     let release = layout.derived(StepKind::Release, &[(capture, NeedKind::Order)], span);
     // Each chain waits for the one before it, as in Packer: scripts read what earlier chains have written.
     let mut before = release;
-    for (chain, components) in chains {
+    for (chain, parts) in chains.iter().enumerate() {
         let mut input = capture;
-        for (position, component, made) in components {
+        for (position, part) in parts.iter().enumerate() {
             let kind = StepKind::PostProcess {
-                post_processor: component.ty.text.clone(),
-                chain,
-                position,
-                keep_input: made.keep_input,
+                post_processor: part.ty.clone(),
+                chain: chain as u32,
+                position: position as u32,
+                keep_input: part.made.keep_input,
             };
             let mut needs = vec![(input, NeedKind::Data)];
             if input == capture {
                 needs.push((before, NeedKind::Order));
             }
-            input = layout.configured(kind, &made, &needs, component.span);
+            input = layout.configured("post-processor", kind, part, &needs);
         }
         if input != capture {
             before = input;
@@ -81,14 +88,12 @@ pub(super) fn add(
         first: 0,
         steps: Vec::new(),
     };
-    for (index, component, made) in cleanup {
+    for (index, part) in cleanup.iter().enumerate() {
         let kind = StepKind::Provision {
-            provisioner: component.ty.text.clone(),
-            index,
+            provisioner: part.ty.clone(),
+            index: index as u32,
         };
-        let id = undoing.configured(kind, &made, &[], component.span);
-        undoing.steps[id.0 as usize].address =
-            format!("{}.error-cleanup-provisioner[{index}]", layout.address);
+        undoing.configured("error-cleanup-provisioner", kind, part, &[]);
     }
     plan.builds.push(Build {
         address: layout.address,
@@ -96,6 +101,7 @@ pub(super) fn add(
         block_name: instance.block.clone(),
         builder: instance.source.ty.text.clone(),
         source_name: instance.name.clone(),
+        keys: instance.keys.clone(),
         description: block.description.clone(),
         communicator: source.communicator,
         source: source.options,
@@ -116,6 +122,7 @@ struct Layout {
 impl Layout {
     fn add(
         &mut self,
+        local: &str,
         kind: StepKind,
         options: Options,
         needs: &[(StepId, NeedKind)],
@@ -128,7 +135,7 @@ impl Layout {
             .map(|(step, _)| self.steps[(step.0 - self.first) as usize].digest.as_str());
         let digest = digest::step(&kind, &content, before);
         self.steps.push(Step {
-            address: format!("{}.{}", self.address, kind.local_address()),
+            address: format!("{}.{local}", self.address),
             build: self.build,
             outputs: kind.outputs(),
             undo: kind.undo(),
@@ -150,19 +157,29 @@ impl Layout {
 
     /// A step that only uses the source's options, which are in the digest of the first step.
     fn derived(&mut self, kind: StepKind, needs: &[(StepId, NeedKind)], span: Span) -> StepId {
-        self.add(kind, Options::default(), needs, span, String::new())
+        let local = kind.word();
+        self.add(local, kind, Options::default(), needs, span, String::new())
     }
 
     fn configured(
         &mut self,
+        word: &str,
         kind: StepKind,
-        made: &Configured,
+        part: &Part,
         needs: &[(StepId, NeedKind)],
-        span: Span,
     ) -> StepId {
+        let made = &part.made;
         let content = digest::component(&made.options, &made.digests);
         let limits = matches!(kind, StepKind::Provision { .. }).then(|| made.limits.clone());
-        let id = self.add(kind, made.options.clone(), needs, span, content);
+        let local = format!("{word}{}", part.label);
+        let id = self.add(
+            &local,
+            kind,
+            made.options.clone(),
+            needs,
+            part.span,
+            content,
+        );
         if let Some(limits) = limits {
             self.steps[(id.0 - self.first) as usize].limits = limits;
         }
@@ -171,18 +188,16 @@ impl Layout {
 }
 
 impl StepKind {
-    /// The last part of the address.
-    fn local_address(&self) -> String {
+    /// The word in addresses.
+    fn word(&self) -> &'static str {
         match self {
-            Self::Prepare => "prepare".to_owned(),
-            Self::Launch => "launch".to_owned(),
-            Self::Connect => "connect".to_owned(),
-            Self::Provision { index, .. } => format!("provisioner[{index}]"),
-            Self::Capture => "capture".to_owned(),
-            Self::Release => "release".to_owned(),
-            Self::PostProcess {
-                chain, position, ..
-            } => format!("post-processor[{chain}][{position}]"),
+            Self::Prepare => "prepare",
+            Self::Launch => "launch",
+            Self::Connect => "connect",
+            Self::Provision { .. } => "provisioner",
+            Self::Capture => "capture",
+            Self::Release => "release",
+            Self::PostProcess { .. } => "post-processor",
         }
     }
 

@@ -1,15 +1,20 @@
 //! From declarations to a plan: sources meet builds, options are evaluated, steps are laid out.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::component::{Configured, ConfiguredSource};
+use super::component::{Configured, ConfiguredSource, Mentions};
 use super::files::Files;
+use super::instances::{Declared, SourceLayer};
 use super::known::Remarks;
-use super::select::Selection;
+use super::names::{InstanceName, Key};
+use super::pieces::Part;
+use super::repeat::{Elements, Turn, any_elements, unknown_element};
+use super::select::{Selection, names_source};
 use super::unit::{BlockId, SourceId, Unit};
 use super::{Plan, layout};
 use crate::compile::Request;
@@ -68,14 +73,20 @@ pub(crate) struct Maker<'a, 'w> {
     pub(super) cx: &'a mut Context<'w>,
     pub(super) files: Files,
     /// Options that are the same for every build, by the block they came from.
-    pub(super) shared: HashMap<BlockId, Arc<Configured>>,
+    pub(super) shared: HashMap<(BlockId, Option<Key>), Arc<Configured>>,
+    /// What blocks speak of.
+    pub(super) mentions: HashMap<BlockId, Arc<Mentions>>,
+    /// The instances of sources.
+    pub(super) sources: HashMap<SourceId, Rc<[Declared<'a>]>>,
+    /// The sources whose instances are being made, each extending the next.
+    pub(super) resolving: Vec<(SourceId, &'a module::Source)>,
     plan: Plan,
     /// Blocks that have been looked at for at least one build.
     pub(super) checked: HashSet<BlockId>,
     /// Stands for the source where a build has none that is in order.
     stand_in: &'a module::Source,
-    /// Sources that have been evaluated for a build.
-    seen: HashSet<SourceId>,
+    /// Instances of sources that have been evaluated for a build, or as a part of another source.
+    pub(super) seen: HashSet<(SourceId, usize)>,
     pub(super) remarks: Remarks,
 }
 
@@ -86,55 +97,67 @@ pub(super) struct Instance<'a> {
     /// The unit that declares the source.
     pub(super) home: &'a Unit<'a>,
     pub(super) source: &'a module::Source,
-    pub(super) nested: Option<&'a module::NestedSource>,
+    /// Which of the source's instances.
+    pub(super) at: usize,
+    /// What it extends, itself, what the build adds.
+    pub(super) layers: Vec<SourceLayer<'a>>,
+    /// Whether all layers were found.
+    pub(super) whole: bool,
+    /// Whether a `source` block of the build adds to it.
+    pub(super) is_nested: bool,
+    /// `source.key`.
+    pub(super) key: Option<Value>,
     /// The name it goes by in this build.
     pub(super) name: SmolStr,
     /// The build block's name.
     pub(super) block: String,
+    /// What the build block is repeated over.
+    pub(super) elements: Elements,
+    /// All keys in the order of the name: the block's, the source's, the nested source's.
+    pub(super) keys: Vec<Key>,
+    /// `null.base["a"]`; the builds of a legacy template are called by their names alone.
+    pub(super) short: InstanceName,
+    /// `web["eu"].null.base["a"]`, or `null.base["a"]` where the block has no name.
+    pub(super) local: InstanceName,
+    /// The same with the unit's prefix.
+    pub(super) full: InstanceName,
     /// Where the build refers to it.
     pub(super) span: Span,
 }
 
-/// A `build` block with the sources it builds.
+/// A `build` block, or one instance of it, with the sources it builds.
 pub(super) struct Block<'a> {
     pub(super) unit: &'a Unit<'a>,
     pub(super) build: &'a module::Build,
     pub(super) name: String,
     pub(super) description: Option<String>,
+    /// What it is repeated over.
+    pub(super) elements: Elements,
+    pub(super) key: Option<Key>,
     pub(super) instances: Vec<Instance<'a>>,
     /// Whether all its sources could be found.
     pub(super) complete: bool,
 }
 
 /// What one build consists of, evaluated.
-pub(super) struct Parts<'a> {
+pub(super) struct Parts {
     pub(super) source: ConfiguredSource,
-    pub(super) provisioners: Vec<Part<'a>>,
-    /// By number, those that apply.
-    pub(super) chains: Vec<(u32, Vec<Part<'a>>)>,
-    pub(super) cleanup: Vec<Part<'a>>,
+    pub(super) provisioners: Vec<Part>,
+    /// Those that have something in them.
+    pub(super) chains: Vec<Vec<Part>>,
+    pub(super) cleanup: Vec<Part>,
 }
 
-/// A block with its position among its like.
-pub(super) type Part<'a> = (u32, &'a module::Component, Arc<Configured>);
-
 impl Instance<'_> {
-    /// `null.base`; the builds of a legacy template are called by their names alone.
-    pub(super) fn short(&self) -> String {
-        if self.source.body.weak {
-            return self.name.to_string();
-        }
-        format!("{}.{}", self.source.ty.text, self.name)
+    /// Whether a name in `only`, `except` or `override` means it.
+    pub(super) fn is_named(&self, text: &str) -> bool {
+        names_source(text, &[&self.short, &self.local, &self.full])
     }
 
-    /// `web.null.base`, or `null.base` where the block has no name; with the unit's prefix.
-    pub(super) fn full(&self) -> String {
-        let prefix = &self.unit.prefix;
-        if self.block.is_empty() {
-            format!("{prefix}{}", self.short())
-        } else {
-            format!("{prefix}{}.{}", self.block, self.short())
-        }
+    /// Whether a text is its name alone, with or without keys.
+    pub(super) fn is_called(&self, text: &str) -> bool {
+        let (words, keys) = super::names::trailing_keys(text);
+        *words == self.name && (keys.is_empty() || self.short.text().ends_with(&format!(".{text}")))
     }
 }
 
@@ -154,6 +177,8 @@ pub(crate) fn make(
     let stand_in = module::Source {
         ty: word("null"),
         name: word("source"),
+        repeat: module::Repeat::default(),
+        extends: None,
         body: Arc::new(Body::default()),
         span: nowhere,
     };
@@ -165,6 +190,9 @@ pub(crate) fn make(
         cx,
         files: Files::default(),
         shared: HashMap::new(),
+        mentions: HashMap::new(),
+        sources: HashMap::new(),
+        resolving: Vec::new(),
         plan: Plan::default(),
         checked: HashSet::new(),
         stand_in: &stand_in,
@@ -173,14 +201,15 @@ pub(crate) fn make(
     };
     let mut blocks = Vec::new();
     for unit in maker.units {
+        maker.check_groups(unit);
         for build in &unit.module.builds {
-            blocks.push(maker.block(unit, build));
+            maker.blocks(unit, build, &mut blocks);
         }
     }
-    let names: Vec<String> = blocks
+    let names: Vec<InstanceName> = blocks
         .iter()
         .flat_map(|block| &block.instances)
-        .map(Instance::full)
+        .map(|instance| instance.full.clone())
         .collect();
     maker.builds(&blocks);
     for block in &blocks {
@@ -189,9 +218,14 @@ pub(crate) fn make(
     // What nobody builds is looked at, but needs no data.
     let uses = maker.cx.uses.take();
     for unit in maker.units {
+        maker.check_unused_groups(unit);
+        // All of them first: a source that another extends is checked as a part of that one.
         for source in unit.module.sources.values() {
-            if !maker.seen.contains(&unit.id(source)) {
-                maker.unused_source(unit, source);
+            maker.declared(unit, source);
+        }
+        for source in unit.module.sources.values() {
+            for declared in maker.unseen(unit, source) {
+                maker.unused_source(unit, source, declared);
             }
         }
         for source in unit.module.data.values() {
@@ -209,31 +243,65 @@ pub(crate) fn make(
 }
 
 impl<'a> Maker<'a, '_> {
-    /// A `build` block with the sources it builds.
-    fn block(&mut self, unit: &'a Unit<'a>, build: &'a module::Build) -> Block<'a> {
+    /// The instances of a `build` block with the sources they build.
+    fn blocks(
+        &mut self,
+        unit: &'a Unit<'a>,
+        build: &'a module::Build,
+        blocks: &mut Vec<Block<'a>>,
+    ) {
+        let none = Elements::from([]);
+        let turns = self.turns(&build.repeat, Place::block(&unit.names), &none);
+        let first = blocks.len();
+        for turn in turns.list.into_iter().filter(|turn| turn.enabled) {
+            let block = self.block(unit, build, turn);
+            self.check_repeated(&block.instances);
+            blocks.push(block);
+        }
+        if blocks.len() == first {
+            let turn = Turn {
+                key: None,
+                elements: unknown_element(&build.repeat, &none),
+                enabled: false,
+            };
+            blocks.push(self.block(unit, build, turn));
+        }
+        self.check_filters(build, &blocks[first..]);
+    }
+
+    /// One instance of a `build` block; of one that is not enabled only the references to sources are looked at.
+    fn block(&mut self, unit: &'a Unit<'a>, build: &'a module::Build, turn: Turn) -> Block<'a> {
+        let Turn {
+            key,
+            elements,
+            enabled,
+        } = turn;
+        let place = Place::block(&unit.names).with_elements(&elements);
         let name = self
-            .text(unit, build.name.as_ref(), "name")
+            .text(build.name.as_ref(), "name", place, enabled)
             .unwrap_or_default();
-        let description = self.text(unit, build.description.as_ref(), "description");
-        let mut instances = Vec::new();
+        let description = self.text(build.description.as_ref(), "description", place, enabled);
+        let mut block = Block {
+            unit,
+            build,
+            name,
+            description,
+            elements: Arc::clone(&elements),
+            key,
+            instances: Vec::new(),
+            complete: true,
+        };
         let before = self.cx.diagnostics.len();
         if let Some(sources) = &build.sources {
-            self.listed_sources(unit, sources, &name, &mut instances);
+            for (referred, span) in self.listed_sources(unit, sources, place, !enabled) {
+                let (home, source) = (referred.home, referred.source);
+                for declared in referred.instances {
+                    block.add((home, source), declared, None, span);
+                }
+            }
         }
         for nested in &build.nested {
-            let own = self.text(unit, nested.name.as_ref(), "name");
-            let reference = &nested.reference;
-            if let Some((home, source)) = self.find_source(unit, &reference.text, reference.span) {
-                instances.push(Instance {
-                    unit,
-                    home,
-                    source,
-                    nested: Some(nested),
-                    name: own.map_or_else(|| source.name.text.clone(), SmolStr::from),
-                    block: name.clone(),
-                    span: nested.span,
-                });
-            }
+            self.nested(nested, place, &mut block, enabled);
         }
         if build.sources.is_none() && build.nested.is_empty() {
             self.cx.report(
@@ -245,48 +313,80 @@ impl<'a> Maker<'a, '_> {
                 .help("add `sources = [\"source.TYPE.NAME\"]`"),
             );
         }
-        let complete = self.cx.diagnostics.len() == before;
-        self.check_repeated(&instances);
-        let all: Vec<(String, String)> = instances
-            .iter()
-            .map(|instance| (instance.short(), instance.full()))
-            .collect();
-        self.check_filters(build, &all);
-        Block {
-            unit,
-            build,
-            name,
-            description,
-            instances,
-            complete,
+        block.complete = enabled && self.cx.diagnostics.len() == before;
+        if !enabled {
+            block.instances.clear();
+        }
+        block
+    }
+
+    /// The instances of a `source` block in a build.
+    fn nested(
+        &mut self,
+        nested: &'a module::NestedSource,
+        place: Place<'_>,
+        block: &mut Block<'a>,
+        enabled: bool,
+    ) {
+        let outer = Arc::clone(&block.elements);
+        let mut turns = self.turns(&nested.repeat, place, &outer).list;
+        turns.retain(|turn| turn.enabled);
+        let dry = turns.is_empty();
+        if dry {
+            // Its source must be there all the same.
+            turns.push(Turn {
+                key: None,
+                elements: unknown_element(&nested.repeat, &outer),
+                enabled: false,
+            });
+        }
+        for turn in turns {
+            let place = place.with_elements(&turn.elements);
+            let known = enabled && !dry;
+            let name = self.text(nested.name.as_ref(), "name", place, known);
+            let reference = match &nested.reference {
+                module::Label::Computed(_) if !known => None,
+                label => self.label(label, place),
+            };
+            let Some(reference) = reference else { continue };
+            let referred = self.referred(block.unit, &reference.text, reference.span);
+            let Some(referred) = referred.filter(|_| known) else {
+                continue;
+            };
+            for declared in referred.instances {
+                let added = Nested {
+                    block: nested,
+                    name: name.clone(),
+                    turn: turn.clone(),
+                };
+                block.add(
+                    (referred.home, referred.source),
+                    declared,
+                    Some(added),
+                    nested.span,
+                );
+            }
         }
     }
 
     /// Blocks that apply to no source are checked all the same.
     fn check_unused(&mut self, block: &Block<'a>) {
         let Block { unit, build, .. } = *block;
-        let instance = Instance {
-            unit,
-            home: unit,
-            source: self.stand_in,
-            nested: None,
-            name: self.stand_in.name.text.clone(),
-            block: block.name.clone(),
-            span: build.span,
-        };
-        let provisioners = build
-            .provisioners
-            .iter()
+        let provisioners = build.provisioners.iter().filter_map(|one| match one {
+            module::Provisioning::One(component) => Some(component),
+            module::Provisioning::Group(_) => None,
+        });
+        let none = module::Repeat::default();
+        let provisioners = provisioners
             .chain(&build.cleanup)
-            .map(|c| (ComponentKind::Provisioner, c));
-        let post_processors = build
-            .post_processors
-            .iter()
-            .flatten()
-            .map(|c| (ComponentKind::PostProcessor, c));
+            .map(|component| (ComponentKind::Provisioner, component, &none));
+        let post_processors = build.post_processors.iter().flat_map(|chain| {
+            let components = chain.components.iter();
+            components.map(|one| (ComponentKind::PostProcessor, one, &chain.repeat))
+        });
         let unused: Vec<_> = provisioners
             .chain(post_processors)
-            .filter(|(_, component)| !self.checked.contains(&unit.id(&**component)))
+            .filter(|(_, component, _)| !self.checked.contains(&unit.id(&***component)))
             .collect();
         if unused.is_empty() {
             return;
@@ -299,28 +399,73 @@ impl<'a> Maker<'a, '_> {
             true => block.instances.iter().map(builder).collect(),
             false => None,
         };
-        let builders = known.unwrap_or_else(|| {
-            schema::names(ComponentKind::Builder)
-                .filter_map(|name| schema::component(ComponentKind::Builder, name))
-                .collect()
-        });
-        let generated: Vec<SmolStr> = builders
-            .iter()
-            .flat_map(|builder| builder.generated_data.iter().cloned())
-            .collect();
+        let generated = generated(known);
+        let instance = self.stand_in(unit, &block.name, build.span);
         let uses = self.cx.uses.take();
-        for (kind, component) in unused {
-            self.check_component(kind, component, &instance, &generated);
+        for (kind, component, chain) in unused {
+            let around = unknown_element(chain, &block.elements);
+            let elements = unknown_element(&component.repeat, &around);
+            self.check_component(kind, component, &instance, &elements, &generated);
         }
         self.cx.uses = uses;
     }
 
-    /// A text that must be known before anything runs.
-    fn text(&mut self, unit: &Unit<'_>, expr: Option<&Expr>, what: &str) -> Option<String> {
+    /// Provisioners of groups that no build uses are checked all the same.
+    fn check_unused_groups(&mut self, unit: &'a Unit<'a>) {
+        for group in unit.module.groups.values() {
+            let unused = group.provisioners.iter().filter_map(|one| match one {
+                module::Provisioning::One(component) => Some(component),
+                module::Provisioning::Group(_) => None,
+            });
+            let unused: Vec<_> = unused
+                .filter(|component| !self.checked.contains(&unit.id(&***component)))
+                .collect();
+            if unused.is_empty() {
+                continue;
+            }
+            let generated = generated(None);
+            let instance = self.stand_in(unit, "", group.span);
+            for component in unused {
+                let elements = unknown_element(&component.repeat, &any_elements());
+                let kind = ComponentKind::Provisioner;
+                self.check_component(kind, component, &instance, &elements, &generated);
+            }
+        }
+    }
+
+    /// What a block is checked for that applies to no source.
+    fn stand_in(&self, unit: &'a Unit<'a>, block: &str, span: Span) -> Instance<'a> {
+        Instance {
+            unit,
+            home: unit,
+            source: self.stand_in,
+            at: 0,
+            layers: Vec::new(),
+            whole: true,
+            is_nested: false,
+            key: None,
+            name: self.stand_in.name.text.clone(),
+            block: block.to_owned(),
+            elements: Elements::from([]),
+            keys: Vec::new(),
+            short: InstanceName::default(),
+            local: InstanceName::default(),
+            full: InstanceName::default(),
+            span,
+        }
+    }
+
+    /// A text that must be `known` before anything runs.
+    fn text(
+        &mut self,
+        expr: Option<&Expr>,
+        what: &str,
+        place: Place<'_>,
+        known: bool,
+    ) -> Option<String> {
         let expr = expr?;
-        let place = Place::block(&unit.names);
         let value = eval::evaluate_as(expr, &Type::String, &place, self.cx, what);
-        if !value.is_known() && !value.is_error() {
+        if known && !value.is_known() && !value.is_error() {
             self.cx.report(unknown_yet(expr.span, what));
         }
         value.as_str().map(str::to_owned)
@@ -331,14 +476,15 @@ impl<'a> Maker<'a, '_> {
         let mut used: HashMap<String, u32> = HashMap::new();
         for block in blocks {
             for instance in &block.instances {
-                let name = instance.full();
-                if !self.selection.takes(&name) {
+                if !self.selection.takes(&instance.full) {
                     continue;
                 }
-                self.seen.insert(instance.home.id(instance.source));
+                self.seen
+                    .insert((instance.home.id(instance.source), instance.at));
                 let Some(parts) = self.parts(block, instance) else {
                     continue;
                 };
+                let name = instance.full.text().to_owned();
                 let count = used.entry(name.clone()).or_insert(0);
                 *count += 1;
                 let address = match *count {
@@ -351,57 +497,125 @@ impl<'a> Maker<'a, '_> {
     }
 
     /// Evaluates everything a build consists of.
-    fn parts(&mut self, block: &Block<'a>, instance: &Instance<'a>) -> Option<Parts<'a>> {
+    fn parts(&mut self, block: &Block<'a>, instance: &Instance<'a>) -> Option<Parts> {
         let source = self.source(instance)?;
         let generated = &source.component.generated_data;
-        let kind = ComponentKind::Provisioner;
         let build = block.build;
-        let mut provisioners = Vec::new();
-        for (index, component) in build.provisioners.iter().enumerate() {
-            if let Some(made) = self.component(kind, component, instance, generated) {
-                provisioners.push((index as u32, &**component, made));
-            }
-        }
-        let mut chains = Vec::new();
-        for (chain, components) in build.post_processors.iter().enumerate() {
-            let kind = ComponentKind::PostProcessor;
-            let mut made = Vec::new();
-            for (position, component) in components.iter().enumerate() {
-                if let Some(configured) = self.component(kind, component, instance, generated) {
-                    made.push((position as u32, &**component, configured));
-                }
-            }
-            chains.push((chain as u32, made));
-        }
-        let mut cleanup = Vec::new();
-        for (index, component) in build.cleanup.iter().enumerate() {
-            if let Some(made) = self.component(kind, component, instance, generated) {
-                cleanup.push((index as u32, &**component, made));
-            }
-        }
         Some(Parts {
+            provisioners: self.provisioners(build, instance, generated),
+            chains: self.chains(build, instance, generated),
+            cleanup: self.cleanup(build, instance, generated),
             source,
-            provisioners,
-            chains,
-            cleanup,
         })
     }
 
     /// A source no build uses is checked all the same.
-    fn unused_source(&mut self, unit: &'a Unit<'a>, source: &'a module::Source) {
+    fn unused_source(
+        &mut self,
+        unit: &'a Unit<'a>,
+        source: &'a module::Source,
+        declared: Declared<'a>,
+    ) {
         let instance = Instance {
-            unit,
-            home: unit,
             source,
-            nested: None,
+            at: declared.at,
+            layers: declared.layers,
+            whole: declared.whole,
+            key: declared.key.map(|key| key.value()),
             name: source.name.text.clone(),
-            block: String::new(),
-            span: source.span,
+            ..self.stand_in(unit, "", source.span)
         };
         if let Some(component) = self.find(unit.module, ComponentKind::Builder, &source.ty) {
             self.evaluate_source(component, &instance);
         }
     }
+}
+
+/// A `source` block of a build, as one instance of a declared source gets it.
+struct Nested<'a> {
+    block: &'a module::NestedSource,
+    name: Option<String>,
+    turn: Turn,
+}
+
+impl<'a> Block<'a> {
+    /// Adds an instance of a source.
+    fn add(
+        &mut self,
+        (home, source): (&'a Unit<'a>, &'a module::Source),
+        declared: Declared<'a>,
+        nested: Option<Nested<'a>>,
+        span: Span,
+    ) {
+        let mut layers = declared.layers;
+        let mut own = declared.key;
+        let mut keys: Vec<Key> = own.iter().cloned().collect();
+        let mut name = source.name.text.clone();
+        let is_nested = nested.is_some();
+        if let Some(nested) = nested {
+            name = nested.name.map_or(name, SmolStr::from);
+            // What a `dynamic` block makes is called what it calls itself, as in Packer.
+            let key = nested
+                .turn
+                .key
+                .filter(|_| nested.block.repeat.iterator.is_none());
+            keys.extend(key.clone());
+            own = key.or(own);
+            layers.push(SourceLayer {
+                unit: self.unit,
+                body: &nested.block.body,
+                elements: nested.turn.elements,
+            });
+        }
+        let mut short = InstanceName::default();
+        if !source.body.weak {
+            short.push(&source.ty.text);
+            short.push(".");
+        }
+        short.push(&name);
+        keys.iter().for_each(|key| short.push_key(key));
+        let mut local = InstanceName::default();
+        local.push(&self.name);
+        if let Some(key) = &self.key {
+            local.push_key(key);
+        }
+        if !local.text().is_empty() {
+            local.push(".");
+        }
+        local.push_name(&short);
+        let mut full = InstanceName::default();
+        full.push_keyed(&self.unit.prefix);
+        full.push_name(&local);
+        self.instances.push(Instance {
+            unit: self.unit,
+            home,
+            source,
+            at: declared.at,
+            layers,
+            whole: declared.whole,
+            is_nested,
+            key: own.map(|key| key.value()),
+            name,
+            block: self.name.clone(),
+            elements: Arc::clone(&self.elements),
+            keys: self.key.iter().cloned().chain(keys).collect(),
+            short,
+            local,
+            full,
+            span,
+        });
+    }
+}
+
+/// What builders add to `build`; of all of them where it is not known which these are.
+fn generated(builders: Option<Vec<&Component>>) -> Vec<SmolStr> {
+    let builders = builders.unwrap_or_else(|| {
+        schema::names(ComponentKind::Builder)
+            .filter_map(|name| schema::component(ComponentKind::Builder, name))
+            .collect()
+    });
+    let of = |builder: &&Component| builder.generated_data.clone();
+    builders.iter().flat_map(of).collect()
 }
 
 pub(super) fn unknown_yet(span: Span, what: &str) -> Diagnostic {

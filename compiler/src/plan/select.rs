@@ -3,8 +3,9 @@
 use globset::{GlobBuilder, GlobMatcher};
 use imgc_syntax::Span;
 
+use super::names::{InstanceName, leading_key};
 use crate::compile::Request;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::SourceMap;
 
 /// What the command line selects.
@@ -18,6 +19,8 @@ pub(crate) struct Selection {
 struct Pattern {
     text: String,
     glob: GlobMatcher,
+    /// Whether it says something about keys: then they are not left out of names all at once.
+    has_keys: bool,
     span: Span,
 }
 
@@ -35,7 +38,7 @@ impl Selection {
     }
 
     /// Whether a build of that name (`web.null.base`) is selected.
-    pub(crate) fn takes(&self, name: &str) -> bool {
+    pub(crate) fn takes(&self, name: &InstanceName) -> bool {
         let hit = |pattern: &Pattern| pattern.hits(name);
         (self.only.is_empty() || self.only.iter().any(hit)) && !self.except.iter().any(hit)
     }
@@ -49,29 +52,34 @@ impl Selection {
     }
 
     /// Complains where nothing is selected, or where an `-only` pattern matches nothing.
-    pub(crate) fn check(&self, names: &[String], out: &mut Vec<Diagnostic>) {
+    pub(crate) fn check(&self, names: &[InstanceName], out: &mut Vec<Diagnostic>) {
         for pattern in &self.only {
             if !names.is_empty() && !names.iter().any(|name| pattern.hits(name)) {
-                let shown = crate::module::quoted_list(names.iter().take(8).map(String::as_str));
+                let shown =
+                    crate::module::quoted_list(names.iter().take(8).map(InstanceName::text));
                 let more = if names.len() > 8 {
                     format!(" and {} more", names.len() - 8)
                 } else {
                     String::new()
                 };
-                out.push(
-                    Diagnostic::error(
-                        "plan/no-match",
-                        pattern.span,
-                        format!("`-only={}` matches no build", pattern.text),
-                    )
-                    .help(format!(
-                        "the builds are {shown}{more}; `*` matches any part, as in `-only='*.{}'`",
-                        { names[0].rsplit('.').next().unwrap_or("name") }
-                    )),
+                let diagnostic = Diagnostic::error(
+                    "plan/no-match",
+                    pattern.span,
+                    format!("`-only={}` matches no build", pattern.text),
                 );
+                let forms: Vec<String> = names.iter().flat_map(InstanceName::forms).collect();
+                let near = nearest(&pattern.text, forms.iter().map(String::as_str));
+                let plain = names[0].plain();
+                out.push(diagnostic.help(match near {
+                    Some(near) => format!("did you mean `{near}`? the builds are {shown}{more}"),
+                    None => format!(
+                        "the builds are {shown}{more}; `*` matches any part, as in `-only='*.{}'`",
+                        plain.rsplit('.').next().unwrap_or("name")
+                    ),
+                }));
             }
         }
-        let excluded = |name: &String| self.except.iter().any(|pattern| pattern.hits(name));
+        let excluded = |name: &InstanceName| self.except.iter().any(|pattern| pattern.hits(name));
         if let Some(first) = self.except.first()
             && self.only.is_empty()
             && !names.is_empty()
@@ -90,12 +98,44 @@ impl Selection {
 }
 
 impl Pattern {
-    fn hits(&self, name: &str) -> bool {
-        // Names of legacy builds may have characters that mean something in patterns.
-        self.glob.is_match(name)
-            || self.text == name
-            || self.text.strip_prefix("build.") == Some(name)
+    fn hits(&self, name: &InstanceName) -> bool {
+        let typed = self.text.strip_prefix("build.").unwrap_or(&self.text);
+        if name.is(&self.text) || name.is(typed) || self.glob.is_match(name.text()) {
+            return true;
+        }
+        match (name.has_keys(), self.has_keys) {
+            (false, _) => false,
+            (true, false) => self.glob.is_match(name.plain()),
+            (true, true) => name.forms().any(|form| self.glob.is_match(form)),
+        }
     }
+}
+
+/// A pattern with its keys, `["eu"]` or `[0]`, as they stand: to globs these are sets of characters. `*` and `?` keep
+/// their meaning inside of a key.
+fn literal_keys(text: &str) -> (String, bool) {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut has_keys = false;
+    while let Some(at) = rest.find('[') {
+        let (before, key) = rest.split_at(at);
+        out.push_str(before);
+        if let Some((_, after)) = leading_key(key) {
+            has_keys = true;
+            for character in key[..key.len() - after.len()].chars() {
+                if matches!(character, '[' | ']' | '{' | '}' | '\\' | '!') {
+                    out.push('\\');
+                }
+                out.push(character);
+            }
+            rest = after;
+        } else {
+            out.push('[');
+            rest = &key[1..];
+        }
+    }
+    out.push_str(rest);
+    (out, has_keys)
 }
 
 fn patterns(
@@ -113,10 +153,16 @@ fn patterns(
     for text in texts {
         let span = Span::new(file, offset, offset + text.len() as u32);
         offset += text.len() as u32 + 1;
-        match GlobBuilder::new(text).literal_separator(false).build() {
+        let (glob, has_keys) = literal_keys(text);
+        match GlobBuilder::new(&glob)
+            .literal_separator(false)
+            .backslash_escape(true)
+            .build()
+        {
             Ok(glob) => patterns.push(Pattern {
                 text: text.clone(),
                 glob: glob.compile_matcher(),
+                has_keys,
                 span,
             }),
             Err(error) => out.push(
@@ -132,9 +178,81 @@ fn patterns(
     patterns
 }
 
-/// Whether a name in `only`, `except` or `override` of a block means this source: `null.base`, `source.null.base`, or
-/// with the build block's name in front.
-pub(super) fn names_source(text: &str, short: &str, full: &str) -> bool {
-    let text = text.strip_prefix("source.").unwrap_or(text);
-    text == short || text == full || text.strip_prefix("build.") == Some(full)
+/// Whether a name in `only`, `except` or `override` of a block means one of these: as it is, or with `source.` or `build.`
+/// in front; keys may be left out.
+pub(super) fn names_source(text: &str, names: &[&InstanceName]) -> bool {
+    let is = |text: &str| names.iter().any(|name| name.is(text));
+    is(text)
+        || text.strip_prefix("source.").is_some_and(is)
+        || text.strip_prefix("build.").is_some_and(is)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::names::Key;
+
+    fn takes(pattern: &str, name: &InstanceName) -> bool {
+        let mut problems = Vec::new();
+        let request = Request {
+            only: vec![pattern.to_owned()],
+            ..Request::default()
+        };
+        let selection = Selection::new(&request, &mut SourceMap::default(), &mut problems);
+        assert!(problems.is_empty(), "{pattern}: {problems:?}");
+        selection.takes(name)
+    }
+
+    #[test]
+    fn patterns_with_and_without_keys() {
+        let mut name = InstanceName::default();
+        name.push("web");
+        name.push_key(&Key::Text("eu".into()));
+        name.push(".null.base");
+        name.push_key(&Key::Index(10));
+        for pattern in [
+            r#"web["eu"].null.base[10]"#,
+            r#"build.web["eu"].null.base[10]"#,
+            "web.null.base",
+            "web.*",
+            "*.base",
+            "[vw]eb.null.{base,other}",
+            r#"web["eu"].*"#,
+            r#"*["eu"].*"#,
+            r#"web["e*"].null.base"#,
+            "web.*.base[10]",
+            "*[10]",
+            "*eu*",
+        ] {
+            assert!(takes(pattern, &name), "{pattern}");
+        }
+        for pattern in [
+            r#"web["us"].*"#,
+            r#"web["e"].*"#,
+            "web.null.base[1]",
+            "*[0]",
+            "web",
+            "we.null.base",
+            r#"web["eu"]"#,
+        ] {
+            assert!(!takes(pattern, &name), "{pattern}");
+        }
+        let mut plain = InstanceName::default();
+        plain.push("webe.null.base");
+        assert!(!takes(r#"web["eu"].*"#, &plain));
+        assert!(takes("web[d-f].*", &plain));
+    }
+
+    #[test]
+    fn keys_with_special_characters() {
+        for key in ["a]b", "a\"b", "a\\b", "a{b,c}", "[x]", "*", "!", "ä.ö"] {
+            let mut name = InstanceName::default();
+            name.push("null.base");
+            name.push_key(&Key::Text(key.into()));
+            let exact = name.text().to_owned();
+            assert!(takes(&exact, &name), "{exact}");
+            let glob = exact.replacen("null", "*", 1);
+            assert!(takes(&glob, &name), "{glob}");
+        }
+    }
 }

@@ -3,42 +3,42 @@
 use std::collections::HashMap;
 
 use imgc_syntax::Span;
+use indexmap::IndexSet;
 use smol_str::SmolStr;
 
-use super::make::{Instance, Maker, unknown_yet};
+use super::instances::Referred;
+use super::make::{Block, Instance, Maker, unknown_yet};
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval;
-use crate::hir::{Expr, ExprKind};
+use crate::hir::{Attribute, Expr, ExprKind};
 use crate::module;
 use crate::scope::{Place, ROOTS};
 use crate::types::Type;
 
 impl<'a> Maker<'a, '_> {
-    /// Adds the sources of `sources = […]`; those that do not exist are reported.
+    /// The sources of `sources = […]` with the places they are named at; those that do not exist are reported. Of a block
+    /// that is repeated for nothing (`dry`) what is not known is left out.
     pub(super) fn listed_sources(
         &mut self,
         unit: &'a Unit<'a>,
         expr: &'a Expr,
-        block: &str,
-        instances: &mut Vec<Instance<'a>>,
-    ) {
+        place: Place<'_>,
+        dry: bool,
+    ) -> Vec<(Referred<'a>, Span)> {
         if self.unquoted(expr) {
-            return;
+            return Vec::new();
         }
-        let value = eval::evaluate_as(
-            expr,
-            &Type::list(Type::String),
-            &Place::block(&unit.names),
-            self.cx,
-            "sources",
-        );
+        let ty = Type::list(Type::String);
+        let value = eval::evaluate_as(expr, &ty, &place, self.cx, "sources");
         if value.contains_error() {
-            return;
+            return Vec::new();
         }
-        let Some(elements) = value.as_slice().filter(|_| value.is_wholly_known()) else {
-            self.cx.report(unknown_yet(expr.span, "sources"));
-            return;
+        let Some(elements) = value.as_slice().filter(|_| dry || value.is_wholly_known()) else {
+            if !dry {
+                self.cx.report(unknown_yet(expr.span, "sources"));
+            }
+            return Vec::new();
         };
         if elements.is_empty() {
             self.cx.report(
@@ -50,24 +50,22 @@ impl<'a> Maker<'a, '_> {
                 .help("name at least one: `sources = [\"source.TYPE.NAME\"]`"),
             );
         }
+        let mut found = Vec::new();
         for (at, element) in elements.iter().enumerate() {
             let span = match &expr.kind {
                 ExprKind::Tuple(parts) => parts.get(at).map_or(expr.span, |part| part.span),
                 _ => expr.span,
             };
-            let reference = element.as_str().unwrap_or_default();
-            if let Some((home, source)) = self.find_source(unit, reference, span) {
-                instances.push(Instance {
-                    unit,
-                    home,
-                    source,
-                    nested: None,
-                    name: source.name.text.clone(),
-                    block: block.to_owned(),
-                    span,
-                });
+            if dry && !element.is_known() {
+                continue;
             }
+            let reference = element.as_str().unwrap_or_default();
+            found.extend(
+                self.referred(unit, reference, span)
+                    .map(|source| (source, span)),
+            );
         }
+        found
     }
 
     /// The declared source of a reference in `unit`, `source.null.base` or `null.base`, with the unit that declares it; or
@@ -156,10 +154,10 @@ impl<'a> Maker<'a, '_> {
 
     /// Warns where two builds of one block cannot be told apart.
     pub(super) fn check_repeated(&mut self, instances: &[Instance<'a>]) {
-        let mut seen: HashMap<String, Span> = HashMap::new();
+        let mut seen: HashMap<&str, Span> = HashMap::new();
         for instance in instances {
-            let short = instance.short();
-            let Some(first) = seen.get(&short) else {
+            let short = instance.short.text();
+            let Some(first) = seen.get(short) else {
                 seen.insert(short, instance.span);
                 continue;
             };
@@ -169,33 +167,39 @@ impl<'a> Maker<'a, '_> {
                 format!("this build has the source `{short}` twice"),
             )
             .label(*first, "it is here as well");
-            self.cx.report(match instance.nested {
-                Some(_) => diagnostic.help("give this one a name of its own: `name = …`"),
-                None => diagnostic.help("remove one of them"),
+            self.cx.report(match instance.is_nested {
+                true => diagnostic.help("give this one a name of its own: `name = …`"),
+                false => diagnostic.help("remove one of them"),
             });
         }
     }
 
     /// Warns where `only`, `except` or `override` names nothing this build has.
-    pub(super) fn check_filters(&mut self, build: &module::Build, all: &[(String, String)]) {
+    pub(super) fn check_filters(&mut self, build: &module::Build, blocks: &[Block<'a>]) {
+        let all: Vec<&Instance<'a>> = blocks.iter().flat_map(|block| &block.instances).collect();
+        let all = &all[..];
         if all.is_empty() {
             return;
         }
-        let components = build
-            .provisioners
-            .iter()
+        // What a group says of sources is for all builds that use it.
+        for provisioning in &build.provisioners {
+            if let module::Provisioning::Group(group) = provisioning {
+                self.check_list(group.only.as_ref(), all);
+                self.check_list(group.except.as_ref(), all);
+            }
+        }
+        let provisioners = build.provisioners.iter().filter_map(|one| match one {
+            module::Provisioning::One(component) => Some(component),
+            module::Provisioning::Group(_) => None,
+        });
+        let post_processors = build.post_processors.iter();
+        let components = provisioners
             .chain(&build.cleanup)
-            .chain(build.post_processors.iter().flatten());
+            .chain(post_processors.flat_map(|chain| &chain.components));
         for component in components {
             let meta = &component.meta;
-            for attribute in [&meta.only, &meta.except].into_iter().flatten() {
-                let ExprKind::Tuple(parts) = &attribute.value.kind else {
-                    continue;
-                };
-                for part in parts {
-                    self.check_filter(part, all, |_, _, _| false);
-                }
-            }
+            self.check_list(meta.only.as_ref(), all);
+            self.check_list(meta.except.as_ref(), all);
             if let Some(Expr {
                 kind: ExprKind::Object(entries),
                 ..
@@ -203,8 +207,18 @@ impl<'a> Maker<'a, '_> {
             {
                 for (key, _) in entries {
                     // Here the name or the type of a source is enough.
-                    self.check_filter(key, all, |text, ty, name| text == ty || text == name);
+                    self.check_filter(key, all, |text, instance| {
+                        text == instance.source.ty.text || instance.is_called(text)
+                    });
                 }
+            }
+        }
+    }
+
+    fn check_list(&mut self, attribute: Option<&Attribute>, all: &[&Instance<'a>]) {
+        if let Some(ExprKind::Tuple(parts)) = attribute.map(|attribute| &attribute.value.kind) {
+            for part in parts {
+                self.check_filter(part, all, |_, _| false);
             }
         }
     }
@@ -213,44 +227,52 @@ impl<'a> Maker<'a, '_> {
     fn check_filter(
         &mut self,
         part: &Expr,
-        all: &[(String, String)],
-        also: impl Fn(&str, &str, &str) -> bool,
+        all: &[&Instance<'a>],
+        also: impl Fn(&str, &Instance<'a>) -> bool,
     ) {
         let ExprKind::Literal(value) = &part.kind else {
             return;
         };
         let Some(text) = value.as_str() else { return };
-        let matches = all.iter().any(|(short, full)| {
-            let (ty, name) = short.split_once('.').unwrap_or((short, ""));
-            super::select::names_source(text, short, full) || also(text, ty, name)
-        });
-        if matches {
+        if all
+            .iter()
+            .any(|instance| instance.is_named(text) || also(text, instance))
+        {
             return;
         }
-        let names = all.iter().map(|(short, _)| short.as_str());
+        let names = all.iter().map(|instance| instance.short.text());
         let diagnostic = Diagnostic::warning(
             "check/unmatched-filter",
             part.span,
             format!("this build has no source `{text}`"),
         );
         // The name alone is a common slip.
-        let ending = format!(".{text}");
         let near = names
             .clone()
-            .find(|name| name.ends_with(&ending))
+            .find(|name| name.ends_with(text) && name[..name.len() - text.len()].ends_with('.'))
             .or_else(|| nearest(text, names.clone()));
         self.cx.report(match near {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                format!("change to `{near}`"),
-                Edit::replace(part.span, format!("\"{near}\"")),
-            ),
-            None => diagnostic.help(format!("it has {}", module::quoted_list(names))),
+            Some(near) => {
+                let quoted = crate::value::Value::string(near).display();
+                diagnostic.help(format!("did you mean `{near}`?")).fix(
+                    format!("change to `{near}`"),
+                    Edit::replace(part.span, quoted),
+                )
+            }
+            None => {
+                let names: IndexSet<&str> = names.collect();
+                let some = module::quoted_list(names.iter().copied().take(8));
+                diagnostic.help(match names.len().saturating_sub(8) {
+                    0 => format!("it has {some}"),
+                    more => format!("it has {some} and {more} more"),
+                })
+            }
         });
     }
 }
 
 /// `source.null.base` or `null.base` written as an expression.
-fn bare_source(expr: &Expr) -> Option<String> {
+pub(super) fn bare_source(expr: &Expr) -> Option<String> {
     let ExprKind::Attribute(operand, name) = &expr.kind else {
         return None;
     };

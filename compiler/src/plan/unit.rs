@@ -6,8 +6,10 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::make::Instance;
+use super::repeat::Elements;
 use crate::module::{self, Module};
 use crate::scope::{BuildValues, Names, Place};
+use crate::value::Value;
 
 /// The template itself, or one use of a module in it: declarations with the values of their names. A module used twice
 /// is two units of the same declarations.
@@ -43,16 +45,22 @@ pub(super) struct View {
     names: Arc<Names>,
     /// Builder type and name of the source.
     source: (SmolStr, SmolStr),
+    /// The key of the source's instance.
+    key: Option<Value>,
+    /// What the block is repeated over.
+    elements: Elements,
     /// The directory of the unit the expressions stand in.
     pub(super) root: PathBuf,
 }
 
 impl View {
-    /// What expressions that stand in `unit` see where they are for `instance`.
-    pub(super) fn of(unit: &Unit<'_>, instance: &Instance<'_>) -> Self {
+    /// What expressions that stand in `unit`, in a block with these elements, see where they are for `instance`.
+    pub(super) fn of(unit: &Unit<'_>, instance: &Instance<'_>, elements: &Elements) -> Self {
         Self {
             names: Arc::clone(&unit.names),
             source: (instance.source.ty.text.clone(), instance.name.clone()),
+            key: instance.key.clone(),
+            elements: Arc::clone(elements),
             root: unit.root.clone(),
         }
     }
@@ -60,10 +68,14 @@ impl View {
     /// As the options of a source.
     pub(super) fn source(&self) -> Place<'_> {
         Place::source(&self.names, &self.source.0, &self.source.1)
+            .with_key(self.key.as_ref())
+            .with_elements(&self.elements)
     }
 
     /// As the options of a provisioner or post-processor.
     pub(super) fn build<'p>(&'p self, build: BuildValues<'p>) -> Place<'p> {
         Place::build(&self.names, &self.source.0, &self.source.1, build)
+            .with_key(self.key.as_ref())
+            .with_elements(&self.elements)
     }
 }
