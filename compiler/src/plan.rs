@@ -22,6 +22,7 @@ pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
 
+pub mod compare;
 mod component;
 mod digest;
 mod files;

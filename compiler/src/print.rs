@@ -8,6 +8,7 @@ pub mod comments;
 mod data;
 pub mod hcl;
 pub mod json;
+pub mod toml;
 
 pub use comments::{Comment, Comments};
 
@@ -27,5 +28,14 @@ fn is_ordered(kind: &str) -> bool {
 
 /// Whether an attribute of blocks of a kind is read as a word of the language rather than as a value.
 fn is_word(kind: &str, attribute: &str) -> bool {
-    matches!((kind, attribute), ("variable", "type"))
+    matches!(
+        (kind, attribute),
+        ("variable", "type") | ("source", "extends") | ("dynamic", "iterator")
+    )
+}
+
+/// Lines of comments that have to stand on one.
+fn one_line(lines: &[String]) -> String {
+    let lines = lines.iter().filter(|line| *line != comments::BLANK);
+    lines.map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }

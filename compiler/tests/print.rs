@@ -94,8 +94,12 @@ fn walk(directory: &Path, found: &mut Vec<(String, Arc<str>)>) {
 
 /// A text of HCL printed again, with its comments.
 fn printed(text: &Arc<str>) -> String {
+    printed_as(text, print::hcl::body)
+}
+
+fn printed_as(text: &Arc<str>, print: fn(&Body, &mut Comments) -> String) -> String {
     let body = parse_hcl(text);
-    print::hcl::body(&body, &mut Comments::of_hcl(FileId(0), text, &body))
+    print(&body, &mut Comments::of_hcl(FileId(0), text, &body))
 }
 
 #[test]
@@ -134,5 +138,8 @@ fn layout_and_comments_stay_where_they_were() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/print/comments.pkr.hcl"),
     )
     .unwrap();
-    insta::assert_snapshot!("comments", printed(&text.into()));
+    let text = text.into();
+    insta::assert_snapshot!("comments", printed(&text));
+    insta::assert_snapshot!("comments_in_toml", printed_as(&text, print::toml::body));
+    insta::assert_snapshot!("comments_in_json", printed_as(&text, print::json::body));
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use imgc_syntax::Span;
 
 use super::hcl::{Around, flat, template_text};
-use crate::hir::{Expr, ExprKind, Part};
+use crate::hir::{Expr, ExprKind, Part, UnaryOp};
 use crate::value::{Data as ValueData, Number, Value};
 
 /// A value of JSON or TOML.
@@ -30,6 +30,13 @@ pub(super) fn of(expr: &Expr) -> Data {
     match &expr.kind {
         ExprKind::Paren(inner) => of(inner),
         ExprKind::Literal(value) => of_value(value, expr.span),
+        ExprKind::Unary(UnaryOp::Negate, operand) => match &operand.kind {
+            ExprKind::Literal(value) => match value.as_number() {
+                Some(number) => Data::Number(number.negate()),
+                None => computed(expr),
+            },
+            _ => computed(expr),
+        },
         ExprKind::Template(parts) => Data::Text(text_of(parts)),
         ExprKind::Tuple(elements) => {
             let elements = elements.iter().map(|element| (of(element), element.span));
@@ -50,6 +57,47 @@ pub(super) fn word(expr: &Expr) -> Data {
     match &expr.kind {
         ExprKind::Literal(_) | ExprKind::Template(_) => of(expr),
         _ => Data::Text(flat(expr)),
+    }
+}
+
+/// A value that is plain data and whose texts are no templates; the place of what is not is the error.
+pub(super) fn plain(expr: &Expr) -> Result<Data, Span> {
+    let other = || Err(expr.span);
+    Ok(match &expr.kind {
+        ExprKind::Paren(inner) => return plain(inner),
+        ExprKind::Unary(UnaryOp::Negate, operand) => match &operand.kind {
+            ExprKind::Literal(value) => match value.as_number() {
+                Some(number) => Data::Number(number.negate()),
+                None => return other(),
+            },
+            _ => return other(),
+        },
+        ExprKind::Literal(value) => plain_value(value, expr.span),
+        ExprKind::Tuple(elements) => {
+            let elements = elements
+                .iter()
+                .map(|element| Ok((plain(element)?, element.span)));
+            Data::List(elements.collect::<Result<_, Span>>()?)
+        }
+        ExprKind::Object(entries) => {
+            let mut members = Vec::with_capacity(entries.len());
+            for (key, value) in entries {
+                let ExprKind::Literal(name) = &key.kind else {
+                    return Err(key.span);
+                };
+                let name = name.as_str().ok_or(key.span)?.to_owned();
+                members.push((name, plain(value)?, key.span.cover(value.span)));
+            }
+            Data::Object(members)
+        }
+        _ => return other(),
+    })
+}
+
+fn plain_value(value: &Value, span: Span) -> Data {
+    match value.as_str() {
+        Some(text) => Data::Text(text.to_owned()),
+        None => of_value(value, span),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bodies as HCL.
 //!
 //! In: a body and the comments of its text. Out: HCL with two blanks a level, attributes before blocks, a blank line
-//! around blocks; `imgc fmt` aligns what stands in a column. Parsing the text gives the body again, but for spans, the
+//! around blocks, laid out as `imgc fmt` does. Parsing the text gives the body again, but for spans, the
 //! order between attributes and blocks, and parentheses that say nothing.
 
 mod expr;
@@ -26,7 +26,7 @@ pub fn body(body: &Body, comments: &mut Comments) -> String {
         printer.out.push('\n');
     }
     printer.remarks(&rest, 0);
-    printer.out
+    imgc_syntax::hcl::format(&printer.out)
 }
 
 /// Prints an expression on one line.
@@ -128,19 +128,13 @@ impl Printer<'_> {
     fn end_remark(&mut self, lines: &[String]) {
         if !lines.is_empty() {
             self.out.push(' ');
-            self.out.push_str(&remark(&one_line(lines)));
+            self.out.push_str(&remark(&super::one_line(lines)));
         }
     }
 }
 
 fn blanks(indent: usize) -> String {
     "  ".repeat(indent)
-}
-
-/// Lines that have to stand on one.
-fn one_line(lines: &[String]) -> String {
-    let lines = lines.iter().filter(|line| *line != BLANK);
-    lines.map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
 /// A line as a comment.

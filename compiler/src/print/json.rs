@@ -7,7 +7,7 @@
 use super::comments::BLANK;
 use super::data::{self, Data};
 use super::{Comments, is_ordered, is_word};
-use crate::hir::{Block, Body};
+use crate::hir::{Attribute, Block, Body};
 use imgc_syntax::Span;
 
 /// A list of plain values longer than this goes over several lines.
@@ -17,13 +17,21 @@ const MAX_WIDTH: usize = 100;
 pub fn body(body: &Body, comments: &mut Comments) -> String {
     let mut writer = Writer { comments };
     let mut remarks = Vec::new();
-    let mut members = writer.body("", body, &mut remarks);
-    remarks.extend(writer.comments.rest());
-    say(&mut members, remarks);
-    let mut out = String::new();
-    print(&Data::Object(members), writer.comments, None, 0, &mut out);
-    out.push('\n');
-    out
+    let members = writer.body("", body, &mut remarks);
+    writer.file(members, remarks)
+}
+
+/// Prints a file that gives values to variables, in which a text is a text and no template; the place of a value that is
+/// no plain data is the error.
+pub fn variables(body: &Body, comments: &mut Comments) -> Result<String, Span> {
+    let mut writer = Writer { comments };
+    let (mut members, mut remarks) = (Members::new(), Vec::new());
+    for attribute in &body.attributes {
+        writer.about(attribute, &mut remarks);
+        let value = data::plain(&attribute.value)?;
+        members.push((attribute.name.text.to_string(), value, attribute.value.span));
+    }
+    Ok(writer.file(members, remarks))
 }
 
 type Members = Vec<(String, Data, Span)>;
@@ -33,14 +41,28 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn file(self, mut members: Members, mut remarks: Vec<String>) -> String {
+        remarks.extend(self.comments.rest());
+        say(&mut members, remarks);
+        let mut out = String::new();
+        print(&Data::Object(members), self.comments, None, 0, &mut out);
+        out.push('\n');
+        out
+    }
+
+    /// Takes the comments about an attribute, which move to the beginning of its block.
+    fn about(&mut self, attribute: &Attribute, remarks: &mut Vec<String>) {
+        let mut lines = self.comments.before(attribute.span);
+        lines.extend(self.comments.behind(attribute.span));
+        lines.extend(self.comments.inside(attribute.value.span));
+        about(&attribute.name.text, lines, remarks);
+    }
+
     /// The members of a body, without its remarks, which are collected.
     fn body(&mut self, kind: &str, body: &Body, remarks: &mut Vec<String>) -> Members {
         let mut members = Members::new();
         for attribute in &body.attributes {
-            let mut lines = self.comments.before(attribute.span);
-            lines.extend(self.comments.behind(attribute.span));
-            lines.extend(self.comments.inside(attribute.value.span));
-            about(&attribute.name.text, lines, remarks);
+            self.about(attribute, remarks);
             let value = match is_word(kind, &attribute.name.text) {
                 true => data::word(&attribute.value),
                 false => data::of(&attribute.value),
@@ -94,7 +116,7 @@ impl Writer<'_> {
             elements.push((value, block.span));
         }
         match elements.len() {
-            1 if !is_ordered(kind) => elements.remove(0).0,
+            1 if !is_ordered(kind) || kind == "build" => elements.remove(0).0,
             _ => Data::List(elements),
         }
     }
@@ -132,7 +154,7 @@ fn insert(members: &mut Members, labels: &[String], body: Data, span: Span) {
     }
 }
 
-/// Comments about an attribute name it, since they move to the beginning of its block.
+/// Comments name what they are about, since they are no longer beside it.
 fn about(name: &str, lines: Vec<String>, remarks: &mut Vec<String>) {
     let lines: Vec<String> = lines.into_iter().filter(|line| line != BLANK).collect();
     if let Some((first, rest)) = lines.split_first() {

@@ -353,7 +353,7 @@ impl<'a> Layout<'a> {
     fn end_remark(&self, lines: &[String], out: &mut String) {
         if !lines.is_empty() {
             out.push(' ');
-            out.push_str(&super::remark(&super::one_line(lines)));
+            out.push_str(&super::remark(&crate::print::one_line(lines)));
         }
     }
 }
