@@ -14,7 +14,7 @@ use imgc_compiler::compile::Request;
 
 use crate::failure::Failure;
 
-pub(crate) use tools::{FmtArgs, PluginAction, PluginsArgs};
+pub(crate) use tools::{ConsoleArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
 #[derive(Debug, Parser)]
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Lay HCL files out in the canonical way, as Packer's `fmt` does.
     Fmt(FmtArgs),
+    /// Evaluate expressions with a template's variables and locals, line by line.
+    Console(ConsoleArgs),
     /// Explain a problem id such as `check/unknown-variable`; without an id, list all of them.
     Explain(ExplainArgs),
     /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.

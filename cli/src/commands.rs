@@ -1,6 +1,7 @@
 //! The commands, one module each; here what they share.
 
 mod apply;
+mod console;
 mod explain;
 mod fmt;
 mod graph;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Validate(args) => validate::run(&args, terminal),
         Command::Graph(args) => graph::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
+        Command::Console(args) => console::run(&args, terminal),
         Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
         Command::Init(args) => init::run(&args, terminal),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::{IgnoredArgs, TemplateArgs};
+
 /// Flags that Packer takes with every template command; where no template is compiled they mean nothing.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct UnusedArgs {
@@ -47,6 +49,44 @@ pub(crate) struct FmtArgs {
     pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) unused: UnusedArgs,
+}
+
+/// `imgc console`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConsoleArgs {
+    /// A template file or directory; without one there are only functions.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Set a variable; may be repeated, the last one wins.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) var: Vec<String>,
+    /// Read variables from a file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) var_file: Vec<PathBuf>,
+    /// Read the data sources; without it their values are unknown.
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// Accepted for Packer's sake.
+    #[arg(long, hide = true)]
+    pub(crate) only: Vec<String>,
+    /// Accepted for Packer's sake.
+    #[arg(long, hide = true)]
+    pub(crate) except: Vec<String>,
+    #[command(flatten)]
+    pub(crate) ignored: IgnoredArgs,
+}
+
+impl ConsoleArgs {
+    /// The template, if there is one.
+    pub(crate) fn template(&self) -> Option<TemplateArgs> {
+        Some(TemplateArgs {
+            path: self.path.clone()?,
+            var: self.var.clone(),
+            var_file: self.var_file.clone(),
+            ignored: self.ignored.clone(),
+            ..TemplateArgs::default()
+        })
+    }
 }
 
 /// What is asked about plugins.

@@ -4,6 +4,7 @@
 mod harness;
 
 mod bad_input;
+mod console;
 mod data;
 mod fmt;
 mod help;
