@@ -90,6 +90,11 @@ impl Diagnostic {
         Self::new(Severity::Warning, id, span, message)
     }
 
+    /// A remark.
+    pub fn note(id: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, id, span, message)
+    }
+
     fn new(severity: Severity, id: &'static str, span: Span, message: impl Into<String>) -> Self {
         Self {
             id,

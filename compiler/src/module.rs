@@ -42,6 +42,8 @@ pub struct Module {
     pub groups: IndexMap<SmolStr, Group>,
     /// In the order of the files.
     pub builds: Vec<Build>,
+    /// The values given in `hcp_packer_registry` blocks: checked, and of no effect.
+    pub registry: Vec<Expr>,
 }
 
 /// A `packer` block.

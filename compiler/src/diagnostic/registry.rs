@@ -35,6 +35,15 @@ impl Entry {
             summary,
         }
     }
+
+    /// A remark.
+    pub const fn note(id: &'static str, summary: &'static str) -> Self {
+        Self {
+            id,
+            severity: Severity::Note,
+            summary,
+        }
+    }
 }
 
 /// All declared problems of the compiler, sorted by id.

@@ -31,8 +31,8 @@ const DYNAMIC: &[&str] = &[
     "post-processors",
 ];
 
-/// A `build` block.
-pub(super) fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
+/// A `build` block; the values of a registry block in it are added to `registry`.
+pub(super) fn build(block: Block, registry: &mut Vec<Expr>, out: &mut Vec<Diagnostic>) -> Build {
     let mut body = block.body;
     let repeat = Repeat::take(&mut body, out);
     let mut take = Take::new(body.attributes, "in a `build` block", out);
@@ -52,7 +52,10 @@ pub(super) fn build(block: Block, out: &mut Vec<Diagnostic>) -> Build {
     }
     take.finish(out);
     for inner in body.blocks {
-        inside(inner, &mut build, out);
+        match inner.kind.text.as_str() {
+            "hcp_packer_registry" => registry.extend(super::collect::registry(inner, out)),
+            _ => inside(inner, &mut build, out),
+        }
     }
     build
 }
@@ -84,14 +87,6 @@ fn inside(block: Block, build: &mut Build, out: &mut Vec<Diagnostic>) {
                 made(dynamic, build, out);
             }
         }
-        "hcp_packer_registry" => out.push(
-            Diagnostic::warning(
-                "check/superseded-block",
-                block.kind.span,
-                "`hcp_packer_registry` no longer stands inside `build`",
-            )
-            .help("move it to the top of the template; it has no effect in imgc"),
-        ),
         _ => stray_block(&block, "inside `build`", IN_BUILD, out),
     }
 }

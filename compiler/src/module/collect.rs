@@ -37,9 +37,9 @@ pub const IDS: &[Id] = &[
         "check/missing-attribute",
         "a block lacks an attribute it must have",
     ),
-    Id::warning(
-        "check/superseded-block",
-        "a block from an older version of the language",
+    Id::note(
+        "check/ignored-block",
+        "a block for a service that imgc does not use",
     ),
 ];
 
@@ -153,7 +153,8 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
         }
         "build" => {
             if labels(&block, &[], out).is_some() {
-                module.builds.push(build::build(block, out));
+                let build = build::build(block, &mut module.registry, out);
+                module.builds.push(build);
             }
         }
         "provisioners" => {
@@ -172,10 +173,42 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
                 );
             }
         }
-        // Accepted for templates that use HashiCorp's hosted registry; it has no effect here.
-        "hcp_packer_registry" => {}
+        "hcp_packer_registry" => {
+            if labels(&block, &[], out).is_some() {
+                module.registry.extend(registry(block, out));
+            }
+        }
         _ => stray_block(&block, "at the top of a template", TOP, out),
     }
+}
+
+/// A block for HashiCorp's hosted registry (Packer's documentation of `hcp_packer_registry`): its values.
+pub(super) fn registry(block: Block, out: &mut Vec<Diagnostic>) -> Vec<Expr> {
+    no_blocks(&block.body, "inside `hcp_packer_registry`", out);
+    let mut take = Take::new(
+        block.body.attributes,
+        "in an `hcp_packer_registry` block",
+        out,
+    );
+    let names = [
+        "bucket_name",
+        "description",
+        "labels",
+        "bucket_labels",
+        "build_labels",
+        "channels",
+    ];
+    let values = names.map(|name| take.value(name));
+    take.finish(out);
+    out.push(
+        Diagnostic::note(
+            "check/ignored-block",
+            block.kind.span,
+            "images are not registered with HCP Packer: this block has no effect",
+        )
+        .help("a `manifest` post-processor keeps what was made in a file"),
+    );
+    values.into_iter().flatten().collect()
 }
 
 fn declare<K: std::hash::Hash + Eq, V>(

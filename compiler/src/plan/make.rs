@@ -211,6 +211,11 @@ pub(crate) fn make(
         .flat_map(|block| &block.instances)
         .map(|instance| instance.full.clone())
         .collect();
+    for unit in maker.units {
+        for value in &unit.module.registry {
+            eval::evaluate(value, &Place::block(&unit.names), maker.cx);
+        }
+    }
     maker.builds(&blocks);
     for block in &blocks {
         maker.check_unused(block);
