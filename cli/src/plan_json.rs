@@ -35,7 +35,7 @@ pub(crate) fn plan(plan: &Plan) -> Json {
         "version": VERSION,
         "imgc": env!("CARGO_PKG_VERSION"),
         "root": plan.root.display().to_string(),
-        "builds": plan.builds.iter().map(build).collect::<Vec<_>>(),
+        "builds": plan.builds.iter().map(|one| build(plan, one)).collect::<Vec<_>>(),
         "steps": steps,
         "order": order,
         "variables": plan.variables.iter().map(|variable| json!({
@@ -54,7 +54,7 @@ pub(crate) fn plan(plan: &Plan) -> Json {
     })
 }
 
-fn build(build: &Build) -> Json {
+fn build(plan: &Plan, build: &Build) -> Json {
     json!({
         "address": build.address,
         "name": build.name,
@@ -63,6 +63,8 @@ fn build(build: &Build) -> Json {
         "description": build.description,
         "communicator": build.communicator.as_str(),
         "options": value(build.source.value()),
+        "uses": build.uses.iter().map(|used| plan.build(*used).address.as_str()).collect::<Vec<_>>(),
+        "selected": build.selected,
         "cleanup": build.cleanup.iter().map(|step| json!({
             "address": step.address,
             "component": component(step),
@@ -188,6 +190,8 @@ mod tests {
                 "ssh_username": "root",
                 "winrm_host": null
               },
+              "uses": [],
+              "selected": true,
               "cleanup": []
             },
             {
@@ -201,6 +205,8 @@ mod tests {
                 "content": "hello\n",
                 "target": "readme.txt"
               },
+              "uses": [],
+              "selected": true,
               "cleanup": [
                 {
                   "address": "build.note.file.readme.error-cleanup-provisioner[0]",

@@ -110,6 +110,19 @@ impl View<'_> {
                 line(out, &format!("  {text}"));
             }
         }
+        if !build.selected {
+            let id = self
+                .plan
+                .builds
+                .iter()
+                .position(|other| std::ptr::eq(other, build));
+            let users = self.plan.builds.iter().filter(|other| {
+                let mut uses = other.uses.iter();
+                uses.any(|used| Some(used.0 as usize) == id)
+            });
+            let users: Vec<&str> = users.map(|user| user.address.as_str()).collect();
+            line(out, &format!("  needed by {}", harmless(&users.join(", "))));
+        }
         self.options(build.source.value(), 2, out);
     }
 

@@ -135,6 +135,8 @@ fn build(plan: &mut Plan, address: &str, name: &str, builder: &str) -> BuildId {
         communicator: "ssh".into(),
         source: Options::default(),
         cleanup: Vec::new(),
+        uses: Vec::new(),
+        selected: true,
         span: Span::new(FileId(0), 0, 0),
     });
     BuildId(plan.builds.len() as u32 - 1)

@@ -234,6 +234,7 @@ fn plan_with_data(
             module,
             names: Arc::clone(&shared),
             root: root.to_owned(),
+            builds: Arc::default(),
         };
         let units = std::slice::from_ref(&unit);
         let made = plan::make(units, request, components, selection, cx);

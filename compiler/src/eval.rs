@@ -121,6 +121,34 @@ pub trait Namespace {
     fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>>;
     /// All members as an object, for the rare use of the bare name.
     fn all(&self) -> Value;
+    /// Whether what follows a member decides what it means, as in `build.NAME.artifact`: then [`Namespace::walk`] is
+    /// asked with everything that follows the root. Only `build` and `module` are asked this.
+    fn is_deep(&self) -> bool {
+        false
+    }
+    /// The value of `root` followed by the first of `path`: how many steps that were, at least one, and the value. The
+    /// steps that are left are taken into that value.
+    fn walk(&self, path: &[PathStep]) -> (usize, Result<Value, Box<Diagnostic>>) {
+        let first = path
+            .first()
+            .and_then(|step| Some((step, step.key.as_str()?)));
+        (
+            1,
+            match first {
+                Some((step, member)) => self.member(member, step.span),
+                None => Ok(Value::error()),
+            },
+        )
+    }
+}
+
+/// One step into a namespace: `.name` or `[key]`.
+#[derive(Clone, Debug)]
+pub struct PathStep {
+    /// The name as a string, or the value of the key: any value, unknown ones and errors too.
+    pub key: Value,
+    /// Where the name or the key stands.
+    pub span: Span,
 }
 
 /// What evaluation needs besides names: the outside, and where problems go.

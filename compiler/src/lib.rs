@@ -4,6 +4,7 @@
 //! Out: a [`Plan`](plan::Plan) and a list of [`Diagnostic`](diagnostic::Diagnostic)s. Every pass returns
 //! `(value, diagnostics)`, so that the command line and an editor take the same road.
 
+mod artifacts;
 pub mod compile;
 pub mod components;
 pub mod configure;

@@ -17,7 +17,7 @@ pub use instances::IDS as EXTENDS_IDS;
 pub use make::IDS;
 pub(crate) use make::make;
 pub use names::Key;
-pub use options::{Deferred, Options};
+pub use options::{Deferred, Options, RunValues};
 pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
@@ -32,6 +32,7 @@ mod layout;
 mod make;
 mod names;
 mod options;
+mod order;
 mod pieces;
 mod repeat;
 pub(crate) mod select;
@@ -41,7 +42,7 @@ mod unit;
 /// Everything one run will do.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The build instances, in template order.
+    /// The build instances: each after those whose artifacts it uses, otherwise in template order.
     pub builds: Vec<Build>,
     /// All steps; a step stands after every step it needs.
     pub steps: Vec<Step>,
@@ -88,6 +89,10 @@ pub struct Build {
     pub source: Options,
     /// Steps to run on failure before the machine is released (`error-cleanup-provisioner`), in order.
     pub cleanup: Vec<Step>,
+    /// The builds whose artifacts it uses; they stand before it.
+    pub uses: Vec<BuildId>,
+    /// Whether `-only` and `-except` take it; if not, it is here because others use its artifact.
+    pub selected: bool,
     /// Where the source stands.
     pub span: Span,
 }

@@ -6,6 +6,7 @@ use imgc_syntax::Span;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
+use crate::artifacts::{BuildRoot, Others};
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval::{Namespace, Root, Scope};
@@ -70,7 +71,7 @@ pub struct Place<'a> {
     names: &'a Names,
     allowed: Allowed,
     source: Option<(&'a str, &'a str, Option<&'a Value>)>,
-    build: Option<BuildValues<'a>>,
+    build: Option<BuildRoot<'a>>,
     /// `each`, `count`, and what `dynamic` blocks call their elements; the innermost of a name comes first.
     elements: &'a [(SmolStr, Value)],
 }
@@ -167,9 +168,21 @@ impl<'a> Place<'a> {
             names,
             allowed: Allowed::Everything,
             source: Some((ty, name, None)),
-            build: Some(build),
+            build: Some(BuildRoot {
+                own: Some(build),
+                others: None,
+            }),
             elements: &[],
         }
+    }
+
+    /// The same place, from where other builds' artifacts can be seen.
+    pub(crate) fn with_builds(mut self, others: Others<'a>) -> Self {
+        self.build = Some(BuildRoot {
+            own: self.build.and_then(|build| build.own),
+            others: Some(others),
+        });
+        self
     }
 
     /// In an instance of a repeated block: `elements` are the names it has for what it is repeated over.
@@ -434,6 +447,29 @@ impl DataSources {
                 .iter()
                 .map(|(name, outputs)| (name.clone(), outputs.clone())),
         )
+    }
+}
+
+impl BuildValues<'_> {
+    /// All members there are.
+    pub(crate) fn names(&self) -> Vec<SmolStr> {
+        match self {
+            Self::Planned { extra, .. } => BUILD_MEMBERS
+                .iter()
+                .map(|name| SmolStr::new_static(name))
+                .chain(extra.iter().cloned())
+                .collect(),
+            Self::Running(values) => values.keys().cloned().collect(),
+        }
+    }
+
+    /// Whether there is a member of that name.
+    pub(crate) fn has(&self, member: &str) -> bool {
+        BUILD_MEMBERS.contains(&member)
+            || match self {
+                Self::Planned { extra, .. } => extra.iter().any(|known| known == member),
+                Self::Running(values) => values.contains_key(member),
+            }
     }
 }
 

@@ -116,6 +116,9 @@ fn show(text: &mut String, plan: &Plan) {
         )
         .unwrap();
         writeln!(text, "  source {}", build.source.value().display()).unwrap();
+        if !build.selected {
+            writeln!(text, "  not selected").unwrap();
+        }
         for step in &build.cleanup {
             writeln!(
                 text,
@@ -134,7 +137,12 @@ fn show(text: &mut String, plan: &Plan) {
             } else {
                 "⇠"
             };
-            format!("{arrow}{}", local(plan, need.step))
+            let other = plan.step(need.step);
+            let address = match other.build == step.build {
+                true => local(plan, need.step),
+                false => &other.address,
+            };
+            format!("{arrow}{address}")
         });
         write!(text, "  {}", needs.collect::<Vec<_>>().join(" ")).unwrap();
         let options = step.options.value().display();

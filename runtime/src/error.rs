@@ -123,6 +123,10 @@ pub const IDS: &[Id] = &[
     ("run/log-file", "a log file cannot be written"),
     ("run/manifest", "the manifest cannot be read or written"),
     (
+        "run/needed-build",
+        "a build whose artifact is needed has failed",
+    ),
+    (
         "run/missing-file",
         "a file named in the template does not exist",
     ),

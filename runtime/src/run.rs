@@ -1,8 +1,10 @@
 //! The scheduler: runs a plan's graph and cleans up after it.
 //!
 //! In: a plan, the components, the user's settings. Out: events, and a [`RunResult`]. Each build is a task of its own;
-//! within it, steps run as soon as what they need is done. A failure ends its build, not the others, as with Packer.
+//! within it, steps run as soon as what they need is done. A failure ends its build and
+//! those that need its artifact, not the others, as with Packer.
 //!
+//! - `run/ends.rs`: whose turn it is, and artifacts that builds have for each other.
 //! - `run/build.rs`: one build from its first step to its last, and the undoing.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/execute.rs`: what each kind of step does.
@@ -33,6 +35,7 @@ use crate::report::{LogFiles, Tee};
 use crate::settings::Settings;
 
 mod build;
+mod ends;
 mod execute;
 mod facts;
 mod keep;
@@ -87,6 +90,7 @@ pub async fn run(
                 .collect(),
         ),
         states: States::new(plan.steps.len()),
+        ends: ends::Ends::new(plan.builds.len()),
         timings: Mutex::new(Vec::with_capacity(plan.steps.len())),
         launches: Semaphore::new(settings.parallel_launches.max(1)),
         asking: tokio::sync::Mutex::new(()),
@@ -132,6 +136,7 @@ struct Run {
     cancel: Cancel,
     ledger: Ledger,
     states: States,
+    ends: ends::Ends,
     timings: Mutex<Vec<Timing>>,
     launches: Semaphore,
     /// Held while the user is asked: one question at a time.
@@ -160,10 +165,7 @@ impl Run {
             let (run, permits) = (self.clone(), permits.clone());
             let id = BuildId(index as u32);
             let task = tasks.spawn(async move {
-                let _permit = tokio::select! {
-                    permit = permits.acquire() => permit.ok(),
-                    () = run.cancel.stop_token().cancelled() => None,
-                };
+                let _permit = run.turn(&permits, id).await;
                 build::run(&run, id).await
             });
             ids.insert(task.id(), index);
@@ -197,6 +199,7 @@ impl Run {
                     Some(Err(error)) => {
                         let index = ids[&error.id()];
                         outcomes[index] = Some(self.broken(index, started));
+                        self.build_ended(BuildId(index as u32), &[], Some(Class::Bug));
                     }
                 },
             }

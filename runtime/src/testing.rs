@@ -573,6 +573,8 @@ impl PlanMaker {
             communicator: "none".into(),
             source: Options::known(source),
             cleanup: Vec::new(),
+            uses: Vec::new(),
+            selected: true,
             span: span(),
         });
         let mut last = None;

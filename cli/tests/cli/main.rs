@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod artifacts;
 mod bad_input;
 mod console;
 mod data;

@@ -60,6 +60,7 @@ pub fn all() -> Vec<Entry> {
         crate::types::IDS,
         crate::eval::IDS,
         crate::scope::IDS,
+        crate::artifacts::IDS,
         crate::variables::IDS,
         crate::names::IDS,
         crate::configure::IDS,

@@ -3,7 +3,7 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::{Context, Evaluator, Root, not_constant};
+use super::{Context, Evaluator, PathStep, Root, not_constant};
 use crate::convert::{convert, unify};
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::hir::{Expr, ExprKind, Name};
@@ -13,9 +13,14 @@ use crate::value::{self, Data, Number, Value};
 impl Evaluator<'_> {
     pub(super) fn attribute(&self, operand: &Expr, name: &Name, cx: &mut Context<'_>) -> Value {
         if let ExprKind::Variable(root) = &operand.kind
+            && !self.is_deep(root)
             && let Some(value) = self.member(root, operand.span, name, cx)
         {
             return value;
+        }
+        if let Some(root) = self.deep_root(operand) {
+            let last = Last::Name(name);
+            return self.walk(root, operand, &last, cx);
         }
         let object = self.expr(operand, cx);
         attribute(&object, operand, name, cx)
@@ -36,6 +41,9 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn index(&self, operand: &Expr, key: &Expr, cx: &mut Context<'_>) -> Value {
+        if let Some(root) = self.deep_root(operand) {
+            return self.walk(root, operand, &Last::Key(key), cx);
+        }
         let key_value = self.expr(key, cx);
         if let (ExprKind::Variable(root), Some(text)) = (&operand.kind, key_value.as_str()) {
             let name = Name {
@@ -50,6 +58,84 @@ impl Evaluator<'_> {
         let sensitive = collection.is_sensitive() || key_value.is_sensitive();
         let place = Place { operand, key };
         place.element(&collection, &key_value, cx).mark(sensitive)
+    }
+
+    fn is_deep(&self, root: &str) -> bool {
+        // Asked for every traversal: most roots are none of these.
+        matches!(root, "build" | "module")
+            && matches!(self.scope.root(root), Some(Root::Namespace(namespace)) if namespace.is_deep())
+    }
+
+    /// The root of `root.a["b"].c`, where it is a namespace that wants the whole path.
+    fn deep_root<'e>(&self, mut expr: &'e Expr) -> Option<&'e str> {
+        loop {
+            match &expr.kind {
+                ExprKind::Attribute(operand, _) | ExprKind::Index(operand, _) => expr = operand,
+                ExprKind::Variable(root) => {
+                    return self.is_deep(root).then_some(root.as_str());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// The value of `operand` followed by one more step, `operand` being steps from a deep namespace.
+    fn walk(&self, root: &str, operand: &Expr, last: &Last<'_>, cx: &mut Context<'_>) -> Value {
+        if cx.constant {
+            return cx.fail(not_constant(operand.span));
+        }
+        let mut parts = vec![(operand, last.clone())];
+        let mut inner = operand;
+        loop {
+            match &inner.kind {
+                ExprKind::Attribute(operand, name) => {
+                    parts.push((operand, Last::Name(name)));
+                    inner = operand;
+                }
+                ExprKind::Index(operand, key) => {
+                    parts.push((operand, Last::Key(key)));
+                    inner = operand;
+                }
+                _ => break,
+            }
+        }
+        parts.reverse();
+        let path: Vec<PathStep> = parts
+            .iter()
+            .map(|(_, part)| match part {
+                Last::Name(name) => PathStep {
+                    key: Value::string(name.text.clone()),
+                    span: name.span,
+                },
+                Last::Key(key) => PathStep {
+                    key: self.expr(key, cx),
+                    span: key.span,
+                },
+            })
+            .collect();
+        let Some(Root::Namespace(namespace)) = self.scope.root(root) else {
+            return Value::error();
+        };
+        let (taken, found) = namespace.walk(&path);
+        let mut value = match found {
+            Ok(value) => value,
+            Err(diagnostic) => cx.fail(*diagnostic),
+        };
+        for ((operand, part), step) in parts.iter().zip(&path).skip(taken) {
+            value = match part {
+                Last::Name(name) => attribute(&value, operand, name, cx),
+                Last::Key(key) => {
+                    let sensitive = value.is_sensitive() || step.key.is_sensitive();
+                    Place { operand, key }
+                        .element(&value, &step.key, cx)
+                        .mark(sensitive)
+                }
+            };
+        }
+        let secret = path[..taken.min(path.len())]
+            .iter()
+            .any(|step| step.key.is_sensitive());
+        value.mark(secret)
     }
 
     pub(super) fn splat(&self, operand: &Expr, each: &Expr, cx: &mut Context<'_>) -> Value {
@@ -183,6 +269,13 @@ fn no_such_part(operand: &Expr, noun: &str, name: &Name, span: Span, names: &[&s
             diagnostic.help(format!("it has {}", shown.join(", ")))
         }
     }
+}
+
+/// A step of a traversal.
+#[derive(Clone)]
+enum Last<'e> {
+    Name(&'e Name),
+    Key(&'e Expr),
 }
 
 /// Where an index stands.

@@ -1,5 +1,6 @@
 //! One component of one build: its options, limits and the files it reads.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::make::{Instance, Maker, unknown_yet};
 use super::pieces::Piece;
 use super::repeat::Elements;
 use super::unit::View;
-use super::{Limits, Options, options::Deferred};
+use super::{Limits, Options, RunValues, options::Deferred};
+use crate::artifacts::{BuildIndex, Values};
 use crate::components::ComponentKind;
 use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
@@ -31,7 +33,12 @@ pub(super) struct Configured {
     pub(super) digests: Vec<String>,
     pub(super) limits: Limits,
     pub(super) keep_input: Option<bool>,
+    /// The builds whose artifacts the options use.
+    pub(super) uses: BuildsUsed,
 }
+
+/// Builds, each with the place of a reference to its artifact.
+pub(super) type BuildsUsed = BTreeMap<BuildIndex, Span>;
 
 /// A source ready to become a build.
 pub(super) struct ConfiguredSource {
@@ -39,6 +46,7 @@ pub(super) struct ConfiguredSource {
     pub(super) options: Options,
     pub(super) digests: Vec<String>,
     pub(super) communicator: SmolStr,
+    pub(super) uses: BuildsUsed,
 }
 
 impl<'a> Maker<'a, '_> {
@@ -47,7 +55,7 @@ impl<'a> Maker<'a, '_> {
         let source = instance.source;
         let component = self.find(instance.unit.module, ComponentKind::Builder, &source.ty)?;
         self.runnable(ComponentKind::Builder, &source.ty);
-        let options = self.evaluate_source(component, instance);
+        let (options, uses) = self.evaluate_source(component, instance);
         let bodies = bodies(instance);
         let digests = self.files.read(
             component,
@@ -78,6 +86,7 @@ impl<'a> Maker<'a, '_> {
             options,
             digests,
             communicator,
+            uses,
         })
     }
 
@@ -85,11 +94,15 @@ impl<'a> Maker<'a, '_> {
         &mut self,
         component: &'static Component,
         instance: &Instance<'a>,
-    ) -> Options {
+    ) -> (Options, BuildsUsed) {
         let source = instance.source;
         let views = views(instance);
         let before = self.cx.diagnostics.len();
-        let places: Vec<Place<'_>> = views.iter().map(|(view, _)| view.source()).collect();
+        let uses = RefCell::default();
+        let places: Vec<Place<'_>> = views
+            .iter()
+            .map(|(view, _)| view.source(Values::Planned(Some(&uses))))
+            .collect();
         let layers: Vec<Layer<'_>> = views
             .iter()
             .zip(&places)
@@ -112,11 +125,14 @@ impl<'a> Maker<'a, '_> {
             };
             self.cx.diagnostics.extend(own.into_iter().filter(kept));
         }
-        if value.is_wholly_known() {
-            return Options::known(value);
-        }
-        // Only data sources make a source's options unknown.
         let what = subject.what;
+        if value.is_wholly_known() {
+            return (Options::known(value), BuildsUsed::new());
+        }
+        for (view, body) in &views {
+            view.add_unevaluated(body, &uses);
+        }
+        let uses = uses.into_inner().builds;
         let late = Late {
             what,
             component,
@@ -124,7 +140,7 @@ impl<'a> Maker<'a, '_> {
             overrides: None,
             span: source.span,
         };
-        Options::deferred(value, Arc::new(late))
+        (Options::deferred(value, Arc::new(late)), uses)
     }
 
     fn communicator(
@@ -180,10 +196,12 @@ impl<'a> Maker<'a, '_> {
     ) -> Option<Arc<Configured>> {
         let Piece { block, ty, .. } = piece;
         let view = View::of(piece.unit, instance, &piece.elements);
-        let place = view.build(BuildValues::Planned {
+        let uses = RefCell::default();
+        let build = BuildValues::Planned {
             name: &instance.block,
             extra: generated,
-        });
+        };
+        let place = view.build(build, Values::Planned(Some(&uses)));
         let component = self.find(piece.unit.module, kind, ty)?;
         let meta = &block.meta;
         if let (Some(first), Some(second)) = (&meta.only, &meta.except) {
@@ -234,6 +252,7 @@ impl<'a> Maker<'a, '_> {
         let options = if value.is_wholly_known() {
             Options::known(value)
         } else {
+            view.add_unevaluated(&block.body, &uses);
             let late = Late {
                 what: subject.what.clone(),
                 component,
@@ -248,6 +267,7 @@ impl<'a> Maker<'a, '_> {
             digests,
             limits,
             keep_input,
+            uses: uses.into_inner().builds,
         });
         let mentions = self.mentions.entry(id);
         let mentions = mentions.or_insert_with(|| Arc::new(Mentions::of(block)));
@@ -268,10 +288,11 @@ impl<'a> Maker<'a, '_> {
     ) {
         self.checked.insert(instance.unit.id(&**block));
         let view = View::of(instance.unit, instance, elements);
-        let place = view.build(BuildValues::Planned {
+        let build = BuildValues::Planned {
             name: &instance.block,
             extra: generated,
-        });
+        };
+        let place = view.build(build, Values::Planned(None));
         // A computed type may not be known here.
         let ty = match &block.label {
             module::Label::Written(name) => name.clone(),
@@ -555,17 +576,16 @@ struct Late {
 }
 
 impl Deferred for Late {
-    fn resolve(
-        &self,
-        build: &BTreeMap<SmolStr, Value>,
-        world: &dyn World,
-    ) -> Result<Value, Vec<Diagnostic>> {
+    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
         let root = &self.layers[0].0.root;
         let mut cx = Context::new(world, root);
         let places: Vec<Place<'_>> = self
             .layers
             .iter()
-            .map(|(view, _)| view.build(BuildValues::Running(build)))
+            .map(|(view, _)| {
+                let build = BuildValues::Running(&values.build);
+                view.build(build, Values::Running(&values.artifacts))
+            })
             .collect();
         let layers: Vec<Layer<'_>> = self
             .layers

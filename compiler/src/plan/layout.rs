@@ -1,30 +1,53 @@
 //! Laying out the steps of a build: their order, needs, addresses and digests.
 
+use std::collections::HashMap;
+
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
+use super::component::BuildsUsed;
 use super::make::{Block, Instance, Parts};
 use super::pieces::Part;
 use super::{
     Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
 };
+use crate::artifacts::{BuildIndex, artifact_type};
 use crate::types::Type;
 
+/// A build with its names.
+pub(super) struct Named<'b, 'a> {
+    pub(super) block: &'b Block<'a>,
+    pub(super) instance: &'b Instance<'a>,
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) selected: bool,
+    /// The builds laid out before.
+    pub(super) ids: &'b HashMap<BuildIndex, BuildId>,
+}
+
 /// Adds a build with its steps to the plan.
-pub(super) fn add(
-    plan: &mut Plan,
-    block: &Block<'_>,
-    instance: &Instance<'_>,
-    parts: Parts,
-    name: String,
-    address: String,
-) {
+pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
+    let Named {
+        block,
+        instance,
+        name,
+        address,
+        selected,
+        ids,
+    } = named;
+    let mut uses: Vec<BuildId> = parts
+        .uses()
+        .filter_map(|(build, _)| ids.get(&build).copied())
+        .collect();
+    uses.sort_unstable();
+    uses.dedup();
     let id = BuildId(plan.builds.len() as u32);
     let mut layout = Layout {
         build: id,
         address,
         first: plan.steps.len() as u32,
         steps: Vec::new(),
+        last: last_steps(plan, &parts, ids),
     };
     let Parts {
         source,
@@ -32,13 +55,18 @@ pub(super) fn add(
         chains,
         cleanup,
     } = parts;
+    // What cleans up after a failure must have what it uses before anything can fail.
+    let mut early = source.uses.clone();
+    for part in &cleanup {
+        early.extend(&part.made.uses);
+    }
     let base = digest::source(&instance.source.ty.text, &source.options, &source.digests);
     let span = instance.source.span;
     let prepare = layout.add(
         "prepare",
         StepKind::Prepare,
         Options::default(),
-        &[],
+        (&[], &early),
         span,
         base,
     );
@@ -87,6 +115,7 @@ pub(super) fn add(
         address: layout.address.clone(),
         first: 0,
         steps: Vec::new(),
+        last: HashMap::new(),
     };
     for (index, part) in cleanup.iter().enumerate() {
         let kind = StepKind::Provision {
@@ -106,9 +135,26 @@ pub(super) fn add(
         communicator: source.communicator,
         source: source.options,
         cleanup: undoing.steps,
+        uses,
+        selected,
         span: instance.span,
     });
     plan.steps.extend(layout.steps);
+}
+
+/// The last step of each build that is used, with its digest: an artifact is final when all of its build is done.
+fn last_steps(
+    plan: &Plan,
+    parts: &Parts,
+    ids: &HashMap<BuildIndex, BuildId>,
+) -> HashMap<BuildIndex, (StepId, String)> {
+    let last = |build: BuildId| {
+        let at = plan.steps.iter().rposition(|step| step.build == build)?;
+        Some((StepId(at as u32), plan.steps[at].digest.clone()))
+    };
+    let used = parts.uses().map(|(index, _)| index);
+    used.filter_map(|index| Some((index, last(*ids.get(&index)?)?)))
+        .collect()
 }
 
 /// The steps of one build as they are laid out.
@@ -117,36 +163,45 @@ struct Layout {
     address: String,
     first: u32,
     steps: Vec<Step>,
+    /// The last steps of other builds.
+    last: HashMap<BuildIndex, (StepId, String)>,
 }
 
 impl Layout {
+    /// Adds a step that needs steps of this build, and the artifacts of others.
     fn add(
         &mut self,
         local: &str,
         kind: StepKind,
         options: Options,
-        needs: &[(StepId, NeedKind)],
+        (needs, uses): (&[(StepId, NeedKind)], &BuildsUsed),
         span: Span,
         content: String,
     ) -> StepId {
         let id = StepId(self.first + self.steps.len() as u32);
+        let others: Vec<&(StepId, String)> = uses
+            .keys()
+            .filter_map(|build| self.last.get(build))
+            .collect();
         let before = needs
             .iter()
-            .map(|(step, _)| self.steps[(step.0 - self.first) as usize].digest.as_str());
+            .map(|(step, _)| self.steps[(step.0 - self.first) as usize].digest.as_str())
+            .chain(others.iter().map(|(_, digest)| digest.as_str()));
         let digest = digest::step(&kind, &content, before);
+        let data = others.iter().map(|(step, _)| (*step, NeedKind::Data));
+        let needs = needs
+            .iter()
+            .copied()
+            .chain(data)
+            .map(|(step, kind)| Need { step, kind })
+            .collect();
         self.steps.push(Step {
             address: format!("{}.{local}", self.address),
             build: self.build,
             outputs: kind.outputs(),
             undo: kind.undo(),
             options,
-            needs: needs
-                .iter()
-                .map(|(step, kind)| Need {
-                    step: *step,
-                    kind: *kind,
-                })
-                .collect(),
+            needs,
             limits: Limits::default(),
             digest,
             span,
@@ -158,7 +213,15 @@ impl Layout {
     /// A step that only uses the source's options, which are in the digest of the first step.
     fn derived(&mut self, kind: StepKind, needs: &[(StepId, NeedKind)], span: Span) -> StepId {
         let local = kind.word();
-        self.add(local, kind, Options::default(), needs, span, String::new())
+        let nothing = BuildsUsed::new();
+        self.add(
+            local,
+            kind,
+            Options::default(),
+            (needs, &nothing),
+            span,
+            String::new(),
+        )
     }
 
     fn configured(
@@ -176,7 +239,7 @@ impl Layout {
             &local,
             kind,
             made.options.clone(),
-            needs,
+            (needs, &made.uses),
             part.span,
             content,
         );
@@ -207,12 +270,7 @@ impl StepKind {
             Self::Launch => vec![text("ID")],
             Self::Connect => vec![text("Host"), text("Port"), text("User"), text("ConnType")],
             Self::Capture | Self::PostProcess { .. } => {
-                let artifact = Type::object([
-                    ("builder_id", Type::String),
-                    ("id", Type::String),
-                    ("files", Type::list(Type::String)),
-                ]);
-                vec![(SmolStr::new_static("artifact"), artifact)]
+                vec![(SmolStr::new_static("artifact"), artifact_type())]
             }
             Self::Prepare | Self::Provision { .. } | Self::Release => Vec::new(),
         }

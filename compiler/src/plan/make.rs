@@ -7,16 +7,18 @@ use std::sync::Arc;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
+use super::Plan;
 use super::component::{Configured, ConfiguredSource, Mentions};
 use super::files::Files;
 use super::instances::{Declared, SourceLayer};
 use super::known::Remarks;
 use super::names::{InstanceName, Key};
+use super::order::All;
 use super::pieces::Part;
 use super::repeat::{Elements, Turn, any_elements, unknown_element};
 use super::select::{Selection, names_source};
 use super::unit::{BlockId, SourceId, Unit};
-use super::{Plan, layout};
+use crate::artifacts::{BuildIndex, Segment};
 use crate::compile::Request;
 use crate::components::{ComponentKind, Components};
 use crate::diagnostic::Diagnostic;
@@ -56,6 +58,10 @@ pub const IDS: &[Entry] = &[
         "check/unmatched-filter",
         "`only`, `except` or `override` names a source the build does not have",
     ),
+    Entry::error(
+        "plan/excluded-need",
+        "`-except` takes out a build whose artifact another one uses",
+    ),
     Entry::error("plan/no-match", "`-only` or `-except` matches no build"),
     Entry::error(
         "plan/not-implemented",
@@ -80,7 +86,7 @@ pub(crate) struct Maker<'a, 'w> {
     pub(super) sources: HashMap<SourceId, Rc<[Declared<'a>]>>,
     /// The sources whose instances are being made, each extending the next.
     pub(super) resolving: Vec<(SourceId, &'a module::Source)>,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Blocks that have been looked at for at least one build.
     pub(super) checked: HashSet<BlockId>,
     /// Stands for the source where a build has none that is in order.
@@ -148,7 +154,39 @@ pub(super) struct Parts {
     pub(super) cleanup: Vec<Part>,
 }
 
+impl Parts {
+    /// The builds whose artifacts any part uses, with the places.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (BuildIndex, Span)> {
+        let parts = self.provisioners.iter().chain(&self.cleanup);
+        let parts = parts.chain(self.chains.iter().flatten());
+        let of_parts = parts.flat_map(|part| &part.made.uses);
+        let all = self.source.uses.iter().chain(of_parts);
+        all.map(|(build, place)| (*build, *place))
+    }
+}
+
 impl Instance<'_> {
+    /// `build.web.null.base`
+    pub(super) fn address(&self) -> String {
+        format!("{}build.{}", self.unit.prefix, self.local.text())
+    }
+
+    /// The parts of its name; `key` is that of the build block.
+    pub(super) fn segments(&self, key: Option<&Key>) -> Vec<Segment> {
+        let mut segments = Vec::with_capacity(4);
+        if !self.block.is_empty() {
+            segments.push(Segment::Name(self.block.as_str().into()));
+        }
+        let (own, others) = self.keys.split_at(usize::from(key.is_some()));
+        segments.extend(own.iter().cloned().map(Segment::Key));
+        if !self.source.body.weak {
+            segments.push(Segment::Name(self.source.ty.text.clone()));
+        }
+        segments.push(Segment::Name(self.name.clone()));
+        segments.extend(others.iter().cloned().map(Segment::Key));
+        segments
+    }
+
     /// Whether a name in `only`, `except` or `override` means it.
     pub(super) fn is_named(&self, text: &str) -> bool {
         names_source(text, &[&self.short, &self.local, &self.full])
@@ -206,17 +244,17 @@ pub(crate) fn make(
             maker.blocks(unit, build, &mut blocks);
         }
     }
-    let names: Vec<InstanceName> = blocks
-        .iter()
-        .flat_map(|block| &block.instances)
-        .map(|instance| instance.full.clone())
-        .collect();
     for unit in maker.units {
         for value in &unit.module.registry {
             eval::evaluate(value, &Place::block(&unit.names), maker.cx);
         }
     }
-    maker.builds(&blocks);
+    let all = All::new(&blocks);
+    if let Some(unit) = maker.units.first() {
+        // The same for all units.
+        unit.builds.get_or_init(|| all.catalogue());
+    }
+    maker.builds(&all);
     for block in &blocks {
         maker.check_unused(block);
     }
@@ -242,7 +280,7 @@ pub(crate) fn make(
     }
     maker.cx.uses = uses;
     maker.checked_only();
-    selection.check(&names, &mut maker.cx.diagnostics);
+    selection.check(&all.names, &mut maker.cx.diagnostics);
     maker.plan.inputs = maker.files.into_inputs();
     maker.plan
 }
@@ -476,33 +514,8 @@ impl<'a> Maker<'a, '_> {
         value.as_str().map(str::to_owned)
     }
 
-    /// Evaluates the selected builds and lays out their steps.
-    fn builds(&mut self, blocks: &[Block<'a>]) {
-        let mut used: HashMap<String, u32> = HashMap::new();
-        for block in blocks {
-            for instance in &block.instances {
-                if !self.selection.takes(&instance.full) {
-                    continue;
-                }
-                self.seen
-                    .insert((instance.home.id(instance.source), instance.at));
-                let Some(parts) = self.parts(block, instance) else {
-                    continue;
-                };
-                let name = instance.full.text().to_owned();
-                let count = used.entry(name.clone()).or_insert(0);
-                *count += 1;
-                let address = match *count {
-                    1 => format!("build.{name}"),
-                    count => format!("build.{name}#{count}"),
-                };
-                layout::add(&mut self.plan, block, instance, parts, name, address);
-            }
-        }
-    }
-
     /// Evaluates everything a build consists of.
-    fn parts(&mut self, block: &Block<'a>, instance: &Instance<'a>) -> Option<Parts> {
+    pub(super) fn parts(&mut self, block: &Block<'a>, instance: &Instance<'a>) -> Option<Parts> {
         let source = self.source(instance)?;
         let generated = &source.component.generated_data;
         let build = block.build;

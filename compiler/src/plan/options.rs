@@ -18,12 +18,17 @@ pub struct Options {
 
 /// Evaluates options again when the values of the running build are known.
 pub trait Deferred: Send + Sync {
-    /// The options with the `build` object given; problems name the template's text.
-    fn resolve(
-        &self,
-        build: &BTreeMap<SmolStr, Value>,
-        world: &dyn World,
-    ) -> Result<Value, Vec<Diagnostic>>;
+    /// The options with the values of the run given; problems name the template's text.
+    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>>;
+}
+
+/// What is known only while builds run.
+#[derive(Clone, Debug, Default)]
+pub struct RunValues {
+    /// The running build's `build` object: `name`, `ID`, `Host`, `PackerRunUUID` and the like.
+    pub build: BTreeMap<SmolStr, Value>,
+    /// The artifacts of builds that have ended well, by the build's address: objects of `builder_id`, `id`, `files`.
+    pub artifacts: BTreeMap<String, Value>,
 }
 
 impl Options {
@@ -54,16 +59,10 @@ impl Options {
     }
 
     /// The object with everything known.
-    ///
-    /// `build` is the running build's `build` object: `name`, `ID`, `Host`, `PackerRunUUID` and the like.
-    pub fn resolve(
-        &self,
-        build: &BTreeMap<SmolStr, Value>,
-        world: &dyn World,
-    ) -> Result<Value, Vec<Diagnostic>> {
+    pub fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
         match &self.deferred {
             None => Ok(self.value.clone()),
-            Some(deferred) => deferred.resolve(build, world),
+            Some(deferred) => deferred.resolve(values, world),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::make::{Instance, Maker};
 use super::names::Key;
 use super::repeat::{Elements, Turn};
 use super::unit::{Unit, View};
+use crate::artifacts::Values;
 use crate::components::ComponentKind;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
@@ -394,10 +395,11 @@ impl<'a, 'i> Spot<'a, 'i> {
     }
 
     fn place<'p>(&'p self, view: &'p View) -> Place<'p> {
-        view.build(BuildValues::Planned {
+        let build = BuildValues::Planned {
             name: &self.instance.block,
             extra: self.generated,
-        })
+        };
+        view.build(build, Values::Planned(None))
     }
 
     fn turns(&self, maker: &mut Maker<'a, '_>, repeat: &module::Repeat) -> Vec<Turn> {

@@ -43,6 +43,14 @@ impl Selection {
         (self.only.is_empty() || self.only.iter().any(hit)) && !self.except.iter().any(hit)
     }
 
+    /// The `-except` pattern that takes out a build of that name.
+    pub(crate) fn excluding(&self, name: &InstanceName) -> Option<Span> {
+        let mut patterns = self.except.iter();
+        patterns
+            .find(|pattern| pattern.hits(name))
+            .map(|pattern| pattern.span)
+    }
+
     /// Whether a post-processor is selected: `-except` also takes names and types of post-processors, as in Packer.
     pub(crate) fn takes_post_processor(&self, ty: &str, name: Option<&str>) -> bool {
         !self

@@ -1,12 +1,16 @@
 //! A module with its values, as the plan is made from it.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
 
 use super::make::Instance;
 use super::repeat::Elements;
+use crate::artifacts::{Builds, Others, Uses, Values};
+use crate::eval;
+use crate::hir::Body;
 use crate::module::{self, Module};
 use crate::scope::{BuildValues, Names, Place};
 use crate::value::Value;
@@ -24,6 +28,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) names: Arc<Names>,
     /// Its directory.
     pub(crate) root: PathBuf,
+    /// All builds there are, of all units, as soon as they have been found.
+    pub(crate) builds: Arc<OnceLock<Builds>>,
 }
 
 /// A provisioner or post-processor block of a unit.
@@ -49,8 +55,11 @@ pub(super) struct View {
     key: Option<Value>,
     /// What the block is repeated over.
     elements: Elements,
-    /// The directory of the unit the expressions stand in.
+    /// The unit the expressions stand in, and its directory.
+    unit: u32,
     pub(super) root: PathBuf,
+    /// All builds there are.
+    builds: Arc<OnceLock<Builds>>,
 }
 
 impl View {
@@ -61,21 +70,40 @@ impl View {
             source: (instance.source.ty.text.clone(), instance.name.clone()),
             key: instance.key.clone(),
             elements: Arc::clone(elements),
+            unit: unit.index,
             root: unit.root.clone(),
+            builds: Arc::clone(&unit.builds),
         }
     }
 
     /// As the options of a source.
-    pub(super) fn source(&self) -> Place<'_> {
+    pub(super) fn source<'p>(&'p self, values: Values<'p>) -> Place<'p> {
         Place::source(&self.names, &self.source.0, &self.source.1)
             .with_key(self.key.as_ref())
             .with_elements(&self.elements)
+            .with_builds(self.others(values))
     }
 
     /// As the options of a provisioner or post-processor.
-    pub(super) fn build<'p>(&'p self, build: BuildValues<'p>) -> Place<'p> {
+    pub(super) fn build<'p>(&'p self, build: BuildValues<'p>, values: Values<'p>) -> Place<'p> {
         Place::build(&self.names, &self.source.0, &self.source.1, build)
             .with_key(self.key.as_ref())
             .with_elements(&self.elements)
+            .with_builds(self.others(values))
+    }
+
+    fn others<'p>(&'p self, values: Values<'p>) -> Others<'p> {
+        Others {
+            builds: self.builds.get_or_init(Builds::default),
+            unit: self.unit,
+            values,
+        }
+    }
+
+    /// Adds what the expressions of a body may use and no evaluation has looked at.
+    pub(super) fn add_unevaluated(&self, body: &Body, uses: &RefCell<Uses>) {
+        let builds = self.others(Values::Planned(None)).builds;
+        let references = eval::body_references(body);
+        builds.add_unevaluated(self.unit, &references, &mut uses.borrow_mut());
     }
 }

@@ -19,6 +19,7 @@ use crate::event::{Event, Output};
 use crate::machine::Machine;
 use crate::settings::{Answer, OnError};
 
+use super::ends::Progress;
 use super::keep::{self, Post};
 use super::{BuildOutcome, Failure, Run, State, StepOutcome, lock, undo};
 
@@ -88,6 +89,8 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         took: started.elapsed(),
     };
     run.build_finished(&outcome);
+    let class = outcome.error.as_ref().map(|failure| failure.class);
+    run.build_ended(id, &outcome.artifacts, class);
     outcome
 }
 
@@ -111,6 +114,10 @@ impl<'a> Work<'a> {
                     self.skip(*step, &reason);
                     false
                 }
+                Readiness::Lost(other, class) => {
+                    self.lost(*step, other, class);
+                    false
+                }
                 Readiness::Start => {
                     running.push(self.step(*step).boxed());
                     false
@@ -131,6 +138,15 @@ impl<'a> Work<'a> {
         let step = self.run.plan.step(id);
         let mut waiting = false;
         for need in &step.needs {
+            let other = self.run.plan.step(need.step).build;
+            if other != self.id {
+                match self.run.ends.of(other) {
+                    Progress::Ended(None) => {}
+                    Progress::Waiting | Progress::Begun => waiting = true,
+                    Progress::Ended(Some(class)) => return Readiness::Lost(other, class),
+                }
+                continue;
+            }
             match self.run.states.get(need.step) {
                 State::Done => {}
                 State::Waiting => waiting = true,
@@ -148,6 +164,17 @@ impl<'a> Work<'a> {
         } else {
             Readiness::Start
         }
+    }
+
+    /// A step whose build needs another one that failed.
+    fn lost(&self, id: StepId, other: BuildId, class: crate::Class) {
+        let address = &self.run.plan.build(other).address;
+        let step = self.run.plan.step(id);
+        if !self.run.cancel.is_stopping() {
+            let error = super::ends::needed(address, class);
+            self.fail(Failure::of(&error, &step.address, &*self.run.redact));
+        }
+        self.skip(id, &format!("needs `{address}`, which failed"));
     }
 
     fn skip(&self, id: StepId, reason: &str) {
@@ -410,4 +437,6 @@ enum Readiness {
     Wait,
     Start,
     Skip(String),
+    /// It needs a build that failed.
+    Lost(BuildId, crate::Class),
 }

@@ -1,7 +1,7 @@
 //! What each kind of step does.
 
 use imgc_compiler::components::ComponentKind;
-use imgc_compiler::plan::{Options, Step, StepKind};
+use imgc_compiler::plan::{Options, RunValues, Step, StepKind};
 use imgc_compiler::value::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -191,8 +191,15 @@ impl Work<'_> {
 
     /// A component's options with everything known; their secrets are masked from now on.
     fn options(&self, cx: &Context, options: &Options, late: &[&str]) -> Result<Value, Trouble> {
+        let values = match options.is_deferred() {
+            true => RunValues {
+                build: (*cx.build).clone(),
+                artifacts: self.run.ends.artifacts(),
+            },
+            false => RunValues::default(),
+        };
         let value = options
-            .resolve(&cx.build, &*self.run.world)
+            .resolve(&values, &*self.run.world)
             .map_err(|diagnostics| {
                 let messages: Vec<&str> = diagnostics
                     .iter()
