@@ -207,7 +207,12 @@ impl Others<'_> {
                 return (path.len(), Ok(Value::error()));
             }
             if !step.key.is_known() {
-                return (path.len(), Err(Box::new(unknown_key(step.span))));
+                let found = match self.values {
+                    // Nothing is built here: the elements of a repeated block need not be known.
+                    Values::Planned(None) => Ok(Value::unknown(Type::Any)),
+                    _ => Err(Box::new(unknown_key(step.span))),
+                };
+                return (path.len(), found);
             }
             let next = narrow(&candidates, &step.key);
             if next.is_empty() {

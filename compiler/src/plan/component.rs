@@ -99,9 +99,12 @@ impl<'a> Maker<'a, '_> {
         let views = views(instance);
         let before = self.cx.diagnostics.len();
         let uses = RefCell::default();
+        // One that no build has stands for instances of which nothing is known.
+        let is_built = !instance.full.text().is_empty();
+        let values = Values::Planned(is_built.then_some(&uses));
         let places: Vec<Place<'_>> = views
             .iter()
-            .map(|(view, _)| view.source(Values::Planned(Some(&uses))))
+            .map(|(view, _)| view.source(values))
             .collect();
         let layers: Vec<Layer<'_>> = views
             .iter()
