@@ -17,6 +17,7 @@ use crate::module::duplicate;
 use crate::schema::{BlockSchema, BodySchema, Component, open_block};
 use crate::value::Value;
 
+mod communicator;
 mod complaints;
 mod dynamic;
 mod given;
@@ -86,6 +87,10 @@ pub const IDS: &[Entry] = &[
     Entry::warning(
         "check/expected-option",
         "a component lacks an option that most uses of it need",
+    ),
+    Entry::warning(
+        "check/idle-option",
+        "an option that has no effect beside others",
     ),
     Entry::warning(
         "check/renamed-option",

@@ -26,6 +26,7 @@ pub mod compare;
 mod component;
 mod digest;
 mod files;
+mod fit;
 mod instances;
 mod known;
 mod layout;

@@ -3,7 +3,7 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::{Given, Subject};
+use super::{Given, Subject, communicator};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::eval::Context;
 use crate::module::quoted_list;
@@ -14,6 +14,8 @@ use crate::source::World;
 struct Need<'s> {
     name: &'s SmolStr,
     required: Required,
+    /// The communicator it is required for.
+    when: Option<&'s str>,
     unless: &'s [SmolStr],
     env: &'s [SmolStr],
     block: bool,
@@ -55,6 +57,7 @@ fn needs(schema: &BodySchema) -> impl Iterator<Item = Need<'_>> {
     let attributes = schema.attributes.iter().map(|(name, attribute)| Need {
         name,
         required: attribute.required,
+        when: attribute.required_when.as_deref(),
         unless: &attribute.required_unless,
         env: &attribute.env,
         block: false,
@@ -62,6 +65,7 @@ fn needs(schema: &BodySchema) -> impl Iterator<Item = Need<'_>> {
     let blocks = schema.blocks.iter().map(|(name, block)| Need {
         name,
         required: block.required,
+        when: None,
         unless: &block.required_unless,
         env: &[],
         block: true,
@@ -79,7 +83,11 @@ pub(super) fn required(
 ) {
     let what = &subject.what;
     let mut alternatives: Vec<Need<'_>> = Vec::new();
-    for need in needs(schema) {
+    let communicator = communicator::named(schema, given);
+    for mut need in needs(schema) {
+        if need.when.is_some() && need.when == communicator {
+            need.required = Required::Yes;
+        }
         let wanted = need.required != Required::No || !need.unless.is_empty();
         if !wanted || given.has(need.name) || need.stands_in(given, cx.world) {
             continue;
@@ -105,7 +113,11 @@ pub(super) fn required(
         let variable = need.variables().next();
         let (message, help) = match (need.required, variable) {
             (Required::Yes, None) => {
-                let message = format!("{what} needs the option `{name}`");
+                let reason = match need.when {
+                    Some(communicator) => format!(" for the communicator `{communicator}`"),
+                    None => String::new(),
+                };
+                let message = format!("{what} needs the option `{name}`{reason}");
                 let missing = Diagnostic::error("check/missing-option", span, message);
                 cx.report(missing.help(format!("add `{form}`")));
                 continue;

@@ -4,7 +4,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::required::{self, required};
-use super::{Given, Subject};
+use super::{Given, Subject, communicator};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::duration;
 use crate::eval::Context;
@@ -16,6 +16,7 @@ use crate::value::Value;
 /// Checks a component's options together.
 pub(super) fn check(subject: &Subject<'_>, given: &Given, cx: &mut Context<'_>) {
     required(subject, &subject.component.body, given, subject.span, cx);
+    communicator::check(subject, given, cx);
     for constraint in &subject.component.constraints {
         rule(subject, constraint, given, cx);
     }
@@ -93,8 +94,7 @@ fn scalar(name: &str, schema: &Attribute, value: &Value, span: Span, cx: &mut Co
     if schema.duration && duration::parse(text).is_none() && !text.starts_with('-') {
         cx.report(not_a_duration(name, value, span));
     }
-    let accepted = |value: &SmolStr| value.eq_ignore_ascii_case(text);
-    if schema.values.is_empty() || schema.values.iter().any(accepted) {
+    if schema.values.is_empty() || schema.values.iter().any(|value| value == text) {
         return;
     }
     let message = match value.contains_sensitive() {
@@ -102,6 +102,13 @@ fn scalar(name: &str, schema: &Attribute, value: &Value, span: Span, cx: &mut Co
         false => format!("`{name}` cannot be `{text}`"),
     };
     let mut diagnostic = Diagnostic::error("check/invalid-value", span, message);
+    let folded = |value: &&SmolStr| value.eq_ignore_ascii_case(text);
+    if let Some(right) = schema.values.iter().find(folded) {
+        // Some components fold case first.
+        diagnostic.severity = Severity::Warning;
+        cx.report(diagnostic.help(format!("write `{right}`")));
+        return;
+    }
     if schema.required == Required::Newly {
         // Older versions did not look at it.
         diagnostic.severity = Severity::Warning;

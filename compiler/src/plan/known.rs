@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
+use super::fit::Said;
 use super::make::Maker;
 use crate::components::ComponentKind;
 use crate::configure::known_component;
@@ -22,6 +23,7 @@ pub(super) struct Remarks {
     made: HashMap<(ComponentKind, SmolStr), bool>,
     /// These cannot run here, in the order in which they were met.
     idle: Vec<(ComponentKind, SmolStr, Span)>,
+    pub(super) unfit: Said,
 }
 
 impl Maker<'_, '_> {

@@ -42,6 +42,10 @@ pub const IDS: &[Entry] = &[
         "check/build-without-source",
         "a build has no source to build",
     ),
+    Entry::warning(
+        "check/unfit-provisioner",
+        "a provisioner that can do nothing with the machine of a source",
+    ),
     Entry::error(
         "check/unknown-at-plan-time",
         "a value is needed before anything runs, and is known only then",
@@ -437,12 +441,13 @@ impl<'a> Maker<'a, '_> {
         // What builders add to `build` may be used, though none of them is there to say what it is.
         let builder = |instance: &Instance<'a>| {
             schema::component(ComponentKind::Builder, &instance.source.ty.text)
+                .unwrap_or_else(schema::foreign)
         };
-        let known: Option<Vec<&Component>> = match block.complete {
+        let builders: Vec<&Component> = match block.complete {
             true => block.instances.iter().map(builder).collect(),
-            false => None,
+            false => vec![schema::foreign()],
         };
-        let generated = generated(known);
+        let generated = generated(&builders);
         let instance = self.stand_in(unit, &block.name, build.span);
         let uses = self.cx.uses.take();
         for (kind, component, chain) in unused {
@@ -466,7 +471,7 @@ impl<'a> Maker<'a, '_> {
             if unused.is_empty() {
                 continue;
             }
-            let generated = generated(None);
+            let generated = generated(&[schema::foreign()]);
             let instance = self.stand_in(unit, "", group.span);
             for component in unused {
                 let elements = unknown_element(&component.repeat, &any_elements());
@@ -519,8 +524,12 @@ impl<'a> Maker<'a, '_> {
         let source = self.source(instance)?;
         let generated = &source.component.generated_data;
         let build = block.build;
+        let provisioners = self.provisioners(build, instance, generated);
+        for part in &provisioners {
+            self.check_fit(&source, instance, part);
+        }
         Some(Parts {
-            provisioners: self.provisioners(build, instance, generated),
+            provisioners,
             chains: self.chains(build, instance, generated),
             cleanup: self.cleanup(build, instance, generated),
             source,
@@ -625,13 +634,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// What builders add to `build`; of all of them where it is not known which these are.
-fn generated(builders: Option<Vec<&Component>>) -> Vec<SmolStr> {
-    let builders = builders.unwrap_or_else(|| {
-        schema::names(ComponentKind::Builder)
-            .filter_map(|name| schema::component(ComponentKind::Builder, name))
-            .collect()
-    });
+/// What builders add to `build`.
+fn generated(builders: &[&Component]) -> Vec<SmolStr> {
     let of = |builder: &&Component| builder.generated_data.clone();
     builders.iter().flat_map(of).collect()
 }
