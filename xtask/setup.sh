@@ -51,7 +51,20 @@ want_test_packages() {
     want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
     want graphviz "draws 'imgc graph --svg'" command -v dot
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
+    want python3-venv "holds moto, which answers as AWS does, where there is none yet" has_moto_or_venv
     want packer "1.6.6, whose console judges the values of functions" command -v packer
+}
+
+has_moto() { [ -x target/testbed/moto/bin/moto_server ] || command -v moto_server >/dev/null 2>&1; }
+has_moto_or_venv() { has_moto || python3 -c 'import venv, ensurepip'; }
+
+# The tests of what asks AWS start their own moto_server; Debian has no package of it.
+install_moto() {
+    has_moto && return 0
+    say "installing moto into target/testbed/moto"
+    python3 -m venv target/testbed/moto &&
+        target/testbed/moto/bin/pip install -q 'moto[server]>=5,<6' </dev/null >&2 ||
+        stop "could not install moto with pip; see above"
 }
 
 # as_root COMMAND...: with sudo where needed; sudo may ask for a password only on a terminal.

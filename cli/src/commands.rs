@@ -61,14 +61,12 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
 ///
 /// It is never dropped: what a template of megabytes is made of takes a while to take apart, and the process ends anyway.
 fn compile(request: &Request) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
-    compile_in(request, Arc::new(RealWorld::new()))
+    compile_in(request, RealWorld::new())
 }
 
-/// Compiles in a given world.
-fn compile_in(
-    request: &Request,
-    world: Arc<RealWorld>,
-) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
+/// Compiles in a given world, which goes online if the request says so.
+fn compile_in(request: &Request, world: RealWorld) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
+    let world = Arc::new(world.online(request.online));
     let registry = components::registry();
     let door: Arc<dyn World> = world.clone();
     let compilation = compile::compile(request, &Disk, &door, &registry);

@@ -1,15 +1,18 @@
 //! The real outside for the compiler: files, clock, environment, random numbers.
 //!
 //! The clock stands still from the moment a [`RealWorld`] is made, so that `timestamp()` is one moment for a whole
-//! compilation, and the random numbers follow from a seed, so that `apply PLANFILE` can repeat them.
+//! compilation, and the random numbers follow from a seed, so that `apply PLANFILE` can repeat them. Services are asked
+//! only by a world that may go online, and each thing only once.
+
+mod services;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use imgc_compiler::source::{EntryKind, Sources, World};
+use imgc_compiler::source::{EntryKind, Lookup, Sources, World};
 use sha2::{Digest, Sha256};
 
 /// Files of this machine.
@@ -36,6 +39,9 @@ pub(crate) struct RealWorld {
     now: (i64, u32),
     seed: OnceLock<[u8; 32]>,
     drawn: AtomicU64,
+    online: bool,
+    asked_offline: AtomicBool,
+    services: services::Answers,
 }
 
 /// Fixes clock and seed for tests: `SECONDS`, or `SECONDS,TEXT` with any text as seed. Internal, no promise.
@@ -50,20 +56,37 @@ impl RealWorld {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        Self {
-            now: (since.as_secs() as i64, since.subsec_nanos()),
-            seed: OnceLock::new(),
-            drawn: AtomicU64::new(0),
-        }
+        Self::with(
+            (since.as_secs() as i64, since.subsec_nanos()),
+            OnceLock::new(),
+        )
     }
 
     /// The machine with the clock and the random numbers of another moment.
     pub(crate) fn at(now: (i64, u32), seed: [u8; 32]) -> Self {
+        Self::with(now, OnceLock::from(seed))
+    }
+
+    fn with(now: (i64, u32), seed: OnceLock<[u8; 32]>) -> Self {
         Self {
             now,
-            seed: OnceLock::from(seed),
+            seed,
             drawn: AtomicU64::new(0),
+            online: false,
+            asked_offline: AtomicBool::new(false),
+            services: services::Answers::default(),
         }
+    }
+
+    /// The same world, which asks services or does not.
+    pub(crate) fn online(mut self, online: bool) -> Self {
+        self.online = online;
+        self
+    }
+
+    /// Whether something of a service was asked for while this world was offline.
+    pub(crate) fn was_asked_offline(&self) -> bool {
+        self.asked_offline.load(Ordering::Relaxed)
     }
 
     /// The moment at which the clock stands.
@@ -76,13 +99,10 @@ impl RealWorld {
         *self.seed.get_or_init(fresh_seed)
     }
 
-    /// The same moment with random numbers of its own: for a run, whose names and keys must not follow from a file.
+    /// The same moment, online, with random numbers of its own: for a run, whose names and keys must not follow from a
+    /// file.
     pub(crate) fn for_run(&self) -> Self {
-        Self {
-            now: self.now,
-            seed: OnceLock::new(),
-            drawn: AtomicU64::new(0),
-        }
+        Self::with(self.now, OnceLock::new()).online(true)
     }
 }
 
@@ -154,6 +174,14 @@ impl World for RealWorld {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         list(directory)
+    }
+
+    fn look_up(&self, what: &Lookup<'_>) -> Result<Option<String>, String> {
+        if !self.online {
+            self.asked_offline.store(true, Ordering::Relaxed);
+            return Ok(None);
+        }
+        self.services.get(what).map(Some)
     }
 }
 

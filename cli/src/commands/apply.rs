@@ -75,15 +75,16 @@ fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, 
 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
     let mut request = file.request(&args.template.var)?;
-    let (compilation, world) = compile_in(&request, Arc::new(file.world()?));
+    let (compilation, world) = compile_in(&request, file.world()?);
     let ready = take(compilation, world, args.run.json, terminal)?;
     file.verify(&ready.compilation, &ready.plan)?;
-    if request.online || ready.compilation.module.data.is_empty() {
+    let left_open = !ready.compilation.module.data.is_empty() || ready.world.was_asked_offline();
+    if request.online || !left_open {
         return Ok(ready);
     }
-    // The plan left open what data sources say; now that it is known to be the plan, they are asked.
+    // The plan left open what data sources and services say; now that it is known to be the plan, they are asked.
     request.online = true;
-    let (compilation, world) = compile_in(&request, Arc::new(file.world()?));
+    let (compilation, world) = compile_in(&request, file.world()?);
     take(compilation, world, args.run.json, terminal)
 }
 

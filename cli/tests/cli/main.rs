@@ -18,4 +18,5 @@ mod plan_files;
 mod plans;
 mod runs;
 mod secrets;
+mod services;
 mod signals;

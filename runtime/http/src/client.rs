@@ -14,10 +14,16 @@ const WHOLE: Duration = Duration::from_secs(120);
 /// The most bytes of an answer that are read.
 pub(crate) const MAX_ANSWER: u64 = 64 << 20;
 
-/// A client; `redirections` is how many are followed.
+/// A client that trusts whom the system trusts; `redirections` is how many are followed.
 pub(crate) fn agent(redirections: u32) -> Agent {
+    agent_that_trusts(RootCerts::PlatformVerifier, true, redirections)
+}
+
+/// A client that trusts the given certificates. `verify` is false where the user has asked not to check any.
+pub(crate) fn agent_that_trusts(roots: RootCerts, verify: bool, redirections: u32) -> Agent {
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
+        .root_certs(roots)
+        .disable_verification(!verify)
         .build();
     Agent::config_builder()
         .http_status_as_error(false)

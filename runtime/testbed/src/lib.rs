@@ -1,12 +1,14 @@
 //! Real servers on loopback, for tests and benchmarks.
 //!
 //! [`Sshd`] is the system's OpenSSH server with keys, configuration and (as root) accounts of its own. [`DelayProxy`]
-//! stands in for a distant host or a line that breaks. [`tree`] makes directories of small files to copy. Everything
+//! stands in for a distant host or a line that breaks. [`Moto`] answers as AWS does. [`tree`] makes directories of small files to copy. Everything
 //! ends and disappears when the value is dropped; nothing is read from or written to the user's own ssh files.
 
+mod moto;
 mod proxy;
 mod sshd;
 pub mod tree;
 
+pub use moto::Moto;
 pub use proxy::DelayProxy;
 pub use sshd::{ORDINARY_USER, Options, PASSWORD, Sshd};
