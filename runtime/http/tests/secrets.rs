@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use imgc_http::secrets::{consul_key, vault};
+use imgc_http::secrets::{Env, consul_key, vault};
 
 /// A request as it arrived: path with query, headers by lower-case name.
 struct Asked {
@@ -85,12 +85,11 @@ fn a_consul(asked: &Asked) -> (u16, String) {
     }
 }
 
+/// One of the two functions.
+type Function = fn(Env<'_>, &[&str]) -> Result<String, String>;
+
 /// Asks with an environment.
-fn ask(
-    what: fn(&dyn Fn(&str) -> Option<String>, &[&str]) -> Result<String, String>,
-    env: &[(&str, &str)],
-    arguments: &[&str],
-) -> Result<String, String> {
+fn ask(what: Function, env: &[(&str, &str)], arguments: &[&str]) -> Result<String, String> {
     let env = |name: &str| {
         let found = env.iter().find(|(given, _)| *given == name);
         found.map(|(_, value)| (*value).to_owned())
