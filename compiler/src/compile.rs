@@ -112,7 +112,7 @@ pub fn compile(
 fn drop_unfit_fixes(compilation: &mut Compilation) {
     let sources = &compilation.sources;
     for diagnostic in &mut compilation.diagnostics {
-        if diagnostic.id.starts_with("json/") {
+        if diagnostic.id.starts_with("json/") || diagnostic.id.starts_with("toml/") {
             continue;
         }
         diagnostic.fixes.retain(|fix| {

@@ -198,7 +198,8 @@ pub fn body(
     let file = read(path, sources, map)?;
     let text = Arc::clone(&map.file(file).text);
     if has_suffix(path, ".toml") {
-        return Err(unsupported(path));
+        let root = lower::toml::parse(file, &text, out);
+        return Ok(structure::template(&root, &text, Form::Toml, out));
     }
     if !has_suffix(path, ".json") {
         return Ok(lower::hcl::file(file, &text, out));
@@ -224,7 +225,8 @@ pub fn variables(
     let file = read(path, sources, map)?;
     let text = Arc::clone(&map.file(file).text);
     if has_suffix(path, ".toml") {
-        return Err(unsupported(path));
+        let root = lower::toml::parse(file, &text, out);
+        return Ok(structure::variables(&root, &text, Form::Toml, out));
     }
     if !has_suffix(path, ".json") && (has_suffix(path, ".hcl") || !legacy) {
         return Ok(lower::hcl::file(file, &text, out));

@@ -3,4 +3,5 @@
 pub mod hcl;
 pub mod json;
 pub mod structure;
+pub mod toml;
 pub mod tree;

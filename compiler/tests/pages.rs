@@ -252,6 +252,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("load", "reading files"),
     ("syntax", "how a template is written in HCL"),
     ("json", "how a template is written in JSON"),
+    ("toml", "how a template is written in TOML"),
     (
         "lower",
         "texts that are well formed and still cannot be taken",

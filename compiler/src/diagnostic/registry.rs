@@ -56,6 +56,7 @@ pub fn all() -> Vec<Entry> {
         crate::lower::hcl::IDS,
         crate::lower::json::IDS,
         crate::lower::structure::IDS,
+        crate::lower::toml::IDS,
         crate::module::IDS,
         crate::types::IDS,
         crate::eval::IDS,

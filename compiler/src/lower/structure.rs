@@ -278,12 +278,12 @@ impl Lower<'_> {
     }
 
     fn has_labels_inside(&self, labels: Labels, members: &[Member]) -> bool {
-        let given = |label: &&str| {
+        let given = |label: &str| {
             members
                 .iter()
-                .any(|member| member.key.text == **label && member.value.text().is_some())
+                .any(|member| member.key.text == label && member.value.text().is_some())
         };
-        labels.iter().all(|label| given(&label))
+        labels.iter().all(|label| given(label))
     }
 
     /// A table that has its labels as keys among its attributes.
