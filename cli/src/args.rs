@@ -3,6 +3,7 @@
 //! In: arguments as Packer's users type them (`-var-file=x`, `-force=false`), made uniform by [`normalise`]. Out:
 //! [`Cli`]. The help texts here are also the source of `docs/cli.md`.
 
+mod convert;
 pub(crate) mod normalise;
 mod tools;
 
@@ -14,6 +15,7 @@ use imgc_compiler::compile::Request;
 
 use crate::failure::Failure;
 
+pub(crate) use convert::ConvertArgs;
 pub(crate) use tools::{ConsoleArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
@@ -71,6 +73,9 @@ pub(crate) enum Command {
     Fmt(FmtArgs),
     /// Evaluate expressions with a template's variables and locals, line by line.
     Console(ConsoleArgs),
+    /// Convert a template or a file of variables among legacy JSON, HCL, HCL's JSON and TOML; the plan stays the same.
+    #[command(visible_alias = "hcl2_upgrade")]
+    Convert(ConvertArgs),
     /// Explain a problem id such as `check/unknown-variable`; without an id, list all of them.
     Explain(ExplainArgs),
     /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.

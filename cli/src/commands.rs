@@ -2,6 +2,7 @@
 
 mod apply;
 mod console;
+mod convert;
 mod explain;
 mod fmt;
 mod graph;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Graph(args) => graph::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
+        Command::Convert(args) => convert::run(&args, terminal),
         Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
         Command::Init(args) => init::run(&args, terminal),

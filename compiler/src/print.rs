@@ -4,13 +4,17 @@
 //! the target language that lowers to an equal body. A body does not know blank lines, comments or how a list was laid
 //! out; [`Comments`] does, as a table beside it.
 
+mod annotate;
 pub mod comments;
 mod data;
+mod document;
 pub mod hcl;
 pub mod json;
 pub mod toml;
 
+pub use annotate::annotate;
 pub use comments::{Comment, Comments};
+pub use document::{Document, Language};
 
 /// Whether the order between blocks of a kind counts, so that all of them stand in one list.
 fn is_ordered(kind: &str) -> bool {

@@ -14,10 +14,6 @@ use crate::failure::Failure;
 /// Packer's commands that have no counterpart, with what to say.
 const NOT_HERE: &[(&str, &str)] = &[
     (
-        "hcl2_upgrade",
-        "there is no conversion of JSON templates yet",
-    ),
-    (
         "sbom-generate",
         "run a program for bills of materials in a provisioner, or on the finished image",
     ),

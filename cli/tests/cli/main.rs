@@ -6,6 +6,7 @@ mod harness;
 mod artifacts;
 mod bad_input;
 mod console;
+mod convert;
 mod data;
 mod fmt;
 mod help;

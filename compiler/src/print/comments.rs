@@ -145,6 +145,13 @@ impl Comments {
         self.take(item, Side::Before)
     }
 
+    /// Puts lines before an item, in the place of those that were there.
+    pub(super) fn put_before(&mut self, item: Span, lines: Vec<String>) {
+        if self.has(item) {
+            self.table.insert((item.start, Side::Before), lines);
+        }
+    }
+
     /// Takes what stands behind an item on its line.
     pub fn behind(&mut self, item: Span) -> Vec<String> {
         self.take(item, Side::Behind)

@@ -1,0 +1,117 @@
+//! `imgc convert`: files in another language beside the original, compared before they are written.
+
+use crate::harness::Test;
+
+const TEMPLATE: &str = r#"
+# What the image is called.
+variable "name" {
+  type = string
+}
+
+source "null" "base" {
+  communicator = "none"
+}
+
+build {
+  sources = ["source.null.base"]
+
+  provisioner "shell-local" {
+    inline = ["echo ${var.name}", "echo $HOME"] # says both
+  }
+
+  post-processor "manifest" {}
+}
+"#;
+
+/// What commands print, and what is in files afterwards.
+fn transcript(test: &Test, commands: &[&str], files: &[&str]) -> String {
+    let mut out = String::new();
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        out.push_str(&format!("$ imgc {command}\n{}\n", test.run(&words).text()));
+    }
+    for file in files {
+        out.push_str(&format!("==> {file}\n{}\n", test.read(file)));
+    }
+    let mut names: Vec<String> = test
+        .files()
+        .iter()
+        .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    out.push_str(&format!("there are: {}\n", names.join(", ")));
+    out
+}
+
+#[test]
+fn a_template_goes_to_json_and_back() {
+    let test = Test::new(TEMPLATE);
+    let commands = [
+        "convert -to json main.pkr.hcl",
+        "convert main.pkr.json -output-file=back.pkr.hcl -with-annotations",
+        "convert main.pkr.hcl",
+    ];
+    let files = ["main.pkr.json", "back.pkr.hcl"];
+    insta::assert_snapshot!("json_and_back", transcript(&test, &commands, &files));
+}
+
+#[test]
+fn nothing_is_overwritten_without_being_asked() {
+    let test = Test::new(TEMPLATE);
+    test.write("main.pkr.json", "{}");
+    let commands = [
+        "convert -to=json main.pkr.hcl",
+        "convert -to=json -check main.pkr.hcl",
+        "convert -to=json -force main.pkr.hcl",
+        "convert -to=json -check main.pkr.hcl",
+    ];
+    insta::assert_snapshot!("not_overwritten", transcript(&test, &commands, &[]));
+}
+
+#[test]
+fn a_check_names_what_differs() {
+    let test = Test::new(TEMPLATE);
+    test.run(&["convert", "-to=json", "main.pkr.hcl"]);
+    let changed = test.read("main.pkr.json").replace("$HOME", "there");
+    test.write("main.pkr.json", changed);
+    let commands = ["convert -to=json -check main.pkr.hcl"];
+    insta::assert_snapshot!("check_differs", transcript(&test, &commands, &[]));
+}
+
+#[test]
+fn files_of_variables_are_converted_too() {
+    let test = Test::new(
+        "//- a.auto.pkrvars.hcl\n# Where.\nplace = \"$${not} a template\"\nlist = [1, { b = null }]\n",
+    );
+    let commands = [
+        "convert -to=json a.auto.pkrvars.hcl",
+        "convert a.auto.pkrvars.json -output-file -",
+    ];
+    insta::assert_snapshot!(
+        "variables",
+        transcript(&test, &commands, &["a.auto.pkrvars.json"])
+    );
+}
+
+#[test]
+fn a_directory_is_converted_file_by_file() {
+    let test = Test::new(TEMPLATE);
+    test.write("more.pkr.hcl", "locals {\n  a = 1\n}\n");
+    let commands = [
+        "convert -to=json -remove .",
+        "convert -to=json .",
+        "convert -output-file=x.pkr.hcl .",
+        "convert .",
+    ];
+    insta::assert_snapshot!("directory", transcript(&test, &commands, &[]));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_converted() {
+    let test = Test::new("locals {\n  a = [1, \n}\n");
+    let commands = [
+        "convert -to=json main.pkr.hcl",
+        "convert -to=json nowhere.pkr.hcl",
+    ];
+    insta::assert_snapshot!("not_readable", transcript(&test, &commands, &[]));
+}
