@@ -288,7 +288,7 @@ fn compared(
 
 fn way_out(args: &ConvertArgs) -> &'static str {
     match args.check {
-        true => "the differences above are what to mend in one of them",
+        true => "mend one of them, or convert again with `-force`",
         false => {
             "nothing is written; `-output-file -` prints what would be, `-var` sets what the plans depend on"
         }

@@ -53,6 +53,14 @@ pub fn differences(before: &Plan, after: &Plan) -> Vec<String> {
             }
         },
     );
+    if out.is_empty() {
+        // A digest alone tells of something that is not shown.
+        let (old, new) = (before.steps(), after.steps());
+        let changed = old
+            .iter()
+            .filter(|(key, step)| new.get(*key).is_some_and(|new| new.digest != step.digest));
+        out.extend(changed.map(|(key, _)| format!("step {key}: its digest")));
+    }
     out
 }
 
@@ -180,7 +188,6 @@ fn step(
     out: &mut Vec<String>,
 ) {
     let key = format!("step {key}");
-    let from = out.len();
     if old.kind != new.kind {
         out.push(format!("{key}: {:?} → {:?}", old.kind, new.kind));
     }
@@ -204,10 +211,6 @@ fn step(
     }
     if old.limits != new.limits {
         out.push(format!("{key}: {:?} → {:?}", old.limits, new.limits));
-    }
-    // A digest alone: of a step before it, or of something that is not shown.
-    if out.len() == from && out.is_empty() && old.digest != new.digest {
-        out.push(format!("{key}: its digest"));
     }
 }
 
