@@ -7,16 +7,31 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imgc_compiler::FileId;
 use imgc_compiler::compile::{Compilation, Request, compile};
 use imgc_compiler::components::Everything;
 use imgc_compiler::diagnostic::plain;
+use imgc_compiler::lower;
 use imgc_compiler::plan::{Plan, Step};
+use imgc_compiler::print::{self, Comments};
 use imgc_compiler::source::{FixedWorld, Memory, World};
 
 fn compiled(name: &str, text: &str) -> Compilation {
-    let sources = Memory::new([(name, text)]);
+    compiled_beside(name, text, Path::new(""))
+}
+
+fn compiled_beside(name: &str, text: &str, folder: &Path) -> Compilation {
+    let mut sources = Memory::default();
     let mut world = FixedWorld::default();
     world.now = 1_700_000_000;
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            world.files.insert(path.file_name().unwrap(), bytes);
+        }
+    }
+    sources.insert(name, text);
     let world: Arc<dyn World> = Arc::new(world);
     let request = Request {
         path: name.into(),
@@ -102,4 +117,51 @@ fn all_languages_give_the_same_plan() {
         }
     }
     assert!(compared > 0);
+}
+
+/// Every case whose template is right: printed in the other languages it is the same plan.
+#[test]
+fn every_case_printed_in_json_and_toml_gives_the_same_plan() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    let (mut compared, mut differ) = (0, Vec::new());
+    for folder in folders {
+        let Ok(text) = std::fs::read_to_string(folder.join("main.pkr.hcl")) else {
+            continue;
+        };
+        let Some(wanted) = compiled_beside("main.pkr.hcl", &text, &folder).plan else {
+            continue;
+        };
+        let body = lower::hcl::file(FileId(0), &text, &mut Vec::new());
+        for (name, printed) in [
+            (
+                "main.pkr.json",
+                print::json::body(&body, &mut Comments::none()),
+            ),
+            (
+                "main.imgc.toml",
+                print::toml::body(&body, &mut Comments::none()),
+            ),
+        ] {
+            let found = compiled_beside(name, &printed, &folder);
+            let problems = plain::render(&found.sources, &found.diagnostics);
+            let same = found
+                .plan
+                .as_ref()
+                .is_some_and(|plan| shown(plan) == shown(&wanted));
+            if !same {
+                differ.push(format!(
+                    "{} {name}\n{printed}\n{problems}",
+                    folder.display()
+                ));
+            }
+            compared += 1;
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n\n"));
+    assert!(compared > 20, "only {compared} compared");
 }

@@ -102,10 +102,7 @@ impl<'a> Maker<'a, '_> {
         // One that no build has stands for instances of which nothing is known.
         let is_built = !instance.full.text().is_empty();
         let values = Values::Planned(is_built.then_some(&uses));
-        let places: Vec<Place<'_>> = views
-            .iter()
-            .map(|(view, _)| view.source(values))
-            .collect();
+        let places: Vec<Place<'_>> = views.iter().map(|(view, _)| view.source(values)).collect();
         let layers: Vec<Layer<'_>> = views
             .iter()
             .zip(&places)

@@ -69,14 +69,7 @@ impl Writer<'_> {
             };
             members.push((attribute.name.text.to_string(), value, attribute.value.span));
         }
-        let mut kinds: Vec<&str> = Vec::new();
-        for block in &body.blocks {
-            if !kinds.contains(&block.kind.text.as_str()) {
-                kinds.push(&block.kind.text);
-            }
-        }
-        for kind in kinds {
-            let blocks: Vec<&Block> = body.blocks_of(kind).collect();
+        for (kind, blocks) in groups(&body.blocks) {
             let span = blocks[0].span;
             members.push((kind.to_owned(), self.blocks(kind, &blocks), span));
         }
@@ -131,6 +124,33 @@ impl Writer<'_> {
         say(&mut members, remarks);
         Data::Object(members)
     }
+}
+
+/// Blocks by their kind. Where blocks of several kinds have one order, a kind may come again: a key of HCL's JSON form may
+/// be repeated.
+fn groups(blocks: &[Block]) -> Vec<(&str, Vec<&Block>)> {
+    const IN_ORDER: [&[&str]; 2] = [
+        &["provisioner", "provisioners", "dynamic"],
+        &["post-processor", "post-processors", "dynamic"],
+    ];
+    let in_order = |a: &str, b: &str| {
+        let both = |kinds: &&[&str]| kinds.contains(&a) && kinds.contains(&b);
+        a != b && IN_ORDER.iter().any(|kinds| both(kinds))
+    };
+    let mut groups: Vec<(&str, Vec<&Block>)> = Vec::new();
+    for block in blocks {
+        let kind = block.kind.text.as_str();
+        let reachable = groups
+            .iter_mut()
+            .rev()
+            .take_while(|(other, _)| !in_order(kind, other))
+            .find(|(other, _)| *other == kind);
+        match reachable {
+            Some((_, group)) => group.push(block),
+            None => groups.push((kind, vec![block])),
+        }
+    }
+    groups
 }
 
 /// Puts a block at the end of its labels.

@@ -48,8 +48,9 @@ impl Inside {
             (Self::Variable, "validation") => NONE,
             (Self::Build, "post-processors" | "hcp_packer_registry") => NONE,
             (Self::Build, "source") => &["source"],
-            (Self::Build, "provisioners") => NAME,
-            (Self::Build | Self::Group, "provisioner" | "error-cleanup-provisioner")
+            (Self::Build | Self::Group, "provisioners") => NAME,
+            (Self::Build | Self::Group, "provisioner")
+            | (Self::Build, "error-cleanup-provisioner")
             | (Self::Build | Self::Chain, "post-processor") => TYPE,
             (Self::Dynamic(_), "content") => NONE,
             (
