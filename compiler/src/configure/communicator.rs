@@ -54,6 +54,10 @@ pub(super) fn check(subject: &Subject<'_>, given: &Given, cx: &mut Context<'_>) 
 
 /// Options of a way that is not the one taken.
 fn idle(subject: &Subject<'_>, communicator: &str, given: &Given, cx: &mut Context<'_>) {
+    if given.computed.contains("communicator") {
+        // Such a source is for several ways, with the options of all of them.
+        return;
+    }
     let others: &[&str] = match communicator {
         "ssh" => &["winrm_"],
         "winrm" => &["ssh_"],

@@ -1,6 +1,6 @@
 //! What was given for a component so far: values with their places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
@@ -13,6 +13,8 @@ use crate::value::{Data, Value};
 pub(super) struct Given {
     pub(super) attributes: BTreeMap<SmolStr, (Value, Span)>,
     pub(super) blocks: BTreeMap<SmolStr, Blocks>,
+    /// Options whose values are not written out, but computed from others.
+    pub(super) computed: BTreeSet<SmolStr>,
     /// What old options say about values of others (`iso_checksum_type`), until all are there.
     pub(super) kinds: BTreeMap<SmolStr, (Value, Span)>,
 }
@@ -64,6 +66,12 @@ impl Given {
             .get(name)
             .map(|(_, span)| *span)
             .or_else(|| self.blocks.get(name).map(|blocks| blocks.place))
+    }
+
+    /// The place of an option that is given, empty, and computed: the template is right, its values are not.
+    pub(super) fn computed_empty(&self, name: &str) -> Option<Span> {
+        let empty = self.computed.contains(name) && !self.has(name);
+        self.place(name).filter(|_| empty)
     }
 
     /// What was meant by a mistake counts as given: one mistake, one message.

@@ -126,11 +126,12 @@ struct Plugin {
 }
 
 impl Plugin {
-    /// Whether the catalogue has its components.
+    /// Whether the catalogue has its components; whoever maintains it, they have the same names.
     fn is_known(&self) -> bool {
-        self.source.as_deref().is_some_and(|source| {
-            schema::plugins().any(|plugin| plugin.eq_ignore_ascii_case(source))
-        })
+        let name = |plugin: &str| plugin.rsplit('/').next().map(str::to_ascii_lowercase);
+        self.source
+            .as_deref()
+            .is_some_and(|source| schema::plugins().any(|plugin| name(plugin) == name(source)))
     }
 
     /// A plugin `x` has components called `x` and `x-…`.

@@ -1,11 +1,13 @@
 //! One `name = value` of a component: evaluated, converted to the option's type, checked on its own.
 
+use imgc_syntax::Span;
+
 use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
 use super::{Given, Subject, renamed, rules};
 use crate::convert::convert;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::eval::{self, Context, Scope};
-use crate::hir::{Attribute, Body, Expr};
+use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::schema::{self, BodySchema};
 use crate::types::Type;
 use crate::value::Value;
@@ -27,6 +29,10 @@ pub(super) fn option(
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
+    match is_written_out(&attribute.value) {
+        true => given.computed.remove(name),
+        false => given.computed.insert(name.clone()),
+    };
     if let Some(known) = schema.attributes.get(name) {
         if known.deprecated {
             cx.report(deprecated(subject, schema, attribute));
@@ -82,6 +88,19 @@ pub(super) fn option(
     given.meant(meant.or_else(|| near_option(name, schema)), span);
 }
 
+/// Whether a value stands there as it is.
+fn is_written_out(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(_) | ExprKind::Error => true,
+        ExprKind::Paren(inner) => is_written_out(inner),
+        ExprKind::Tuple(elements) => elements.iter().all(is_written_out),
+        ExprKind::Object(entries) => entries
+            .iter()
+            .all(|(key, value)| is_written_out(key) && is_written_out(value)),
+        _ => false,
+    }
+}
+
 /// The value converted to the option's type, or the complaint that it cannot be.
 fn conform(
     name: &str,
@@ -95,8 +114,34 @@ fn conform(
         Err(error) => {
             let also = known.also.as_ref().and_then(|ty| convert(&value, ty).ok());
             also.unwrap_or_else(|| {
-                let diagnostic = eval::wrong_type(expr, &error, name);
-                cx.report(hint(diagnostic, &known.ty));
+                let mut diagnostic = hint(eval::wrong_type(expr, &error, name), &known.ty);
+                let alone = matches!(known.ty, Type::List(_))
+                    && value.as_slice().is_none()
+                    // The end of a heredoc stands on a line of its own.
+                    && value.as_str().is_none_or(|text| !text.contains('\n'))
+                    && convert(&Value::tuple([value]), &known.ty).is_ok();
+                if alone {
+                    diagnostic.fixes.push(Fix {
+                        title: "put it in brackets".to_owned(),
+                        edits: vec![
+                            Edit::replace(
+                                Span {
+                                    end: expr.span.start,
+                                    ..expr.span
+                                },
+                                "[",
+                            ),
+                            Edit::replace(
+                                Span {
+                                    start: expr.span.end,
+                                    ..expr.span
+                                },
+                                "]",
+                            ),
+                        ],
+                    });
+                }
+                cx.report(diagnostic);
                 Value::error()
             })
         }

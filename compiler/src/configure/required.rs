@@ -100,14 +100,12 @@ pub(super) fn required(
         let name = need.name;
         if let Some(place) = given.place(name).filter(|_| need.required == Required::Yes) {
             // Given, and empty: say so at its place instead of calling it missing.
-            cx.report(
-                Diagnostic::error(
-                    "check/empty-option",
-                    place,
-                    format!("`{name}` of {what} must not be empty"),
-                )
-                .help("give it a value"),
-            );
+            let message = format!("`{name}` of {what} must not be empty");
+            let mut diagnostic = Diagnostic::error("check/empty-option", place, message);
+            if given.computed_empty(name).is_some() {
+                diagnostic.severity = Severity::Warning;
+            }
+            cx.report(diagnostic.help("give it a value"));
             continue;
         }
         let variable = need.variables().next();
@@ -148,7 +146,7 @@ pub(super) fn required(
     alternatives.retain(|need| !covered(need));
     while !alternatives.is_empty() {
         let group = connected(&mut alternatives);
-        report_group(what, &group, given.place(group[0].name).unwrap_or(span), cx);
+        report_group(what, &group, given, span, cx);
     }
 }
 
@@ -165,7 +163,7 @@ fn connected<'s>(needs: &mut Vec<Need<'s>>) -> Vec<Need<'s>> {
     group
 }
 
-fn report_group(what: &str, group: &[Need<'_>], span: Span, cx: &mut Context<'_>) {
+fn report_group(what: &str, group: &[Need<'_>], given: &Given, span: Span, cx: &mut Context<'_>) {
     // Of several, those that other needs name as a way out; of one, itself first.
     let mut names: Vec<&str> = match group {
         [one] => vec![one.name],
@@ -185,23 +183,41 @@ fn report_group(what: &str, group: &[Need<'_>], span: Span, cx: &mut Context<'_>
         [name] => format!("the option `{name}`"),
         names => format!("one of the options {}", quoted_list(names.iter().copied())),
     };
-    cx.report(match variable {
+    let mut diagnostic = Diagnostic::error(
+        "check/missing-option",
+        span,
+        format!("{what} needs {wanted}"),
+    )
+    .help(format!("add `{form}`"));
+    if let Some(variable) = variable {
         // Where it runs, the environment may have it.
-        Some(variable) => Diagnostic::warning(
+        diagnostic = Diagnostic::warning(
             "check/expected-option",
             span,
             format!("{what} needs {wanted}, or `{variable}` in the environment"),
         )
         .help(format!(
             "set `{variable}` where it is to run, or add `{form}`"
-        )),
-        None => Diagnostic::error(
-            "check/missing-option",
-            span,
-            format!("{what} needs {wanted}"),
-        )
-        .help(format!("add `{form}`")),
-    });
+        ));
+    }
+    cx.report(placed(diagnostic, names.iter().copied(), given));
+}
+
+/// A message about several options at the one that is given, if empty; where its value is computed, no mistake of the
+/// template.
+fn placed<'n>(
+    mut diagnostic: Diagnostic,
+    names: impl Iterator<Item = &'n str> + Clone,
+    given: &Given,
+) -> Diagnostic {
+    if let Some(place) = names.clone().find_map(|name| given.computed_empty(name)) {
+        diagnostic.severity = Severity::Warning;
+        diagnostic.span = place;
+        diagnostic.message.push_str(", and this is empty");
+    } else if let Some(place) = names.clone().find_map(|name| given.place(name)) {
+        diagnostic.span = place;
+    }
+    diagnostic
 }
 
 /// Complains that none of several options is given; what is deprecated is not recommended.
@@ -238,12 +254,8 @@ pub(super) fn one_of(
             .filter(|name| !name.starts_with("env:")),
     );
     let message = format!("{} needs one of the options {listed}", subject.what);
-    let span = names
-        .iter()
-        .find_map(|name| given.place(name))
-        .unwrap_or(subject.span);
-    let mut diagnostic =
-        Diagnostic::error("check/missing-option", span, message).help(format!("add `{form}`"));
+    let mut diagnostic = Diagnostic::error("check/missing-option", subject.span, message)
+        .help(format!("add `{form}`"));
     if let Some(variable) = variables().next() {
         diagnostic.id = "check/expected-option";
         diagnostic.severity = Severity::Warning;
@@ -251,5 +263,6 @@ pub(super) fn one_of(
             .message
             .push_str(&format!(", or `{variable}` in the environment"));
     }
-    cx.report(diagnostic);
+    let names = names.iter().map(SmolStr::as_str);
+    cx.report(placed(diagnostic, names, given));
 }

@@ -11,10 +11,10 @@ use super::fit::Said;
 use super::make::Maker;
 use crate::components::ComponentKind;
 use crate::configure::known_component;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::hir::Name;
 use crate::module::Module;
-use crate::schema::Component;
+use crate::schema::{self, Component};
 
 /// What has been said about components so far, and what is still to be said.
 #[derive(Default)]
@@ -97,17 +97,38 @@ impl Maker<'_, '_> {
         let Some((kind, name, span)) = idle.next().filter(|_| self.request.check_only) else {
             return;
         };
-        let mut names = format!("the {} `{name}`", kind.word());
-        let mut last = *kind;
-        for (kind, name, _) in idle {
-            match *kind == last {
-                true => names.push_str(&format!(", `{name}`")),
-                false => names.push_str(&format!(", the {} `{name}`", kind.word())),
-            }
-            last = *kind;
-        }
+        let first = (*kind, name.as_str());
+        let all: Vec<_> = std::iter::once(first)
+            .chain(idle.map(|(kind, name, _)| (*kind, name.as_str())))
+            .collect();
+        let lists = schema::KINDS.into_iter().filter_map(|kind| {
+            let names: Vec<_> = all.iter().filter(|(k, _)| *k == kind).collect();
+            let plural = if names.len() > 1 { "s" } else { "" };
+            let names = names.iter().map(|(_, name)| format!("`{name}`"));
+            let names = names.collect::<Vec<_>>().join(", ");
+            (!names.is_empty()).then(|| format!("the {}{plural} {names}", kind.word()))
+        });
+        let names = lists.collect::<Vec<_>>().join("; ");
         let message = format!("this version of imgc checks, but cannot run, {names}");
         self.cx
             .report(Diagnostic::warning("plan/not-implemented", *span, message));
+    }
+
+    /// A source that no build uses never runs: what it lacks is not an error, and what else would be said about its
+    /// values is left out.
+    pub(super) fn excuse_unused(&mut self, before: usize) {
+        let mut at = before;
+        while let Some(diagnostic) = self.cx.diagnostics.get_mut(at) {
+            match diagnostic.id {
+                "check/missing-option" | "check/conflicting-options" | "check/empty-option" => {
+                    diagnostic.severity = Severity::Warning;
+                    at += 1;
+                }
+                "check/expected-option" | "check/idle-option" => {
+                    self.cx.diagnostics.remove(at);
+                }
+                _ => at += 1,
+            }
+        }
     }
 }

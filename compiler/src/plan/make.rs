@@ -553,7 +553,11 @@ impl<'a> Maker<'a, '_> {
             ..self.stand_in(unit, "", source.span)
         };
         if let Some(component) = self.find(unit.module, ComponentKind::Builder, &source.ty) {
+            let before = self.cx.diagnostics.len();
             self.evaluate_source(component, &instance);
+            if !unit.module.builds.is_empty() {
+                self.excuse_unused(before);
+            }
         }
     }
 }
