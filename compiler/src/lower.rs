@@ -2,6 +2,8 @@
 
 pub mod hcl;
 pub mod json;
+
+pub mod legacy;
 pub mod structure;
 pub mod toml;
 pub mod tree;

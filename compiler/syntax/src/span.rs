@@ -44,6 +44,11 @@ impl Span {
         self.start == self.end
     }
 
+    /// Its first byte: the opening bracket of what is in brackets.
+    pub fn at_start(self) -> Self {
+        Self::new(self.file, self.start, self.end.min(self.start + 1))
+    }
+
     /// The empty span at the end of this one.
     #[must_use]
     pub fn at_end(self) -> Span {

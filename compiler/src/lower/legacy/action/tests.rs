@@ -41,19 +41,34 @@ fn actions_become_trees() {
         ("plain }} text", r#""plain }} text""#),
         ("a{{user `x`}}b", r#""a" { f:user "x"} "b""#),
         ("{{ user \"a\\tb\\u00e9\\\"\" }}", r#"{ f:user "a\tbé\""}"#),
-        ("{{isotime | clean_resource_name}}", "{ f:isotime | f:clean_resource_name}"),
-        ("{{upper (user `x` | lower)}}", r#"{ f:upper (f:user "x" | f:lower)}"#),
+        (
+            "{{isotime | clean_resource_name}}",
+            "{ f:isotime | f:clean_resource_name}",
+        ),
+        (
+            "{{upper (user `x` | lower)}}",
+            r#"{ f:upper (f:user "x" | f:lower)}"#,
+        ),
         ("a {{- .Path -}} b", r#""a" { .Path} "b""#),
         ("a {{-3}} b", r#""a " { -3} " b""#),
         ("{{/* nothing */}}x{{- /* y */ -}} z", r#""x" "z""#),
-        ("{{if eq .A `b`}}y{{else if .C}}z{{else}}n{{end}}", r#"{if f:eq .A "b"} "y" {else .C} "z" {else } "n" {end }"#),
-        ("{{range $i, $e := .L}}{{$e.X}}{{end}}", "{range $ := .L} { $e.X} {end }"),
+        (
+            "{{if eq .A `b`}}y{{else if .C}}z{{else}}n{{end}}",
+            r#"{if f:eq .A "b"} "y" {else .C} "z" {else } "n" {end }"#,
+        ),
+        (
+            "{{range $i, $e := .L}}{{$e.X}}{{end}}",
+            "{range $ := .L} { $e.X} {end }",
+        ),
         ("{{(index .M `k`).V}}", "{ (index .M `k`).V}"),
         ("{{ `}}` }}", r#"{ "}}"}"#),
         ("{{\n user\n `x`\n}}", r#"{ f:user "x"}"#),
         ("{{template `t` .}}", "{template .}"),
         ("{{split `a-b` `-` 1}}", r#"{ f:split "a-b" "-" 1}"#),
-        ("{{true}} {{nil}} {{'a'}}", r#"{ true} " " { nil} " " { 'a'}"#),
+        (
+            "{{true}} {{nil}} {{'a'}}",
+            r#"{ true} " " { nil} " " { 'a'}"#,
+        ),
     ];
     for (text, answer) in cases {
         assert_eq!(tree(text), answer, "{text}");
@@ -63,19 +78,40 @@ fn actions_become_trees() {
 #[test]
 fn mistakes_have_a_place() {
     let cases = [
-        ("a {{ user", r#""{{": these braces open a template action that is never closed"#),
+        (
+            "a {{ user",
+            r#""{{": these braces open a template action that is never closed"#,
+        ),
         ("{{ }}", r#""{{ }}": there is nothing between these braces"#),
         ("{{ user `x }}", r#""`": this text is never closed"#),
         ("{{ user \"x }}", r#""\"": this text is never closed"#),
-        ("{{ user \"\\q\" }}", r#""\\": a text in a template has no such escape"#),
-        ("{{ a | }}", r#""{{ a | }}": a function or a value is missing here"#),
+        (
+            "{{ user \"\\q\" }}",
+            r#""\\": a text in a template has no such escape"#,
+        ),
+        (
+            "{{ a | }}",
+            r#""{{ a | }}": a function or a value is missing here"#,
+        ),
         ("{{ (a }}", r#""(": this parenthesis is never closed"#),
         ("{{ a ) }}", r#"")": `)` has no place here"#),
-        ("{{ if }}x{{end}}", r#""{{ if }}": this `if` has no condition"#),
-        ("{{ if .A }}x", r#""{{ if .A }}": this `if` is never closed"#),
+        (
+            "{{ if }}x{{end}}",
+            r#""{{ if }}": this `if` has no condition"#,
+        ),
+        (
+            "{{ if .A }}x",
+            r#""{{ if .A }}": this `if` is never closed"#,
+        ),
         ("{{ end }}", r#""{{ end }}": this `end` closes nothing"#),
-        ("{{ else }}", r#""{{ else }}": this `else` belongs to nothing"#),
-        ("{{ user % }}", r#""%": `%` has no meaning in a template action"#),
+        (
+            "{{ else }}",
+            r#""{{ else }}": this `else` belongs to nothing"#,
+        ),
+        (
+            "{{ user % }}",
+            r#""%": `%` has no meaning in a template action"#,
+        ),
         ("{{/* x", r#""/*": this comment is never closed"#),
         ("{{ user end }}", r#""end": `end` has no place here"#),
     ];
@@ -87,8 +123,8 @@ fn mistakes_have_a_place() {
 #[test]
 fn garbage_neither_panics_nor_hangs() {
     let pieces = [
-        "{{", "}}", "-", " ", "`", "\"", "'", "(", ")", "|", ".", "$x", ":=", "if", "end", "else", "é", "1", "user", "\n",
-        "/*", "*/", "\\", ",", "=",
+        "{{", "}}", "-", " ", "`", "\"", "'", "(", ")", "|", ".", "$x", ":=", "if", "end", "else",
+        "é", "1", "user", "\n", "/*", "*/", "\\", ",", "=",
     ];
     let mut seed = 7u64;
     for _ in 0..20_000 {
