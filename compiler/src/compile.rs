@@ -168,7 +168,7 @@ fn run(
         ]),
         ..Names::default()
     };
-    let given = variables::resolve(module, &inputs, map, &mut cx);
+    let given = variables::resolve(module, &inputs, &names, map, &mut cx);
     names.variables.0 = given
         .iter()
         .map(|(name, given)| (name.clone(), given.value.clone()))

@@ -27,6 +27,7 @@ mod overrides;
 mod renamed;
 mod required;
 mod rules;
+mod weak;
 
 pub(crate) use complaints::NO_REPETITION;
 use complaints::{near_option, removed, renamed_block, unknown_block};

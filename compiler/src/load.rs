@@ -206,10 +206,11 @@ pub fn body(
     }
     let mut problems = Vec::new();
     let root = lower::json::parse(file, &text, &mut problems);
-    if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
-        return Err(unsupported(path));
-    }
     out.append(&mut problems);
+    if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
+        let span = imgc_syntax::Span::new(file, 0, text.len() as u32);
+        return Ok(lower::legacy::template(&root, span, out));
+    }
     Ok(structure::template(&root, &text, Form::Json, out))
 }
 
@@ -231,10 +232,11 @@ pub fn variables(
     if !has_suffix(path, ".json") && (has_suffix(path, ".hcl") || !legacy) {
         return Ok(lower::hcl::file(file, &text, out));
     }
+    if legacy {
+        return Ok(lower::legacy::variables_file(file, &text, out));
+    }
     let root = lower::json::parse(file, &text, out);
-    let mut body = structure::variables(&root, &text, Form::Json, out);
-    body.weak = legacy;
-    Ok(body)
+    Ok(structure::variables(&root, &text, Form::Json, out))
 }
 
 /// Whether a fix still makes sense in a file of this name: what it inserts must not need other escapes there.

@@ -201,7 +201,11 @@ pub(crate) fn resolve(
     for component in tarjan_scc(&graph) {
         let circular = component.len() > 1 || graph.contains_edge(component[0], component[0]);
         if circular {
-            cx.report(cycle(&graph, &component));
+            let (address, place) = (
+                |named: &Named<'_>| named.address(),
+                |named: &Named<'_>| named.place(),
+            );
+            cx.report(cycle(&graph, &component, address, place));
         }
         for node in component {
             let named = graph[node];
@@ -286,12 +290,18 @@ fn value_of(expr: &Expr, sensitive: Option<&Expr>, names: &Names, cx: &mut Conte
     value.mark(secret.and_then(|value| value.as_bool()).unwrap_or(false))
 }
 
-fn cycle(graph: &DiGraph<Named<'_>, Span>, component: &[NodeIndex]) -> Diagnostic {
+/// The complaint about a circle of values; `address` and `place` are those of a value's declaration.
+pub(crate) fn cycle<N>(
+    graph: &DiGraph<N, Span>,
+    component: &[NodeIndex],
+    address: impl Fn(&N) -> String,
+    place: impl Fn(&N) -> Span,
+) -> Diagnostic {
     // Walk from the first in text order along edges inside the component until something repeats.
     let start = component
         .iter()
         .copied()
-        .min_by_key(|node| graph[*node].place())
+        .min_by_key(|node| place(&graph[*node]))
         .expect("a component has at least one member");
     let mut path = vec![start];
     let mut places: Vec<(String, Span)> = Vec::new();
@@ -303,7 +313,7 @@ fn cycle(graph: &DiGraph<Named<'_>, Span>, component: &[NodeIndex]) -> Diagnosti
             .min_by_key(|edge| *edge.weight())
             .expect("a member of a cycle has an edge inside it");
         let next = edge.target();
-        places.push((graph[here].address(), *edge.weight()));
+        places.push((address(&graph[here]), *edge.weight()));
         if let Some(at) = path.iter().position(|node| *node == next) {
             break at;
         }
@@ -311,13 +321,12 @@ fn cycle(graph: &DiGraph<Named<'_>, Span>, component: &[NodeIndex]) -> Diagnosti
     };
     let mut names: Vec<String> = path[first..]
         .iter()
-        .map(|node| graph[*node].address())
+        .map(|node| address(&graph[*node]))
         .collect();
     names.push(names[0].clone());
-    let head = graph[path[first]];
     let mut diagnostic = Diagnostic::error(
         "check/cycle",
-        head.place(),
+        place(&graph[path[first]]),
         format!("`{}` depends on itself: {}", names[0], names.join(" → ")),
     )
     .help("take one of these references out");

@@ -76,9 +76,10 @@ pub struct Place<'a> {
     elements: &'a [(SmolStr, Value)],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Allowed {
     Variables,
+    Defaults,
     Locals,
     Everything,
 }
@@ -126,6 +127,16 @@ impl<'a> Place<'a> {
             source: None,
             build: None,
             elements: &[],
+        }
+    }
+
+    /// In a variable's default.
+    pub fn default(names: &'a Names) -> Self {
+        Self {
+            names,
+            allowed: Allowed::Defaults,
+            source: None,
+            build: None,
         }
     }
 
@@ -209,10 +220,10 @@ impl Scope for Place<'_> {
         }
         match name {
             "var" => Some(Root::Namespace(&self.names.variables)),
-            "local" if self.allowed != Allowed::Variables => {
+            "local" if self.allowed > Allowed::Defaults => {
                 Some(Root::Namespace(&self.names.locals))
             }
-            "data" if self.allowed != Allowed::Variables => Some(Root::Namespace(&self.names.data)),
+            "data" if self.allowed > Allowed::Defaults => Some(Root::Namespace(&self.names.data)),
             "path" if self.allowed != Allowed::Variables => Some(Root::Value(Value::object(
                 self.names.path.iter().map(|(k, v)| (k.clone(), v.clone())),
             ))),
@@ -264,13 +275,15 @@ impl Scope for Place<'_> {
                 "`source.name` and `source.type` can be used in sources, provisioners and post-processors",
             ),
             "local" | "data" | "path" | "packer" => {
+                let help = match self.allowed {
+                    Allowed::Defaults => {
+                        "a variable's default is read before there are such values; compute with them in `locals`"
+                    }
+                    _ => "a variable's validation may use `var` only",
+                };
+                let message = format!("`{name}` cannot be used here");
                 return Some(
-                    Diagnostic::error(
-                        "check/name-out-of-place",
-                        span,
-                        format!("`{name}` cannot be used here"),
-                    )
-                    .help("a variable's validation may use `var` only"),
+                    Diagnostic::error("check/name-out-of-place", span, message).help(help),
                 );
             }
             "each" if repeated("count") => (
@@ -289,7 +302,7 @@ impl Scope for Place<'_> {
             _ if self.names.variables.0.contains_key(name) => {
                 return Some(prefix(name, "var", "variable", span));
             }
-            _ if self.allowed != Allowed::Variables && self.names.locals.0.contains_key(name) => {
+            _ if self.allowed > Allowed::Defaults && self.names.locals.0.contains_key(name) => {
                 return Some(prefix(name, "local", "local", span));
             }
             _ => return None,

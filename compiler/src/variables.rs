@@ -1,9 +1,13 @@
 //! The values of variables: from defaults, the environment, files and flags, in Packer's order of precedence.
 //!
+//! A default may use other variables. In a legacy template a value that is given may use the template functions of
+//! variables as well, and one may be given that is not declared.
+//!
 //! Later ones win: `default`, `PKR_VAR_x` and `IMGC_VAR_x`, `*.auto.pkrvars.hcl` in order of their names, `-var-file` in
 //! the order given, `-var` in the order given.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use imgc_syntax::{FileId, Span};
 use smol_str::SmolStr;
@@ -19,6 +23,7 @@ use crate::source::SourceMap;
 use crate::types::{Type, parse_type};
 use crate::value::Value;
 
+mod order;
 mod text;
 
 use text::Text;
@@ -80,14 +85,76 @@ pub struct Inputs {
 
 /// Where a value comes from, before it is looked at.
 enum Raw<'a> {
-    Text { text: &'a str, origin: String },
-    Expr { expr: &'a Expr, origin: String },
+    Text {
+        text: &'a str,
+        origin: String,
+    },
+    Expr {
+        expr: &'a Expr,
+        origin: String,
+    },
+    /// A text of a legacy template with functions in it.
+    Template {
+        expr: Expr,
+        origin: String,
+    },
 }
 
-/// Determines the value of each declared variable.
+impl Raw<'_> {
+    /// Reads a text given for a variable of a legacy template as the template it may be.
+    fn read_template(
+        &mut self,
+        name: &str,
+        secret: bool,
+        sources: &mut SourceMap,
+        cx: &mut Context<'_>,
+    ) {
+        let Self::Text { text, origin } = self else {
+            return;
+        };
+        if !text.contains("{{") {
+            return;
+        }
+        let shown = if secret {
+            "*".repeat(text.len())
+        } else {
+            (*text).to_owned()
+        };
+        let file = sources.add(Path::new(origin), format!("{name}={shown}"));
+        let start = name.len() as u32 + 1;
+        let mut problems = Vec::new();
+        let expr = crate::lower::legacy::variable_value(file, start, text, &mut problems);
+        if secret && !problems.is_empty() {
+            // What is said about the text of a secret would tell parts of it.
+            let span = Span::new(file, start, start + text.len() as u32);
+            let message = format!("the template in the value for `{name}` cannot be read");
+            problems = vec![
+                Diagnostic::error("check/invalid-variable", span, message)
+                    .help("for two braces as they are write {{ `{{` }}"),
+            ];
+        }
+        cx.diagnostics.append(&mut problems);
+        *self = Self::Template {
+            expr,
+            origin: std::mem::take(origin),
+        };
+    }
+
+    /// The expression, if it is one.
+    fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::Text { .. } => None,
+            Self::Expr { expr, .. } => Some(expr),
+            Self::Template { expr, .. } => Some(expr),
+        }
+    }
+}
+
+/// Determines the value of each declared variable; `names` has what else defaults may use.
 pub fn resolve(
     module: &Module,
     inputs: &Inputs,
+    names: &Names,
     sources: &mut SourceMap,
     cx: &mut Context<'_>,
 ) -> Vec<(SmolStr, Given)> {
@@ -118,12 +185,42 @@ pub fn resolve(
         from_flag(flag, flags, offset, module, &mut raw, cx);
         offset += line.len() as u32 + 1;
     }
-    let mut values = Vec::with_capacity(module.variables.len());
-    for (name, variable) in &module.variables {
-        let given = value_of(variable, raw.remove(name.as_str()), sources, cx);
-        values.push((name.clone(), given));
+    if module.weak {
+        for (name, raw) in &mut raw {
+            let secret = module.variables[*name].sensitive.is_some();
+            raw.read_template(name, secret, sources, cx);
+        }
     }
-    values
+    let mut known = Names {
+        path: names.path.clone(),
+        ..Names::default()
+    };
+    let mut values = BTreeMap::new();
+    let order = order::order(module, &raw, cx);
+    for (variable, circular) in order {
+        let name = &variable.name.text;
+        let given = if circular {
+            Given {
+                value: Value::error(),
+                origin: "nothing".to_owned(),
+            }
+        } else {
+            value_of(
+                module,
+                variable,
+                raw.remove(name.as_str()),
+                &known,
+                sources,
+                cx,
+            )
+        };
+        known.variables.0.insert(name.clone(), given.value.clone());
+        values.insert(name.clone(), given);
+    }
+    let in_order = module.variables.keys();
+    in_order
+        .filter_map(|name| values.remove_entry(name))
+        .collect()
 }
 
 /// Checks the rules of all variables; `names` has their values.
@@ -253,22 +350,27 @@ fn from_flag<'a>(
         return;
     }
     let span = Span::new(file, offset, offset + name.len() as u32);
-    let diagnostic = Diagnostic::error(
-        "check/undeclared-flag-variable",
-        span,
-        format!("`-var` sets `{name}`, and no template here declares this variable"),
-    );
+    let message = format!("`-var` sets `{name}`, and no template here declares this variable");
+    let diagnostic = if module.weak {
+        // Packer lets a flag set any name for a legacy template.
+        Diagnostic::warning("check/undeclared-variable", span, message)
+    } else {
+        Diagnostic::error("check/undeclared-flag-variable", span, message)
+    };
     cx.report(
         match nearest(name, module.variables.keys().map(SmolStr::as_str)) {
             Some(near) => diagnostic.help(format!("there is one with a similar name: `{near}`")),
+            None if module.weak => diagnostic.help("declare it under `variables`"),
             None => diagnostic.help(format!("declare it with `variable \"{name}\" {{ … }}`")),
         },
     );
 }
 
 fn value_of(
+    module: &Module,
     variable: &Variable,
     raw: Option<Raw<'_>>,
+    names: &Names,
     sources: &mut SourceMap,
     cx: &mut Context<'_>,
 ) -> Given {
@@ -281,9 +383,13 @@ fn value_of(
         .ty
         .as_ref()
         .map(|ty| parse_type(ty, &mut cx.diagnostics));
-    let default = variable.default.as_ref().map(|expr| {
+    let place = Place::default(names);
+    // Packer does not look at the default of a variable of a legacy template that is given another value.
+    let unused = module.weak && raw.is_some();
+    let default = variable.default.as_ref().filter(|_| !unused);
+    let default = default.map(|expr| {
         cx.env_allowed = true;
-        let value = eval::evaluate(expr, &DECLARATION, cx).mark(sensitive);
+        let value = eval::evaluate(expr, &place, cx).mark(sensitive);
         cx.env_allowed = false;
         match &declared {
             Some(ty) => fit(&value, ty, expr.span, variable, cx),
@@ -303,7 +409,7 @@ fn value_of(
     };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
-            let value = eval::evaluate(expr, &GIVEN, cx).mark(sensitive);
+            let value = given_value(module, expr, &place, cx).mark(sensitive);
             // The line of a secret is not shown.
             let place = if sensitive {
                 variable.name.span
@@ -311,6 +417,14 @@ fn value_of(
                 expr.span
             };
             (fit(&value, &target, place, variable, cx), origin, place)
+        }
+        Some(Raw::Template { expr, origin }) => {
+            let value = given_value(module, &expr, &place, cx).mark(sensitive);
+            (
+                fit(&value, &target, variable.name.span, variable, cx),
+                origin,
+                variable.name.span,
+            )
         }
         Some(Raw::Text { text, origin }) => {
             let given = Text {
@@ -344,6 +458,17 @@ fn value_of(
         value: value.mark(sensitive),
         origin,
     }
+}
+
+/// The value of an expression of a variables file, which in a legacy template may use what defaults may use.
+fn given_value(module: &Module, expr: &Expr, place: &Place<'_>, cx: &mut Context<'_>) -> Value {
+    if !module.weak {
+        return eval::evaluate(expr, &GIVEN, cx);
+    }
+    cx.env_allowed = true;
+    let value = eval::evaluate(expr, place, cx);
+    cx.env_allowed = false;
+    value
 }
 
 /// A type taken from a default is a guess: positions and attributes may differ in what is given.

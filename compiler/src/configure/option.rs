@@ -3,7 +3,7 @@
 use imgc_syntax::Span;
 
 use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
-use super::{Given, Subject, renamed, rules};
+use super::{Given, Subject, renamed, rules, weak};
 use crate::convert::convert;
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::eval::{self, Context, Scope};
@@ -38,6 +38,7 @@ pub(super) fn option(
             cx.report(deprecated(subject, schema, attribute));
         }
         let value = eval::evaluate(&attribute.value, scope, cx);
+        let value = weak::loosen(body.weak, value, known);
         let value = conform(name, known, value, &attribute.value, cx).mark(known.sensitive);
         rules::value(name, known, &value, &attribute.value, cx);
         match schema.renamed.get(name) {
@@ -57,6 +58,7 @@ pub(super) fn option(
             schema::Successor::Option(new) => match schema.attributes.get(*new) {
                 Some(known) => {
                     let value = renamed::for_list(value, &known.ty);
+                    let value = weak::loosen(body.weak, value, known);
                     conform(new, known, value, &attribute.value, cx).mark(known.sensitive)
                 }
                 None => value,

@@ -6,7 +6,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::complaints::near_option;
-use super::{Given, Subject};
+use super::{Given, Subject, weak};
 use crate::convert::convert;
 use crate::diagnostic::{Diagnostic, Edit};
 use crate::eval::Context;
@@ -91,6 +91,7 @@ pub(super) fn override_options(
     given: &mut Given,
 ) {
     let schema = &subject.component.body;
+    let weakly = subject.layers.iter().any(|layer| layer.body.weak);
     for (name, (value, place)) in &overrides.values {
         let known = schema.attributes.get(name);
         let ty = match known {
@@ -105,6 +106,10 @@ pub(super) fn override_options(
                 cx.report(unknown(subject, name, *place));
                 continue;
             }
+        };
+        let value = match known {
+            Some(known) => &weak::loosen(weakly, value.clone(), known),
+            None => value,
         };
         let converted = match convert(value, &ty) {
             Ok(value) => value,

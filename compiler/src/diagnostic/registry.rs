@@ -55,6 +55,7 @@ pub fn all() -> Vec<Entry> {
         crate::load::IDS,
         crate::lower::hcl::IDS,
         crate::lower::json::IDS,
+        crate::lower::legacy::IDS,
         crate::lower::structure::IDS,
         crate::lower::toml::IDS,
         crate::module::IDS,
