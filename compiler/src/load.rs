@@ -100,13 +100,8 @@ fn unsupported(path: &Path) -> Unreadable {
     Unreadable {
         id: "load/unsupported-language",
         path: path.to_owned(),
-        message: "this version reads HCL only".to_owned(),
-        help: Some(if has_suffix(path, ".pkrvars.json") {
-            "write `name = value` lines into a `.pkrvars.hcl` file".to_owned()
-        } else {
-            "`packer hcl2_upgrade` converts a JSON template to HCL; name the `.pkr.hcl` file"
-                .to_owned()
-        }),
+        message: "this version reads HCL and JSON".to_owned(),
+        help: Some("write the same in a `.pkr.hcl` file".to_owned()),
     }
 }
 

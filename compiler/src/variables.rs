@@ -187,6 +187,7 @@ pub fn resolve(
     }
     if module.weak {
         for (name, raw) in &mut raw {
+            undeclared(&module.variables[*name], cx);
             let secret = module.variables[*name].sensitive.is_some();
             raw.read_template(name, secret, sources, cx);
         }
@@ -298,6 +299,8 @@ fn from_file<'a>(
                     origin: format!("file {path}"),
                 },
             );
+        } else if module.weak && name.starts_with('_') {
+            // A comment, as in the template.
         } else {
             let diagnostic = Diagnostic::warning(
                 "check/undeclared-variable",
@@ -438,7 +441,12 @@ fn value_of(
         None => match default {
             Some(value) => (value, "default".to_owned(), variable.span),
             None => {
-                cx.report(no_value(variable));
+                let mut diagnostic = no_value(variable);
+                if let Some(undeclared) = undeclared(variable, cx) {
+                    diagnostic.help = undeclared.help;
+                    diagnostic.fixes = undeclared.fixes;
+                }
+                cx.report(diagnostic);
                 (Value::error(), "nothing".to_owned(), variable.span)
             }
         },
@@ -477,6 +485,15 @@ fn loosened(ty: &Type) -> Type {
         Type::Tuple(_) | Type::Object(_) => Type::Any,
         other => other.clone(),
     }
+}
+
+/// Takes back what was said about a variable that a legacy template uses and does not declare.
+fn undeclared(variable: &Variable, cx: &mut Context<'_>) -> Option<Diagnostic> {
+    let said = |diagnostic: &Diagnostic| {
+        diagnostic.id == "legacy/undeclared-variable" && diagnostic.span == variable.name.span
+    };
+    let at = cx.diagnostics.iter().position(said)?;
+    Some(cx.diagnostics.remove(at))
 }
 
 fn no_value(variable: &Variable) -> Diagnostic {

@@ -51,6 +51,9 @@ fn run(directory: &Path) -> String {
                 (name.to_owned(), value.to_owned())
             })),
             text => {
+                if text == "main.json" {
+                    request.path.clone_from(&name);
+                }
                 if text.contains(".given.") {
                     request.var_files.push(name.clone());
                 }

@@ -30,7 +30,7 @@ use imgc_compiler::diagnostic::registry::{self, Entry};
 use imgc_compiler::diagnostic::{Severity, plain};
 
 /// A gigabyte of text takes too long to parse in a test; the parser's own tests have a case with a small limit.
-const WITHOUT_EXAMPLES: &[&str] = &["syntax/too-large", "json/repeated-key"];
+const WITHOUT_EXAMPLES: &[&str] = &["syntax/too-large"];
 
 #[test]
 fn every_problem_has_a_page_that_holds() {
@@ -253,6 +253,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("syntax", "how a template is written in HCL"),
     ("json", "how a template is written in JSON"),
     ("toml", "how a template is written in TOML"),
+    ("legacy", "legacy JSON templates"),
     (
         "lower",
         "texts that are well formed and still cannot be taken",

@@ -63,6 +63,12 @@ fn list(value: &Value, element: &Type) -> Value {
             Value::tuple(parts.iter().map(|part| loosen_to(part, element)))
         }
         Data::Map(_, parts) | Data::Object(parts) if parts.is_empty() => Value::tuple([]),
+        // An object is no text, alone as in a list.
+        Data::Map(..) | Data::Object(_)
+            if matches!(element, Type::String | Type::Number | Type::Bool) =>
+        {
+            value.clone()
+        }
         _ => Value::tuple([loosen_to(value, element)]),
     }
 }
@@ -172,7 +178,7 @@ mod tests {
             (
                 text("2x"),
                 &Type::Number,
-                "ERROR expected a number, found \"2x\"",
+                "ERROR expected a number, found the string \"2x\"",
             ),
             (Value::bool(true), &Type::Number, "1"),
             (Value::bool(true), &Type::String, "\"1\""),
@@ -180,19 +186,19 @@ mod tests {
             (
                 Value::tuple([]),
                 &Type::String,
-                "ERROR expected a string, found an empty tuple",
+                "ERROR expected a string, found a tuple of 0 elements",
             ),
-            (object("a", Value::bool(true)), &tags, r#"{a = "1"}"#),
+            (object("a", Value::bool(true)), &tags, r#"{ a = "1" }"#),
             (
                 Value::tuple([object("a", text("1")), object("b", text("2"))]),
                 &tags,
-                r#"{a = "1", b = "2"}"#,
+                r#"{ a = "1", b = "2" }"#,
             ),
             (Value::tuple([]), &tags, "{}"),
             (
                 text("x"),
                 &tags,
-                "ERROR expected a map of string, found string",
+                "ERROR expected a map of strings, found a string",
             ),
         ];
         for (value, ty, answer) in cases {

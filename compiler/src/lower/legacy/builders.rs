@@ -70,10 +70,12 @@ impl Lower<'_> {
             let texts = builders
                 .iter()
                 .map(|builder| literal(&reference(builder), builder.span));
-            let list = Expr {
-                kind: ExprKind::Tuple(texts.collect()),
-                span,
+            let kind = match builders.as_slice() {
+                // It was complained about already.
+                [] => ExprKind::Error,
+                _ => ExprKind::Tuple(texts.collect()),
             };
+            let list = Expr { kind, span };
             sources.listed = Some(attribute(word("sources", span), list));
         }
         sources
