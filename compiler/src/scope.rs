@@ -137,6 +137,7 @@ impl<'a> Place<'a> {
             allowed: Allowed::Defaults,
             source: None,
             build: None,
+            elements: &[],
         }
     }
 
