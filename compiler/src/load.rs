@@ -27,10 +27,6 @@ pub const IDS: &[crate::diagnostic::registry::Entry] = &[
     crate::diagnostic::registry::Entry::error("load/not-text", "a file that is not UTF-8 text"),
     crate::diagnostic::registry::Entry::error("load/unreadable", "a file that cannot be read"),
     crate::diagnostic::registry::Entry::error("load/too-large", "a file larger than any template"),
-    crate::diagnostic::registry::Entry::error(
-        "load/unsupported-language",
-        "a file in a language this version does not read",
-    ),
 ];
 
 /// The most bytes a template may have; the parser takes no more.
@@ -93,15 +89,6 @@ pub fn find(path: &Path, sources: &dyn Sources) -> Result<Files, Unreadable> {
             help: Some("name a template file or a directory of them".to_owned()),
         }),
         Err(error) => Err(io_error(path, &error)),
-    }
-}
-
-fn unsupported(path: &Path) -> Unreadable {
-    Unreadable {
-        id: "load/unsupported-language",
-        path: path.to_owned(),
-        message: "this version reads HCL and JSON".to_owned(),
-        help: Some("write the same in a `.pkr.hcl` file".to_owned()),
     }
 }
 
