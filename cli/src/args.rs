@@ -16,7 +16,7 @@ use imgc_compiler::compile::Request;
 use crate::failure::Failure;
 
 pub(crate) use convert::ConvertArgs;
-pub(crate) use tools::{ConsoleArgs, FmtArgs, PluginAction, PluginsArgs};
+pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
 #[derive(Debug, Parser)]
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     /// Convert a template or a file of variables among legacy JSON, HCL, HCL's JSON and TOML; the plan stays the same.
     #[command(visible_alias = "hcl2_upgrade")]
     Convert(ConvertArgs),
+    /// Print a template file with its outdated options replaced, as Packer does; `validate -fix` changes the files.
+    Fix(FixArgs),
     /// Explain a problem id such as `check/unknown-variable`; without an id, list all of them.
     Explain(ExplainArgs),
     /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.
@@ -124,6 +126,12 @@ pub(crate) struct TemplateArgs {
         help_heading = "Template"
     )]
     pub(crate) except: Vec<String>,
+    /// Warnings are errors: a misspelt variable in a file, an option of another version, a key given twice.
+    #[arg(long, help_heading = "Template")]
+    pub(crate) strict: bool,
+    /// Say nothing about variables in files that the template does not declare.
+    #[arg(long, help_heading = "Template")]
+    pub(crate) no_warn_undeclared_var: bool,
     #[command(flatten)]
     pub(crate) ignored: IgnoredArgs,
 }
@@ -146,12 +154,6 @@ pub(crate) struct IgnoredArgs {
     /// Accepted for Packer's sake: undeclared variables of files are always warned about.
     #[arg(long, hide = true)]
     pub(crate) warn_on_undeclared_var: bool,
-    /// Accepted for Packer's sake: undeclared variables of files are always warned about.
-    #[arg(long, hide = true)]
-    pub(crate) no_warn_undeclared_var: bool,
-    /// Accepted for Packer's sake: nothing outside is asked before a run.
-    #[arg(long, hide = true)]
-    pub(crate) evaluate_datasources: bool,
 }
 
 impl TemplateArgs {
@@ -167,6 +169,8 @@ impl TemplateArgs {
             var_files: self.var_file.clone(),
             only: names(&self.only),
             except: names(&self.except),
+            strict: self.strict,
+            undeclared_allowed: self.no_warn_undeclared_var,
             ..Request::default()
         }
     }
@@ -176,18 +180,10 @@ impl IgnoredArgs {
     /// What a user may want to know about a flag that does nothing.
     pub(crate) fn notes(&self) -> Vec<&'static str> {
         let mut notes = Vec::new();
-        if self.evaluate_datasources {
-            notes.push(
-                "`-evaluate-datasources` changes nothing: data is looked up when a run needs it",
-            );
-        }
         if self.use_sequential_evaluation {
             notes.push(
                 "`-use-sequential-evaluation` changes nothing: values are computed in the order they need each other",
             );
-        }
-        if self.no_warn_undeclared_var {
-            notes.push("`-no-warn-undeclared-var` changes nothing: warnings stop no work");
         }
         notes
     }
@@ -288,9 +284,24 @@ pub(crate) struct ValidateArgs {
     /// Look at the syntax and go no further.
     #[arg(long)]
     pub(crate) syntax_only: bool,
+    /// Read the data sources that the builds use; without it their values are unknown.
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// Packer's name for `-online`.
+    #[arg(long)]
+    pub(crate) evaluate_datasources: bool,
+    /// Correct in the files what has one known correction, then check what is left.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// With `-fix`: show the corrections and write nothing.
+    #[arg(long, requires = "fix")]
+    pub(crate) diff: bool,
     /// Print the problems as JSON (docs/plan-json.md).
     #[arg(long, help_heading = "Display")]
     pub(crate) json: bool,
+    /// Print the problems as SARIF 2.1.0, for code scanning and editors.
+    #[arg(long, conflicts_with = "json", help_heading = "Display")]
+    pub(crate) sarif: bool,
 }
 
 /// `imgc graph`.

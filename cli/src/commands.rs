@@ -4,6 +4,7 @@ mod apply;
 mod console;
 mod convert;
 mod explain;
+mod fix;
 mod fmt;
 mod graph;
 mod help;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 use imgc_compiler::compile::{self, Compilation, Request};
 use imgc_compiler::plan::Plan;
-use imgc_compiler::source::World;
+use imgc_compiler::source::{Sources, World};
 
 use crate::args::{Cli, Command, IgnoredArgs};
 use crate::exit::Exit;
@@ -29,6 +30,8 @@ use crate::failure::{Failure, Outcome};
 use crate::terminal::{Terminal, complain, print};
 use crate::world::{Disk, RealWorld};
 use crate::{components, diagnostics};
+
+pub(crate) use explain::page;
 
 /// Does what the command line asks for.
 pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
@@ -42,6 +45,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),
+        Command::Fix(args) => fix::run(&args, terminal),
         Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
         Command::Init(args) => init::run(&args, terminal),
@@ -68,10 +72,18 @@ fn compile(request: &Request) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
 
 /// Compiles in a given world, which goes online if the request says so.
 fn compile_in(request: &Request, world: RealWorld) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
-    let world = Arc::new(world.online(request.online));
+    compile_from(request, &Disk, Arc::new(world.online(request.online)))
+}
+
+/// Compiles given texts in a given world.
+fn compile_from(
+    request: &Request,
+    sources: &dyn Sources,
+    world: Arc<RealWorld>,
+) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
     let registry = components::registry();
     let door: Arc<dyn World> = world.clone();
-    let compilation = compile::compile(request, &Disk, &door, &registry);
+    let compilation = compile::compile(request, sources, &door, &registry);
     (ManuallyDrop::new(compilation), world)
 }
 

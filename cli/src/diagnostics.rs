@@ -4,6 +4,7 @@
 //! type stays free of the renderer; [`Shown`] adapts one problem, [`snippet::Text`] hands miette the few lines it needs.
 
 pub(crate) mod json;
+pub(crate) mod sarif;
 mod snippet;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ mod diagnostics;
 mod exit;
 mod failure;
 mod files;
+mod fix;
 mod graph;
 mod panic;
 mod plan_file;

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use crate::components::Components;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module::Module;
@@ -46,6 +46,10 @@ pub struct Request {
     pub check_only: bool,
     /// Data sources may be read (`apply`, `-online`). Else their outputs are unknown.
     pub online: bool,
+    /// Warnings are errors (`-strict`), but for what merely cannot run here.
+    pub strict: bool,
+    /// Variables files may set variables that no template declares (`-no-warn-undeclared-var`).
+    pub undeclared_allowed: bool,
 }
 
 /// What came out.
@@ -101,6 +105,7 @@ pub fn compile(
         compilation.unreadable = Some(unreadable);
     }
     drop_unfit_fixes(&mut compilation);
+    judge(request, &mut compilation.diagnostics);
     diagnostic::sort(&mut compilation.diagnostics);
     if compilation.has_errors() {
         compilation.plan = None;
@@ -121,6 +126,24 @@ fn drop_unfit_fixes(compilation: &mut Compilation) {
                 load::can_insert(path, sources.text(edit.span), &edit.text)
             })
         });
+    }
+}
+
+/// Makes problems as grave as the request takes them.
+fn judge(request: &Request, diagnostics: &mut Vec<Diagnostic>) {
+    if request.undeclared_allowed {
+        diagnostics.retain(|problem| problem.id != "check/undeclared-variable");
+    }
+    if !request.strict {
+        return;
+    }
+    let entries = diagnostic::registry::all();
+    for problem in diagnostics {
+        // Those that are errors by themselves were found while only checking, and stop no check.
+        let warning = |entry: &Entry| entry.id == problem.id && entry.severity == Severity::Warning;
+        if problem.severity == Severity::Warning && entries.iter().any(warning) {
+            problem.severity = Severity::Error;
+        }
     }
 }
 

@@ -89,6 +89,19 @@ impl ConsoleArgs {
     }
 }
 
+/// `imgc fix`.
+#[derive(Args, Debug)]
+pub(crate) struct FixArgs {
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    /// Check the fixed template, which is the default; `-validate=false` does not.
+    #[arg(long)]
+    pub(crate) validate: bool,
+    /// The same as `-validate=false`.
+    #[arg(long, hide = true)]
+    pub(crate) no_validate: bool,
+}
+
 /// What is asked about plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PluginAction {

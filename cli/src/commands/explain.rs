@@ -39,7 +39,8 @@ fn all() -> BTreeMap<&'static str, (&'static str, &'static str)> {
     all
 }
 
-fn page(id: &str) -> Option<&'static str> {
+/// The page of a problem.
+pub(crate) fn page(id: &str) -> Option<&'static str> {
     let at = PAGES.binary_search_by_key(&id, |(id, _)| id).ok()?;
     Some(PAGES[at].1)
 }

@@ -33,7 +33,7 @@ fn a_directory_without_templates() {
     insta::assert_snapshot!(test.run(&["build", "."]).text(), @"
     [stderr]
     error[load/no-template]: .: there is no template in this directory
-      help: a template's name ends in `.pkr.hcl` or `.imgc.hcl`
+      help: a template's name ends in `.pkr.hcl`, `.pkr.json`, `.imgc.hcl` or `.imgc.toml`
 
     1 error
     [exit 3]

@@ -21,3 +21,4 @@ mod runs;
 mod secrets;
 mod services;
 mod signals;
+mod validate;

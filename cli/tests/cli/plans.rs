@@ -188,9 +188,6 @@ fn flags_that_change_nothing_are_taken() {
     insta::assert_snapshot!(test.run(&line).text(), @"
     [stdout]
     The configuration is valid.
-    [stderr]
-    note: `-evaluate-datasources` changes nothing: data is looked up when a run needs it
-    note: `-no-warn-undeclared-var` changes nothing: warnings stop no work
     [exit 0]
     ");
     let init = test.run(&["init", "-upgrade", "."]);

@@ -1,0 +1,169 @@
+//! What `validate` can be asked besides whether a template is valid: corrections, strictness, other forms of output.
+
+use crate::harness::Test;
+
+const WRONG: &str = r#"
+variable "name" {
+  default = "web"
+}
+locals {
+  a = "${var.nme}-${var.nam}"
+  b = local.aa
+}
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+}
+"#;
+
+#[test]
+fn corrections_are_written_and_named() {
+    let test = Test::new(WRONG);
+    insta::assert_snapshot!(test.run(&["validate", "-fix", "."]).text(), @"
+    [stdout]
+    main.pkr.hcl:6: change `nme` to `name` [check/unknown-variable]
+    main.pkr.hcl:6: change `nam` to `name` [check/unknown-variable]
+    main.pkr.hcl:7: change `aa` to `a` [check/unknown-local]
+    3 corrections in 1 file
+
+    The configuration is valid.
+    [exit 0]
+    ");
+    let text = test.read("main.pkr.hcl");
+    assert!(text.contains("${var.name}-${var.name}"), "{text}");
+    assert!(text.contains("b = local.a\n"), "{text}");
+    assert_eq!(
+        test.run(&["validate", "-fix", "."]).stdout,
+        "0 corrections in 0 files\n\nThe configuration is valid.\n"
+    );
+}
+
+#[test]
+fn corrections_can_be_looked_at_first() {
+    let test = Test::new(WRONG);
+    insta::assert_snapshot!(test.run(&["validate", "-fix", "-diff", "."]).text(), @r#"
+    [stdout]
+    --- old/main.pkr.hcl
+    +++ new/main.pkr.hcl
+    @@ -3,8 +3,8 @@
+       default = "web"
+     }
+     locals {
+    -  a = "${var.nme}-${var.nam}"
+    -  b = local.aa
+    +  a = "${var.name}-${var.name}"
+    +  b = local.a
+     }
+     source "null" "base" {
+       communicator = "none"
+    [exit 0]
+    "#);
+    assert_eq!(test.read("main.pkr.hcl"), WRONG);
+    assert_eq!(test.run(&["validate", "-diff", "."]).code, 2);
+}
+
+#[test]
+fn what_needs_a_person_is_left() {
+    let test = Test::new("locals {\n  a = var.zebra\n}\n");
+    let before = test.files();
+    let printed = test.run(&["validate", "-fix", "-var", "nme=1", "."]);
+    assert_eq!(printed.code, 3, "{}", printed.text());
+    assert!(
+        printed.stdout.starts_with("0 corrections"),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(test.files(), before);
+}
+
+#[test]
+fn the_whole_file_is_printed_by_fix() {
+    let test = Test::new(WRONG);
+    let printed = test.run(&["fix", "main.pkr.hcl"]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(
+        printed.stdout,
+        WRONG
+            .replace("var.nme", "var.name")
+            .replace("var.nam}", "var.name}")
+            .replace("local.aa", "local.a")
+    );
+    assert_eq!(test.read("main.pkr.hcl"), WRONG);
+    assert_eq!(test.run(&["fix", "."]).code, 2);
+    test.write("bad.pkr.hcl", "locals {\n  a = zebra()\n}\n");
+    assert_eq!(test.run(&["fix", "bad.pkr.hcl"]).code, 3);
+    assert_eq!(
+        test.run(&["fix", "-validate=false", "bad.pkr.hcl"]).text(),
+        "[stdout]\nlocals {\n  a = zebra()\n}\n[exit 0]"
+    );
+}
+
+#[test]
+fn a_variable_nobody_declares_is_a_warning_an_error_or_nothing() {
+    let test = Test::new(&format!(
+        "{}//- x.pkrvars.hcl\nnmae = \"db\"\n",
+        WRONG
+            .replace("nme", "name")
+            .replace("nam}", "name}")
+            .replace("aa", "a")
+    ));
+    let run = |flags: &[&str]| {
+        test.run(&[&["validate", "-var-file=x.pkrvars.hcl"], flags, &["."]].concat())
+    };
+    let plain = run(&[]);
+    assert_eq!(plain.code, 0);
+    assert!(
+        plain.stderr.contains("warning[check/undeclared-variable]"),
+        "{}",
+        plain.text()
+    );
+    let strict = run(&["-strict"]);
+    assert_eq!(strict.code, 3);
+    assert!(
+        strict.stderr.contains("error[check/undeclared-variable]"),
+        "{}",
+        strict.text()
+    );
+    assert_eq!(run(&["-no-warn-undeclared-var"]).stderr, "");
+    assert_eq!(run(&["-strict", "-no-warn-undeclared-var"]).code, 0);
+    assert_eq!(run(&["-var", "nmae=x"]).code, 3);
+}
+
+#[test]
+fn sarif_is_for_code_scanning() {
+    let test = Test::new(WRONG);
+    let printed = test.run(&["validate", "-sarif", "."]);
+    assert_eq!(printed.code, 3);
+    assert_eq!(printed.stderr, "");
+    let report: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    let run = &report["runs"][0];
+    let result = &run["results"][0];
+    assert_eq!(report["version"], "2.1.0");
+    assert_eq!(result["ruleId"], "check/unknown-variable");
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "main.pkr.hcl");
+    assert_eq!(place["region"]["startLine"], 6);
+    assert_eq!(
+        result["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"],
+        "name"
+    );
+    for result in run["results"].as_array().unwrap() {
+        let rule = &run["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];
+        assert_eq!(rule["id"], result["ruleId"]);
+    }
+    let missing = test.run(&["validate", "-sarif", "missing"]);
+    let report: serde_json::Value = serde_json::from_str(&missing.stdout).unwrap();
+    assert_eq!(
+        (missing.code, &report["runs"][0]["results"][0]["ruleId"]),
+        (4, &"load/not-found".into())
+    );
+    let valid = Test::new("source \"null\" \"x\" {\n  communicator = \"none\"\n}\n")
+        .run(&["validate", "-sarif", "."]);
+    let report: serde_json::Value = serde_json::from_str(&valid.stdout).unwrap();
+    assert_eq!(
+        (valid.code, &report["runs"][0]["results"]),
+        (0, &serde_json::json!([]))
+    );
+}
