@@ -10,6 +10,8 @@ mod data;
 mod document;
 pub mod hcl;
 pub mod json;
+pub mod scan;
+mod tidy;
 pub mod toml;
 
 pub use annotate::annotate;

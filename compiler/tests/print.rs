@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use imgc_compiler::hir::Body;
 use imgc_compiler::lower;
-use imgc_compiler::print::{self, Comments};
+use imgc_compiler::print::{self, Comments, Document, Language};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -43,6 +43,20 @@ fn parse_hcl(text: &str) -> Body {
     let body = lower::hcl::file(FileId(0), text, &mut problems);
     assert!(problems.is_empty(), "{problems:#?}\n--- {text}");
     body
+}
+
+/// A document of a text, which must have no problems.
+fn document(path: &str, text: &str) -> Document {
+    let mut problems = Vec::new();
+    let document = Document::read(Path::new(path), FileId(0), &text.into(), &mut problems);
+    assert!(problems.is_empty(), "{problems:#?}\n--- {text}");
+    document
+}
+
+fn print(document: &mut Document, language: Language) -> String {
+    document
+        .print(language)
+        .expect("a template has no values that cannot be said")
 }
 
 #[test]
@@ -99,7 +113,10 @@ fn printed(text: &Arc<str>) -> String {
 
 fn printed_as(text: &Arc<str>, print: fn(&Body, &mut Comments) -> String) -> String {
     let body = parse_hcl(text);
-    print(&body, &mut Comments::of_hcl(FileId(0), text, &body))
+    print(
+        &body,
+        &mut Comments::place(FileId(0), text, &body, &print::scan::hcl(text)),
+    )
 }
 
 #[test]
@@ -120,7 +137,7 @@ fn every_template_survives_printing() {
 fn no_comment_of_any_template_is_lost() {
     for (path, text) in templates() {
         let words = |text: &str| {
-            let comments = Comments::in_hcl(text)
+            let comments = print::scan::hcl(text)
                 .into_iter()
                 .flat_map(|comment| comment.lines);
             let text = comments.collect::<Vec<_>>().join(" ");
@@ -142,4 +159,31 @@ fn layout_and_comments_stay_where_they_were() {
     insta::assert_snapshot!("comments", printed(&text));
     insta::assert_snapshot!("comments_in_toml", printed_as(&text, print::toml::body));
     insta::assert_snapshot!("comments_in_json", printed_as(&text, print::json::body));
+}
+
+/// Attributes come before blocks, whatever the text had.
+#[test]
+fn every_template_survives_other_languages() {
+    for (path, text) in templates() {
+        let shape = shape::body(&parse_hcl(&text));
+        for (language, name) in [
+            (Language::Toml, "x.imgc.toml"),
+            (Language::Json, "x.pkr.json"),
+        ] {
+            let there = print(&mut document("x.pkr.hcl", &text), language);
+            let back = print(&mut document(name, &there), Language::Hcl);
+            assert_eq!(shape, shape::body(&parse_hcl(&back)), "{path}\n--- {there}");
+        }
+    }
+}
+
+#[test]
+fn comments_survive_toml() {
+    let text = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/print/comments.pkr.hcl"),
+    )
+    .unwrap();
+    let there = print(&mut document("x.pkr.hcl", &text), Language::Toml);
+    let back = print(&mut document("x.imgc.toml", &there), Language::Hcl);
+    insta::assert_snapshot!("comments_back_from_toml", back);
 }

@@ -7,11 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imgc_syntax::hcl::{self, SyntaxKind};
 use imgc_syntax::{FileId, Span};
 
 use crate::hir::{Body, Expr, ExprKind};
-use crate::lower::tree::{Node, NodeKind};
 
 /// A comment as it stands in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,52 +63,6 @@ impl Comments {
     /// No comments and no layout: for bodies that have no text.
     pub fn none() -> Self {
         Self::default()
-    }
-
-    /// The comments of an HCL text.
-    pub fn of_hcl(file: FileId, text: &Arc<str>, body: &Body) -> Self {
-        Self::place(file, text, body, &Self::in_hcl(text))
-    }
-
-    /// The comments of an HCL text, in order.
-    pub fn in_hcl(text: &str) -> Vec<Comment> {
-        let mut found: Vec<Comment> = Vec::new();
-        let (mut start, mut own_line) = (0, true);
-        for (kind, end) in hcl::tokens(text) {
-            let source = &text[start as usize..end as usize];
-            match kind {
-                SyntaxKind::LineComment | SyntaxKind::BlockComment => found.push(Comment {
-                    start,
-                    end,
-                    lines: match kind {
-                        SyntaxKind::LineComment => vec![line(source)],
-                        _ => block(source),
-                    },
-                    own_line,
-                }),
-                SyntaxKind::Whitespace => {}
-                SyntaxKind::Newline => own_line = true,
-                // The text of a heredoc ends with its line.
-                _ => own_line = source.ends_with('\n'),
-            }
-            start = end;
-        }
-        found
-    }
-
-    /// The comments of a text whose tree is `node`.
-    ///
-    /// `is_remark` says which members of objects are comments as well, such as legacy JSON's `_comment`.
-    pub fn of_tree(
-        file: FileId,
-        text: &Arc<str>,
-        body: &Body,
-        node: &Node,
-        is_remark: fn(&str) -> bool,
-    ) -> Self {
-        let mut found = Vec::new();
-        in_tree(node, node.span.start, is_remark, &mut found);
-        Self::place(file, text, body, &found)
     }
 
     /// Puts each comment to the item it is about.
@@ -355,88 +307,5 @@ fn of_expr(expr: &Expr, file: FileId, out: &mut Vec<Anchor>) {
             }
         }
         _ => {}
-    }
-}
-
-/// A line comment without its marker and the blank behind it.
-fn line(source: &str) -> String {
-    let text = source
-        .strip_prefix("//")
-        .or_else(|| source.strip_prefix('#'))
-        .unwrap_or(source);
-    text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned()
-}
-
-/// The lines of a block comment without markers and the stars in front of lines.
-pub(super) fn block(source: &str) -> Vec<String> {
-    let inner = source.strip_prefix("/*").unwrap_or(source);
-    let inner = inner.strip_suffix("*/").unwrap_or(inner);
-    let mut lines: Vec<String> = inner
-        .lines()
-        .map(|line| {
-            let line = line.trim();
-            let line = line.strip_prefix('*').unwrap_or(line);
-            line.strip_prefix(' ').unwrap_or(line).to_owned()
-        })
-        .collect();
-    while lines.last().is_some_and(String::is_empty) {
-        lines.pop();
-    }
-    let empty = lines.iter().take_while(|line| line.is_empty()).count();
-    lines.drain(..empty);
-    lines
-}
-
-/// The comments of a tree. A remark, a member that is a comment, is about the object it stands in.
-fn in_tree(node: &Node, place: u32, is_remark: fn(&str) -> bool, out: &mut Vec<Comment>) {
-    let at = |place, lines: Vec<String>| Comment {
-        start: place,
-        end: place,
-        lines,
-        own_line: true,
-    };
-    if !node.comments.is_empty() {
-        let lines = node.comments.iter().map(|line| line.trim().to_owned());
-        out.push(at(place, lines.collect()));
-    }
-    match &node.kind {
-        NodeKind::Array(elements) => {
-            for element in elements {
-                in_tree(element, element.span.start, is_remark, out);
-            }
-        }
-        NodeKind::Object(members) => {
-            for member in members {
-                if is_remark(&member.key.text) {
-                    let mut lines = Vec::new();
-                    remark(&member.value, &mut lines);
-                    out.push(at(place, lines));
-                } else {
-                    in_tree(&member.value, member.key.span.start, is_remark, out);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The lines of a remark: a text, a list of texts, or texts by name.
-fn remark(node: &Node, out: &mut Vec<String>) {
-    out.extend(node.comments.iter().map(|line| line.trim().to_owned()));
-    match &node.kind {
-        NodeKind::Text(text) => out.extend(text.text.lines().map(str::to_owned)),
-        NodeKind::Array(elements) => elements.iter().for_each(|element| remark(element, out)),
-        NodeKind::Object(members) => {
-            for member in members {
-                let from = out.len();
-                remark(&member.value, out);
-                if let Some(first) = out.get_mut(from) {
-                    *first = format!("{}: {first}", member.key.text);
-                }
-            }
-        }
-        NodeKind::Bool(flag) => out.push(flag.to_string()),
-        NodeKind::Number(number) => out.push(number.to_string()),
-        NodeKind::Null | NodeKind::Error => {}
     }
 }

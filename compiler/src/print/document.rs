@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use imgc_syntax::{FileId, Span};
 
-use super::{Comments, hcl, json, toml};
+use super::{Comments, hcl, json, scan, tidy, toml};
 use crate::diagnostic::Diagnostic;
 use crate::hir::Body;
 use crate::lower;
@@ -53,9 +53,24 @@ impl Document {
                 let node = lower::json::parse(file, text, out);
                 of_json(&name, given("json"), file, text, &node, out)
             }
+            Some("toml") => {
+                let node = lower::toml::parse(file, text, out);
+                let is_template = name.ends_with(".imgc.toml");
+                let is_variables = given("toml") || !is_template && !structure::is_template(&node);
+                let body = match is_variables {
+                    true => structure::variables(&node, text, Form::Toml, out),
+                    false => structure::template(&node, text, Form::Toml, out),
+                };
+                Self {
+                    comments: Comments::place(file, text, &body, &scan::toml(text)),
+                    language: Language::Toml,
+                    is_variables,
+                    body,
+                }
+            }
             _ => {
                 let body = lower::hcl::file(file, text, out);
-                let comments = Comments::of_hcl(file, text, &body);
+                let comments = Comments::place(file, text, &body, &scan::hcl(text));
                 let is_template = name.ends_with(".pkr.hcl") || name.ends_with(".imgc.hcl");
                 Self {
                     language: Language::Hcl,
@@ -69,6 +84,9 @@ impl Document {
 
     /// Prints it in a language; the error is the place of what that language cannot say.
     pub fn print(&mut self, language: Language) -> Result<String, Span> {
+        if self.language != Language::Hcl && !self.is_variables {
+            tidy::body(&mut self.body);
+        }
         let (body, comments) = (&self.body, &mut self.comments);
         match (language, self.is_variables) {
             (Language::Hcl, _) => Ok(hcl::body(body, comments)),
@@ -137,9 +155,11 @@ fn of_json(
         (_, true) => structure::variables(node, text, Form::Json, out),
         _ => structure::template(node, text, Form::Json, out),
     };
-    let is_remark: fn(&str) -> bool = |key| key == "//";
+    let mut found = scan::json(text);
+    found.extend(scan::remarks(node, |key| key == "//"));
+    found.sort_by_key(|comment| comment.start);
     Document {
-        comments: Comments::of_tree(file, text, &body, node, is_remark),
+        comments: Comments::place(file, text, &body, &found),
         language,
         is_variables,
         body,

@@ -37,7 +37,18 @@ pub(crate) fn expr(given: &Expr) -> String {
             _ => value.display(),
         },
         ExprKind::Variable(name) => name.to_string(),
-        ExprKind::Template(given) => parts(given, given.len() == 1),
+        ExprKind::Template(given) => {
+            let is_empty = |part: &&Part| matches!(part, Part::Literal(text) if text.is_empty());
+            match given
+                .iter()
+                .filter(|part| !is_empty(part))
+                .collect::<Vec<_>>()[..]
+            {
+                // The value itself, whatever its type.
+                [Part::Interpolation(inner)] => expr(inner),
+                _ => parts(given),
+            }
+        }
         ExprKind::Unary(op, operand) => format!("({op:?} {})", expr(operand)),
         ExprKind::Binary(left, op, right) => format!("({} {op:?} {})", expr(left), expr(right)),
         ExprKind::Conditional(parts) => {
@@ -83,8 +94,8 @@ pub(crate) fn expr(given: &Expr) -> String {
     }
 }
 
-/// A text in an interpolation is text, unless it is the `whole` template.
-fn parts(given: &[Part], whole: bool) -> String {
+/// A text in an interpolation is text.
+fn parts(given: &[Part]) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut text = String::new();
     for part in given {
@@ -94,7 +105,7 @@ fn parts(given: &[Part], whole: bool) -> String {
                 continue;
             }
             Part::Interpolation(inner) => match &inner.kind {
-                ExprKind::Literal(value) if value.as_str().is_some() && !whole => {
+                ExprKind::Literal(value) if value.as_str().is_some() => {
                     text.push_str(value.as_str().unwrap_or_default());
                     continue;
                 }
@@ -109,8 +120,8 @@ fn parts(given: &[Part], whole: bool) -> String {
                 format!(
                     "%if {} {} {}",
                     expr(condition),
-                    parts(then, false),
-                    parts(otherwise, false)
+                    parts(then),
+                    parts(otherwise)
                 )
             }
             Part::For {
@@ -124,7 +135,7 @@ fn parts(given: &[Part], whole: bool) -> String {
                 key.as_ref().map(|name| &name.text),
                 value.text,
                 expr(collection),
-                parts(body, false)
+                parts(body)
             ),
         };
         if !text.is_empty() {
