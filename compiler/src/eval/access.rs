@@ -141,7 +141,12 @@ impl Evaluator<'_> {
     pub(super) fn splat(&self, operand: &Expr, each: &Expr, cx: &mut Context<'_>) -> Value {
         let collection = self.expr(operand, cx);
         let sensitive = collection.is_sensitive();
+        // What is wrong with one element is mostly wrong with all: it is said once.
+        let before = cx.diagnostics.len();
         let mut apply = |item: &Value| {
+            if cx.failed_since(before) {
+                return Value::error();
+            }
             let inner = Evaluator {
                 scope: self.scope,
                 item: Some(item),
@@ -150,6 +155,13 @@ impl Evaluator<'_> {
         };
         let result = match collection.data() {
             Data::Unknown(Type::Error) => return collection,
+            Data::Null(ty) if ty.is_sequence() => {
+                let message = format!("{} is null and has no elements", subject(operand));
+                return cx.fail(
+                    Diagnostic::error("eval/null", operand.span, message)
+                        .help("test for null first, or give an empty list"),
+                );
+            }
             Data::Null(_) => Value::tuple([]),
             Data::Unknown(Type::List(element) | Type::Set(element)) => {
                 let result = apply(&Value::unknown(Type::clone(element)));

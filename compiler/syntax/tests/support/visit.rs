@@ -119,7 +119,9 @@ fn visit_parts(parts: &[TemplatePart]) {
     for part in parts {
         match part {
             TemplatePart::Literal(literal) => {
-                assert!(!literal.text.is_empty() && literal.range.0 < literal.range.1)
+                let alone = matches!(parts, [TemplatePart::Interpolation(_), _]);
+                assert!(alone || !literal.text.is_empty());
+                assert!(literal.range.0 < literal.range.1)
             }
             TemplatePart::Interpolation(part) => {
                 drop((part.expr(), part.strips_left(), part.strips_right()))

@@ -127,7 +127,7 @@ pub enum TemplatePart {
     For(TemplateFor),
 }
 
-/// Text of a template as it will be used; never empty.
+/// Text of a template as it will be used. Empty only beside a single interpolation, where all of it was stripped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TemplateLiteral {
     /// The characters, decoded and stripped.
@@ -296,7 +296,16 @@ fn parts_of(node: &SyntaxNode, by_line: bool, dedent: bool) -> Vec<TemplatePart>
     if dedent {
         remove_indentation(&mut flat);
     }
-    build_parts(node, &mut flat.into_iter().peekable())
+    let stripped = flat.iter().find_map(|piece| match piece {
+        Flat::Literal(literal) => Some(literal.clone()),
+        Flat::Sequence { .. } => None,
+    });
+    let mut parts = build_parts(node, &mut flat.into_iter().peekable());
+    // Text that was stripped to nothing still makes a text of what is beside it: `" ${~ 1 ~} "` is no number.
+    if let ([TemplatePart::Interpolation(_)], Some(stripped)) = (parts.as_slice(), stripped) {
+        parts.push(TemplatePart::Literal(stripped));
+    }
+    parts
 }
 
 /// Lists text and sequences in their order. A piece of text ends at a sequence and, with `by_line`, after a line end;
