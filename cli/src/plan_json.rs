@@ -5,7 +5,7 @@
 //! begins with `$` gets a second one. A digest that follows from a secret is left out, since a short secret could be
 //! guessed from it.
 
-use imgc_compiler::plan::{Build, NeedKind, Plan, Step, StepKind};
+use imgc_compiler::plan::{Build, Key, NeedKind, Plan, Step, StepKind};
 use imgc_compiler::value::{Data, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -60,6 +60,10 @@ fn build(plan: &Plan, build: &Build) -> Json {
         "name": build.name,
         "builder": build.builder.as_str(),
         "source": build.source_name.as_str(),
+        "keys": build.keys.iter().map(|key| match key {
+            Key::Text(text) => json!(text.as_str()),
+            Key::Index(index) => json!(index),
+        }).collect::<Vec<_>>(),
         "description": build.description,
         "communicator": build.communicator.as_str(),
         "options": value(build.source.value()),

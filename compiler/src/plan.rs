@@ -210,6 +210,20 @@ pub struct Input {
     pub digest: String,
 }
 
+impl Build {
+    /// The source's name, with the keys of repeated blocks behind it: `base`, `base-eu-0`. What is called after a source,
+    /// such as its output directory, is called this, so that instances do not replace each other's. A key with other
+    /// characters than letters, digits, `.`, `-` and `_` is changed and gets a few digits that stand for what it was.
+    pub fn instance_name(&self) -> String {
+        let mut name = self.source_name.to_string();
+        for key in &self.keys {
+            name.push('-');
+            name.push_str(&key.as_word());
+        }
+        name
+    }
+}
+
 impl Plan {
     /// The step of an id of this plan.
     pub fn step(&self, id: StepId) -> &Step {

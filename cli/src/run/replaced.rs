@@ -35,7 +35,7 @@ pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
             if build.builder != *builder || (*only_forced && !force) {
                 continue;
             }
-            let default = format!("output-{}", build.source_name);
+            let default = format!("output-{}", build.instance_name());
             let default = (*option == "output_directory").then_some(default.as_str());
             let options = build.source.value();
             add(&build.address, options, option, default, &mut found);

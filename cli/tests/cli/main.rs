@@ -11,6 +11,7 @@ mod data;
 mod fmt;
 mod help;
 mod images;
+mod language;
 mod lsp;
 mod machines;
 mod output;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 
 use crate::value::Value;
@@ -25,6 +26,24 @@ impl Key {
             Self::Text(text) => Value::string(text.clone()),
             Self::Index(index) => Value::number(*index),
         }
+    }
+
+    /// As a word that a file name can have in it; different for different keys.
+    pub(crate) fn as_word(&self) -> String {
+        let text = match self {
+            Self::Index(index) => return index.to_string(),
+            Self::Text(text) => text,
+        };
+        let harmless = |character: char| character.is_alphanumeric() || "._-".contains(character);
+        let word: String = text
+            .chars()
+            .map(|character| if harmless(character) { character } else { '_' })
+            .collect();
+        if word == *text && !word.is_empty() {
+            return word;
+        }
+        let digest = super::files::hex(&Sha256::digest(text.as_bytes()));
+        format!("{word}-{}", &digest[..6])
     }
 }
 
@@ -240,6 +259,24 @@ mod tests {
         let mut plain = InstanceName::default();
         plain.push("web");
         assert_eq!(plain.forms().collect::<Vec<_>>(), ["web"]);
+    }
+
+    #[test]
+    fn keys_as_words() {
+        let words =
+            ["eu-1.x", "ü", "a b", "a/b", "", "../x"].map(|key| Key::Text(key.into()).as_word());
+        assert_eq!(
+            words,
+            [
+                "eu-1.x",
+                "ü",
+                "a_b-c8687a",
+                "a_b-c14cdd",
+                "-e3b0c4",
+                ".._x-d6b96a"
+            ]
+        );
+        assert_eq!(Key::Index(10).as_word(), "10");
     }
 
     #[test]

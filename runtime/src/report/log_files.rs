@@ -40,6 +40,12 @@ impl LogFiles {
             if names.contains(&name) {
                 name = file_name(&build.address);
             }
+            // Keys of instances may differ in nothing but characters that file names do not have.
+            let mut number = 1;
+            while names.contains(&name) {
+                number += 1;
+                name = format!("{}_{number}", file_name(&build.address));
+            }
             names.push(name);
         }
         Self {

@@ -419,7 +419,7 @@ impl<'a> Work<'a> {
             ledger: run.ledger.clone(),
             cancel,
             address: address.into(),
-            source_name: self.build.source_name.as_str().into(),
+            source_name: self.build.instance_name().into(),
             builder_type: self.build.builder.as_str().into(),
             run_id: run.run_id.clone(),
             root: run.plan.root.clone(),
