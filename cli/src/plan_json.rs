@@ -180,6 +180,7 @@ mod tests {
               "name": "web.null.base",
               "builder": "null",
               "source": "base",
+              "keys": [],
               "description": "A web server.",
               "communicator": "ssh",
               "options": {
@@ -203,6 +204,7 @@ mod tests {
               "name": "note.file.readme",
               "builder": "file",
               "source": "base",
+              "keys": [],
               "description": null,
               "communicator": "none",
               "options": {
