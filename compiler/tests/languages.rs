@@ -165,3 +165,30 @@ fn every_case_printed_in_json_and_toml_gives_the_same_plan() {
     assert!(differ.is_empty(), "{}", differ.join("\n\n"));
     assert!(compared > 20, "only {compared} compared");
 }
+
+/// `docs/toml.md` shows each construct in HCL and in TOML, one after the other.
+#[test]
+fn the_page_about_toml_holds() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/toml.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks: Vec<(&str, &str)> = page
+        .split("\n```")
+        .skip(1)
+        .step_by(2)
+        .map(|block| block.split_once('\n').unwrap())
+        .collect();
+    assert!(blocks.len() >= 14, "only {} blocks", blocks.len());
+    for pair in blocks.chunks(2) {
+        let [("hcl", hcl), ("toml", toml)] = pair else {
+            panic!("not a pair of HCL and TOML: {pair:?}");
+        };
+        let (wanted, found) = (
+            plan_of("main.imgc.hcl", hcl),
+            plan_of("main.imgc.toml", toml),
+        );
+        assert!(
+            wanted == found,
+            "{toml}\n--- HCL\n{wanted}\n--- TOML\n{found}"
+        );
+    }
+}
