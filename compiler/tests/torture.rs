@@ -45,10 +45,15 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn check(text: &str) {
-    let sources = Memory::new([("main.pkr.hcl", text)]);
+    check_as("main.pkr.hcl", text);
+}
+
+/// Compiles a text as the file `name`; whether it has errors.
+fn check_as(name: &str, text: &str) -> bool {
+    let sources = Memory::new([(name, text)]);
     let world: Arc<dyn World> = Arc::new(FixedWorld::default());
     let request = Request {
-        path: "main.pkr.hcl".into(),
+        path: name.into(),
         ..Request::default()
     };
     let compilation = compile(&request, &sources, &world, &Everything);
@@ -63,6 +68,7 @@ fn check(text: &str) {
     }
     plain::render(&compilation.sources, &compilation.diagnostics);
     assert!(compilation.unreadable.is_none());
+    compilation.has_errors()
 }
 
 /// Places worth cutting at: ends of words and signs, at most about `limit` of them.
@@ -122,4 +128,70 @@ fn absurd_nesting_is_an_error_and_not_a_crash() {
         "a {\n".repeat(160),
         "}\n".repeat(160)
     ));
+}
+
+/// Every way to write things that JSON has, with a template in most texts.
+const JSON: &str = r#"{
+  "//": "a\u00e9\n", // said
+  "variable": {"a": {"type": "list(string)", "default": ["x", "${1 + 1}"], /* why */ "sensitive": false}},
+  "locals": {"b": "%{ if true }é%{ endif }", "${upper("k")}": {"n": [-1.5e2, null, {}]}},
+  "source": {"null": {"c": {"communicator": "none"}}},
+  "build": [{"sources": ["null.c"], "provisioner": [{"shell-local": {"inline": ["${var.a[0]}"]}}]},]
+}
+"#;
+
+/// The same for TOML.
+const TOML: &str = r#"# said
+[variable.a] # why
+type = "list(string)"
+default = ["x", "${1 + 1}", # one
+]
+[locals]
+"${upper("k")}" = { n.m = [-1.5e2, 0x1F, 1979-05-27], "é" = {} }
+b = """%{ if true }\
+  é\u00e9%{ endif }"""
+c.d = '${"x"}'
+[source.null.c]
+communicator = "none"
+[[build]]
+sources = ["null.c"]
+[[build.provisioner]]
+type = "shell-local"
+inline = ['''${var.a[0]}''']
+"#;
+
+fn offsets(text: &str) -> impl Iterator<Item = usize> {
+    text.char_indices().map(|(at, _)| at)
+}
+
+#[test]
+fn json_that_ends_anywhere_is_an_error() {
+    let text = JSON.replace(r#"${upper("k")}"#, r#"${upper(\"k\")}"#);
+    assert!(!check_as("main.pkr.json", &text), "the sample has errors");
+    let end = text.trim_end().len();
+    for at in offsets(&text).filter(|at| *at < end) {
+        assert!(check_as("main.pkr.json", &text[..at]), "{}", &text[..at]);
+    }
+}
+
+#[test]
+fn toml_that_ends_anywhere_compiles_to_diagnostics() {
+    let text = TOML.replace(r#""${upper("k")}""#, r#""${upper(\"k\")}""#);
+    assert!(!check_as("main.imgc.toml", &text), "the sample has errors");
+    for at in offsets(&text) {
+        check_as("main.imgc.toml", &text[..at]);
+    }
+}
+
+#[test]
+fn json_and_toml_with_a_character_missing_or_wrong_compile_to_diagnostics() {
+    for (name, text) in [("main.pkr.json", JSON), ("main.imgc.toml", TOML)] {
+        for (at, character) in text.char_indices().step_by(3) {
+            let (before, after) = (&text[..at], &text[at + character.len_utf8()..]);
+            check_as(name, &format!("{before}{after}"));
+            for wrong in ['"', '{', ']', '\\', '='] {
+                check_as(name, &format!("{before}{wrong}{after}"));
+            }
+        }
+    }
 }
