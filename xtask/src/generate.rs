@@ -1,7 +1,7 @@
 //! `cargo xtask gen`: pages that are made from something else, so that they cannot say anything different.
 //!
 //! - `docs/cli.md`, the command line, by the program itself;
-//! - `docs/diagnostics/README.md`, the list of problems, by a test of the compiler;
+//! - `docs/diagnostics/README.md`, the list of problems, and `docs/reference/functions.md`, by tests of the compiler;
 //! - the tables of `docs/benchmarks.md`, from `docs/benchmarks.json`.
 //!
 //! Tests of `imgc` and of the compiler say when one of the first two is stale; `tidy` does for the last.
@@ -109,6 +109,8 @@ fn update_problems(workspace: &Workspace) -> Result<()> {
         "imgc-compiler",
         "--test",
         "pages",
+        "--test",
+        "functions",
     ];
     let status = workspace
         .cargo()

@@ -22,7 +22,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "abspath",
         &[PATH],
         STRING,
-        "The path from the root of the file system.",
+        "The path from the root of the file system; a relative one starts at the working directory.",
         ("abspath(\"/a/../b\")", "\"/b\""),
         |args, cx| {
             let path = cx.world.working_directory().join(text(args, 0));
@@ -76,7 +76,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "filebase64",
         &[PATH],
         STRING,
-        "The bytes of a file in Base64.",
+        "The bytes of a file in Base64; unlike elsewhere, the working directory is looked at first.",
         ("filebase64(\"motd.txt\")", "\"V2VsY29tZQo=\""),
         |args, cx| {
             let bytes = read(args, cx, Base::WorkingDirectory)?;

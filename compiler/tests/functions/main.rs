@@ -5,6 +5,7 @@
 
 mod matrix;
 mod packer;
+mod reference;
 mod rows;
 mod table;
 mod world;
