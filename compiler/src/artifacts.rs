@@ -5,7 +5,7 @@
 //! graph. Parts of a build's name that leave no choice may be left out.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use imgc_syntax::Span;
 use indexmap::IndexMap;
@@ -14,9 +14,10 @@ use smol_str::SmolStr;
 use crate::diagnostic::registry::Entry as Id;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval::{PathStep, Reference};
+use crate::late::{LateId, Overlay, Tree};
 use crate::module::quoted_list;
 use crate::plan::Key;
-use crate::scope::{BUILD_MEMBERS, BuildValues};
+use crate::scope::{BUILD_MEMBERS, BuildValues, Names};
 use crate::types::Type;
 use crate::value::Value;
 
@@ -73,14 +74,45 @@ pub(crate) type BuildIndex = usize;
 pub(crate) struct Uses {
     /// Builds, each with the place of the first reference to it.
     pub(crate) builds: BTreeMap<BuildIndex, Span>,
+    /// Values that wait for artifacts.
+    pub(crate) lates: BTreeSet<LateId>,
     /// The first steps of the traversals that were evaluated.
     evaluated: HashSet<Span>,
+}
+
+impl Uses {
+    /// Adds what the late values use that are used; `closures` has theirs.
+    pub(crate) fn close(&mut self, closures: &[Self]) {
+        for late in self.lates.clone() {
+            if let Some(closure) = closures.get(late) {
+                self.lates.extend(&closure.lates);
+                for (build, place) in &closure.builds {
+                    self.builds.entry(*build).or_insert(*place);
+                }
+            }
+        }
+    }
+
+    /// Adds what `references` may mean and no evaluation has looked at, such as those inside a `for` over something
+    /// unknown.
+    pub(crate) fn add_unevaluated(
+        &mut self,
+        builds: &Builds,
+        unit: u32,
+        names: &Names,
+        references: &[Reference],
+    ) {
+        builds.add_unevaluated(unit, references, self);
+        for reference in references {
+            names.add_lates(reference, &mut self.lates);
+        }
+    }
 }
 
 /// The other builds, as an expression sees them.
 #[derive(Clone, Copy)]
 pub(crate) struct Others<'a> {
-    pub(crate) builds: &'a Builds,
+    pub(crate) tree: &'a Tree,
     /// The unit the expression stands in.
     pub(crate) unit: u32,
     pub(crate) values: Values<'a>,
@@ -91,8 +123,15 @@ pub(crate) struct Others<'a> {
 pub(crate) enum Values<'a> {
     /// None yet: their types; who is used is written down, where somebody wants to know.
     Planned(Option<&'a RefCell<Uses>>),
-    /// By address of the build, those that are made.
-    Running(&'a BTreeMap<String, Value>),
+    /// Nobody knows yet which builds there are: any name stands for one.
+    Early,
+    /// Those that are made.
+    Running {
+        /// By address of the build.
+        artifacts: &'a BTreeMap<String, Value>,
+        /// What became known with them.
+        overlay: &'a Overlay,
+    },
 }
 
 /// A build that still matches, with the rest of its name.
@@ -125,7 +164,7 @@ impl Builds {
 
     /// Adds the builds that `references` may mean and no evaluation has looked at, such as those inside a `for` over
     /// something unknown.
-    pub(crate) fn add_unevaluated(&self, unit: u32, references: &[Reference], uses: &mut Uses) {
+    fn add_unevaluated(&self, unit: u32, references: &[Reference], uses: &mut Uses) {
         for reference in references {
             let Some(first) = reference.path.first() else {
                 continue;
@@ -179,7 +218,7 @@ fn narrow<'b>(candidates: &[Candidate<'b>], key: &Value) -> Vec<Candidate<'b>> {
 
 impl Others<'_> {
     fn value(&self, build: BuildIndex, place: Span) -> Value {
-        let entry = &self.builds.entries[build];
+        let entry = &self.tree.builds.entries[build];
         let made = match self.values {
             Values::Planned(uses) => {
                 if let Some(uses) = uses {
@@ -187,9 +226,22 @@ impl Others<'_> {
                 }
                 None
             }
-            Values::Running(values) => values.get(&entry.address).cloned(),
+            Values::Early => None,
+            Values::Running { artifacts, .. } => artifacts.get(&entry.address).cloned(),
         };
         made.unwrap_or_else(|| Value::unknown(artifact_type()))
+    }
+
+    /// The value of something late, of which a plan knows `planned`.
+    pub(crate) fn late(&self, id: LateId, planned: Value) -> Value {
+        match self.values {
+            Values::Planned(Some(uses)) => {
+                uses.borrow_mut().lates.insert(id);
+                planned
+            }
+            Values::Planned(None) | Values::Early => planned,
+            Values::Running { overlay, .. } => overlay.get(&id).cloned().unwrap_or(planned),
+        }
     }
 
     /// What the steps after `build` mean, and how many of them were needed to know.
@@ -201,7 +253,17 @@ impl Others<'_> {
         let Some(first) = path.first() else {
             return (0, Ok(Value::unknown(Type::Any)));
         };
-        let mut candidates = self.builds.of_unit(self.unit);
+        if let Values::Early = self.values {
+            let end = path
+                .iter()
+                .skip(1)
+                .position(|step| step.key.as_str() == Some("artifact"));
+            return match end {
+                Some(at) => (at + 2, Ok(Value::unknown(artifact_type()))),
+                None => (path.len(), Ok(Value::unknown(Type::Any))),
+            };
+        }
+        let mut candidates = self.tree.builds.of_unit(self.unit);
         for (at, step) in path.iter().enumerate() {
             if step.key.is_error() {
                 return (path.len(), Ok(Value::error()));
@@ -261,7 +323,7 @@ impl Others<'_> {
     /// `build.web["eu"].null.base`
     fn reference(&self, build: BuildIndex) -> String {
         let mut text = "build".to_owned();
-        for segment in &self.builds.entries[build].path {
+        for segment in &self.tree.builds.entries[build].path {
             match segment {
                 Segment::Name(name) => text.push_str(&step_text(&Value::string(name.clone()))),
                 Segment::Key(key) => text.push_str(&key.to_string()),
@@ -489,7 +551,7 @@ impl crate::eval::Namespace for BuildRoot<'_> {
         }
         let word = first.key.as_str();
         if let (Some(own), Some(word)) = (&self.own, word) {
-            let all = others.builds.of_unit(others.unit);
+            let all = others.tree.builds.of_unit(others.unit);
             let names_build = !narrow(&all, &first.key).is_empty();
             // The build's own values come first; their parts, which texts do not have, can only be those of another.
             let is_own = own.has(word) && (path.len() == 1 || !names_build);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use imgc_syntax::Span;
-use smol_str::SmolStr;
 
 use crate::components::Components;
 use crate::diagnostic::registry::Entry;
@@ -13,6 +12,7 @@ use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module::Module;
+use crate::modules::{self, Calls, Loaded};
 use crate::names::{self, Readings};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan, Unit};
@@ -61,6 +61,8 @@ pub struct Compilation {
     pub diagnostics: Vec<Diagnostic>,
     /// What the files declare, as far as it could be understood; for editors.
     pub module: Module,
+    /// The templates that it uses as modules, directly or through others.
+    pub modules: Vec<Loaded>,
     /// The values of the template's names, as far as they are known; for consoles and editors. `None` where only the
     /// syntax was looked at.
     pub names: Option<Arc<Names>>,
@@ -160,6 +162,7 @@ fn run(
         diagnostics: out,
         plan,
         names: shown,
+        modules: loaded,
         ..
     } = compilation;
     let files = load::find(&request.path, sources)?;
@@ -173,24 +176,24 @@ fn run(
     let damaged = damaged(&bodies, out);
     let legacy = bodies.iter().any(|body| body.weak);
     *module = module::collect(bodies, out);
+    let calls;
+    (*loaded, calls) = modules::load(module, &files.root, sources, map, out);
+    let mut damaged = damaged;
+    damaged.extend(
+        loaded
+            .iter()
+            .flat_map(|loaded| loaded.damaged.iter().copied()),
+    );
+    damaged.sort();
     let inputs = inputs(request, &files, legacy, sources, world.as_ref(), map, out)?;
 
     let mut cx = Context::new(world.as_ref(), &files.root);
     cx.diagnostics = std::mem::take(out);
     check_settings(module, &mut cx);
-    let mut names = Names {
-        path: BTreeMap::from([
-            (
-                "cwd".into(),
-                Value::string(world.working_directory().display().to_string()),
-            ),
-            (
-                "root".into(),
-                Value::string(files.root.display().to_string()),
-            ),
-        ]),
-        ..Names::default()
-    };
+    for loaded in loaded.iter() {
+        check_settings(&loaded.module, &mut cx);
+    }
+    let mut names = Names::at(&world.working_directory(), &files.root);
     let given = variables::resolve(module, &inputs, &names, map, &mut cx);
     names.variables.0 = given
         .iter()
@@ -198,15 +201,14 @@ fn run(
         .collect();
     variables::validate(module, &names, &mut cx);
     let selection = Selection::new(request, map, &mut cx.diagnostics);
-    let (mut made, secrets, names) = plan_with_data(
+    let tree = Templates {
         module,
-        names,
-        &files.root,
-        request,
-        components,
-        &selection,
-        &mut cx,
-    );
+        loaded: &*loaded,
+        calls: &calls,
+        root: &files.root,
+    };
+    let (mut made, secrets, names) =
+        plan_with_data(&tree, names, request, components, &selection, &mut cx);
     *shown = Some(names);
     made.root = files.root.clone();
     made.secrets = secrets;
@@ -225,61 +227,90 @@ fn run(
 /// Makes the plan. Where data sources may be read, those that the plan turns out to use are, and it is made again with
 /// what they say, until nothing new is needed.
 fn plan_with_data(
-    module: &Module,
+    tree: &Templates<'_>,
     mut names: Names,
-    root: &Path,
     request: &Request,
     components: &dyn Components,
     selection: &Selection,
     cx: &mut Context<'_>,
 ) -> (Plan, Vec<Value>, Arc<Names>) {
-    let reads = request.online && !module.data.is_empty();
+    let loaded = tree.loaded.iter().map(|loaded| &loaded.module);
+    let mut all = loaded.chain([tree.module]);
+    let reads = request.online && all.any(|module| !module.data.is_empty());
     let mut readings = Readings::default();
     let mark = cx.diagnostics.len();
     let drawn = cx.world.drawn();
     loop {
         cx.diagnostics.truncate(mark);
         cx.world.rewind(drawn);
-        names::resolve(module, &mut names, &mut readings, components, cx);
-        let secrets: Vec<Value> = names
-            .locals
-            .0
-            .values()
-            .chain(names.data.0.values().flat_map(BTreeMap::values))
-            .filter(|value| value.contains_sensitive())
-            .cloned()
-            .collect();
-        cx.uses = reads.then(Vec::new);
-        let shared = Arc::new(names);
-        let unit = Unit {
-            index: 0,
-            prefix: SmolStr::default(),
-            module,
-            names: Arc::clone(&shared),
-            root: root.to_owned(),
-            builds: Arc::default(),
+        let mut resolver = names::Resolver {
+            loaded: tree.loaded,
+            readings: &mut readings,
+            components,
+            check_only: request.check_only,
+            cx,
+            units: Vec::new(),
+            lates: Vec::new(),
         };
-        let units = std::slice::from_ref(&unit);
-        let made = plan::make(units, request, components, selection, cx);
+        resolver.template(tree.module, tree.calls, tree.root, names);
+        let (resolved, lates) = (resolver.units, resolver.lates);
+        let secrets = secrets(&resolved);
+        cx.uses = reads.then(Vec::new);
+        let plan_tree = Arc::default();
+        let units: Vec<Unit<'_>> = resolved
+            .into_iter()
+            .zip(0..)
+            .map(|(unit, index)| Unit {
+                index,
+                prefix: unit.prefix,
+                module: unit.module,
+                names: Arc::new(unit.names),
+                root: unit.root.to_owned(),
+                tree: Arc::clone(&plan_tree),
+            })
+            .collect();
+        let shared = Arc::clone(&units[0].names);
+        let made = plan::make(&units, lates, request, components, selection, cx);
         let uses = cx.uses.take();
         // A mistake that no reading mends: there is no reason to ask anybody.
         let hopeless = cx.diagnostics[mark..]
             .iter()
             .any(|problem| problem.is_error() && problem.id != "check/unknown-at-plan-time");
         let more = match uses {
-            Some(uses) if !hopeless => names::needed(module, &uses),
+            Some(uses) if !hopeless => names::needed(tree.module, tree.loaded, &uses),
             _ => return (made, secrets, shared),
         };
         if !readings.want(more) {
             return (made, secrets, shared);
         }
-        drop((made, unit));
+        drop((made, units, plan_tree));
         names = Arc::unwrap_or_clone(shared);
     }
 }
 
+/// A template with the modules it uses.
+struct Templates<'a> {
+    module: &'a Module,
+    loaded: &'a [Loaded],
+    calls: &'a Calls,
+    root: &'a Path,
+}
+
+/// What must not be shown, of the values that are no variables of the template.
+fn secrets(units: &[names::Resolved<'_>]) -> Vec<Value> {
+    let mut secrets: Vec<Value> = Vec::new();
+    for (at, unit) in units.iter().enumerate() {
+        let locals = unit.names.locals.0.values();
+        let data = unit.names.data.0.values().flat_map(BTreeMap::values);
+        let inputs = unit.names.variables.0.values().filter(|_| at > 0);
+        let all = locals.chain(data).chain(inputs);
+        secrets.extend(all.filter(|value| value.contains_sensitive()).cloned());
+    }
+    secrets
+}
+
 /// The headers of blocks in which the parser did not understand something.
-fn damaged(bodies: &[Body], problems: &[Diagnostic]) -> Vec<Span> {
+pub(crate) fn damaged(bodies: &[Body], problems: &[Diagnostic]) -> Vec<Span> {
     let mut headers = Vec::new();
     for problem in problems {
         let place = problem.span;

@@ -15,6 +15,7 @@ use crate::hir::{Attribute, Block, Body, Expr, Name};
 mod build;
 mod collect;
 mod group;
+mod outside;
 mod repeat;
 mod take;
 
@@ -42,6 +43,10 @@ pub struct Module {
     pub groups: IndexMap<SmolStr, Group>,
     /// In the order of the files.
     pub builds: Vec<Build>,
+    /// By name.
+    pub outputs: IndexMap<SmolStr, Output>,
+    /// Other templates that are used, by the name of the block.
+    pub modules: IndexMap<SmolStr, ModuleCall>,
     /// The values given in `hcp_packer_registry` blocks: checked, and of no effect.
     pub registry: Vec<Expr>,
 }
@@ -98,6 +103,36 @@ pub struct Local {
     pub value: Expr,
     /// Its value is a secret.
     pub sensitive: Option<Expr>,
+}
+
+/// An `output` block.
+#[derive(Debug)]
+pub struct Output {
+    /// Its name.
+    pub name: Name,
+    /// Its value; an error where it was missing.
+    pub value: Expr,
+    /// What it is for.
+    pub description: Option<Expr>,
+    /// Its value is a secret.
+    pub sensitive: Option<Expr>,
+    /// The header.
+    pub span: Span,
+}
+
+/// A `module` block: another template, used.
+#[derive(Debug)]
+pub struct ModuleCall {
+    /// The name it goes by.
+    pub name: Name,
+    /// Where the other template is.
+    pub source: Option<Expr>,
+    /// How often.
+    pub repeat: Repeat,
+    /// Values for its variables.
+    pub inputs: Vec<Attribute>,
+    /// The header.
+    pub span: Span,
 }
 
 /// A top-level `source` or `data` block.
@@ -269,15 +304,14 @@ fn meant_elsewhere(kind: &str) -> Option<&'static str> {
         "provisioner" | "error-cleanup-provisioner" | "post-processor" | "post-processors" => {
             "move it into a `build` block"
         }
-        "variable" | "locals" | "local" | "data" | "packer" => "move it to the top of the template",
+        "variable" | "locals" | "local" | "data" | "packer" | "output" | "module" => {
+            "move it to the top of the template"
+        }
         "communicator" => {
             "a source says how its machine is reached: write `communicator = \"ssh\"` and options such as `ssh_timeout` there"
         }
         "builder" | "builders" => "write `source \"TYPE\" \"NAME\" { … }`",
-        "module" => {
-            "modules are not part of this version; all files of a directory form one template"
-        }
-        "resource" | "provider" | "output" | "terraform" => {
+        "resource" | "provider" | "terraform" => {
             "this is a block of Terraform; a template has `source` and `build` blocks"
         }
         _ => return None,

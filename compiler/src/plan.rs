@@ -18,6 +18,7 @@ pub use make::IDS;
 pub(crate) use make::make;
 pub use names::Key;
 pub use options::{Deferred, Options, RunValues};
+pub use outputs::Output;
 pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
@@ -27,6 +28,7 @@ mod component;
 mod digest;
 mod files;
 mod fit;
+mod inside;
 mod instances;
 mod known;
 mod layout;
@@ -34,8 +36,9 @@ mod make;
 mod names;
 mod options;
 mod order;
+mod outputs;
 mod pieces;
-mod repeat;
+pub(crate) mod repeat;
 pub(crate) mod select;
 mod sources;
 mod unit;
@@ -54,6 +57,8 @@ pub struct Plan {
     pub secrets: Vec<Value>,
     /// Everything outside the template text that the plan depends on.
     pub inputs: Vec<Input>,
+    /// The outputs, in template order.
+    pub outputs: Vec<Output>,
     /// The template's directory (`path.root`).
     pub root: PathBuf,
 }

@@ -1,15 +1,21 @@
-//! The names a template's expressions may use: `var`, `local`, `data`, `path`, `packer`, `source`, `build`.
+//! The names a template's expressions may use: `var`, `local`, `data`, `path`, `packer`, `module`,
+//! `source`, `build`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use imgc_syntax::Span;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
+pub use crate::modules::values::{ModuleOutputs, ModuleValues, Modules};
+
 use crate::artifacts::{BuildRoot, Others};
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
-use crate::eval::{Namespace, Root, Scope};
+use crate::eval::{Namespace, Reference, Root, Scope};
+use crate::late::LateId;
+use crate::modules::values::ModulesView;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -51,6 +57,48 @@ pub struct Names {
     pub data: DataSources,
     /// `path.cwd` and `path.root`.
     pub path: BTreeMap<SmolStr, Value>,
+    /// The outputs of modules.
+    pub modules: Modules,
+    /// The variables and locals that wait for artifacts.
+    pub(crate) late: BTreeMap<(Kind, SmolStr), LateId>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A variable.
+    Variable,
+    /// A local.
+    Local,
+}
+
+impl Names {
+    /// The names of a template in `root`, without variables yet.
+    pub fn at(working_directory: &Path, root: &Path) -> Self {
+        let text = |path: &Path| Value::string(path.display().to_string());
+        Self {
+            path: BTreeMap::from([
+                ("cwd".into(), text(working_directory)),
+                ("root".into(), text(root)),
+            ]),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the late values that a reference means, or may mean.
+    pub(crate) fn add_lates(&self, reference: &Reference, lates: &mut BTreeSet<LateId>) {
+        let kind = match reference.root.as_str() {
+            "var" => Kind::Variable,
+            "local" => Kind::Local,
+            "module" => return self.modules.add_lates(&reference.path, lates),
+            _ => return,
+        };
+        let named = self.late.iter().filter(|((of, name), _)| {
+            let first = reference.path.first();
+            *of == kind && first.is_none_or(|first| first.text == *name)
+        });
+        lates.extend(named.map(|(_, id)| *id));
+    }
 }
 
 /// `var`.
@@ -69,6 +117,9 @@ pub struct DataSources(pub BTreeMap<SmolStr, BTreeMap<SmolStr, Value>>);
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     names: &'a Names,
+    variables: Lookup<'a>,
+    locals: Lookup<'a>,
+    modules: ModulesView<'a>,
     allowed: Allowed,
     source: Option<(&'a str, &'a str, Option<&'a Value>)>,
     build: Option<BuildRoot<'a>>,
@@ -119,11 +170,21 @@ pub const BUILD_MEMBERS: &[&str] = &[
 const SECRET_MEMBERS: &[&str] = &["Password", "SSHPrivateKey", "WinRMPassword"];
 
 impl<'a> Place<'a> {
-    /// In a variable's validation.
-    pub fn validation(names: &'a Names) -> Self {
+    fn new(names: &'a Names, allowed: Allowed) -> Self {
+        let lookup = |kind| Lookup {
+            names,
+            kind,
+            others: None,
+        };
         Self {
             names,
-            allowed: Allowed::Variables,
+            variables: lookup(Kind::Variable),
+            locals: lookup(Kind::Local),
+            modules: ModulesView {
+                modules: &names.modules,
+                others: None,
+            },
+            allowed,
             source: None,
             build: None,
             elements: &[],
@@ -132,59 +193,41 @@ impl<'a> Place<'a> {
 
     /// In a variable's default.
     pub fn default(names: &'a Names) -> Self {
-        Self {
-            names,
-            allowed: Allowed::Defaults,
-            source: None,
-            build: None,
-            elements: &[],
-        }
+        Self::new(names, Allowed::Defaults)
+    }
+
+    /// In a variable's validation.
+    pub fn validation(names: &'a Names) -> Self {
+        Self::new(names, Allowed::Variables)
     }
 
     /// In a local.
     pub fn local(names: &'a Names) -> Self {
-        Self {
-            names,
-            allowed: Allowed::Locals,
-            source: None,
-            build: None,
-            elements: &[],
-        }
+        Self::new(names, Allowed::Locals)
     }
 
     /// In a `build` block's own attributes.
     pub fn block(names: &'a Names) -> Self {
-        Self {
-            names,
-            allowed: Allowed::Everything,
-            source: None,
-            build: None,
-            elements: &[],
-        }
+        Self::new(names, Allowed::Everything)
     }
 
     /// In the options of a source.
     pub fn source(names: &'a Names, ty: &'a str, name: &'a str) -> Self {
         Self {
-            names,
-            allowed: Allowed::Everything,
             source: Some((ty, name, None)),
-            build: None,
-            elements: &[],
+            ..Self::new(names, Allowed::Everything)
         }
     }
 
     /// In the options of a provisioner or post-processor.
     pub fn build(names: &'a Names, ty: &'a str, name: &'a str, build: BuildValues<'a>) -> Self {
         Self {
-            names,
-            allowed: Allowed::Everything,
             source: Some((ty, name, None)),
             build: Some(BuildRoot {
                 own: Some(build),
                 others: None,
             }),
-            elements: &[],
+            ..Self::new(names, Allowed::Everything)
         }
     }
 
@@ -194,6 +237,9 @@ impl<'a> Place<'a> {
             own: self.build.and_then(|build| build.own),
             others: Some(others),
         });
+        self.variables.others = Some(others);
+        self.locals.others = Some(others);
+        self.modules.others = Some(others);
         self
     }
 
@@ -220,10 +266,8 @@ impl Scope for Place<'_> {
             return Some(Root::Value(value.clone()));
         }
         match name {
-            "var" => Some(Root::Namespace(&self.names.variables)),
-            "local" if self.allowed > Allowed::Defaults => {
-                Some(Root::Namespace(&self.names.locals))
-            }
+            "var" => Some(Root::Namespace(&self.variables)),
+            "local" if self.allowed > Allowed::Defaults => Some(Root::Namespace(&self.locals)),
             "data" if self.allowed > Allowed::Defaults => Some(Root::Namespace(&self.names.data)),
             "path" if self.allowed != Allowed::Variables => Some(Root::Value(Value::object(
                 self.names.path.iter().map(|(k, v)| (k.clone(), v.clone())),
@@ -236,6 +280,7 @@ impl Scope for Place<'_> {
                     ("versionFingerprint", unset()),
                 ])))
             }
+            "module" if self.allowed > Allowed::Defaults => Some(Root::Namespace(&self.modules)),
             "source" => self.source.map(|(ty, name, key)| {
                 Root::Value(Value::object([
                     ("type", Value::string(ty)),
@@ -275,7 +320,7 @@ impl Scope for Place<'_> {
                 "`source` has no meaning here",
                 "`source.name` and `source.type` can be used in sources, provisioners and post-processors",
             ),
-            "local" | "data" | "path" | "packer" => {
+            "local" | "data" | "path" | "packer" | "module" => {
                 let help = match self.allowed {
                     Allowed::Defaults => {
                         "a variable's default is read before there are such values; compute with them in `locals`"
@@ -342,7 +387,9 @@ impl Scope for Fixed {
 }
 
 /// All names an expression can begin with, somewhere.
-pub(crate) const ROOTS: [&str; 7] = ["var", "local", "data", "path", "packer", "source", "build"];
+pub(crate) const ROOTS: [&str; 8] = [
+    "var", "local", "data", "path", "packer", "source", "build", "module",
+];
 
 fn prefix(name: &str, root: &str, what: &str, span: Span) -> Diagnostic {
     let right = format!("{root}.{name}");
@@ -404,6 +451,46 @@ fn object(values: &IndexMap<SmolStr, Value>) -> Value {
             .iter()
             .map(|(name, value)| (name.clone(), value.clone())),
     )
+}
+
+/// `var` or `local` where some values wait for artifacts.
+#[derive(Clone, Copy)]
+struct Lookup<'a> {
+    names: &'a Names,
+    kind: Kind,
+    others: Option<Others<'a>>,
+}
+
+impl Namespace for Lookup<'_> {
+    fn member(&self, member: &str, span: Span) -> Result<Value, Box<Diagnostic>> {
+        let value = match self.kind {
+            Kind::Variable => self.names.variables.member(member, span)?,
+            Kind::Local => self.names.locals.member(member, span)?,
+        };
+        let Some(others) = self.others.filter(|_| !self.names.late.is_empty()) else {
+            return Ok(value);
+        };
+        let late = self.names.late.get(&(self.kind, SmolStr::from(member)));
+        Ok(match late {
+            Some(id) => others.late(*id, value),
+            None => value,
+        })
+    }
+
+    fn all(&self) -> Value {
+        let values = match self.kind {
+            Kind::Variable => &self.names.variables.0,
+            Kind::Local => &self.names.locals.0,
+        };
+        let late = |name: &SmolStr, value: &Value| {
+            let id = self.names.late.get(&(self.kind, name.clone()))?;
+            Some(self.others?.late(*id, value.clone()))
+        };
+        Value::object(values.iter().map(|(name, value)| {
+            let value = late(name, value).unwrap_or_else(|| value.clone());
+            (name.clone(), value)
+        }))
+    }
 }
 
 impl Namespace for Variables {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use imgc_syntax::{FileId, Span};
+use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use crate::convert::convert;
@@ -98,6 +99,11 @@ enum Raw<'a> {
         expr: Expr,
         origin: String,
     },
+    /// Of a `module` block: evaluated where that stands.
+    Given {
+        value: Value,
+        place: Span,
+    },
 }
 
 impl Raw<'_> {
@@ -143,7 +149,7 @@ impl Raw<'_> {
     /// The expression, if it is one.
     fn expr(&self) -> Option<&Expr> {
         match self {
-            Self::Text { .. } => None,
+            Self::Text { .. } | Self::Given { .. } => None,
             Self::Expr { expr, .. } => Some(expr),
             Self::Template { expr, .. } => Some(expr),
         }
@@ -192,6 +198,17 @@ pub fn resolve(
             raw.read_template(name, secret, sources, cx);
         }
     }
+    in_order(module, raw, names, sources, cx)
+}
+
+/// Determines the values, each after those it depends on.
+fn in_order(
+    module: &Module,
+    mut raw: BTreeMap<&str, Raw<'_>>,
+    names: &Names,
+    sources: &mut SourceMap,
+    cx: &mut Context<'_>,
+) -> Vec<(SmolStr, Given)> {
     let mut known = Names {
         path: names.path.clone(),
         ..Names::default()
@@ -222,6 +239,49 @@ pub fn resolve(
     in_order
         .filter_map(|name| values.remove_entry(name))
         .collect()
+}
+
+/// The type that a variable's value is converted to.
+pub(crate) fn target_type(variable: &Variable) -> Type {
+    match &variable.ty {
+        Some(ty) => parse_type(ty, &mut Vec::new()),
+        None => Type::Any,
+    }
+}
+
+/// The values of a module's variables, from those its `module` block gives with their places; the block is named at
+/// `call`.
+pub(crate) fn of_call(
+    module: &Module,
+    mut given: BTreeMap<SmolStr, (Value, Span)>,
+    call: &crate::hir::Name,
+    names: &Names,
+    cx: &mut Context<'_>,
+) -> IndexMap<SmolStr, Value> {
+    let mut raw: BTreeMap<&str, Raw<'_>> = BTreeMap::new();
+    for (name, variable) in &module.variables {
+        let (value, place) = match given.remove(name) {
+            Some(given) => given,
+            None if variable.default.is_some() => continue,
+            None => {
+                cx.report(
+                    Diagnostic::error(
+                        "check/missing-input",
+                        call.span,
+                        format!("the module `{}` needs a value for `{name}`", call.text),
+                    )
+                    .label(variable.name.span, "this variable has no default")
+                    .help(format!("add `{name} = …`")),
+                );
+                (Value::error(), call.span)
+            }
+        };
+        raw.insert(name, Raw::Given { value, place });
+    }
+    // No value is a text of the command line, which would be added to them.
+    let sources = &mut SourceMap::default();
+    let values = in_order(module, raw, names, sources, cx).into_iter();
+    values.map(|(name, given)| (name, given.value)).collect()
 }
 
 /// Checks the rules of all variables; `names` has their values.
@@ -437,6 +497,11 @@ fn value_of(
             };
             let (value, place) = given.value(&ty, &target, variable, sources, cx);
             (value, origin, place)
+        }
+        Some(Raw::Given { value, place }) => {
+            let value = value.mark(sensitive);
+            let value = fit(&value, &target, place, variable, cx);
+            (value, "module".to_owned(), place)
         }
         None => match default {
             Some(value) => (value, "default".to_owned(), variable.span),

@@ -154,6 +154,18 @@ fn show(text: &mut String, plan: &Plan) {
         }
         writeln!(text).unwrap();
     }
+    for output in &plan.outputs {
+        let uses = output.uses.iter().map(|used| &*plan.build(*used).address);
+        writeln!(
+            text,
+            "output {} = {} {:?}{}",
+            output.name,
+            output.value.value().display(),
+            uses.collect::<Vec<_>>(),
+            if output.complete { "" } else { " incomplete" }
+        )
+        .unwrap();
+    }
     for input in &plan.inputs {
         writeln!(
             text,

@@ -125,15 +125,7 @@ impl Console {
                 .help("name it: `imgc console -var NAME=VALUE PATH`"));
         }
         let world = Arc::new(RealWorld::new());
-        let directory = world.working_directory().display().to_string();
-        let names = Names {
-            path: [
-                ("cwd".into(), Value::string(directory)),
-                ("root".into(), Value::string(".")),
-            ]
-            .into(),
-            ..Names::default()
-        };
+        let names = Names::at(&world.working_directory(), Path::new("."));
         Ok(Self {
             compilation: ManuallyDrop::new(Compilation::default()),
             world,

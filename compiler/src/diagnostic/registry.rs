@@ -63,6 +63,7 @@ pub fn all() -> Vec<Entry> {
         crate::eval::IDS,
         crate::scope::IDS,
         crate::artifacts::IDS,
+        crate::modules::IDS,
         crate::variables::IDS,
         crate::names::IDS,
         crate::configure::IDS,

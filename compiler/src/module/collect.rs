@@ -8,7 +8,9 @@ use indexmap::map::Entry;
 
 use super::repeat::{Repeat, take_out};
 use super::take::{Take, check_identifier, labels, unique};
-use super::{Local, Module, Settings, Source, Validation, Variable, build, group, stray_block};
+use super::{
+    Local, Module, Settings, Source, Validation, Variable, build, group, outside, stray_block,
+};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry as Id;
 use crate::hir::{Attribute, Block, Body, Expr, ExprKind, Name};
@@ -53,6 +55,8 @@ const TOP: &[&str] = &[
     "source",
     "build",
     "provisioners",
+    "output",
+    "module",
     "hcp_packer_registry",
 ];
 
@@ -173,6 +177,24 @@ fn top_level(block: Block, module: &mut Module, out: &mut Vec<Diagnostic>) {
                 );
             }
         }
+        "output" => {
+            if let Some([name]) = labels(&block, &["name"], out) {
+                let output = outside::output(name, block, out);
+                let key = output.name.text.clone();
+                let what = ("output", key.as_str());
+                let into = &mut module.outputs;
+                declare(into, key.clone(), output, what, |o| o.name.span, out);
+            }
+        }
+        "module" => {
+            if let Some([name]) = labels(&block, &["name"], out) {
+                let call = outside::call(name, block, out);
+                let key = call.name.text.clone();
+                let what = ("module", key.as_str());
+                let into = &mut module.modules;
+                declare(into, key.clone(), call, what, |c| c.name.span, out);
+            }
+        }
         "hcp_packer_registry" => {
             if labels(&block, &[], out).is_some() {
                 module.registry.extend(registry(block, out));
@@ -259,7 +281,7 @@ fn declare_local(module: &mut Module, local: Local, out: &mut Vec<Diagnostic>) {
     );
 }
 
-fn no_blocks(body: &Body, context: &str, out: &mut Vec<Diagnostic>) {
+pub(super) fn no_blocks(body: &Body, context: &str, out: &mut Vec<Diagnostic>) {
     for block in &body.blocks {
         stray_block(block, context, &[], out);
     }
@@ -339,7 +361,7 @@ fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
     }
 }
 
-fn missing(block: &str, attribute: &str, place: Span) -> Diagnostic {
+pub(super) fn missing(block: &str, attribute: &str, place: Span) -> Diagnostic {
     Diagnostic::error(
         "check/missing-attribute",
         place,

@@ -1,7 +1,7 @@
 //! One component of one build: its options, limits and the files it reads.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::duration;
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Body, Expr, Name};
+use crate::late::LateId;
 use crate::module::{self, Repeat};
 use crate::schema::{self, Component};
 use crate::scope::{BuildValues, Place};
@@ -132,15 +133,16 @@ impl<'a> Maker<'a, '_> {
         for (view, body) in &views {
             view.add_unevaluated(body, &uses);
         }
-        let uses = uses.into_inner().builds;
+        let uses = uses.into_inner();
         let late = Late {
             what,
             component,
+            lates: uses.lates,
             layers: views,
             overrides: None,
             span: source.span,
         };
-        (Options::deferred(value, Arc::new(late)), uses)
+        (Options::deferred(value, Arc::new(late)), uses.builds)
     }
 
     fn communicator(
@@ -256,6 +258,7 @@ impl<'a> Maker<'a, '_> {
             let late = Late {
                 what: subject.what.clone(),
                 component,
+                lates: uses.borrow().lates.clone(),
                 layers: vec![(view.clone(), Arc::clone(&block.body))],
                 overrides,
                 span: block.span,
@@ -569,6 +572,8 @@ fn views(instance: &Instance<'_>) -> Vec<(View, Arc<Body>)> {
 /// Options to be evaluated again when the build runs.
 struct Late {
     what: String,
+    /// The late values that are used, directly or through others.
+    lates: BTreeSet<LateId>,
     component: &'static Component,
     layers: Vec<(View, Arc<Body>)>,
     overrides: Option<Overrides>,
@@ -577,14 +582,21 @@ struct Late {
 
 impl Deferred for Late {
     fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
-        let root = &self.layers[0].0.root;
-        let mut cx = Context::new(world, root);
+        let first = &self.layers[0].0;
+        let overlay = first.tree().known(&self.lates, &values.artifacts, world)?;
+        let mut cx = Context::new(world, &first.root);
         let places: Vec<Place<'_>> = self
             .layers
             .iter()
             .map(|(view, _)| {
                 let build = BuildValues::Running(&values.build);
-                view.build(build, Values::Running(&values.artifacts))
+                view.build(
+                    build,
+                    Values::Running {
+                        artifacts: &values.artifacts,
+                        overlay: &overlay,
+                    },
+                )
             })
             .collect();
         let layers: Vec<Layer<'_>> = self

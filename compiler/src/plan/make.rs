@@ -25,6 +25,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
 use crate::eval::{self, Context};
 use crate::hir::{Body, Expr, Name};
+use crate::late::{LateValue, Tree};
 use crate::module;
 use crate::schema::{self, Component};
 use crate::scope::Place;
@@ -206,6 +207,7 @@ impl Instance<'_> {
 /// Makes the plan of a template and its modules; problems go to `cx`.
 pub(crate) fn make(
     units: &[Unit<'_>],
+    lates: Vec<LateValue>,
     request: &Request,
     components: &dyn Components,
     selection: &Selection,
@@ -255,8 +257,10 @@ pub(crate) fn make(
     }
     let all = All::new(&blocks);
     if let Some(unit) = maker.units.first() {
-        // The same for all units.
-        unit.builds.get_or_init(|| all.catalogue());
+        let names = maker.units.iter().map(|unit| Arc::clone(&unit.names));
+        let tree = Tree::new(all.catalogue(), lates, names.collect(), maker.cx);
+        // The same for all units; set once, here.
+        let _ = unit.tree.set(tree);
     }
     maker.builds(&all);
     for block in &blocks {

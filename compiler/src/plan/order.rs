@@ -142,6 +142,7 @@ impl<'a> Maker<'a, '_> {
                 },
             );
         }
+        self.outputs(&ids);
     }
 
     /// Reports builds that need each other's artifacts; whether there are any.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::component::Configured;
+use super::inside::{Inside, inside};
 use super::make::{Instance, Maker};
 use super::names::Key;
 use super::repeat::{Elements, Turn};
@@ -118,7 +119,7 @@ impl<'a> Maker<'a, '_> {
         parts: &mut Vec<Part>,
     ) {
         // What is wrong with the name is said where groups are checked.
-        let Some((unit, group)) = find_group(spot.unit, &used.name.text) else {
+        let Some((unit, group)) = find_group(self.units, spot.unit, &used.name.text) else {
             return;
         };
         let identity = std::ptr::from_ref(group);
@@ -126,7 +127,7 @@ impl<'a> Maker<'a, '_> {
             return;
         }
         let first = *number;
-        *number += size(unit, group, within);
+        *number += size(self.units, unit, group, within);
         let turns = spot.turns(self, &used.repeat);
         within.push(identity);
         for turn in turns.into_iter().filter(|turn| turn.enabled) {
@@ -310,12 +311,22 @@ impl<'a> Maker<'a, '_> {
                 .report(super::component::only_and_except(first, second));
         }
         let name = &used.name;
-        if find_group(unit, &name.text).is_some() {
+        if find_group(self.units, unit, &name.text).is_some() {
             return;
         }
+        let (unit, ahead) = match inside(self.units, unit, &name.text, 2) {
+            Inside::No => (unit, ""),
+            Inside::Unit(unit, rest) => (unit, &name.text[..name.text.len() - rest.len()]),
+            Inside::Broken => return,
+            Inside::Unknown(message, names) => {
+                return self.no_module(&name.text, message, &names, name.span);
+            }
+        };
         let message = format!("there is no provisioner group `{}`", name.text);
         let diagnostic = Diagnostic::error("check/unknown-group", name.span, message);
-        let groups = unit.module.groups.keys().map(SmolStr::as_str);
+        let groups = unit.module.groups.keys();
+        let groups: Vec<String> = groups.map(|group| format!("{ahead}{group}")).collect();
+        let groups = groups.iter().map(String::as_str);
         self.cx.report(match nearest(&name.text, groups) {
             Some(near) => diagnostic
                 .help(format!("there is one with a similar name: `{near}`"))
@@ -373,9 +384,9 @@ impl<'a> Maker<'a, '_> {
             let Provisioning::Group(used) = one else {
                 continue;
             };
-            if let Some((_, inner)) = find_group(unit, &used.name.text) {
+            if let Some((home, inner)) = find_group(self.units, unit, &used.name.text) {
                 path.push((group, Some(used)));
-                self.check_circle(unit, inner, path, done);
+                self.check_circle(home, inner, path, done);
                 path.pop();
             }
         }
@@ -421,12 +432,26 @@ impl<'a, 'i> Spot<'a, 'i> {
 }
 
 /// The group of a name, with the unit that declares it.
-pub(super) fn find_group<'a>(unit: &'a Unit<'a>, name: &str) -> Option<(&'a Unit<'a>, &'a Group)> {
+pub(super) fn find_group<'a>(
+    units: &'a [Unit<'a>],
+    unit: &'a Unit<'a>,
+    name: &str,
+) -> Option<(&'a Unit<'a>, &'a Group)> {
+    let (unit, name) = match inside(units, unit, name, 2) {
+        Inside::No => (unit, name),
+        Inside::Unit(unit, rest) => (unit, rest),
+        Inside::Broken | Inside::Unknown(..) => return None,
+    };
     unit.module.groups.get(name).map(|group| (unit, group))
 }
 
 /// How many provisioner blocks a group has, with those of groups in it.
-fn size<'a>(unit: &'a Unit<'a>, group: &'a Group, within: &mut Vec<*const Group>) -> u32 {
+fn size<'a>(
+    units: &'a [Unit<'a>],
+    unit: &'a Unit<'a>,
+    group: &'a Group,
+    within: &mut Vec<*const Group>,
+) -> u32 {
     let identity = std::ptr::from_ref(group);
     if within.contains(&identity) {
         return 0;
@@ -434,9 +459,8 @@ fn size<'a>(unit: &'a Unit<'a>, group: &'a Group, within: &mut Vec<*const Group>
     within.push(identity);
     let sizes = group.provisioners.iter().map(|one| match one {
         Provisioning::One(_) => 1,
-        Provisioning::Group(used) => {
-            find_group(unit, &used.name.text).map_or(0, |(unit, inner)| size(unit, inner, within))
-        }
+        Provisioning::Group(used) => find_group(units, unit, &used.name.text)
+            .map_or(0, |(unit, inner)| size(units, unit, inner, within)),
     });
     let sum = sizes.sum();
     within.pop();

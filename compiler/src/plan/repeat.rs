@@ -10,7 +10,7 @@ use super::make::{Maker, unknown_yet};
 use super::names::Key;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
-use crate::eval::{self, Scope};
+use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Expr, ExprKind};
 use crate::module::Repeat;
 use crate::scope::Place;
@@ -41,30 +41,49 @@ pub const IDS: &[Entry] = &[
 const MOST: u64 = 100_000;
 
 /// The names a block has for what it is repeated over, the innermost first.
-pub(super) type Elements = Arc<[(SmolStr, Value)]>;
+pub(crate) type Elements = Arc<[(SmolStr, Value)]>;
 
 /// One instance of a block.
 #[derive(Clone)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// What tells it from the others; `None` where the block is not repeated.
-    pub(super) key: Option<Key>,
+    pub(crate) key: Option<Key>,
     /// The names of its elements, with those of the blocks around.
-    pub(super) elements: Elements,
+    pub(crate) elements: Elements,
     /// Whether it is part of the plan.
-    pub(super) enabled: bool,
+    pub(crate) enabled: bool,
 }
 
 /// The instances of a block.
-pub(super) struct Turns {
-    pub(super) list: Vec<Turn>,
+pub(crate) struct Turns {
+    pub(crate) list: Vec<Turn>,
     /// Whether these are all of them: not where the number of instances has a mistake.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
+}
+
+/// Works out how often blocks stand for something.
+pub(crate) struct Repeating<'r, 'w> {
+    pub(crate) cx: &'r mut Context<'w>,
+    /// A template is only checked: what data sources yield is not looked up.
+    pub(crate) check_only: bool,
 }
 
 impl Maker<'_, '_> {
     /// The instances of a block that stands at `place` in a block with these elements; a mistake in their number is
     /// reported.
     pub(super) fn turns(&mut self, repeat: &Repeat, place: Place<'_>, outer: &Elements) -> Turns {
+        let mut repeating = Repeating {
+            check_only: self.request.check_only,
+            cx: self.cx,
+        };
+        repeating.turns(repeat, place, outer)
+    }
+}
+
+impl Repeating<'_, '_> {
+    /// The instances of a block that stands at `place` in a block with these elements; a mistake in their number is
+    /// reported.
+    pub(crate) fn turns(&mut self, repeat: &Repeat, place: Place<'_>, outer: &Elements) -> Turns {
         let around = place.with_elements(outer);
         let keys = match (&repeat.for_each, &repeat.count) {
             (Some(for_each), _) => self.elements(for_each, repeat.iterator.is_some(), &around),
@@ -294,7 +313,7 @@ impl Maker<'_, '_> {
     /// Says that it must be known what there is before anything runs. Where a template is only checked, what data sources
     /// yield is not looked up, and such a value is no mistake.
     fn unknown_repetition(&mut self, span: Span, what: &str) {
-        if !self.request.check_only {
+        if !self.check_only {
             self.cx.report(unknown_yet(span, what).help(
                 "use variables and locals here; what data sources yield is known with `-online`",
             ));
@@ -303,7 +322,7 @@ impl Maker<'_, '_> {
 }
 
 /// The names inside an instance of a block of which nothing is known.
-pub(super) fn unknown_element(repeat: &Repeat, outer: &Elements) -> Elements {
+pub(crate) fn unknown_element(repeat: &Repeat, outer: &Elements) -> Elements {
     let unknown = || Value::unknown(Type::Any);
     match repeat.name() {
         None => Arc::clone(outer),

@@ -6,6 +6,7 @@ use imgc_syntax::Span;
 use indexmap::IndexSet;
 use smol_str::SmolStr;
 
+use super::inside::{Inside, inside};
 use super::instances::Referred;
 use super::make::{Block, Instance, Maker, unknown_yet};
 use super::unit::Unit;
@@ -76,6 +77,17 @@ impl<'a> Maker<'a, '_> {
         reference: &str,
         span: Span,
     ) -> Option<(&'a Unit<'a>, &'a module::Source)> {
+        let whole = reference;
+        let (unit, reference) = match inside(self.units, unit, reference, 3) {
+            Inside::No => (unit, reference),
+            Inside::Unit(unit, rest) => (unit, rest),
+            Inside::Broken => return None,
+            Inside::Unknown(message, names) => {
+                self.no_module(whole, message, &names, span);
+                return None;
+            }
+        };
+        let ahead = &whole[..whole.len() - reference.len()];
         let short = match reference.split_once('.') {
             Some((_, rest)) if rest.contains('.') => rest,
             _ => reference,
@@ -94,15 +106,15 @@ impl<'a> Maker<'a, '_> {
         let diagnostic = Diagnostic::error(
             "check/unknown-source",
             span,
-            format!("there is no source `{reference}`"),
+            format!("there is no source `{whole}`"),
         );
         let all: Vec<String> = unit
             .module
             .sources
             .keys()
-            .map(|(ty, name)| format!("source.{ty}.{name}"))
+            .map(|(ty, name)| format!("{ahead}source.{ty}.{name}"))
             .collect();
-        let wanted = format!("source.{short}");
+        let wanted = format!("{ahead}source.{short}");
         self.cx
             .report(match nearest(&wanted, all.iter().map(String::as_str)) {
                 Some(near) => diagnostic

@@ -8,9 +8,10 @@ use smol_str::SmolStr;
 
 use super::make::Instance;
 use super::repeat::Elements;
-use crate::artifacts::{Builds, Others, Uses, Values};
-use crate::eval;
-use crate::hir::Body;
+use crate::artifacts::{Others, Uses, Values};
+use crate::eval::{self, Reference};
+use crate::hir::{Body, Expr};
+use crate::late::Tree;
 use crate::module::{self, Module};
 use crate::scope::{BuildValues, Names, Place};
 use crate::value::Value;
@@ -28,8 +29,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) names: Arc<Names>,
     /// Its directory.
     pub(crate) root: PathBuf,
-    /// All builds there are, of all units, as soon as they have been found.
-    pub(crate) builds: Arc<OnceLock<Builds>>,
+    /// All builds there are, of all units, as soon as they have been found, and what is made from them.
+    pub(crate) tree: Arc<OnceLock<Tree>>,
 }
 
 /// A provisioner or post-processor block of a unit.
@@ -59,7 +60,7 @@ pub(super) struct View {
     unit: u32,
     pub(super) root: PathBuf,
     /// All builds there are.
-    builds: Arc<OnceLock<Builds>>,
+    tree: Arc<OnceLock<Tree>>,
 }
 
 impl View {
@@ -72,8 +73,26 @@ impl View {
             elements: Arc::clone(elements),
             unit: unit.index,
             root: unit.root.clone(),
-            builds: Arc::clone(&unit.builds),
+            tree: Arc::clone(&unit.tree),
         }
+    }
+
+    /// What expressions see that belong to no build.
+    pub(super) fn alone(unit: &Unit<'_>) -> Self {
+        Self {
+            names: Arc::clone(&unit.names),
+            source: Default::default(),
+            key: None,
+            elements: Elements::from([]),
+            unit: unit.index,
+            root: unit.root.clone(),
+            tree: Arc::clone(&unit.tree),
+        }
+    }
+
+    /// As something that belongs to no build.
+    pub(super) fn block<'p>(&'p self, values: Values<'p>) -> Place<'p> {
+        Place::block(&self.names).with_builds(self.others(values))
     }
 
     /// As the options of a source.
@@ -94,7 +113,7 @@ impl View {
 
     fn others<'p>(&'p self, values: Values<'p>) -> Others<'p> {
         Others {
-            builds: self.builds.get_or_init(Builds::default),
+            tree: self.tree(),
             unit: self.unit,
             values,
         }
@@ -102,8 +121,23 @@ impl View {
 
     /// Adds what the expressions of a body may use and no evaluation has looked at.
     pub(super) fn add_unevaluated(&self, body: &Body, uses: &RefCell<Uses>) {
-        let builds = self.others(Values::Planned(None)).builds;
-        let references = eval::body_references(body);
-        builds.add_unevaluated(self.unit, &references, &mut uses.borrow_mut());
+        self.add_references(&eval::body_references(body), uses);
+    }
+
+    /// The same for one expression.
+    pub(super) fn add_unevaluated_expr(&self, expr: &Expr, uses: &RefCell<Uses>) {
+        self.add_references(&eval::references(expr), uses);
+    }
+
+    fn add_references(&self, references: &[Reference], uses: &RefCell<Uses>) {
+        let tree = self.tree();
+        let mut uses = uses.borrow_mut();
+        uses.add_unevaluated(&tree.builds, self.unit, &self.names, references);
+        tree.close(&mut uses);
+    }
+
+    /// The builds there are, and what is made from them.
+    pub(super) fn tree(&self) -> &Tree {
+        self.tree.get_or_init(Tree::default)
     }
 }

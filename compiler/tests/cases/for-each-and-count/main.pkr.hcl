@@ -18,7 +18,3 @@ build {
     inline   = ["echo ${each.value} ${count.index}"]
   }
 }
-
-module "web" {
-  source = "./web"
-}

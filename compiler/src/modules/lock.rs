@@ -1,0 +1,126 @@
+//! `imgc.lock`: which commit each git module is at.
+//!
+//! A TOML file beside the template, written by `imgc init` and kept with it: `version = 1`, and for each repository a
+//! table `[[module]]` with `source` (`git::URL?ref=REFERENCE`) and `commit`, sorted by source.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "imgc.lock";
+
+/// The version of the form.
+const VERSION: i64 = 1;
+
+/// What is locked: commits by repository, as [`super::Git::repository`] names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// By repository.
+    pub commits: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    version: i64,
+    #[serde(default)]
+    module: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    source: String,
+    commit: String,
+}
+
+/// Why a lock file is none, with the place in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockError {
+    /// What is wrong; lower case, no full stop.
+    pub message: String,
+    /// The bytes it is about.
+    pub place: std::ops::Range<usize>,
+}
+
+impl Lock {
+    /// Reads a lock file.
+    pub fn parse(text: &str) -> Result<Self, LockError> {
+        let whole = |message: String| LockError {
+            message,
+            place: 0..text.lines().next().map_or(0, str::len),
+        };
+        let form: Form = toml::from_str(text).map_err(|error| LockError {
+            message: error
+                .message()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            place: error.span().unwrap_or(0..0),
+        })?;
+        if form.version != VERSION {
+            return Err(whole(format!(
+                "it is of version {}, and this imgc reads version {VERSION}",
+                form.version
+            )));
+        }
+        let mut commits = BTreeMap::new();
+        for entry in form.module {
+            let hex = entry.commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !hex || !matches!(entry.commit.len(), 40 | 64) {
+                return Err(whole(format!("`{}` is no commit", entry.commit)));
+            }
+            commits.insert(entry.source, entry.commit.to_ascii_lowercase());
+        }
+        Ok(Self { commits })
+    }
+}
+
+/// As it is written.
+impl std::fmt::Display for Lock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "# Written by `imgc init`. Keep it with the template.")?;
+        writeln!(f, "version = {VERSION}")?;
+        for (source, commit) in &self.commits {
+            let source = toml::Value::String(source.clone());
+            writeln!(f, "\n[[module]]\nsource = {source}\ncommit = \"{commit}\"")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut lock = Lock::default();
+        lock.commits
+            .insert("git::/b\"?ref=x".into(), "a".repeat(40));
+        lock.commits.insert("git::/a".into(), "0".repeat(40));
+        let text = lock.to_string();
+        assert!(
+            text.find("/a").unwrap() < text.find("/b").unwrap(),
+            "{text}"
+        );
+        assert_eq!(Lock::parse(&text), Ok(lock));
+    }
+
+    #[test]
+    fn damaged_ones_are_refused() {
+        for text in [
+            "",
+            "version = 2",
+            "version = 1\n[[module]]\nsource = \"x\"",
+            "version = 1\n[[module]]\nsource = \"x\"\ncommit = \"../../etc\"",
+            "version = 1\nextra = 1",
+        ] {
+            assert!(Lock::parse(text).is_err(), "{text}");
+        }
+    }
+}

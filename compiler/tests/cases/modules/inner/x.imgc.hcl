@@ -1,0 +1,3 @@
+output "word" {
+  value = "inner"
+}
