@@ -254,20 +254,27 @@ impl Lower<'_> {
             let problem = self.missing_label(&header, labels, header.place, None);
             self.out.push(problem);
         }
+        let given = members.iter().find(|member| member.key.text == labels[0]);
+        let given = given.and_then(|member| member.value.text());
+        let mut complained = false;
         for member in members {
             if self.is_comment(member) {
                 continue;
             }
-            if !matches!(
-                member.value.kind,
-                NodeKind::Object(_) | NodeKind::Array(_) | NodeKind::Null | NodeKind::Error
-            ) {
-                // One message for an object that is a body where labels are expected.
-                let ty = members.iter().find(|member| member.key.text == labels[0]);
-                let given = ty.and_then(|member| member.value.text());
-                let problem = self.missing_label(&header, labels, member.key.span, given);
-                self.out.push(problem);
-                return;
+            if !could_have_label(&member.value) {
+                // One message for a body where labels are expected.
+                if !complained {
+                    let problem = match given {
+                        None if labels[0] == "name" => self.not_a_block(&header, &member.value),
+                        _ => self.missing_label(&header, labels, member.key.span, given),
+                    };
+                    self.out.push(problem);
+                    complained = true;
+                }
+                if given.is_some() {
+                    return;
+                }
+                continue;
             }
             let mut header = header.clone();
             header.labels.push(inner_name(&member.key_text()));
@@ -385,12 +392,11 @@ impl Lower<'_> {
             (Form::Json, _) => {
                 format!("a label is a key around the body: `\"{kind}\": {{\"{shown}\": {{ … }}}}`")
             }
+            (Form::Toml, [_, _, ..]) => format!("write a table `[{kind}.TYPE.NAME]`"),
             (Form::Toml, _) => {
-                let keys: String = labels
-                    .iter()
-                    .map(|label| format!(".{}", label.to_uppercase()))
-                    .collect();
-                format!("write a table `[{kind}{keys}]`, or `{label} = \"…\"` in it")
+                format!(
+                    "write `{label} = \"…\"` in it, or end the name of the table with the {label}"
+                )
             }
         };
         Diagnostic::error("lower/missing-label", place, message).help(help)
@@ -472,6 +478,23 @@ fn literal(node: &Node) -> Expr {
     Expr {
         kind,
         span: node.span,
+    }
+}
+
+/// Whether a value may stand under a label: a body, several, or none.
+fn could_have_label(value: &Node) -> bool {
+    match &value.kind {
+        NodeKind::Object(_) | NodeKind::Null | NodeKind::Error => true,
+        NodeKind::Array(elements) => {
+            let object = |element: &Node| {
+                matches!(
+                    element.kind,
+                    NodeKind::Object(_) | NodeKind::Error | NodeKind::Null
+                )
+            };
+            elements.iter().all(object)
+        }
+        _ => false,
     }
 }
 

@@ -1,0 +1,10 @@
+//! Any bytes as a template in TOML.
+//!
+//! Run with `RUSTC_BOOTSTRAP=1 cargo fuzz run toml` in `compiler/`.
+#![no_main]
+
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| common::compile_as("main.imgc.toml", data));

@@ -1,0 +1,3 @@
+a = "from HCL"
+b = "from HCL"
+c = [1]
