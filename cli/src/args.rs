@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Fix(FixArgs),
     /// Explain a problem id such as `check/unknown-variable`; without an id, list all of them.
     Explain(ExplainArgs),
+    /// Print what a component accepts, such as `amazon-ebs` or `provisioner/shell`; without a name, list all of them.
+    Schema(SchemaArgs),
     /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.
     Init(InitArgs),
     /// Plugins are part of imgc; answers for scripts written for Packer.
@@ -96,6 +98,9 @@ pub(crate) enum Command {
     /// Print the reference page of the command line.
     #[command(name = "__cli-reference", hide = true)]
     CliReference,
+    /// Write the reference pages of components.
+    #[command(name = "__component-pages", hide = true)]
+    ComponentPages(ComponentPagesArgs),
 }
 
 /// Which template, with which values.
@@ -332,6 +337,26 @@ pub(crate) struct InspectArgs {
 pub(crate) struct ExplainArgs {
     /// The id, `family/name`.
     pub(crate) id: Option<String>,
+}
+
+/// `imgc schema`.
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// A component, `TYPE` or `KIND/TYPE`, or a kind such as `provisioner`.
+    pub(crate) name: Option<String>,
+    /// Of builders, the options of communicators as well.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `imgc __component-pages`.
+#[derive(Args, Debug)]
+pub(crate) struct ComponentPagesArgs {
+    /// Where they go.
+    pub(crate) directory: PathBuf,
 }
 
 /// `imgc init`.

@@ -13,6 +13,7 @@ mod inspect;
 mod lsp;
 mod plan;
 mod plugins;
+mod schema;
 mod validate;
 mod version;
 
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Fix(args) => fix::run(&args, terminal),
         Command::Fmt(args) => fmt::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args, terminal),
         Command::Init(args) => init::run(&args, terminal),
         Command::Plugins(args) => plugins::run(&args, terminal),
         Command::Lsp(_) => lsp::run(),
@@ -59,6 +61,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         }
         Command::Version(args) => version::run(&args, &display),
         Command::Help(args) => help::run(&args),
+        Command::ComponentPages(args) => crate::component_pages::write(&args.directory),
         Command::CliReference => print(&crate::reference::page()).map(|()| Exit::Done),
     }
 }

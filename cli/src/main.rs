@@ -3,6 +3,7 @@
 mod args;
 mod changes;
 mod commands;
+mod component_pages;
 mod components;
 mod diagnostics;
 mod exit;
@@ -19,6 +20,7 @@ mod reference;
 mod run;
 #[cfg(test)]
 mod sample;
+mod schema_rows;
 mod terminal;
 mod world;
 

@@ -1,10 +1,11 @@
 //! `cargo xtask gen`: pages that are made from something else, so that they cannot say anything different.
 //!
 //! - `docs/cli.md`, the command line, by the program itself;
+//! - `docs/reference/`, what components accept, by the program from its catalogue;
 //! - `docs/diagnostics/README.md`, the list of problems, and `docs/reference/functions.md`, by tests of the compiler;
 //! - the tables of `docs/benchmarks.md`, from `docs/benchmarks.json`.
 //!
-//! Tests of `imgc` and of the compiler say when one of the first two is stale; `tidy` does for the last.
+//! Tests of `imgc` and of the compiler say when one of these is stale; `tidy` does for the last.
 
 use std::process::{ExitCode, Stdio};
 
@@ -28,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
                     println!("wrote {}", page.path);
                 }
             }
+            component_pages(workspace)?;
             update_problems(workspace)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -98,6 +100,27 @@ fn command_line(workspace: &Workspace) -> Result<String> {
         bail!("`imgc __cli-reference` failed");
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Has `imgc` write the reference pages of components.
+fn component_pages(workspace: &Workspace) -> Result<()> {
+    let directory = workspace.path("docs/reference");
+    let status = workspace
+        .cargo()
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "imgc",
+            "--",
+            "__component-pages",
+        ])
+        .arg(directory)
+        .status()?;
+    if !status.success() {
+        bail!("`imgc __component-pages` failed");
+    }
+    Ok(())
 }
 
 /// Has the compiler's test write the list of problems; it fails where a page is missing or wrong.

@@ -19,6 +19,7 @@ mod packers;
 mod plan_files;
 mod plans;
 mod runs;
+mod schema;
 mod secrets;
 mod services;
 mod signals;

@@ -40,7 +40,7 @@ pub(super) fn deprecated(
             )
         }
         Some(new) if ty(new).is_some() => diagnostic.help(format!("`{new}` replaces it")),
-        _ => diagnostic.help("see the component's documentation for what to do instead"),
+        _ => diagnostic.help("the component's documentation says what to do instead"),
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn unknown_option(
         None => diagnostic.help(if option_names(schema).count() <= 12 {
             format!("it has {}", quoted_list(option_names(schema)))
         } else {
-            "remove it, or check the name in the component's documentation".to_owned()
+            format!("`imgc schema {}` lists its options", subject.component.name)
         }),
     }
 }
@@ -186,6 +186,9 @@ pub(super) fn unknown_block(
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),
         ),
-        None => diagnostic,
+        None => diagnostic.help(format!(
+            "`imgc schema {}` lists its options",
+            subject.component.name
+        )),
     }
 }

@@ -148,6 +148,9 @@ fn unknown(subject: &Subject<'_>, name: &str, place: OverridePlace) -> Diagnosti
             Edit::replace(place.key, near),
         ),
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic.help("remove it, or check the name in the component's documentation"),
+        None => diagnostic.help(format!(
+            "`imgc schema {}` lists its options",
+            subject.component.name
+        )),
     }
 }
