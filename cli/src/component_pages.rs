@@ -34,7 +34,8 @@ fn index() -> String {
         "# Components\n\n\
          <!-- Made by `cargo xtask gen`; a test checks that it is current. -->\n\n\
          What imgc checks templates by. Those in bold can also be run by this version. `imgc schema NAME` prints the\n\
-         same in a terminal. Components that are not here are taken as they are, with a warning.\n",
+         same in a terminal. Components that are not here are taken as they are, with a warning.\n\
+         Functions are on [a page of their own](functions.md).\n",
     );
     for kind in schema::KINDS {
         let directory = schema::directory(kind);
