@@ -89,19 +89,13 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new(
         "contains",
         &[
-            Param::new("list", Shape::Sequence),
+            Param::new("list", Shape::Sequence).moves_elements(),
             Param::new("value", ANY),
         ],
         Returns::Is(Shape::Bool),
         "Whether a value is among the elements; types count.",
         ("contains([\"a\", \"b\"], \"b\")", "true"),
-        |args, _| {
-            let value = &args[1];
-            Ok(elements(args, 0)
-                .iter()
-                .any(|element| equal(element, value) == Some(true))
-                .into())
-        },
+        contains,
     ),
     Function::new(
         "distinct",
@@ -133,7 +127,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new(
         "index",
         &[
-            Param::new("list", Shape::Sequence),
+            Param::new("list", Shape::Sequence).moves_elements(),
             Param::new("value", ANY),
         ],
         Returns::Is(Shape::Number),
@@ -344,6 +338,20 @@ fn concat(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     })
 }
 
+/// An element that is known to be the value decides, whatever the others turn out to be.
+fn contains(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
+    let parts = elements(args, 0);
+    let found: Vec<Option<bool>> = parts.iter().map(|part| equal(part, &args[1])).collect();
+    let result = if found.contains(&Some(true)) {
+        Value::bool(true)
+    } else if found.contains(&None) {
+        Value::unknown(Type::Bool)
+    } else {
+        Value::bool(false)
+    };
+    Ok(result.mark(parts.iter().any(Value::contains_sensitive)))
+}
+
 fn distinct(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
     let mut seen = std::collections::HashSet::new();
     // The text of a value tells known values of one type apart.
@@ -396,14 +404,16 @@ fn flatten_into(list: &Value, sensitive: bool, flat: &mut Vec<Value>) -> bool {
 }
 
 fn index(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {
-    let value = &args[1];
-    let at = ordered(args, 0)?
-        .iter()
-        .position(|part| equal(part, value) == Some(true));
-    match at {
-        Some(at) => Ok(Value::number(at)),
-        None => Err(FunctionError::at(1, "the list has no such element")),
+    let parts = ordered(args, 0)?;
+    let sensitive = parts.iter().any(Value::contains_sensitive);
+    for (at, part) in parts.iter().enumerate() {
+        match equal(part, &args[1]) {
+            Some(true) => return Ok(Value::number(at).mark(sensitive)),
+            Some(false) => {}
+            None => return Ok(Value::unknown(Type::Number).mark(sensitive)),
+        }
     }
+    Err(FunctionError::at(1, "the list has no such element"))
 }
 
 fn keys(args: &[Value], _: &mut CallCx<'_>) -> FunctionResult {

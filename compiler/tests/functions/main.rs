@@ -5,6 +5,7 @@
 
 mod matrix;
 mod packer;
+mod properties;
 mod reference;
 mod rows;
 mod table;
