@@ -183,17 +183,21 @@ pub fn body(
         let root = lower::toml::parse(file, &text, out);
         return Ok(structure::template(&root, &text, Form::Toml, out));
     }
-    if !has_suffix(path, ".json") {
+    if !is_json(path, &text) {
         return Ok(lower::hcl::file(file, &text, out));
     }
-    let mut problems = Vec::new();
-    let root = lower::json::parse(file, &text, &mut problems);
-    out.append(&mut problems);
+    let root = lower::json::parse(file, &text, out);
     if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
         let span = imgc_syntax::Span::new(file, 0, text.len() as u32);
         return Ok(lower::legacy::template(&root, span, out));
     }
     Ok(structure::template(&root, &text, Form::Json, out))
+}
+
+/// Whether a file is in JSON: by its name, or, where that says nothing, by its first character.
+fn is_json(path: &Path, text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    has_suffix(path, ".json") || !has_suffix(path, ".hcl") && text.starts_with('{')
 }
 
 /// Reads and parses one file that gives values to variables, in the language its name says. For a legacy template that
@@ -211,7 +215,7 @@ pub fn variables(
         let root = lower::toml::parse(file, &text, out);
         return Ok(structure::variables(&root, &text, Form::Toml, out));
     }
-    if !has_suffix(path, ".json") && (has_suffix(path, ".hcl") || !legacy) {
+    if !is_json(path, &text) && (has_suffix(path, ".hcl") || !legacy) {
         return Ok(lower::hcl::file(file, &text, out));
     }
     if legacy {
@@ -309,6 +313,36 @@ mod tests {
         );
         assert_eq!(load(&names, "d/x.hcl"), "d/x.hcl");
         assert_eq!(load(&names, "d/a.pkr.json"), "d/a.pkr.json");
+    }
+
+    #[test]
+    fn what_a_file_holds_decides_where_its_name_does_not() {
+        let languages = [
+            ("a.json", r#"{"builders": []}"#, "legacy/no-builder"),
+            (
+                "a.json",
+                r#"{"source": 1, "build": {}}"#,
+                "lower/not-a-block",
+            ),
+            (
+                "a.json",
+                r#"{"provisioners": {"a": 1}}"#,
+                "lower/not-a-block",
+            ),
+            ("a.json", r#"{"builders": [], "build": {}}"#, "legacy/"),
+            ("a.pkr.json", r#"{"builders": []}"#, "lower/legacy-template"),
+            ("template", r#" {"builders": []}"#, "legacy/no-builder"),
+            ("template", "a =", "syntax/expected-expression"),
+            ("a.hcl", "{}", "syntax/"),
+            ("a.toml", "a =", "toml/expected-value"),
+        ];
+        for (name, text, id) in languages {
+            let sources = Memory::new([(name, text)]);
+            let (mut map, mut problems) = (SourceMap::default(), Vec::new());
+            body(Path::new(name), &sources, &mut map, &mut problems).unwrap();
+            let first = problems.first().map_or("nothing", |problem| problem.id);
+            assert!(first.starts_with(id), "{name} {text}: {first}");
+        }
     }
 
     #[test]
