@@ -20,8 +20,10 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 
 mod functions;
+mod late;
 mod time;
 
+pub use late::late;
 pub use time::go_layout;
 
 /// Put after every template, to see that all of it was rendered.
@@ -56,18 +58,6 @@ impl From<&Context> for Surroundings {
             variables: cx.variables.clone(),
             world: cx.world.clone(),
         }
-    }
-}
-
-/// The options whose strings are rendered by the component itself, with names of its own.
-pub fn late(kind: ComponentKind, name: &str) -> &'static [&'static str] {
-    match (kind, name) {
-        (ComponentKind::Provisioner, "shell")
-        | (ComponentKind::Provisioner | ComponentKind::PostProcessor, "shell-local") => {
-            &["execute_command"]
-        }
-        (ComponentKind::PostProcessor, "checksum" | "compress") => &["output"],
-        _ => &[],
     }
 }
 
@@ -284,7 +274,7 @@ mod tests {
             ("{{env `HOME_OF_TEST`}}", "/h"),
             ("{{clean_resource_name `a b:c/d`}}", "a b-c/d"),
             ("{{template_dir}}|{{pwd}}", "/project/images|/project"),
-            ("{{packer_version}}", env!("CARGO_PKG_VERSION")),
+            ("{{packer_version}}", imgc_compiler::scope::PACKER_VERSION),
             ("{{if eq build_type `null`}}n{{else}}o{{end}}", "n"),
             ("{{printf `%s-%d` `x` 3}}", "x-3"),
         ];

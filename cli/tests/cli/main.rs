@@ -12,6 +12,7 @@ mod fmt;
 mod help;
 mod images;
 mod language;
+mod legacy;
 mod lsp;
 mod machines;
 mod output;

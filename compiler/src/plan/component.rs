@@ -376,9 +376,9 @@ impl<'a> Maker<'a, '_> {
         if value.is_error() {
             return None;
         }
-        let applies = |key: &str| {
-            instance.is_named(key) || instance.is_called(key) || key == instance.source.ty.text
-        };
+        // The builders of a legacy template have one name each, which may be the type of another.
+        let by_type = |key: &str| !instance.source.body.weak && key == instance.source.ty.text;
+        let applies = |key: &str| instance.is_named(key) || instance.is_called(key) || by_type(key);
         Overrides::select(&value, &attribute.value, applies, |span| {
             self.cx.report(override_form(span));
         })

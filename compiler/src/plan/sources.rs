@@ -220,7 +220,8 @@ impl<'a> Maker<'a, '_> {
                 for (key, _) in entries {
                     // Here the name or the type of a source is enough.
                     self.check_filter(key, all, |text, instance| {
-                        text == instance.source.ty.text || instance.is_called(text)
+                        let by_type = !instance.source.body.weak && text == instance.source.ty.text;
+                        by_type || instance.is_called(text)
                     });
                 }
             }

@@ -25,10 +25,9 @@ const ALL: &[(&str, Function)] = &[
     ("lower", |_, args| {
         Ok(text(args, 0, "lower")?.to_lowercase().into())
     }),
-    (
-        "packer_version",
-        |_, _| Ok(env!("CARGO_PKG_VERSION").into()),
-    ),
+    ("packer_version", |_, _| {
+        Ok(imgc_compiler::scope::PACKER_VERSION.into())
+    }),
     ("pwd", |s, _| {
         with(s, |s| Ok(s.world.working_directory().display().to_string()))
     }),

@@ -120,7 +120,14 @@ impl Express<'_> {
             ("env", [_]) => calls("env", values),
             ("vault", [_, _]) => calls("vault", values),
             ("consul_key", [_]) => calls("consul_key", values),
-            ("aws_secretsmanager", [_] | [_, _]) => calls("aws_secretsmanager", values),
+            ("aws_secretsmanager", [_]) => {
+                values.push(Expr {
+                    kind: ExprKind::Literal(Value::null(Type::Any)),
+                    span,
+                });
+                calls("aws_secretsmanager", values)
+            }
+            ("aws_secretsmanager", [_, _]) => calls("aws_secretsmanager", values),
             ("aws_secretsmanager_raw", [_]) => calls("aws_secretsmanager_raw", values),
             ("isotime", [] | [_]) if early => calls("legacy_isotime", values),
             ("strftime", [_]) if early => calls("legacy_strftime", values),
