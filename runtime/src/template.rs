@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use imgc_compiler::components::ComponentKind;
 use imgc_compiler::source::World;
 use imgc_compiler::value::{Data, Value};
 use smol_str::SmolStr;
