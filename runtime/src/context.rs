@@ -24,7 +24,7 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// The build or step at work: owner of what it makes.
     pub address: Arc<str>,
-    /// `name` as in Packer's `PACKER_BUILD_NAME`: the source's name.
+    /// `name` as in Packer's `PACKER_BUILD_NAME`: the source's name, with the keys of repeated blocks behind it.
     pub source_name: Arc<str>,
     /// `PACKER_BUILDER_TYPE`.
     pub builder_type: Arc<str>,

@@ -33,7 +33,7 @@ const MOST_ITERATIONS: u64 = 1_000_000;
 /// What functions such as `build` and `user` look at. Cheap to clone.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// `build_name`: the source's name.
+    /// `build_name`: the source's name, with the keys of repeated blocks behind it.
     pub source_name: Arc<str>,
     /// `build_type`.
     pub builder_type: Arc<str>,

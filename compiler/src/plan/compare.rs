@@ -145,6 +145,9 @@ impl<'a> View<'a> {
 
 /// `BLOCK.BUILDER.NAME`, whether the plan calls the build so or by its name alone.
 fn build_key(build: &Build) -> String {
+    if !build.keys.is_empty() {
+        return build.name.clone();
+    }
     let after = |name: &'_ str, prefix: &str| -> Option<String> {
         let rest = name.strip_prefix(prefix)?.strip_prefix('.')?;
         Some(rest.to_owned())

@@ -171,9 +171,11 @@ impl Parts {
 }
 
 impl Instance<'_> {
-    /// `build.web.null.base`
+    /// `build.web.null.base`; `build[0].null.base` where a repeated block has no name.
     pub(super) fn address(&self) -> String {
-        format!("{}build.{}", self.unit.prefix, self.local.text())
+        let (prefix, local) = (&self.unit.prefix, self.local.text());
+        let dot = if local.starts_with('[') { "" } else { "." };
+        format!("{prefix}build{dot}{local}")
     }
 
     /// The parts of its name; `key` is that of the build block.

@@ -107,7 +107,7 @@ impl Selection {
 
 impl Pattern {
     fn hits(&self, name: &InstanceName) -> bool {
-        let typed = self.text.strip_prefix("build.").unwrap_or(&self.text);
+        let typed = without_build(&self.text).unwrap_or(&self.text);
         if name.is(&self.text) || name.is(typed) || self.glob.is_match(name.text()) {
             return true;
         }
@@ -190,9 +190,16 @@ fn patterns(
 /// in front; keys may be left out.
 pub(super) fn names_source(text: &str, names: &[&InstanceName]) -> bool {
     let is = |text: &str| names.iter().any(|name| name.is(text));
-    is(text)
-        || text.strip_prefix("source.").is_some_and(is)
-        || text.strip_prefix("build.").is_some_and(is)
+    is(text) || text.strip_prefix("source.").is_some_and(is) || without_build(text).is_some_and(is)
+}
+
+/// The name in an address: `web.null.base` of `build.web.null.base`, `[0].null.base` of `build[0].null.base`.
+fn without_build(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("build")?;
+    match rest.strip_prefix('.') {
+        Some(name) => Some(name),
+        None => rest.starts_with('[').then_some(rest),
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +256,13 @@ mod tests {
         plain.push("webe.null.base");
         assert!(!takes(r#"web["eu"].*"#, &plain));
         assert!(takes("web[d-f].*", &plain));
+        let mut nameless = InstanceName::default();
+        nameless.push_key(&Key::Index(3));
+        nameless.push(".null.base");
+        for pattern in ["[3].null.base", "build[3].null.base", "*.base", "[3].*"] {
+            assert!(takes(pattern, &nameless), "{pattern}");
+        }
+        assert!(!takes("build[4].null.base", &nameless));
     }
 
     #[test]
