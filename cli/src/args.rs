@@ -330,6 +330,9 @@ pub(crate) struct GraphArgs {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
+    /// Print what the template declares, or its problems, as JSON (docs/plan-json.md).
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
 }
 
 /// `imgc explain`.

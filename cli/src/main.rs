@@ -22,6 +22,7 @@ mod run;
 mod sample;
 mod schema_rows;
 mod terminal;
+mod value_text;
 mod world;
 
 use std::ffi::OsString;

@@ -124,10 +124,12 @@ pub(crate) fn plan() -> Plan {
 }
 
 fn build(plan: &mut Plan, address: &str, name: &str, builder: &str) -> BuildId {
+    let number = plan.builds.len() as u32;
     plan.builds.push(Build {
         address: address.to_owned(),
         name: name.to_owned(),
         block_name: name.split('.').next().unwrap_or_default().to_owned(),
+        block_span: Span::new(FileId(0), number, number + 1),
         builder: builder.into(),
         source_name: "base".into(),
         keys: Vec::new(),

@@ -50,6 +50,8 @@ pub struct Request {
     pub strict: bool,
     /// Variables files may set variables that no template declares (`-no-warn-undeclared-var`).
     pub undeclared_allowed: bool,
+    /// A variable that nobody sets is unknown, not an error: for those who only look (`inspect`, `console`).
+    pub unset_allowed: bool,
 }
 
 /// What came out.
@@ -131,6 +133,19 @@ fn drop_unfit_fixes(compilation: &mut Compilation) {
     }
 }
 
+/// Makes variables that nobody sets unknown.
+fn forgive_unset(
+    given: &mut [(smol_str::SmolStr, variables::Given)],
+    problems: &mut Vec<Diagnostic>,
+) {
+    problems.retain(|problem| problem.id != "check/missing-variable");
+    for (_, given) in given {
+        if given.value.is_error() && given.origin == "nothing" {
+            given.value = Value::unknown(Type::Any).mark(given.value.is_sensitive());
+        }
+    }
+}
+
 /// Makes problems as grave as the request takes them.
 fn judge(request: &Request, diagnostics: &mut Vec<Diagnostic>) {
     if request.undeclared_allowed {
@@ -194,7 +209,10 @@ fn run(
         check_settings(&loaded.module, &mut cx);
     }
     let mut names = Names::at(&world.working_directory(), &files.root);
-    let given = variables::resolve(module, &inputs, &names, map, &mut cx);
+    let mut given = variables::resolve(module, &inputs, &names, map, &mut cx);
+    if request.unset_allowed {
+        forgive_unset(&mut given, &mut cx.diagnostics);
+    }
     names.variables.0 = given
         .iter()
         .map(|(name, given)| (name.clone(), given.value.clone()))

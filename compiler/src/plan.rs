@@ -80,6 +80,8 @@ pub struct Build {
     pub name: String,
     /// The `build` block's own name; empty if it has none.
     pub block_name: String,
+    /// The header of the `build` block: builds with the same one come from the same block.
+    pub block_span: Span,
     /// The builder, such as `amazon-ebs`.
     pub builder: SmolStr,
     /// The source's name.

@@ -566,6 +566,7 @@ impl PlanMaker {
             address: address.clone(),
             name: format!("{builder}.{name}"),
             block_name: String::new(),
+            block_span: span(),
             builder: builder.into(),
             source_name: name.into(),
             keys: Vec::new(),

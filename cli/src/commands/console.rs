@@ -3,8 +3,6 @@
 //! In: lines of a pipe, or of a person with line editing and a history that is forgotten at the end, since what is typed
 //! may be a secret. Out: a value for each, or what is wrong with it; the next line is a new chance.
 
-mod shown;
-
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,6 @@ use imgc_compiler::eval::{self, Context};
 use imgc_compiler::lower;
 use imgc_compiler::scope::{Names, Place};
 use imgc_compiler::source::World as _;
-use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -26,6 +23,7 @@ use crate::diagnostics::{render, render_all};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Terminal, complain, print};
+use crate::value_text;
 use crate::world::RealWorld;
 
 use super::{compile, exit_of, note_ignored};
@@ -92,18 +90,10 @@ impl Console {
         request.check_only = true;
         request.offline_files = true;
         request.online = args.online;
-        let (mut compilation, world) = compile(&request);
-        let names = compilation.names.as_deref().cloned();
-        let mut names = names.unwrap_or_default();
         // A variable that nobody has set is no reason not to look at the others.
-        compilation
-            .diagnostics
-            .retain(|problem| problem.id != "check/missing-variable");
-        for value in names.variables.0.values_mut() {
-            if value.is_error() {
-                *value = Value::unknown(Type::Any);
-            }
-        }
+        request.unset_allowed = true;
+        let (compilation, world) = compile(&request);
+        let names = compilation.names.as_deref().cloned().unwrap_or_default();
         complain(&render(&compilation, terminal.err));
         if compilation.has_errors() && (!person || compilation.names.is_none()) {
             return Ok(Err(exit_of(&compilation)));
@@ -206,7 +196,7 @@ impl Console {
         if problems.iter().any(Diagnostic::is_error) {
             return Ok(Answer::Bad);
         }
-        print(&format!("{}\n", shown::value(&value)))?;
+        print(&format!("{}\n", value_text::value(&value)))?;
         Ok(Answer::Good)
     }
 
@@ -217,8 +207,8 @@ impl Console {
         let locals = locals.iter().map(|(name, value)| (name.as_str(), value));
         format!(
             "> input-variables:\n\n{}\n> local-variables:\n\n{}",
-            shown::list("var", variables),
-            shown::list("local", locals)
+            value_text::list("var", variables),
+            value_text::list("local", locals)
         )
     }
 }

@@ -21,11 +21,9 @@ pub(super) fn run(args: &FixArgs, terminal: Terminal) -> Outcome {
     }
     let mut request = args.template.request();
     request.check_only = true;
-    let (mut compilation, fixed) = corrected(&request);
     // What to build it with is not asked here.
-    compilation
-        .diagnostics
-        .retain(|problem| problem.id != "check/missing-variable");
+    request.unset_allowed = true;
+    let (compilation, fixed) = corrected(&request);
     if compilation.unreadable.is_none() {
         let text = match fixed.files.get(path) {
             Some(changed) => changed.new.clone(),

@@ -11,6 +11,7 @@ mod data;
 mod fmt;
 mod help;
 mod images;
+mod inspect;
 mod language;
 mod legacy;
 mod lsp;

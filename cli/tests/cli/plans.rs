@@ -208,7 +208,10 @@ fn inspect_lists_what_is_there() {
     > input-variables:
 
     var.name: "web"
-    var.password: (sensitive)
+    var.password: "<sensitive>"
+
+    > local-variables:
+
 
     > builds:
 
@@ -217,15 +220,17 @@ fn inspect_lists_what_is_there() {
         sources:
 
           null.base
+
           file.readme
 
         provisioners:
 
-          0: shell-local
+          shell-local
 
         post-processors:
 
-          0: checksum
+          0:
+            checksum
     [exit 0]
     "#);
 }
@@ -293,7 +298,7 @@ build {
     assert!(
         printed
             .stdout
-            .contains("0: shell-local\n      1: breakpoint\n"),
+            .contains("      shell-local\n      breakpoint\n"),
         "{}",
         printed.stdout
     );

@@ -128,6 +128,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         address: layout.address,
         name,
         block_name: instance.block.clone(),
+        block_span: block.build.span,
         builder: instance.source.ty.text.clone(),
         source_name: instance.name.clone(),
         keys: instance.keys.clone(),
