@@ -29,6 +29,8 @@ mod required;
 mod rules;
 mod weak;
 
+pub(crate) use weak::loosen_to;
+
 pub(crate) use complaints::NO_REPETITION;
 use complaints::{near_option, removed, renamed_block, unknown_block};
 use given::{Blocks, Given, blocks_of};

@@ -13,10 +13,13 @@ pub mod json;
 pub mod scan;
 mod tidy;
 pub mod toml;
+mod upgrade;
+mod walk;
 
 pub use annotate::annotate;
 pub use comments::{Comment, Comments};
 pub use document::{Document, Language};
+pub use upgrade::Note;
 
 /// Whether the order between blocks of a kind counts, so that all of them stand in one list.
 fn is_ordered(kind: &str) -> bool {

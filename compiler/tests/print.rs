@@ -9,12 +9,17 @@ mod shape;
 
 use imgc_compiler::FileId;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imgc_compiler::compile::{Request, compile};
+use imgc_compiler::components::Everything;
+use imgc_compiler::diagnostic::plain;
 use imgc_compiler::hir::Body;
 use imgc_compiler::lower;
+use imgc_compiler::plan::{Plan, compare};
 use imgc_compiler::print::{self, Comments, Document, Language};
+use imgc_compiler::source::{FixedWorld, Memory, World};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -210,4 +215,121 @@ fn comments_survive_toml() {
     let there = print(&mut document("x.pkr.hcl", &text), Language::Toml);
     let back = print(&mut document("x.imgc.toml", &there), Language::Hcl);
     insta::assert_snapshot!("comments_back_from_toml", back);
+}
+
+/// The plan of a text, or its problems; files beside it are those of `folder`.
+fn compiled(name: &str, text: &str, folder: &Path) -> Result<Plan, String> {
+    let mut world = FixedWorld::default();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            let name = path.file_name().unwrap();
+            world.files.insert(name, bytes.clone());
+            world.files.insert(Path::new("/project").join(name), bytes);
+        }
+    }
+    let world: Arc<dyn World> = Arc::new(world);
+    let request = Request {
+        path: name.into(),
+        vars: vec!["password=secret".to_owned()],
+        check_only: true,
+        ..Request::default()
+    };
+    let mut request = request;
+    if !text.contains("password") {
+        request.vars.clear();
+    }
+    let sources = Memory::new([(name, text)]);
+    let mut compilation = compile(&request, &sources, &world, &Everything);
+    let problems = plain::render(&compilation.sources, &compilation.diagnostics);
+    compilation.plan.take().ok_or(problems)
+}
+
+/// Templates of Packer's old JSON, upgraded to HCL and from there to the other languages: one plan.
+#[test]
+fn legacy_templates_keep_their_plans() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut paths = Vec::new();
+    for directory in ["cases", "print/legacy"] {
+        legacy(&tests.join(directory), &mut paths);
+    }
+    let mut compared = 0;
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let folder = path.parent().unwrap();
+        let is_ours = path.starts_with(tests.join("print"));
+        let mut before = match compiled(name, &text, folder) {
+            Ok(plan) => plan,
+            Err(problems) if is_ours => panic!("{}\n{problems}", path.display()),
+            // A case about mistakes.
+            Err(_) => continue,
+        };
+        let mut problems = Vec::new();
+        let mut document = Document::read(
+            Path::new(name),
+            FileId(0),
+            &text.as_str().into(),
+            &mut problems,
+        );
+        let hcl = print(&mut document, Language::Hcl);
+        let gone: Vec<_> = document
+            .notes
+            .iter()
+            .filter_map(|note| note.variable.clone())
+            .collect();
+        before
+            .variables
+            .retain(|variable| !gone.iter().any(|name| variable.name == name));
+        if is_ours {
+            insta::assert_snapshot!(format!("legacy_{}", name.replace('.', "_")), hcl);
+        }
+        for (name, language) in [
+            ("x.pkr.hcl", Language::Hcl),
+            ("x.imgc.toml", Language::Toml),
+            ("x.pkr.json", Language::Json),
+        ] {
+            let text = match language {
+                Language::Hcl => hcl.clone(),
+                _ => print(&mut self::document("x.pkr.hcl", &hcl), language),
+            };
+            let mut after = compiled(name, &text, folder)
+                .unwrap_or_else(|problems| panic!("{}\n{problems}\n--- {text}", path.display()));
+            after.variables.retain(|variable| {
+                before
+                    .variables
+                    .iter()
+                    .any(|known| known.name == variable.name)
+            });
+            let differences = compare::differences(&before, &after);
+            assert!(
+                differences.is_empty(),
+                "{}\n{differences:#?}\n--- {text}",
+                path.display()
+            );
+        }
+        compared += 1;
+    }
+    assert!(compared >= 5, "only {compared} templates compared");
+}
+
+fn legacy(directory: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            legacy(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+            && !path.to_string_lossy().ends_with(".pkr.json")
+            && fs::read_to_string(&path).unwrap().contains("\"builders\"")
+        {
+            found.push(path);
+        }
+    }
 }

@@ -33,6 +33,8 @@ struct Job {
     output: PathBuf,
     text: String,
     is_variables: bool,
+    /// Variables that are something else now, as was said.
+    variables: Vec<String>,
 }
 
 pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Outcome {
@@ -149,6 +151,13 @@ fn convert(args: &ConvertArgs, path: &Path, terminal: Terminal) -> Result<Job, F
             ));
         }
     }
+    for note in &document.notes {
+        complain(&format!(
+            "note: {}: {}\n",
+            place(note.span.start),
+            harmless(&note.text)
+        ));
+    }
     let output = match &args.output_file {
         Some(path) => path.clone(),
         None => names::output(path, &document, language),
@@ -169,6 +178,11 @@ fn convert(args: &ConvertArgs, path: &Path, terminal: Terminal) -> Result<Job, F
         output,
         text,
         is_variables: document.is_variables,
+        variables: document
+            .notes
+            .into_iter()
+            .filter_map(|note| note.variable)
+            .collect(),
     })
 }
 
@@ -239,6 +253,7 @@ fn compared(
         var_files: args.var_file.clone(),
         ..Request::default()
     };
+    overlay.variables = jobs.iter().flat_map(|job| job.variables.clone()).collect();
     match check(request, &path, &overlay) {
         Verdict::Same(steps) => Ok(format!(
             "same plan: {steps} {}\n",

@@ -24,7 +24,8 @@ pub(super) fn loosen(weak: bool, value: Value, schema: &Attribute) -> Value {
     }
 }
 
-fn loosen_to(value: &Value, ty: &Type) -> Value {
+/// What Packer makes of a value for a type.
+pub(crate) fn loosen_to(value: &Value, ty: &Type) -> Value {
     let loosened = match (value.data(), ty) {
         (Data::Null(_), _) => return value.clone(),
         // One value for a list, of which is known only that it is a text.

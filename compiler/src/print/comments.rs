@@ -44,6 +44,8 @@ enum Side {
 #[derive(Debug, Default)]
 pub struct Comments {
     table: BTreeMap<(u32, Side), Vec<String>>,
+    /// At the beginning of the file: about all of it.
+    first: Vec<String>,
     /// At the end of the file, behind the last item.
     last: Vec<String>,
     /// The text and its file; layout is only asked for with spans of it.
@@ -95,6 +97,16 @@ impl Comments {
     /// Takes the lines that stand before an item.
     pub fn before(&mut self, item: Span) -> Vec<String> {
         self.take(item, Side::Before)
+    }
+
+    /// Puts lines at the beginning of the file.
+    pub(super) fn put_first(&mut self, lines: Vec<String>) {
+        self.first = lines;
+    }
+
+    /// Takes the lines at the beginning of the file.
+    pub fn first(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.first)
     }
 
     /// Puts lines before an item, in the place of those that were there.

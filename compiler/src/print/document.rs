@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use imgc_syntax::{FileId, Span};
 
-use super::{Comments, hcl, json, scan, tidy, toml};
+use super::{Comments, Note, hcl, json, scan, tidy, toml, upgrade};
 use crate::diagnostic::Diagnostic;
 use crate::hir::Body;
 use crate::lower;
@@ -40,6 +40,8 @@ pub struct Document {
     pub body: Body,
     /// Its comments.
     pub comments: Comments,
+    /// What its reader should know about the conversion.
+    pub notes: Vec<Note>,
 }
 
 impl Document {
@@ -63,6 +65,7 @@ impl Document {
                 };
                 Self {
                     comments: Comments::place(file, text, &body, &scan::toml(text)),
+                    notes: Vec::new(),
                     language: Language::Toml,
                     is_variables,
                     body,
@@ -73,6 +76,7 @@ impl Document {
                 let comments = Comments::place(file, text, &body, &scan::hcl(text));
                 let is_template = name.ends_with(".pkr.hcl") || name.ends_with(".imgc.hcl");
                 Self {
+                    notes: Vec::new(),
                     language: Language::Hcl,
                     is_variables: given("hcl") || !is_template && is_only_values(&body),
                     body,
@@ -151,19 +155,39 @@ fn of_json(
         (false, false) if has_only_values(node) => (Language::Legacy, true),
         (false, false) => (Language::Legacy, false),
     };
+    let whole = Span::new(file, 0, text.len() as u32);
     let body = match (language, is_variables) {
+        (Language::Legacy, false) => lower::legacy::template(node, whole, out),
+        (Language::Legacy, true) => lower::legacy::variables_file(file, text, &mut Vec::new()),
         (_, true) => structure::variables(node, text, Form::Json, out),
         _ => structure::template(node, text, Form::Json, out),
     };
     let mut found = scan::json(text);
-    found.extend(scan::remarks(node, |key| key == "//"));
+    let is_legacy = language == Language::Legacy && !is_variables;
+    let remarks = match is_legacy {
+        true => scan::remarks(node, is_legacy_remark),
+        false => scan::remarks(node, |_, key| key == "//"),
+    };
+    // What stands in the template's own object is about all of it.
+    let (first, inner) = remarks
+        .into_iter()
+        .partition(|remark| remark.start == node.span.start);
+    let first: Vec<super::Comment> = first;
+    found.extend::<Vec<_>>(inner);
     found.sort_by_key(|comment| comment.start);
-    Document {
+    let mut document = Document {
         comments: Comments::place(file, text, &body, &found),
+        notes: Vec::new(),
         language,
         is_variables,
         body,
+    };
+    let first = first.into_iter().flat_map(|remark| remark.lines);
+    document.comments.put_first(first.collect());
+    if is_legacy {
+        document.notes = upgrade::upgrade(&mut document.body);
     }
+    document
 }
 
 /// Attributes and no blocks: a template has none at its top.
@@ -185,4 +209,17 @@ fn has_only_values(node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Packer passes over members of the template whose names begin with `_`, and over `comments`.
+fn is_legacy_remark(depth: usize, key: &str) -> bool {
+    match depth {
+        0 => key.starts_with('_') || key.eq_ignore_ascii_case("comments"),
+        _ => is_comment_name(key),
+    }
+}
+
+/// What people call members that are comments.
+pub(super) fn is_comment_name(key: &str) -> bool {
+    key.starts_with("_comment") || key == "//"
 }

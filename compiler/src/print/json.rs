@@ -16,7 +16,7 @@ const MAX_WIDTH: usize = 100;
 /// Prints a file.
 pub fn body(body: &Body, comments: &mut Comments) -> String {
     let mut writer = Writer { comments };
-    let mut remarks = Vec::new();
+    let mut remarks = writer.comments.first();
     let members = writer.body("", body, &mut remarks);
     writer.file(members, remarks)
 }

@@ -129,23 +129,30 @@ fn block(source: &str) -> Vec<String> {
     lines
 }
 
-/// The remarks of a tree, members that are comments; each is about the object it stands in.
-pub fn remarks(node: &Node, is_remark: fn(&str) -> bool) -> Vec<Comment> {
+/// The remarks of a tree, members that are comments; each is about the object it stands in. `is_remark` is asked with the
+/// depth of the object, 0 for the root, and the member's name.
+pub fn remarks(node: &Node, is_remark: fn(usize, &str) -> bool) -> Vec<Comment> {
     let mut found = Vec::new();
-    in_tree(node, node.span.start, is_remark, &mut found);
+    in_tree(node, node.span.start, 0, is_remark, &mut found);
     found
 }
 
-fn in_tree(node: &Node, place: u32, is_remark: fn(&str) -> bool, out: &mut Vec<Comment>) {
+fn in_tree(
+    node: &Node,
+    place: u32,
+    depth: usize,
+    is_remark: fn(usize, &str) -> bool,
+    out: &mut Vec<Comment>,
+) {
     match &node.kind {
         NodeKind::Array(elements) => {
             for element in elements {
-                in_tree(element, element.span.start, is_remark, out);
+                in_tree(element, element.span.start, depth + 1, is_remark, out);
             }
         }
         NodeKind::Object(members) => {
             for member in members {
-                if is_remark(&member.key.text) {
+                if is_remark(depth, &member.key.text) {
                     let mut lines = Vec::new();
                     remark(&member.value, &mut lines);
                     out.push(Comment {
@@ -155,7 +162,13 @@ fn in_tree(node: &Node, place: u32, is_remark: fn(&str) -> bool, out: &mut Vec<C
                         own_line: true,
                     });
                 } else {
-                    in_tree(&member.value, member.key.span.start, is_remark, out);
+                    in_tree(
+                        &member.value,
+                        member.key.span.start,
+                        depth + 1,
+                        is_remark,
+                        out,
+                    );
                 }
             }
         }

@@ -21,6 +21,11 @@ pub fn body(body: &Body, comments: &mut Comments) -> String {
         out: String::new(),
         comments,
     };
+    let first = printer.comments.first();
+    printer.remarks(&first, 0);
+    if !first.is_empty() {
+        printer.out.push('\n');
+    }
     printer.body(&[], "", body, &[]);
     printer.end()
 }

@@ -34,6 +34,8 @@ pub(super) enum Verdict {
 pub(super) struct Overlay {
     pub(super) added: BTreeMap<PathBuf, String>,
     pub(super) hidden: BTreeSet<PathBuf>,
+    /// Variables of the template that are none in the conversion.
+    pub(super) variables: BTreeSet<String>,
 }
 
 impl Sources for Overlay {
@@ -84,7 +86,7 @@ pub(super) fn check(mut request: Request, path: &Path, overlay: &Overlay) -> Ver
         request.vars.extend(unset);
         before = compile(&request, &Disk);
     }
-    let Some(old) = before.plan.take().filter(|_| !before.has_errors()) else {
+    let Some(mut old) = before.plan.take().filter(|_| !before.has_errors()) else {
         let errors = before
             .diagnostics
             .iter()
@@ -92,13 +94,29 @@ pub(super) fn check(mut request: Request, path: &Path, overlay: &Overlay) -> Ver
         return Verdict::Unknown(errors.count() + usize::from(before.unreadable.is_some()));
     };
     request.path = path.to_owned();
+    // What was said about variables is no difference.
+    let is_kept = |name: &str| !overlay.variables.contains(name);
+    old.variables.retain(|variable| is_kept(&variable.name));
+    request.vars.retain(|flag| {
+        flag.split_once('=')
+            .is_none_or(|(name, _)| is_kept(name.trim()))
+    });
     let mut after = compile(&request, overlay);
-    match after.plan.take().filter(|_| !after.has_errors()) {
-        None => Verdict::Broken(Box::new(after)),
-        Some(new) => match compare::differences(&old, &new) {
-            differences if differences.is_empty() => Verdict::Same(old.steps.len()),
-            differences => Verdict::Different(differences),
-        },
+    let Some(mut new) = after.plan.take().filter(|_| !after.has_errors()) else {
+        return Verdict::Broken(Box::new(after));
+    };
+    if !overlay.variables.is_empty() {
+        let known: BTreeSet<_> = old
+            .variables
+            .iter()
+            .map(|variable| variable.name.clone())
+            .collect();
+        new.variables
+            .retain(|variable| known.contains(&variable.name));
+    }
+    match compare::differences(&old, &new) {
+        differences if differences.is_empty() => Verdict::Same(old.steps.len()),
+        differences => Verdict::Different(differences),
     }
 }
 
