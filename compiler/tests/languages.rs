@@ -16,19 +16,25 @@ use imgc_compiler::plan::{Plan, Step};
 use imgc_compiler::print::{self, Comments};
 use imgc_compiler::source::{FixedWorld, Memory, World};
 
-fn compiled(name: &str, text: &str) -> Compilation {
-    compiled_beside(name, text, Path::new(""))
-}
-
+/// Compiles a text as the file `name` of `folder`, whose other templates are left out, but for those of modules.
 fn compiled_beside(name: &str, text: &str, folder: &Path) -> Compilation {
     let mut sources = Memory::default();
     let mut world = FixedWorld::default();
     world.now = 1_700_000_000;
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        if path.is_file() {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        for entry in std::fs::read_dir(&inner).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let file = path.strip_prefix(folder).unwrap().to_owned();
             let bytes = std::fs::read(&path).unwrap();
-            world.files.insert(path.file_name().unwrap(), bytes);
+            if inner != folder {
+                sources.insert(file.clone(), bytes.clone());
+            }
+            world.files.insert(file, bytes);
         }
     }
     sources.insert(name, text);
@@ -41,8 +47,8 @@ fn compiled_beside(name: &str, text: &str, folder: &Path) -> Compilation {
 }
 
 /// Everything a plan says but where it stands in a text.
-fn plan_of(name: &str, text: &str) -> String {
-    let compilation = compiled(name, text);
+fn plan_of(name: &str, text: &str, folder: &Path) -> String {
+    let compilation = compiled_beside(name, text, folder);
     let problems = plain::render(&compilation.sources, &compilation.diagnostics);
     let Some(plan) = &compilation.plan else {
         panic!("{name} does not compile:\n{problems}");
@@ -85,6 +91,15 @@ fn shown(plan: &Plan) -> String {
         lines.extend(build.cleanup.iter().map(step));
     }
     lines.extend(plan.steps.iter().map(step));
+    for output in &plan.outputs {
+        lines.push(format!(
+            "output {} {:?} = {} {:?}",
+            output.name,
+            output.description,
+            output.value.value().display(),
+            output.uses
+        ));
+    }
     lines.push(format!("{:?}", plan.inputs));
     lines.join("\n")
 }
@@ -101,14 +116,16 @@ fn folders() -> Vec<PathBuf> {
 fn all_languages_give_the_same_plan() {
     let mut compared = 0;
     for folder in folders() {
-        let hcl = std::fs::read_to_string(folder.join("main.pkr.hcl")).unwrap();
-        let wanted = plan_of("main.pkr.hcl", &hcl);
+        let Ok(hcl) = std::fs::read_to_string(folder.join("main.pkr.hcl")) else {
+            continue;
+        };
+        let wanted = plan_of("main.pkr.hcl", &hcl, &folder);
         for name in ["main.pkr.json", "main.imgc.toml"] {
             let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
                 continue;
             };
             compared += 1;
-            let found = plan_of(name, &text);
+            let found = plan_of(name, &text, &folder);
             assert!(
                 wanted == found,
                 "{}: the plans differ\n--- HCL\n{wanted}\n--- {name}\n{found}",
@@ -169,7 +186,11 @@ fn every_case_printed_in_json_and_toml_gives_the_same_plan() {
 /// `docs/toml.md` shows each construct in HCL and in TOML, one after the other.
 #[test]
 fn the_page_about_toml_holds() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/toml.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (page, folder) = (
+        root.join("../docs/toml.md"),
+        root.join("tests/languages/toml-page"),
+    );
     let page = std::fs::read_to_string(page).unwrap();
     let blocks: Vec<(&str, &str)> = page
         .split("\n```")
@@ -183,8 +204,8 @@ fn the_page_about_toml_holds() {
             panic!("not a pair of HCL and TOML: {pair:?}");
         };
         let (wanted, found) = (
-            plan_of("main.imgc.hcl", hcl),
-            plan_of("main.imgc.toml", toml),
+            plan_of("main.imgc.hcl", hcl, &folder),
+            plan_of("main.imgc.toml", toml, &folder),
         );
         assert!(
             wanted == found,
