@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Draw the plan's steps and what they wait for.
     Graph(GraphArgs),
+    /// Print the outputs of the last run of a template.
+    Output(OutputArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
     /// Lay HCL files out in the canonical way, as Packer's `fmt` does.
@@ -373,6 +375,27 @@ pub(crate) struct InitArgs {
     /// Accepted for Packer's sake.
     #[arg(long, hide = true)]
     pub(crate) upgrade: bool,
+}
+
+/// `imgc output`.
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
+    /// One output; without it, all of them.
+    pub(crate) name: Option<String>,
+    /// The template: a file, or a directory whose files form one template.
+    #[arg(
+        long,
+        default_value = ".",
+        value_name = "PATH",
+        help_heading = "Template"
+    )]
+    pub(crate) template: PathBuf,
+    /// As JSON.
+    #[arg(long, conflicts_with = "raw", help_heading = "Display")]
+    pub(crate) json: bool,
+    /// A text, number or bool as it is, without quotes and line end.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) raw: bool,
 }
 
 /// `imgc lsp`.

@@ -11,6 +11,7 @@ mod help;
 mod init;
 mod inspect;
 mod lsp;
+mod output;
 mod plan;
 mod plugins;
 mod schema;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Build(args) => apply::build(args, &display, terminal),
         Command::Validate(args) => validate::run(&args, terminal),
         Command::Graph(args) => graph::run(&args, terminal),
+        Command::Output(args) => output::run(&args),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

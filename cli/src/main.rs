@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod fix;
 mod graph;
+mod outputs;
 mod panic;
 mod plan_file;
 mod plan_json;

@@ -50,6 +50,13 @@ pub(crate) fn plan(plan: &Plan) -> Json {
             // What the environment holds may be a secret, and short.
             "digest": (input.kind != "environment").then_some(&input.digest),
         })).collect::<Vec<_>>(),
+        "outputs": plan.outputs.iter().map(|output| json!({
+            "name": output.name.as_str(),
+            "description": output.description,
+            "value": value(output.value.value()),
+            "uses": output.uses.iter().map(|used| plan.build(*used).address.as_str()).collect::<Vec<_>>(),
+            "complete": output.complete,
+        })).collect::<Vec<_>>(),
         "totals": { "builds": totals.builds, "steps": totals.steps, "artifacts": totals.artifacts },
     })
 }
@@ -511,6 +518,7 @@ mod tests {
               "digest": null
             }
           ],
+          "outputs": [],
           "totals": {
             "builds": 2,
             "steps": 10,

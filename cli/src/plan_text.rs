@@ -36,6 +36,20 @@ pub(crate) fn render(plan: &Plan, look: Look, verbose: bool) -> String {
     view.builds(&mut out);
     view.variables(&mut out);
     view.inputs(&mut out);
+    if !plan.outputs.is_empty() {
+        line(&mut out, &look.paint(Style::Strong, "Outputs"));
+        for output in &plan.outputs {
+            let value = match output.complete {
+                true => output.value.value().display(),
+                false => "(needs builds that are left out)".to_owned(),
+            };
+            line(
+                &mut out,
+                &format!("  {} = {}", harmless(&output.name), harmless(&value)),
+            );
+        }
+        out.push('\n');
+    }
     let totals = totals(plan);
     line(
         &mut out,

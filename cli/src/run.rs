@@ -25,6 +25,7 @@ use crate::components;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
+use crate::outputs;
 use crate::terminal::{Style as Emphasis, Terminal, complain, harmless, shown_path};
 use crate::world::RealWorld;
 use ask::Person;
@@ -32,7 +33,7 @@ use screen::Screen;
 
 /// Runs the plan to its end.
 pub(crate) fn run(
-    plan: Plan,
+    (template, plan): (&Path, Plan),
     sources: &SourceMap,
     world: &RealWorld,
     args: &RunArgs,
@@ -64,6 +65,11 @@ pub(crate) fn run(
             Failure::new(Exit::Environment, text)
         })?;
     let logs = settings.log_dir.clone();
+    let declared: Vec<String> = plan
+        .outputs
+        .iter()
+        .map(|output| output.name.to_string())
+        .collect();
     let door: Arc<dyn World> = world;
     let (result, asked) = runtime.block_on(async {
         let voice = screen.clone();
@@ -77,6 +83,15 @@ pub(crate) fn run(
     runtime.shutdown_background();
     if !for_programs {
         screen.write(&summary(&result, logs.as_deref(), terminal));
+    }
+    for failure in &result.output_failures {
+        if failure.diagnostics.is_empty() {
+            let text = format!("{}: {}", failure.address, failure.message);
+            complain(&Failure::new(Exit::Template, text).text());
+        }
+    }
+    if let Err(failure) = outputs::keep(template, &result.outputs, &declared) {
+        complain(&failure.text());
     }
     complain(&places(&result, sources, terminal));
     Ok(match exit_code(&result) {
@@ -127,13 +142,7 @@ fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
     let time = jiff::Timestamp::from_second(now).unwrap_or_default();
     let name = format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &run_id[..8]);
     let directory = state.join("logs").join(name);
-    let made = std::fs::create_dir_all(&directory).and_then(|()| {
-        let ignore = state.join(".gitignore");
-        match ignore.exists() {
-            true => Ok(()),
-            false => std::fs::write(ignore, "*\n"),
-        }
-    });
+    let made = state_directory(&state).and_then(|()| std::fs::create_dir_all(&directory));
     match made {
         Ok(()) => Some(directory),
         Err(error) => {
@@ -144,6 +153,16 @@ fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
             ));
             None
         }
+    }
+}
+
+/// Makes `.imgc`, which stays out of the user's repository.
+pub(crate) fn state_directory(state: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(state)?;
+    let ignore = state.join(".gitignore");
+    match ignore.exists() {
+        true => Ok(()),
+        false => std::fs::write(ignore, "*\n"),
     }
 }
 
@@ -216,6 +235,12 @@ fn summary(result: &RunResult, logs: Option<&Path>, terminal: Terminal) -> Strin
         let title = terminal.out.paint(Emphasis::Strong, "Step times");
         let _ = write!(text, "\n{title}\n{table}");
     }
+    if !result.outputs.is_empty() {
+        let title = terminal.out.paint(Emphasis::Strong, "Outputs");
+        let values = result.outputs.iter();
+        let lines = outputs::lines(values.map(|one| (one.name.as_str(), one.value.as_ref())));
+        let _ = write!(text, "\n{title}\n{lines}");
+    }
     if let Some(logs) = logs {
         let _ = writeln!(text, "\nLogs: {}", shown_path(logs));
     }
@@ -229,6 +254,7 @@ fn places(result: &RunResult, sources: &SourceMap, terminal: Terminal) -> String
         .builds
         .iter()
         .filter_map(|build| build.error.as_ref())
+        .chain(&result.output_failures)
     {
         if failure.diagnostics.is_empty() {
             continue;

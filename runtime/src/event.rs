@@ -110,6 +110,15 @@ pub enum Event {
         #[serde(serialize_with = "seconds")]
         took: Duration,
     },
+    /// An output of the template has its value.
+    Output {
+        /// Its name.
+        name: String,
+        /// Its value; nothing where it is sensitive.
+        value: Option<serde_json::Value>,
+        /// Whether it is sensitive.
+        sensitive: bool,
+    },
     /// The run has ended.
     RunFinished {
         /// Builds that ended well.

@@ -10,6 +10,7 @@
 //! - `run/execute.rs`: what each kind of step does.
 //! - `run/undo.rs`: removing what the ledger still records.
 //! - `run/keep.rs`: which artifacts are kept when all post-processors are done.
+//! - `run/outputs.rs`: the values of the template's outputs.
 //! - `run/result.rs`: the outcome, and the exit codes.
 
 use std::collections::BTreeMap;
@@ -39,10 +40,12 @@ mod ends;
 mod execute;
 mod facts;
 mod keep;
+mod outputs;
 mod result;
 mod step;
 mod undo;
 
+pub use outputs::OutputValue;
 pub use result::{
     BuildOutcome, EXIT_CODES, ExitCode, Failure, RunResult, StepOutcome, Timing, class_code,
     exit_code,
@@ -108,7 +111,8 @@ pub async fn run(
     run.emit(Event::RunStarted {
         run: run.run_id.to_string(),
     });
-    let result = run.clone().all(started).await;
+    let mut result = run.clone().all(started).await;
+    (result.outputs, result.output_failures) = run.outputs();
     for problem in logs.iter().flat_map(|logs| logs.problems()) {
         run.voice().warn(problem);
     }
@@ -232,6 +236,8 @@ impl Run {
             builds,
             timings,
             leftovers,
+            outputs: Vec::new(),
+            output_failures: Vec::new(),
             took: started.elapsed(),
         }
     }
@@ -285,6 +291,8 @@ impl Run {
             builds,
             timings: Vec::new(),
             leftovers: Vec::new(),
+            outputs: Vec::new(),
+            output_failures: Vec::new(),
             took: started.elapsed(),
         }
     }

@@ -3,6 +3,7 @@
 //! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
 
 use std::mem::ManuallyDrop;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::compile::{Compilation, Request};
@@ -21,6 +22,8 @@ use super::{compile, compile_in, exit_of, json_text, note_ignored};
 
 /// What is about to run.
 struct Ready {
+    /// The template, as it was named.
+    template: PathBuf,
     compilation: ManuallyDrop<Compilation>,
     plan: Plan,
     world: Arc<RealWorld>,
@@ -60,36 +63,49 @@ pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) 
 
 fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     let Ready {
+        template,
         compilation,
         plan,
         world,
     } = ready;
-    run::run(plan, &compilation.sources, &world, run, display, terminal)
+    run::run(
+        (&template, plan),
+        &compilation.sources,
+        &world,
+        run,
+        display,
+        terminal,
+    )
 }
 
 fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
     request.online = true;
     let (compilation, world) = compile(&request);
-    take(compilation, world, json, terminal)
+    take(request.path, compilation, world, json, terminal)
 }
 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
     let mut request = file.request(&args.template.var)?;
     let (compilation, world) = compile_in(&request, file.world()?);
-    let ready = take(compilation, world, args.run.json, terminal)?;
+    let path = request.path.clone();
+    let ready = take(path, compilation, world, args.run.json, terminal)?;
     file.verify(&ready.compilation, &ready.plan)?;
-    let left_open = !ready.compilation.module.data.is_empty() || ready.world.was_asked_offline();
+    let used = &ready.compilation.modules;
+    let has_data = !ready.compilation.module.data.is_empty()
+        || used.iter().any(|used| !used.module.data.is_empty());
+    let left_open = has_data || ready.world.was_asked_offline();
     if request.online || !left_open {
         return Ok(ready);
     }
     // The plan left open what data sources and services say; now that it is known to be the plan, they are asked.
     request.online = true;
     let (compilation, world) = compile_in(&request, file.world()?);
-    take(compilation, world, args.run.json, terminal)
+    take(request.path, compilation, world, args.run.json, terminal)
 }
 
 /// Takes the plan out of a compilation, which keeps the texts.
 fn take(
+    template: PathBuf,
     mut compilation: ManuallyDrop<Compilation>,
     world: Arc<RealWorld>,
     json: bool,
@@ -102,6 +118,7 @@ fn take(
     complain(&crate::diagnostics::render(&compilation, terminal.err));
     match compilation.plan.take() {
         Some(plan) if !compilation.has_errors() => Ok(Ready {
+            template,
             compilation,
             plan,
             world,

@@ -16,6 +16,7 @@ mod language;
 mod legacy;
 mod lsp;
 mod machines;
+mod modules;
 mod output;
 mod packers;
 mod plan_files;

@@ -163,6 +163,10 @@ impl<W: Write + Send> Sink for MachineReadable<W> {
                     artifacts: artifacts.clone(),
                 });
             }
+            Event::Output { name, value, .. } => {
+                let value = value.as_ref().map(ToString::to_string);
+                self.write("", "output", &[name, value.as_deref().unwrap_or_default()]);
+            }
             Event::RunFinished { took, .. } => {
                 self.ui(
                     "say",

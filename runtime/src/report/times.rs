@@ -83,6 +83,8 @@ mod tests {
                 timing(2, "build.null.a.capture", 0, StepOutcome::Skipped),
             ],
             leftovers: Vec::new(),
+            outputs: Vec::new(),
+            output_failures: Vec::new(),
             took: Duration::from_millis(61_600),
         };
         insta::assert_snapshot!(table(&result), @r#"

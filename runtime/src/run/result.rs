@@ -5,6 +5,7 @@ use std::time::Duration;
 use imgc_compiler::diagnostic::Diagnostic;
 use imgc_compiler::plan::{BuildId, StepId};
 
+use super::outputs::OutputValue;
 use crate::artifact::Artifact;
 use crate::error::{Class, Error};
 use crate::event::Redact;
@@ -21,6 +22,10 @@ pub struct RunResult {
     pub timings: Vec<Timing>,
     /// What was made, is not part of an artifact and is still there, newest first.
     pub leftovers: Vec<Record>,
+    /// The template's outputs that have a value, in template order.
+    pub outputs: Vec<OutputValue>,
+    /// What went wrong with outputs.
+    pub output_failures: Vec<Failure>,
     /// How long it took.
     pub took: Duration,
 }
@@ -156,6 +161,7 @@ pub fn exit_code(result: &RunResult) -> u8 {
         .builds
         .iter()
         .filter_map(|build| build.error.as_ref())
+        .chain(&result.output_failures)
         .map(|failure| class_code(failure.class))
         .collect();
     codes.sort_unstable();
@@ -197,6 +203,8 @@ mod tests {
                 .collect(),
             timings: Vec::new(),
             leftovers: Vec::new(),
+            outputs: Vec::new(),
+            output_failures: Vec::new(),
             took: Duration::ZERO,
         }
     }
