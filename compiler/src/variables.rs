@@ -7,7 +7,6 @@
 //! the order given, `-var` in the order given.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use imgc_syntax::{FileId, Span};
 use indexmap::IndexMap;
@@ -24,6 +23,7 @@ use crate::source::SourceMap;
 use crate::types::{Type, parse_type};
 use crate::value::Value;
 
+mod legacy;
 mod order;
 mod text;
 
@@ -107,45 +107,6 @@ enum Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// Reads a text given for a variable of a legacy template as the template it may be.
-    fn read_template(
-        &mut self,
-        name: &str,
-        secret: bool,
-        sources: &mut SourceMap,
-        cx: &mut Context<'_>,
-    ) {
-        let Self::Text { text, origin } = self else {
-            return;
-        };
-        if !text.contains("{{") {
-            return;
-        }
-        let shown = if secret {
-            "*".repeat(text.len())
-        } else {
-            (*text).to_owned()
-        };
-        let file = sources.add(Path::new(origin), format!("{name}={shown}"));
-        let start = name.len() as u32 + 1;
-        let mut problems = Vec::new();
-        let expr = crate::lower::legacy::variable_value(file, start, text, &mut problems);
-        if secret && !problems.is_empty() {
-            // What is said about the text of a secret would tell parts of it.
-            let span = Span::new(file, start, start + text.len() as u32);
-            let message = format!("the template in the value for `{name}` cannot be read");
-            problems = vec![
-                Diagnostic::error("check/invalid-variable", span, message)
-                    .help("for two braces as they are write {{ `{{` }}"),
-            ];
-        }
-        cx.diagnostics.append(&mut problems);
-        *self = Self::Template {
-            expr,
-            origin: std::mem::take(origin),
-        };
-    }
-
     /// The expression, if it is one.
     fn expr(&self) -> Option<&Expr> {
         match self {
@@ -192,8 +153,9 @@ pub fn resolve(
         offset += line.len() as u32 + 1;
     }
     if module.weak {
+        legacy::check_names(module, inputs, &raw, cx);
         for (name, raw) in &mut raw {
-            undeclared(&module.variables[*name], cx);
+            legacy::undeclared(&module.variables[*name], cx);
             let secret = module.variables[*name].sensitive.is_some();
             raw.read_template(name, secret, sources, cx);
         }
@@ -359,9 +321,7 @@ fn from_file<'a>(
                     origin: format!("file {path}"),
                 },
             );
-        } else if module.weak && name.starts_with('_') {
-            // A comment, as in the template.
-        } else {
+        } else if !module.weak {
             let diagnostic = Diagnostic::warning(
                 "check/undeclared-variable",
                 attribute.name.span,
@@ -472,7 +432,7 @@ fn value_of(
     };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
-            let value = given_value(module, expr, &place, cx).mark(sensitive);
+            let value = legacy::given_value(module, expr, &place, cx).mark(sensitive);
             // The line of a secret is not shown.
             let place = if sensitive {
                 variable.name.span
@@ -482,7 +442,7 @@ fn value_of(
             (fit(&value, &target, place, variable, cx), origin, place)
         }
         Some(Raw::Template { expr, origin }) => {
-            let value = given_value(module, &expr, &place, cx).mark(sensitive);
+            let value = legacy::given_value(module, &expr, &place, cx).mark(sensitive);
             (
                 fit(&value, &target, variable.name.span, variable, cx),
                 origin,
@@ -507,7 +467,7 @@ fn value_of(
             Some(value) => (value, "default".to_owned(), variable.span),
             None => {
                 let mut diagnostic = no_value(variable);
-                if let Some(undeclared) = undeclared(variable, cx) {
+                if let Some(undeclared) = legacy::undeclared(variable, cx) {
                     diagnostic.help = undeclared.help;
                     diagnostic.fixes = undeclared.fixes;
                 }
@@ -533,32 +493,12 @@ fn value_of(
     }
 }
 
-/// The value of an expression of a variables file, which in a legacy template may use what defaults may use.
-fn given_value(module: &Module, expr: &Expr, place: &Place<'_>, cx: &mut Context<'_>) -> Value {
-    if !module.weak {
-        return eval::evaluate(expr, &GIVEN, cx);
-    }
-    cx.env_allowed = true;
-    let value = eval::evaluate(expr, place, cx);
-    cx.env_allowed = false;
-    value
-}
-
 /// A type taken from a default is a guess: positions and attributes may differ in what is given.
 fn loosened(ty: &Type) -> Type {
     match ty {
         Type::Tuple(_) | Type::Object(_) => Type::Any,
         other => other.clone(),
     }
-}
-
-/// Takes back what was said about a variable that a legacy template uses and does not declare.
-fn undeclared(variable: &Variable, cx: &mut Context<'_>) -> Option<Diagnostic> {
-    let said = |diagnostic: &Diagnostic| {
-        diagnostic.id == "legacy/undeclared-variable" && diagnostic.span == variable.name.span
-    };
-    let at = cx.diagnostics.iter().position(said)?;
-    Some(cx.diagnostics.remove(at))
 }
 
 fn no_value(variable: &Variable) -> Diagnostic {

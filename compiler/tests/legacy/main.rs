@@ -45,6 +45,29 @@ fn templates_get_the_verdict_of_the_table() {
 }
 
 #[test]
+fn damaged_templates_are_read_as_far_as_they_go() {
+    for row in ROWS {
+        let text = row.template();
+        let ends = text.char_indices().map(|(at, _)| at);
+        for at in ends.step_by(3) {
+            let next = text[at..].chars().next().map_or(0, char::len_utf8);
+            for damaged in [
+                text[..at].to_owned(),
+                format!("{}{}", &text[..at], &text[at + next..]),
+            ] {
+                let mut out = Vec::new();
+                let file = imgc_compiler::FileId(0);
+                let body = imgc_compiler::lower::legacy::file(file, &damaged, &mut out);
+                assert!(body.weak);
+                let len = damaged.len() as u32;
+                let inside = out.iter().all(|problem| problem.span.end <= len);
+                assert!(inside, "{damaged}\n{out:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_table_says_what_packer_says() {
     let directory = tempfile::tempdir().unwrap();
     let verdicts = std::thread::scope(|scope| {
