@@ -181,7 +181,24 @@ fn collect(
     let mut replaced: Vec<&str> = Vec::new();
     for block in &body.blocks {
         if block.kind.text == "dynamic" {
+            // What it makes takes the place of the source's, if it makes anything.
+            let name = block.labels.first().map(|label| label.text.as_str());
+            let single = |name: &&str| {
+                schema
+                    .blocks
+                    .get(*name)
+                    .is_some_and(|inner| !inner.repeated)
+            };
+            let name = name.filter(|name| replace && !replaced.contains(name) && single(name));
+            let earlier = name.and_then(|name| Some((name, given.blocks.remove(name)?)));
             dynamic::expand(subject, schema, block, scope, cx, given);
+            match earlier {
+                Some((name, earlier)) if !given.blocks.contains_key(name) => {
+                    given.blocks.insert(name.into(), earlier);
+                }
+                Some((name, _)) => replaced.push(name),
+                None => {}
+            }
             continue;
         }
         let Some(inner) = known_block(subject, schema, block, cx, given) else {
