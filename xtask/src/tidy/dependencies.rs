@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("imgc-ide", &["imgc-compiler", "imgc-syntax"]),
     ("imgc-lsp", &["imgc-compiler", "imgc-ide", "imgc-syntax"]),
     ("imgc-runtime", &["imgc-compiler"]),
+    ("imgc-aws", &[]),
     ("imgc-http", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-rootfs", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-ssh", &["imgc-compiler", "imgc-runtime"]),
@@ -22,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "imgc",
         &[
+            "imgc-aws",
             "imgc-compiler",
             "imgc-http",
             "imgc-ide",
@@ -44,6 +46,7 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
         "imgc-lsp",
         &[
             "imgc-runtime",
+            "imgc-aws",
             "imgc-http",
             "imgc-rootfs",
             "imgc-ssh",
