@@ -135,7 +135,7 @@ fn groups(blocks: &[Block]) -> Vec<(&str, Vec<&Block>)> {
     ];
     let in_order = |a: &str, b: &str| {
         let both = |kinds: &&[&str]| kinds.contains(&a) && kinds.contains(&b);
-        a != b && IN_ORDER.iter().any(|kinds| both(kinds))
+        a != b && IN_ORDER.iter().any(both)
     };
     let mut groups: Vec<(&str, Vec<&Block>)> = Vec::new();
     for block in blocks {
