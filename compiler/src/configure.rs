@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::eval::{Context, Scope};
 use crate::hir::{Attribute, Block, Body, Expr};
 use crate::module::duplicate;
@@ -35,7 +35,7 @@ pub(crate) use complaints::NO_REPETITION;
 use complaints::{near_option, removed, renamed_block, unknown_block};
 use given::{Blocks, Given, blocks_of};
 pub use known::{Known, known_component};
-use option::option;
+use option::{option, perhaps_newer};
 pub use overrides::Overrides;
 use overrides::override_options;
 use required::required;
@@ -293,7 +293,13 @@ fn known_block<'s>(
         cx.report(complaint);
         return Some(open_block());
     }
-    cx.report(unknown_block(subject, schema, block));
+    let mut unknown = unknown_block(subject, schema, block);
+    if perhaps_newer(subject, schema, name) {
+        unknown.severity = Severity::Warning;
+        cx.report(unknown.help("newer versions may have it; it is taken as it is"));
+        return Some(open_block());
+    }
+    cx.report(unknown);
     let meant = match schema.attributes.contains_key(name) {
         true => Some(name.as_str()),
         false => near_option(name, schema),

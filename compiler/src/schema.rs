@@ -27,6 +27,8 @@ pub struct Component {
     pub plugin: Option<SmolStr>,
     /// The version its facts were taken from.
     pub version: Option<SmolStr>,
+    /// Its newest version was not at hand: it may have more options than these.
+    pub incomplete: bool,
     /// Its options.
     pub body: BodySchema,
     /// Rules between options.

@@ -5,7 +5,7 @@ use imgc_syntax::Span;
 use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
 use super::{Given, Subject, renamed, rules, weak};
 use crate::convert::convert;
-use crate::diagnostic::{Diagnostic, Edit, Fix};
+use crate::diagnostic::{Diagnostic, Edit, Fix, Severity};
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::schema::{self, BodySchema};
@@ -84,10 +84,22 @@ pub(super) fn option(
         cx.report(set_by_packer(subject, attribute));
         return;
     }
-    cx.report(unknown_option(subject, schema, attribute));
+    let mut unknown = unknown_option(subject, schema, attribute);
+    if perhaps_newer(subject, schema, name) {
+        unknown.severity = Severity::Warning;
+        cx.report(unknown.help("newer versions may have it; it is taken as it is"));
+        given.attributes.insert(name.clone(), (value, span));
+        return;
+    }
+    cx.report(unknown);
     let block = schema.blocks.get_key_value(name);
     let meant = block.map(|(block, _)| block.as_str());
     given.meant(meant.or_else(|| near_option(name, schema)), span);
+}
+
+/// Whether an option that is not known may be one of a newer version, and no slip.
+pub(super) fn perhaps_newer(subject: &Subject<'_>, schema: &BodySchema, name: &str) -> bool {
+    subject.component.incomplete && !schema.has(name) && near_option(name, schema).is_none()
 }
 
 /// Whether a value stands there as it is.

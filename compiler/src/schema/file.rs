@@ -40,6 +40,7 @@ pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
         name: name.into(),
         plugin: file.plugin,
         version: file.version,
+        incomplete: file.incomplete || file.older_copy,
         body,
         constraints: file.constraints,
         json_only: file.json_only,
@@ -75,6 +76,10 @@ struct FileJson {
     plugin: Option<SmolStr>,
     #[serde(default)]
     version: Option<SmolStr>,
+    #[serde(default)]
+    incomplete: bool,
+    #[serde(default)]
+    older_copy: bool,
     attributes: Vec<AttributeJson>,
     #[serde(default)]
     blocks: Vec<BlockJson>,
