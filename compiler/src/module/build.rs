@@ -54,10 +54,45 @@ pub(super) fn build(block: Block, registry: &mut Vec<Expr>, out: &mut Vec<Diagno
     for inner in body.blocks {
         match inner.kind.text.as_str() {
             "hcp_packer_registry" => registry.extend(super::collect::registry(inner, out)),
+            "dynamic" if is_registry(&inner) => dynamic_registry(inner, registry, out),
             _ => inside(inner, &mut build, out),
         }
     }
     build
+}
+
+fn is_registry(block: &Block) -> bool {
+    matches!(&block.labels[..], [label] if label.text == "hcp_packer_registry")
+}
+
+/// A registry block that is there or not by a condition: its values are checked, but for those of its elements.
+fn dynamic_registry(mut block: Block, values: &mut Vec<Expr>, out: &mut Vec<Diagnostic>) {
+    let content = block.body.blocks_of("content").next().cloned();
+    block
+        .body
+        .blocks
+        .retain(|inner| inner.kind.text != "content");
+    let Some(mut content) = content else {
+        dynamic(block, &["hcp_packer_registry"], out);
+        return;
+    };
+    let Some(kind) = block.labels.pop() else {
+        return;
+    };
+    let iterator = match block.body.attribute("iterator").map(|a| &a.value.kind) {
+        Some(ExprKind::Variable(word)) => word.clone(),
+        _ => kind.text.clone(),
+    };
+    let for_each = block.body.attribute("for_each").map(|a| a.value.clone());
+    values.extend(for_each);
+    content.kind = kind;
+    let own = super::collect::registry(content, out);
+    values.extend(own.into_iter().filter(|value| {
+        let references = crate::eval::references(value);
+        references
+            .iter()
+            .all(|reference| reference.root != iterator)
+    }));
 }
 
 fn inside(block: Block, build: &mut Build, out: &mut Vec<Diagnostic>) {
