@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Print what a component accepts, such as `amazon-ebs` or `provisioner/shell`; without a name, list all of them.
     Schema(SchemaArgs),
-    /// Nothing to do: all components are part of imgc. Accepted for scripts written for Packer.
+    /// Fetch the modules of git repositories; components need no installing, all are part of imgc.
     Init(InitArgs),
     /// Plugins are part of imgc; answers for scripts written for Packer.
     #[command(visible_alias = "plugin")]
@@ -372,8 +372,8 @@ pub(crate) struct InitArgs {
     /// Accepted for Packer's sake.
     #[arg(long, hide = true)]
     pub(crate) force: bool,
-    /// Accepted for Packer's sake.
-    #[arg(long, hide = true)]
+    /// Take newer commits of modules than those in `imgc.lock`.
+    #[arg(long)]
     pub(crate) upgrade: bool,
 }
 

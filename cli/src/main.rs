@@ -8,6 +8,7 @@ mod components;
 mod diagnostics;
 mod exit;
 mod failure;
+mod fetch;
 mod files;
 mod fix;
 mod graph;

@@ -98,6 +98,7 @@ pub(crate) fn load(
         out,
         base: root,
         lock: None,
+        repositories: Vec::new(),
         loaded: Vec::new(),
         known: HashMap::new(),
         open: vec![(identity(root), String::new())],
@@ -106,18 +107,51 @@ pub(crate) fn load(
     (loader.loaded, calls)
 }
 
-/// The git repositories that a template's modules come from, each at a reference, as far as they can be read.
-pub fn repositories(module: &Module) -> Vec<Git> {
-    let sources = module.modules.values().filter_map(|call| {
-        let value = eval::constant(call.source.as_ref()?, &mut Vec::new());
-        Address::parse(value.as_str()?).ok()
-    });
-    sources
-        .filter_map(|address| match address {
-            Address::Git(git) => Some(git),
-            Address::Path(_) => None,
-        })
-        .collect()
+/// What a template needs from git repositories.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// The template's directory, where the lock file is.
+    pub root: PathBuf,
+    /// Each repository at a reference, as far as modules could be read: those inside of modules that are not here yet are
+    /// unknown.
+    pub repositories: Vec<Git>,
+    /// What is wrong with the lock file.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Looks for the git repositories that the template at `path` and its modules use.
+pub fn wanted(
+    path: &Path,
+    sources: &dyn Sources,
+    map: &mut SourceMap,
+) -> Result<Wanted, Unreadable> {
+    let files = load::find(path, sources)?;
+    let mut ignored = Vec::new();
+    let mut bodies = Vec::with_capacity(files.templates.len());
+    for file in &files.templates {
+        bodies.push(load::body(file, sources, map, &mut ignored)?);
+    }
+    let module = module::collect(bodies, &mut ignored);
+    let mut out = Vec::new();
+    let mut loader = Loader {
+        sources,
+        map,
+        out: &mut out,
+        base: &files.root,
+        lock: None,
+        repositories: Vec::new(),
+        loaded: Vec::new(),
+        known: HashMap::new(),
+        open: vec![(identity(&files.root), String::new())],
+    };
+    loader.calls(&module, &files.root);
+    let repositories = loader.repositories;
+    out.retain(|problem| problem.id == "check/invalid-lock");
+    Ok(Wanted {
+        repositories,
+        problems: out,
+        root: files.root,
+    })
 }
 
 struct Loader<'l> {
@@ -127,6 +161,8 @@ struct Loader<'l> {
     /// The template's directory, where the lock file is.
     base: &'l Path,
     lock: Option<Lock>,
+    /// The repositories that were asked for.
+    repositories: Vec<Git>,
     loaded: Vec<Loaded>,
     /// By identity of the path.
     known: HashMap<PathBuf, Option<usize>>,
@@ -181,6 +217,13 @@ impl Loader<'_> {
         let not_fetched =
             |message: String| Diagnostic::error("check/module-not-fetched", place, message);
         let repository = git.repository();
+        if !self
+            .repositories
+            .iter()
+            .any(|known| known.repository() == repository)
+        {
+            self.repositories.push(git.clone());
+        }
         let Some(commit) = self.lock(place)?.commits.get(&repository).cloned() else {
             self.out.push(
                 not_fetched(format!("`{repository}` has not been fetched"))

@@ -274,5 +274,9 @@ fn a_template_with_mistakes() {
     assert_eq!((printed.code, printed.stdout.as_str()), (3, ""));
     let printed = test.run(&["inspect", "-json", "."]);
     assert_eq!(printed.code, 3);
-    assert!(printed.stdout.contains("imgc-diagnostics"), "{}", printed.text());
+    assert!(
+        printed.stdout.contains("imgc-diagnostics"),
+        "{}",
+        printed.text()
+    );
 }

@@ -1,6 +1,7 @@
 //! The whole program, run as its users run it: few cases, in a world of their own.
 #![allow(clippy::unwrap_used)]
 
+mod git_modules;
 mod harness;
 
 mod artifacts;
