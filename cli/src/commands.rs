@@ -19,6 +19,7 @@ mod validate;
 mod version;
 
 use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
@@ -29,9 +30,9 @@ use imgc_compiler::source::{Sources, World};
 use crate::args::{Cli, Command, IgnoredArgs};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Terminal, complain, print};
+use crate::terminal::{Terminal, complain, print, shown_path};
 use crate::world::{Disk, RealWorld};
-use crate::{components, diagnostics};
+use crate::{components, diagnostics, plan_file};
 
 pub(crate) use explain::page;
 
@@ -110,6 +111,25 @@ fn exit_of(compilation: &Compilation) -> Exit {
         Some(unreadable) => diagnostics::unreadable_failure(unreadable).exit,
         None => Exit::Template,
     }
+}
+
+/// Says so when there is nothing to make, which is seldom meant.
+fn note_empty(plan: &Plan) {
+    if plan.builds.is_empty() {
+        complain("note: the template has no builds: there is nothing to make\n");
+    }
+}
+
+/// A plan file where a template belongs.
+fn refuse_plan_file(command: &str, path: &Path) -> Result<(), Failure> {
+    if !plan_file::is_one(path) {
+        return Ok(());
+    }
+    let shown = shown_path(path);
+    Err(Failure::usage(format!(
+        "`{shown}` is a plan file, and `imgc {command}` takes templates"
+    ))
+    .help(format!("run it with `imgc apply {shown}`")))
 }
 
 /// Says what is worth knowing about flags that change nothing.

@@ -8,7 +8,8 @@
 mod compare;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use imgc_compiler::compile::{Compilation, Request};
@@ -159,6 +160,23 @@ pub(crate) fn write(path: &Path, file: &PlanFile) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether there is a plan file at `path`, by its first bytes.
+pub(crate) fn is_one(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let named = path.extension().is_some_and(|extension| extension == "hcl");
+    let mut read = |path| File::open(path)?.take(HEAD as u64).read_to_end(&mut head);
+    !named && path.is_file() && read(path).is_ok() && holds_mark(&head)
+}
+
+/// Bytes at the start of a plan file that say what it is.
+const HEAD: usize = 4096;
+
+fn holds_mark(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    head.windows(FORMAT.len())
+        .any(|window| window == FORMAT.as_bytes())
+}
+
 /// The plan file at `path`; `None` where there is something else, such as a template.
 pub(crate) fn read(path: &Path) -> Result<Option<PlanFile>, Failure> {
     let named = path.extension().is_some_and(|extension| extension == "hcl");
@@ -166,11 +184,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<PlanFile>, Failure> {
         return Ok(None);
     }
     let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
-    let head = &bytes[..bytes.len().min(4096)];
-    if !head
-        .windows(FORMAT.len())
-        .any(|window| window == FORMAT.as_bytes())
-    {
+    if !holds_mark(&bytes) {
         return Ok(None);
     }
     let damaged = |why: String| {

@@ -94,7 +94,14 @@ pub(crate) fn run(
         complain(&failure.text());
     }
     complain(&places(&result, sources, terminal));
-    Ok(match exit_code(&result) {
+    let code = exit_code(&result);
+    // A failure of the run says more than that nobody could read of it.
+    if let (0, Some(why)) = (code, screen.failure()) {
+        let text = format!("cannot write to standard output: {why}");
+        return Err(Failure::new(Exit::Environment, text)
+            .help("the run went on without it; its log files have every line"));
+    }
+    Ok(match code {
         130 => asked.exit(),
         code => Exit::Run(code),
     })

@@ -3,10 +3,10 @@
 //! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
 
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imgc_compiler::compile::{Compilation, Request};
+use imgc_compiler::compile::{Compilation, Request, Unreadable};
 use imgc_compiler::plan::Plan;
 
 use crate::args::{ApplyArgs, BuildArgs, DisplayArgs, RunArgs};
@@ -15,10 +15,10 @@ use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
 use crate::run::{self, replaced};
-use crate::terminal::{Terminal, complain, harmless, print};
+use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 
-use super::{compile, compile_in, exit_of, json_text, note_ignored};
+use super::{compile, compile_in, exit_of, json_text, note_empty, note_ignored, refuse_plan_file};
 
 /// What is about to run.
 struct Ready {
@@ -57,6 +57,7 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
 
 pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    refuse_plan_file("build", &args.template.path)?;
     let ready = ready(args.template.request(), args.run.json, terminal)?;
     go(ready, &args.run, display, terminal)
 }
@@ -68,6 +69,7 @@ fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) ->
         plan,
         world,
     } = ready;
+    note_empty(&plan);
     run::run(
         (&template, plan),
         &compilation.sources,
@@ -87,6 +89,9 @@ fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
     let mut request = file.request(&args.template.var)?;
     let (compilation, world) = compile_in(&request, file.world()?);
+    if let (Some(problem), true) = (&compilation.unreadable, request.path.is_relative()) {
+        return Err(elsewhere(problem, &args.template.path));
+    }
     let path = request.path.clone();
     let ready = take(path, compilation, world, args.run.json, terminal)?;
     file.verify(&ready.compilation, &ready.plan)?;
@@ -101,6 +106,27 @@ fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Re
     request.online = true;
     let (compilation, world) = compile_in(&request, file.world()?);
     take(request.path, compilation, world, args.run.json, terminal)
+}
+
+/// The template of a plan file is not where this command runs.
+fn elsewhere(problem: &Unreadable, plan: &Path) -> Failure {
+    let beside = plan.parent().filter(|beside| *beside != Path::new(""));
+    let failure = Failure::new(
+        Exit::Stale,
+        format!(
+            "the template that the plan was made from is not here: {}: {}",
+            shown_path(&problem.path),
+            problem.message
+        ),
+    );
+    let shown = shown_path(plan);
+    match beside {
+        Some(beside) => failure.help(format!(
+            "run it in the directory where it was made, perhaps: cd {} && imgc apply {shown}",
+            shown_path(beside)
+        )),
+        None => failure.help("run it in the directory where it was made"),
+    }
 }
 
 /// Takes the plan out of a compilation, which keeps the texts.

@@ -6,10 +6,11 @@ use crate::failure::{Failure, Outcome};
 use crate::graph;
 use crate::terminal::{Terminal, print};
 
-use super::{compile, note_ignored, planned};
+use super::{compile, note_ignored, planned, refuse_plan_file};
 
 pub(super) fn run(args: &GraphArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    refuse_plan_file("graph", &args.template.path)?;
     let mut request = args.template.request();
     request.check_only = true;
     let (compilation, _) = compile(&request);

@@ -19,10 +19,11 @@ use crate::plan_shape::component;
 use crate::terminal::{Terminal, complain, harmless, print};
 use crate::value_text;
 
-use super::{compile, exit_of, json_text, note_ignored};
+use super::{compile, exit_of, json_text, note_ignored, refuse_plan_file};
 
 pub(super) fn run(args: &InspectArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    refuse_plan_file("inspect", &args.template.path)?;
     let mut request = args.template.request();
     request.check_only = true;
     request.unset_allowed = true;

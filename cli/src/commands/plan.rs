@@ -7,10 +7,11 @@ use crate::failure::Outcome;
 use crate::terminal::{Terminal, print};
 use crate::{plan_file, plan_json, plan_text};
 
-use super::{compile, exit_of, json_text, note_ignored, planned};
+use super::{compile, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file};
 
 pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    refuse_plan_file("plan", &args.template.path)?;
     let mut request = args.template.request();
     // What cannot run here can be looked at; a plan file is there to be run.
     request.check_only = args.out.is_none();
@@ -35,6 +36,7 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     if let (Some(path), Some(file)) = (&args.out, file) {
         plan_file::write(path, &file)?;
     }
+    note_empty(&plan);
     print(&text)?;
     if let Some(path) = args.out.as_ref().filter(|_| !args.json) {
         print(&format!(

@@ -20,10 +20,11 @@ use crate::plan_text::counted;
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 
-use super::{compile, compile_from, exit_of, json_text, note_ignored};
+use super::{compile, compile_from, exit_of, json_text, note_ignored, refuse_plan_file};
 
 pub(super) fn run(args: &ValidateArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    refuse_plan_file("validate", &args.template.path)?;
     let mut request = args.template.request();
     request.syntax_only = args.syntax_only;
     request.online = args.online || args.evaluate_datasources;

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use imgc_compiler::plan::{BuildId, Plan};
 use imgc_runtime::event::{Event, Sink};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::failure::reason;
 use crate::plan_shape::{component, short_address};
 
 /// Bars at the same time; a hundred would leave no room for the log.
@@ -24,6 +25,8 @@ pub(crate) struct Screen {
     bars: Option<MultiProgress>,
     unicode: bool,
     gone: Arc<AtomicBool>,
+    /// Why lines could not be written, if the reader did not just go away.
+    broken: Arc<OnceLock<String>>,
 }
 
 impl Screen {
@@ -34,7 +37,13 @@ impl Screen {
             bars,
             unicode,
             gone: Arc::default(),
+            broken: Arc::default(),
         }
+    }
+
+    /// What kept lines from being written, such as a full disk.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
     }
 
     /// Writes whole lines.
@@ -44,12 +53,12 @@ impl Screen {
         }
         self.alone(|| {
             let mut out = io::stdout().lock();
-            if out
-                .write_all(text.as_bytes())
-                .and_then(|()| out.flush())
-                .is_err()
-            {
+            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            if let Err(error) = written {
                 self.gone.store(true, Ordering::Relaxed);
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    self.broken.get_or_init(|| reason(&error));
+                }
             }
         });
     }

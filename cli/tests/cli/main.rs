@@ -27,4 +27,5 @@ mod schema;
 mod secrets;
 mod services;
 mod signals;
+mod slips;
 mod validate;
