@@ -115,3 +115,32 @@ fn a_file_that_cannot_be_read_is_not_converted() {
     ];
     insta::assert_snapshot!("not_readable", transcript(&test, &commands, &[]));
 }
+
+const LEGACY: &str = r#"//- old.json
+{
+  "_comment": "What the team builds.",
+  "variables": { "name": "web", "image": "{{user `name`}}-image", "my.var": "1" },
+  "builders": [
+    { "type": "file", "name": "note", "target": "{{user `image`}}.txt", "content": "{{user `my.var`}}" }
+  ],
+  "provisioners": [
+    { "type": "shell-local", "inline": "echo {{user `name`}}", "only": "note" }
+  ],
+  "post-processors": [["manifest"]]
+}
+"#;
+
+#[test]
+fn a_legacy_template_is_upgraded_as_packer_names_it() {
+    let test = Test::new(LEGACY);
+    let commands = [
+        "hcl2_upgrade old.json",
+        "hcl2_upgrade -output-file=old.json.pkr.hcl old.json",
+        "convert -check old.json",
+        "convert -to=toml old.json",
+        "convert -output-file=again.pkr.hcl old.imgc.toml",
+    ];
+    let files = ["old.json.pkr.hcl", "old.imgc.toml"];
+    insta::assert_snapshot!("legacy", transcript(&test, &commands, &files));
+    assert_eq!(test.read("old.json.pkr.hcl"), test.read("again.pkr.hcl"));
+}

@@ -34,7 +34,7 @@ pub(super) fn settle(body: &mut Body) -> Vec<Note> {
             Some(name) => {
                 notes.push(Note {
                     span: block.header,
-                    text: format!("`{name}` uses other variables and is a local now: it can no longer be set from outside"),
+                    text: format!("`{name}` uses other values and is a local now, for HCL's variables cannot: it can no longer be set from outside"),
                     variable: Some(name.to_string()),
                 });
                 local(block, &mut attributes, &mut secrets);
@@ -98,15 +98,11 @@ fn drop_comments(body: &mut Body, notes: &mut Vec<Note>) {
     });
 }
 
-/// The variables whose values depend on others.
+/// The variables whose values depend on others, or on paths.
 fn using_others(body: &Body) -> BTreeSet<SmolStr> {
     let uses_others = |block: &&Block| {
         let default = block.body.attribute("default");
-        default.is_some_and(|default| {
-            eval::references(&default.value)
-                .iter()
-                .any(|reference| reference.root == "var")
-        })
+        default.is_some_and(|default| !eval::references(&default.value).is_empty())
     };
     let variables = body.blocks_of("variable").filter(uses_others);
     let names = variables.filter_map(|block| block.labels.first());
