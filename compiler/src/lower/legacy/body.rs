@@ -1,5 +1,7 @@
 //! Objects as bodies of components: which keys are blocks is what the catalogue says.
 
+use std::collections::HashMap;
+
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
@@ -134,12 +136,13 @@ impl Lower<'_> {
 
 /// The members that count: of those with the same key the last one, as in Packer.
 pub(super) fn last(members: &[Member]) -> impl Iterator<Item = &Member> {
-    members.iter().enumerate().filter_map(|(at, member)| {
-        let again = members[at + 1..]
-            .iter()
-            .any(|later| later.key.text == member.key.text);
-        (!again).then_some(member)
-    })
+    let all = members.iter().enumerate();
+    let last: HashMap<&str, usize> = all
+        .map(|(at, member)| (member.key.text.as_str(), at))
+        .collect();
+    let counts = move |(at, member): &(usize, &Member)| last[member.key.text.as_str()] == *at;
+    let all = members.iter().enumerate();
+    all.filter(counts).map(|(_, member)| member)
 }
 
 /// The name of an option as the catalogue writes it: Packer does not tell capital letters from small ones.

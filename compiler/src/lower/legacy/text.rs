@@ -26,6 +26,8 @@ struct Work<'l, 'o, 't> {
     /// Something is left to the template engine.
     late: Option<Span>,
     parts: Vec<Part>,
+    /// The text after the last of `parts`.
+    text: String,
 }
 
 impl Lower<'_> {
@@ -63,6 +65,7 @@ impl Lower<'_> {
             failed: false,
             late: None,
             parts: Vec::with_capacity(segments.len()),
+            text: String::new(),
         };
         for segment in &segments {
             match segment {
@@ -70,6 +73,7 @@ impl Lower<'_> {
                 Segment::Action(action) => work.action(action),
             }
         }
+        work.end_text();
         let Work {
             failed,
             late,
@@ -112,19 +116,25 @@ impl Work<'_, '_, '_> {
     }
 
     fn push_text(&mut self, text: &str) {
-        match self.parts.last_mut() {
-            Some(Part::Literal(before)) => *before = format!("{before}{text}").into(),
-            _ => self.parts.push(Part::Literal(text.into())),
+        self.text.push_str(text);
+    }
+
+    fn end_text(&mut self) {
+        if !self.text.is_empty() {
+            let text = std::mem::take(&mut self.text);
+            self.parts.push(Part::Literal(text.into()));
         }
     }
 
     fn push(&mut self, expr: Expr) {
         match &expr.kind {
             ExprKind::Literal(value) if value.as_str().is_some() => {
-                let text = value.as_str().unwrap_or_default().to_owned();
-                self.push_text(&text);
+                self.text.push_str(value.as_str().unwrap_or_default());
             }
-            _ => self.parts.push(Part::Interpolation(expr)),
+            _ => {
+                self.end_text();
+                self.parts.push(Part::Interpolation(expr));
+            }
         }
     }
 
