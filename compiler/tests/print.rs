@@ -7,7 +7,7 @@ mod generate;
 #[path = "print/shape.rs"]
 mod shape;
 
-use imgc_compiler::FileId;
+use imgc_compiler::{FileId, Span};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use imgc_compiler::compile::{Request, compile};
 use imgc_compiler::components::Everything;
 use imgc_compiler::diagnostic::plain;
-use imgc_compiler::hir::Body;
+use imgc_compiler::hir::{Attribute, Block, Body, Name};
 use imgc_compiler::lower;
 use imgc_compiler::plan::{Plan, compare};
 use imgc_compiler::print::{self, Comments, Document, Language};
@@ -73,6 +73,55 @@ fn printed_hcl_reads_as_what_was_printed() {
             shape::body(&parse_hcl(&text)),
             "\n--- {text}"
         );
+    });
+}
+
+/// Expressions of every form, as values of locals, which take all of them.
+#[test]
+fn expressions_come_back_from_other_languages() {
+    let span = Span::new(FileId(0), 0, 0);
+    run(400, &generate::expression(), |value| {
+        let name = |text: &str| Name {
+            text: text.into(),
+            span,
+        };
+        let attribute = Attribute {
+            name: name("x"),
+            value,
+            span,
+        };
+        let inner = Body {
+            attributes: vec![attribute],
+            ..Body::default()
+        };
+        let block = Block {
+            kind: name("locals"),
+            labels: Vec::new(),
+            body: inner,
+            header: span,
+            span,
+        };
+        let body = Body {
+            blocks: vec![block],
+            ..Body::default()
+        };
+        for (file, text) in [
+            (
+                "x.imgc.toml",
+                print::toml::body(&body, &mut Comments::none()),
+            ),
+            (
+                "x.pkr.json",
+                print::json::body(&body, &mut Comments::none()),
+            ),
+        ] {
+            let back = print(&mut document(file, &text), Language::Hcl);
+            assert_eq!(
+                shape::body(&body),
+                shape::body(&parse_hcl(&back)),
+                "\n--- {text}"
+            );
+        }
     });
 }
 

@@ -87,7 +87,9 @@ pub(crate) fn expr(given: &Expr) -> String {
             )
         }
         ExprKind::Object(entries) => {
-            let entries: Vec<_> = entries.iter().map(|(k, v)| (expr(k), expr(v))).collect();
+            let mut entries: Vec<_> = entries.iter().map(|(k, v)| (expr(k), expr(v))).collect();
+            // Their order means nothing.
+            entries.sort();
             format!("(object {entries:?})")
         }
         ExprKind::Paren(inner) => expr(inner),
@@ -142,6 +144,10 @@ fn parts(given: &[Part]) -> String {
             out.push(format!("{:?}", std::mem::take(&mut text)));
         }
         out.push(sequence);
+    }
+    if out.is_empty() {
+        // Texts alone.
+        return imgc_compiler::value::Value::string(text).display();
     }
     if !text.is_empty() {
         out.push(format!("{text:?}"));
