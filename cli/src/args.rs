@@ -253,6 +253,9 @@ pub(crate) struct PlanArgs {
     /// Show all options, digests and reasons for the order.
     #[arg(long, short, help_heading = "Display")]
     pub(crate) verbose: bool,
+    /// Show where the value of each variable is written, with file and line.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) origins: bool,
     /// Print the plan, or the problems, as JSON (docs/plan-json.md).
     #[arg(long, help_heading = "Display")]
     pub(crate) json: bool,

@@ -102,6 +102,7 @@ pub(crate) fn plan() -> Plan {
         name: name.into(),
         value,
         origin: origin.to_owned(),
+        written: None,
     };
     plan.variables = vec![
         variable("name", Value::string("web"), "default"),

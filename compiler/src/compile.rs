@@ -230,12 +230,7 @@ fn run(
     *shown = Some(names);
     made.root = files.root.clone();
     made.secrets = secrets;
-    made.set_variables(
-        given
-            .into_iter()
-            .map(|(name, given)| (name, given.value, given.origin))
-            .collect(),
-    );
+    made.set_variables(given);
     *out = cx.diagnostics;
     out.retain(|diagnostic| !is_consequence(diagnostic, &damaged));
     *plan = Some(made);

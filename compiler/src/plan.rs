@@ -204,6 +204,8 @@ pub struct Variable {
     pub value: Value,
     /// Where the value came from: `default`, `environment PKR_VAR_x`, `file x.pkrvars.hcl`, `-var`.
     pub origin: String,
+    /// Where the value is written: in a file of variables, or as the default. `None` for the environment and flags.
+    pub written: Option<Span>,
 }
 
 /// Something outside the template text that the plan depends on.

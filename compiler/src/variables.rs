@@ -71,6 +71,8 @@ pub struct Given {
     pub value: Value,
     /// Where it came from, for people.
     pub origin: String,
+    /// Where a file says so, or the default.
+    pub written: Option<Span>,
 }
 
 /// What was given for variables, besides defaults, lowest precedence first.
@@ -183,6 +185,7 @@ fn in_order(
             Given {
                 value: Value::error(),
                 origin: "nothing".to_owned(),
+                written: None,
             }
         } else {
             value_of(
@@ -430,6 +433,11 @@ fn value_of(
             (ty, target)
         }
     };
+    let written = match &raw {
+        Some(Raw::Expr { expr, .. }) => Some(expr.span),
+        Some(_) => None,
+        None => variable.default.as_ref().map(|default| default.span),
+    };
     let (value, origin, place) = match raw {
         Some(Raw::Expr { expr, origin }) => {
             let value = legacy::given_value(module, expr, &place, cx).mark(sensitive);
@@ -490,6 +498,7 @@ fn value_of(
     Given {
         value: value.mark(sensitive),
         origin,
+        written,
     }
 }
 

@@ -1,10 +1,13 @@
 //! `imgc plan`: what would be made.
 
+use imgc_compiler::plan::{Plan, Variable};
+use imgc_compiler::source::SourceMap;
+
 use crate::args::PlanArgs;
 use crate::diagnostics::json;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::terminal::{Terminal, print};
+use crate::terminal::{Terminal, print, shown_path};
 use crate::{plan_file, plan_json, plan_text};
 
 use super::{compile, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file};
@@ -28,7 +31,14 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
         .filter(|_| !compilation.has_errors())
         .map(|_| plan_file::make(&request, &compilation, &world))
         .transpose()?;
-    let plan = planned(compilation, terminal)?;
+    let places = match (&compilation.plan, args.origins) {
+        (Some(plan), true) => places(plan, &compilation.sources),
+        _ => Vec::new(),
+    };
+    let mut plan = planned(compilation, terminal)?;
+    for (variable, place) in plan.variables.iter_mut().zip(places) {
+        variable.origin.push_str(&place);
+    }
     let text = match args.json {
         true => json_text(&plan_json::plan(&plan)),
         false => plan_text::render(&plan, terminal.out, args.verbose),
@@ -45,4 +55,21 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// For each variable the line its value is written in, as it continues the origin: `file x.pkrvars.hcl` with `:3`, `default`
+/// with `, main.pkr.hcl:2`.
+fn places(plan: &Plan, sources: &SourceMap) -> Vec<String> {
+    let place = |variable: &Variable| {
+        let Some(span) = variable.written else {
+            return String::new();
+        };
+        let file = sources.file(span.file);
+        let (line, _) = file.position(span.start);
+        match variable.origin == "default" {
+            true => format!(", {}:{line}", shown_path(&file.path)),
+            false => format!(":{line}"),
+        }
+    };
+    plan.variables.iter().map(place).collect()
 }

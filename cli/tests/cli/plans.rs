@@ -329,3 +329,31 @@ fn the_way_out_of_mistakes_with_scripts() {
         "{both}"
     );
 }
+
+#[test]
+fn origins_have_a_line_when_asked_for() {
+    let test = Test::new(
+        "variable \"a\" {\n  default = 1\n}\nvariable \"b\" {}\nvariable \"c\" {}\nvariable \"d\" {}\n\
+         source \"null\" \"x\" { communicator = \"none\" }\nbuild { sources = [\"null.x\"] }\n\
+         //- x.pkrvars.hcl\n\nb = 2\n",
+    )
+    .env("PKR_VAR_c", "3");
+    let flags = ["plan", "-origins", "-var-file=x.pkrvars.hcl", "-var=d=4"];
+    let printed = test.run(&[&flags[..], &["."]].concat());
+    let variables = printed.stdout.split("Variables\n").nth(1).unwrap();
+    insta::assert_snapshot!(variables.split("\n\n").next().unwrap(), @r#"
+    a = 1  (default, main.pkr.hcl:2)
+    b = 2  (file x.pkrvars.hcl:2)
+    c = "3"  (environment PKR_VAR_c)
+    d = "4"  (-var)
+    "#);
+    let json = test.run(&[&flags[..], &["-json", "."]].concat()).stdout;
+    assert!(
+        json.contains("\"origin\": \"default, main.pkr.hcl:2\""),
+        "{json}"
+    );
+    let plain = test
+        .run(&["plan", "-var-file=x.pkrvars.hcl", "-var=d=4", "."])
+        .stdout;
+    assert!(plain.contains("(file x.pkrvars.hcl)"), "{plain}");
+}

@@ -663,13 +663,14 @@ pub(super) fn unknown_yet(span: Span, what: &str) -> Diagnostic {
 
 impl Plan {
     /// The values of variables as they are kept with the plan.
-    pub(crate) fn set_variables(&mut self, variables: Vec<(SmolStr, Value, String)>) {
+    pub(crate) fn set_variables(&mut self, variables: Vec<(SmolStr, crate::variables::Given)>) {
         self.variables = variables
             .into_iter()
-            .map(|(name, value, origin)| super::Variable {
+            .map(|(name, given)| super::Variable {
                 name,
-                value,
-                origin,
+                value: given.value,
+                origin: given.origin,
+                written: given.written,
             })
             .collect();
         self.variables.sort_by(|a, b| a.name.cmp(&b.name));
