@@ -23,14 +23,21 @@ fn pages_about_the_language_hold() {
         let text = std::fs::read_to_string(&page).unwrap();
         let mut templates = 0;
         let mut test = None;
+        // A template is looked at when its files are there.
+        let mut pending: Option<String> = None;
         for (info, block) in fences(&text) {
             let mut words = info.split_whitespace();
-            match (words.next(), words.next()) {
+            let (kind, file) = (words.next(), words.next());
+            if file.is_none()
+                && let (Some(test), Some(template)) = (&test, pending.take())
+            {
+                validate(test, &name, &template);
+            }
+            match (kind, file) {
                 (Some("hcl"), None) => {
                     templates += 1;
-                    let made = Test::new(&block);
-                    validate(&made, &name, &block);
-                    test = Some(made);
+                    test = Some(Test::new(&block));
+                    pending = Some(block);
                 }
                 (Some(_), Some(file)) => {
                     let file = file.strip_prefix("file=").unwrap();
@@ -39,6 +46,9 @@ fn pages_about_the_language_hold() {
                 (Some("console"), None) => console(test.as_ref().unwrap(), &name, &block),
                 _ => {}
             }
+        }
+        if let (Some(test), Some(template)) = (&test, pending.take()) {
+            validate(test, &name, &template);
         }
         assert!(templates > 0, "{name} has no template");
     }
@@ -117,6 +127,22 @@ fn words(text: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+#[test]
+fn the_example_of_modules_hands_artifacts_on() {
+    let test = Test::new("");
+    crate::machines::copy_example("modules", &test);
+    let printed = test.run(&["apply", "example"]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(test.read("out/web.txt"), "base 12\nweb on port 80\n");
+    assert_eq!(test.read("out/db.txt"), "base 12\ndb on port 5432\n");
+    let printed = test.run(&["output", "-json", "-template=example", "images"]);
+    assert!(
+        printed.stdout.contains(r#""db": "out/db.txt""#),
+        "{}",
+        printed.text()
+    );
 }
 
 #[test]
