@@ -223,7 +223,7 @@ impl Tables {
                 }
                 Some((Item::Table(inner), first)) => {
                     let inner = *inner;
-                    if made == Made::Dotted && self.all[inner].made != Made::Dotted {
+                    if made == Made::Dotted && self.all[inner].made == Made::Header {
                         out.push(
                             repeated_key(&key.name, first, "this table has a header")
                                 .help("put the key below that header"),

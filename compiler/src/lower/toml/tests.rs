@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use imgc_syntax::FileId;
+use proptest::prelude::*;
 
 use super::parse;
 use crate::diagnostic::Diagnostic;
@@ -183,5 +184,62 @@ fn mistakes_without_end_are_read_in_linear_time() {
     ] {
         let (_, problems) = read(&piece.repeat(100_000));
         assert!(problems.len() <= 200);
+    }
+}
+
+fn same(node: &Node, value: &toml::Value) -> bool {
+    match (&node.kind, value) {
+        (NodeKind::Bool(a), toml::Value::Boolean(b)) => a == b,
+        (NodeKind::Number(a), toml::Value::Integer(b)) => a.to_i64() == Some(*b),
+        (NodeKind::Number(a), toml::Value::Float(b)) => a.to_f64() == *b,
+        (NodeKind::Text(a), toml::Value::String(b)) => a.text == *b,
+        (NodeKind::Array(a), toml::Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (NodeKind::Object(a), toml::Value::Table(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|member| {
+                    b.get(member.key.text.as_str())
+                        .is_some_and(|value| same(&member.value, value))
+                })
+        }
+        _ => false,
+    }
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let key = "[ab]|a\\.b|b\\.a\\.a|\"a\"|'b c'";
+    let value = prop_oneof![
+        "1|-2|1\\.5|true|\\[\\]|\\{\\}",
+        "\"(x|\\\\n|\\\\u00e9|y\t){0,3}\"",
+        "'[xy\\\\ ]{0,3}'",
+        "\"\"\"\n?(x|\\\\\n  |\"|\\\\t){0,3}y\"\"\"",
+        "'''[\nx]{0,3}'''",
+        "\\[(1, ?){0,2}\n?\\]",
+        "\\{ ?(a = 1|b\\.a = 2|a\\.b = 3), b\\.b = 4 ?\\}",
+        "[a1\"\\[=]{0,4}",
+    ];
+    prop_oneof![
+        4 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        1 => key.prop_map(|key| format!("[{key}]\n")),
+        1 => key.prop_map(|key| format!("[[{key}]]\n")),
+        1 => "[ab=\\[\\]\"' #.,{}]{0,6}\n",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn toml_is_read_and_refused_as_by_others(lines in prop::collection::vec(line(), 0..8)) {
+        let text = lines.concat();
+        let (node, problems) = read(&text);
+        match text.parse::<toml::Table>() {
+            Ok(table) => {
+                // The specification forbids keys with dots into a list of tables; the `toml` crate lets them pass.
+                prop_assume!(problems.first().is_none_or(|first| first.id != "toml/not-a-table"));
+                prop_assert!(problems.is_empty(), "{text}{problems:?}");
+                prop_assert!(same(&node, &toml::Value::Table(table)), "{text}{node:?}");
+            }
+            Err(error) => prop_assert!(!problems.is_empty(), "{text}{error}"),
+        }
     }
 }
