@@ -3,13 +3,13 @@
 
 module "image" {
   source = "./image"
+  name   = each.key
+  port   = each.value
+  base   = module.base.file
   for_each = {
     web = 80
     db  = 5432
   }
-  name = each.key
-  port = each.value
-  base = module.base.file
 }
 
 module "base" {
