@@ -115,7 +115,10 @@ impl Parser<'_> {
             self.span(end, end),
             "a text has no closing quote",
         )
-        .label(self.span(start, start + 1), "it begins here")
+        .label(
+            self.span(start, self.text.ceil_char_boundary(start + 1)),
+            "it begins here",
+        )
         .help("write `\"` where it ends")
     }
 

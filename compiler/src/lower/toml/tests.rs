@@ -13,9 +13,13 @@ fn read(text: &str) -> (Node, Vec<Diagnostic>) {
     let mut out = Vec::new();
     let node = parse(FileId(0), text, &mut out);
     for diagnostic in &out {
-        let span = diagnostic.span;
-        let place = text.get(span.start as usize..span.end as usize);
-        assert!(place.is_some(), "{diagnostic:?}");
+        let labels = diagnostic.labels.iter().map(|label| label.span);
+        let edits = diagnostic.fixes.iter().flat_map(|fix| &fix.edits);
+        let places = labels.chain(edits.map(|edit| edit.span));
+        for span in places.chain([diagnostic.span]) {
+            let place = text.get(span.start as usize..span.end as usize);
+            assert!(place.is_some(), "{diagnostic:?}");
+        }
     }
     places(&node, text);
     (node, out)
