@@ -106,7 +106,7 @@ fn needed<S: AsRef<str>>(required: Required, when: Option<&str>, unless: &[S]) -
         (Required::Newly, _) => "in newer versions".to_owned(),
         (Required::Tagged, _) => "mostly".to_owned(),
         (Required::No, Some(communicator)) => format!("for `{communicator}`"),
-        (Required::No, None) if alternatives.is_empty() || alternatives.iter().any(|a| open(a)) => {
+        (Required::No, None) if alternatives.is_empty() || alternatives.iter().any(open) => {
             String::new()
         }
         (Required::No, None) => {
