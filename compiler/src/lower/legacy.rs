@@ -3,7 +3,7 @@
 //! In: the text of a file. Out: a body of `variable`, `source` and `build` blocks, marked [`Body::weak`] with all bodies in
 //! it, and the problems. Each builder is a source, and all of them are sources of one build without a name; its builds are
 //! called by the builders' names alone, as Packer calls them. Go templates become expressions where HCL can say the same,
-//! see [`text`].
+//! see `text`.
 
 use std::collections::BTreeMap;
 
