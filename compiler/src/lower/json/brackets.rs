@@ -87,13 +87,16 @@ impl Parser<'_> {
                     self.keep_comments(last);
                     return false;
                 }
-                Some(sign @ (b',' | b';')) => {
-                    let comma = self.at;
-                    if sign == b';' {
-                        self.semicolon();
-                    }
+                Some(b';') => {
                     if *before == Before::Element {
-                        *before = Before::Comma(comma);
+                        *before = Before::Comma(self.at);
+                    }
+                    self.semicolon();
+                    self.last_end = self.at;
+                }
+                Some(b',') => {
+                    if *before == Before::Element {
+                        *before = Before::Comma(self.at);
                         self.at += 1;
                     } else {
                         self.extra_comma();
@@ -320,6 +323,7 @@ impl Parser<'_> {
 
     fn semicolon(&mut self) {
         let place = self.span(self.at, self.at + 1);
+        self.at += 1;
         self.report(
             Diagnostic::error(
                 "json/unexpected-character",

@@ -150,12 +150,15 @@ fn mistakes_without_end_are_read_in_linear_time() {
         "/*",
         ",",
         "]",
+        ";",
         "=",
         "\"a\": \n",
         "\u{a0}",
     ] {
-        let (_, problems) = read(&piece.repeat(200_000));
-        assert!(problems.len() <= 400);
+        for before in ["", "{", "[1"] {
+            let (_, problems) = read(&format!("{before}{}", piece.repeat(200_000)));
+            assert!(problems.len() <= 400);
+        }
     }
 }
 
@@ -221,6 +224,15 @@ proptest! {
         let (node, problems) = read(&text);
         prop_assert!(problems.is_empty(), "{problems:?}");
         prop_assert!(same(&node, &value));
+    }
+
+    #[test]
+    fn more_mistakes_than_are_told_end_the_reading(
+        piece in "[\\[\\]{}:,;\"a1 \n\\\\'/*#“\u{a0}-]{1,12}",
+        before in "[\\[{\"a: ]{0,4}",
+    ) {
+        let (_, problems) = read(&format!("{before}{}", piece.repeat(300)));
+        prop_assert!(problems.len() <= 400);
     }
 
     #[test]
