@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use crate::configure::loosen_to;
 use crate::eval;
-use crate::hir::{Body, Call, Expr, ExprKind, Name, Part};
+use crate::hir::{BinaryOp, Body, Call, Expr, ExprKind, Name, Part};
 use crate::print::document::is_comment_name;
 use crate::schema::{Attribute, BodySchema};
 use crate::types::Type;
@@ -26,7 +26,12 @@ impl Fit {
                 .body
                 .attribute("default")
                 .map(|default| &default.value.kind);
-            matches!(default, Some(ExprKind::Literal(value)) if value.as_str() == Some(""))
+            match default {
+                Some(ExprKind::Literal(value)) => value.as_str() == Some(""),
+                // What the environment does not have is empty.
+                Some(ExprKind::Call(call)) => call.name.text == "env",
+                _ => false,
+            }
         };
         let variables = body.blocks_of("variable").filter(is_empty);
         let names = variables.filter_map(|block| block.labels.first());
@@ -97,6 +102,7 @@ impl Fit {
 
     /// Makes an expression one of a type, as far as that can be seen.
     pub(super) fn value(&self, value: &mut Expr, ty: &Type) {
+        let maybe_empty = self.maybe_empty(value);
         match (&mut value.kind, ty) {
             (ExprKind::Tuple(elements), Type::List(element) | Type::Set(element)) => {
                 elements
@@ -134,7 +140,6 @@ impl Fit {
                 ExprKind::Template(_) | ExprKind::Attribute(..) | ExprKind::Call(_),
                 Type::List(_) | Type::Set(_),
             ) => {
-                let maybe_empty = self.maybe_empty(value);
                 let given = take(value);
                 let separator = Expr {
                     kind: ExprKind::Literal(Value::string(",")),
@@ -146,6 +151,13 @@ impl Fit {
                     let parts = take(value);
                     value.kind = call("compact", vec![parts], value.span);
                 }
+            }
+            // An empty text is false, and zero.
+            (ExprKind::Attribute(..), Type::Bool) if maybe_empty => {
+                value.kind = or_if_empty(value, "false");
+            }
+            (ExprKind::Attribute(..), Type::Number) if maybe_empty => {
+                value.kind = or_if_empty(value, "0");
             }
             _ => {}
         }
@@ -199,6 +211,23 @@ fn call(name: &'static str, arguments: Vec<Expr>, span: imgc_syntax::Span) -> Ex
         arguments,
         expand_last: false,
     }))
+}
+
+/// `expr != "" ? expr : "other"`.
+fn or_if_empty(expr: &Expr, other: &'static str) -> ExprKind {
+    let literal = |text| Expr {
+        kind: ExprKind::Literal(Value::string(text)),
+        span: expr.span,
+    };
+    let given = Expr {
+        kind: ExprKind::Binary(
+            Box::new(expr.clone()),
+            BinaryOp::NotEqual,
+            Box::new(literal("")),
+        ),
+        span: expr.span,
+    };
+    ExprKind::Conditional(Box::new([given, expr.clone(), literal(other)]))
 }
 
 fn is_null(expr: &Expr) -> bool {

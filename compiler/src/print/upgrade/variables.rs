@@ -19,6 +19,7 @@ pub(super) fn settle(body: &mut Body) -> Vec<Note> {
     if moved.is_empty() {
         return notes;
     }
+    environment(body, &moved);
     let mut attributes = Vec::new();
     let mut secrets = Vec::new();
     let mut place = None;
@@ -107,6 +108,89 @@ fn using_others(body: &Body) -> BTreeSet<SmolStr> {
     let variables = body.blocks_of("variable").filter(uses_others);
     let names = variables.filter_map(|block| block.labels.first());
     names.map(|label| label.text.clone()).collect()
+}
+
+/// Gives what becomes locals variables for what it reads from the environment: only their defaults may.
+fn environment(body: &mut Body, moved: &BTreeSet<SmolStr>) {
+    let mut taken: BTreeSet<SmolStr> = body
+        .blocks_of("variable")
+        .filter_map(|block| block.labels.first())
+        .map(|label| label.text.clone())
+        .collect();
+    let mut read: BTreeMap<SmolStr, Block> = BTreeMap::new();
+    let becomes_local = |block: &&mut Block| {
+        let name = block.labels.first().map(|label| &label.text);
+        block.kind.text == "variable" && name.is_some_and(|name| moved.contains(name))
+    };
+    for block in body.blocks.iter_mut().filter(becomes_local) {
+        let sensitive = block.body.attribute("sensitive").cloned();
+        walk::body(&mut block.body, &mut |expr| {
+            let ExprKind::Call(call) = &expr.kind else {
+                return;
+            };
+            let [argument] = call.arguments.as_slice() else {
+                return;
+            };
+            let ("env", ExprKind::Literal(of)) = (call.name.text.as_str(), &argument.kind) else {
+                return;
+            };
+            let Some(of) = of.as_str() else {
+                return;
+            };
+            let span = expr.span;
+            let variable = read.entry(of.into()).or_insert_with(|| {
+                let mut name = identifier(&format!("env_{of}"));
+                while !taken.insert(name.clone()) {
+                    name = format!("{name}_").into();
+                }
+                variable(name, expr.clone())
+            });
+            if let Some(sensitive) = &sensitive
+                && variable.body.attribute("sensitive").is_none()
+            {
+                variable.body.attributes.push(sensitive.clone());
+            }
+            let name = variable.labels.first().cloned();
+            let Some(name) = name else {
+                return;
+            };
+            let root = Expr {
+                kind: ExprKind::Variable(SmolStr::new_static("var")),
+                span,
+            };
+            expr.kind = ExprKind::Attribute(Box::new(root), name);
+        });
+    }
+    let at = body
+        .blocks
+        .iter()
+        .rposition(|block| block.kind.text == "variable")
+        .map_or(0, |last| last + 1);
+    body.blocks.splice(at..at, read.into_values());
+}
+
+/// A variable for a text, of this name and default.
+fn variable(name: SmolStr, default: Expr) -> Block {
+    let span = default.span;
+    let named = |text: SmolStr| Name { text, span };
+    let attribute = |name, kind| Attribute {
+        name: named(SmolStr::new_static(name)),
+        value: Expr { kind, span },
+        span,
+    };
+    Block {
+        kind: named(SmolStr::new_static("variable")),
+        labels: vec![named(name)],
+        body: Body {
+            attributes: vec![
+                attribute("type", ExprKind::Variable(SmolStr::new_static("string"))),
+                attribute("default", default.kind),
+            ],
+            ..Body::default()
+        },
+        header: span,
+        span,
+    }
 }
 
 fn local(variable: Block, attributes: &mut Vec<Attribute>, secrets: &mut Vec<Block>) {
