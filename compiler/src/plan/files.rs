@@ -187,6 +187,9 @@ impl Named<'_> {
             .unwrap_or_default();
         match nearest(&wanted, names.iter().map(String::as_str)) {
             Some(near) => diagnostic.help(format!("there is `{}`", directory.join(near).display())),
+            None if self.path.is_absolute() => {
+                diagnostic.help(format!("`{}` needs it", self.option))
+            }
             None => diagnostic.help(format!(
                 "`{}` is relative to the working directory, {}",
                 self.option,

@@ -114,20 +114,27 @@ impl Maker<'_, '_> {
             .report(Diagnostic::warning("plan/not-implemented", *span, message));
     }
 
-    /// A source that no build uses never runs: what it lacks is not an error, and what else would be said about its
-    /// values is left out.
-    pub(super) fn excuse_unused(&mut self, before: usize) {
+    /// What applies to nothing never runs, and Packer does not read it: what is wrong with it (all of it in `texts`) is
+    /// only worth a warning, and what else would be said about its values is left out.
+    pub(super) fn excuse_unused(&mut self, before: usize, texts: &[Span]) {
         let mut at = before;
         while let Some(diagnostic) = self.cx.diagnostics.get_mut(at) {
             match diagnostic.id {
-                "check/missing-option" | "check/conflicting-options" | "check/empty-option" => {
-                    diagnostic.severity = Severity::Warning;
-                    at += 1;
-                }
                 "check/expected-option" | "check/idle-option" => {
                     self.cx.diagnostics.remove(at);
                 }
-                _ => at += 1,
+                _ => {
+                    let place = diagnostic.span;
+                    let is_inside = |text: &Span| {
+                        text.file == place.file
+                            && text.start <= place.start
+                            && place.end <= text.end
+                    };
+                    if texts.iter().any(is_inside) {
+                        diagnostic.severity = diagnostic.severity.max(Severity::Warning);
+                    }
+                    at += 1;
+                }
             }
         }
     }

@@ -459,7 +459,13 @@ impl<'a> Maker<'a, '_> {
         for (kind, component, chain) in unused {
             let around = unknown_element(chain, &block.elements);
             let elements = unknown_element(&component.repeat, &around);
+            let before = self.cx.diagnostics.len();
             self.check_component(kind, component, &instance, &elements, &generated);
+            let meta = &component.meta;
+            if !block.instances.is_empty() && (meta.only.is_some() || meta.except.is_some()) {
+                let texts = component.body.span.into_iter().chain([component.span]);
+                self.excuse_unused(before, &texts.collect::<Vec<_>>());
+            }
         }
         self.cx.uses = uses;
     }
@@ -562,7 +568,8 @@ impl<'a> Maker<'a, '_> {
             let before = self.cx.diagnostics.len();
             self.evaluate_source(component, &instance);
             if !unit.module.builds.is_empty() {
-                self.excuse_unused(before);
+                let texts: Vec<Span> = source.body.span.into_iter().chain([source.span]).collect();
+                self.excuse_unused(before, &texts);
             }
         }
     }

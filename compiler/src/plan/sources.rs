@@ -193,11 +193,26 @@ impl<'a> Maker<'a, '_> {
         if all.is_empty() {
             return;
         }
+        // A list that is computed has other sources another time.
+        let is_computed = |expr: &Expr| match &expr.kind {
+            ExprKind::Tuple(parts) => !parts
+                .iter()
+                .all(|part| matches!(part.kind, ExprKind::Literal(_))),
+            _ => true,
+        };
+        let mut others = Vec::new();
+        if build.sources.as_ref().is_some_and(is_computed) {
+            for unit in blocks.iter().map(|block| block.unit) {
+                let names = unit.module.sources.keys();
+                others.extend(names.map(|(ty, name)| format!("{ty}.{name}")));
+            }
+        }
+        let others = &others[..];
         // What a group says of sources is for all builds that use it.
         for provisioning in &build.provisioners {
             if let module::Provisioning::Group(group) = provisioning {
-                self.check_list(group.only.as_ref(), all);
-                self.check_list(group.except.as_ref(), all);
+                self.check_list(group.only.as_ref(), all, others);
+                self.check_list(group.except.as_ref(), all, others);
             }
         }
         let provisioners = build.provisioners.iter().filter_map(|one| match one {
@@ -210,8 +225,8 @@ impl<'a> Maker<'a, '_> {
             .chain(post_processors.flat_map(|chain| &chain.components));
         for component in components {
             let meta = &component.meta;
-            self.check_list(meta.only.as_ref(), all);
-            self.check_list(meta.except.as_ref(), all);
+            self.check_list(meta.only.as_ref(), all, others);
+            self.check_list(meta.except.as_ref(), all, others);
             if let Some(Expr {
                 kind: ExprKind::Object(entries),
                 ..
@@ -228,10 +243,15 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    fn check_list(&mut self, attribute: Option<&Attribute>, all: &[&Instance<'a>]) {
+    fn check_list(
+        &mut self,
+        attribute: Option<&Attribute>,
+        all: &[&Instance<'a>],
+        others: &[String],
+    ) {
         if let Some(ExprKind::Tuple(parts)) = attribute.map(|attribute| &attribute.value.kind) {
             for part in parts {
-                self.check_filter(part, all, |_, _| false);
+                self.check_filter(part, all, |text, _| others.iter().any(|name| name == text));
             }
         }
     }

@@ -15,12 +15,17 @@ source "digitalocean" "unused" {
   region = "fra1"
 }
 
-# A mistake all the same.
+# Mistakes, yet nothing reads them.
 source "qemu" "unused" {
-  iso_url      = "https://images.example/debian.iso"
+  iso_url      = "https://images.example/${var.release}.iso"
   iso_checksum = "none"
-  ssh_username = "admin"
+  ssh_username = locals.user
   memori       = 2048
+}
+
+# Read by everything: a mistake all the same.
+locals {
+  name = upper(local.nobody)
 }
 
 source "null" "used" {
@@ -29,4 +34,16 @@ source "null" "used" {
 
 build {
   sources = ["null.used"]
+
+  provisioner "shell-local" {
+    only   = ["qemu.unused"]
+    script = "made-by-another-build.sh"
+    enviro = {}
+  }
+
+  # A near miss: it runs.
+  provisioner "shell-local" {
+    except = ["qemu.unused"]
+    inlin  = ["true"]
+  }
 }
