@@ -68,15 +68,19 @@ pub(super) fn option(
         renamed::map(schema, *successor, body, value, span, given);
         return;
     }
-    if let Some(ty) = schema.removed.get(name) {
-        cx.report(removed(subject, schema, attribute.name.span, name));
-        // Its type is that of years ago: what does not fit is taken as it is.
-        let value = convert(&value, ty).unwrap_or(value);
+    let top = std::ptr::eq(schema, &subject.component.body);
+    let json_only = top && subject.component.json_only.contains(name);
+    if json_only && body.weak {
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
-    let top = std::ptr::eq(schema, &subject.component.body);
-    if top && body.weak && subject.component.json_only.contains(name) {
+    if let Some(ty) = schema.removed.get(name) {
+        cx.report(removed(subject, schema, attribute.name.span, name));
+        // Its type is that of years ago: what does not fit is taken as it is.
+        let value = match convert(&value, ty) {
+            Ok(converted) if !json_only => converted,
+            _ => value,
+        };
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
