@@ -176,10 +176,13 @@ const RENAMES: &[(ComponentKind, &str, &str, Successor)] = {
 };
 
 /// Old names inside blocks, whatever the component.
-const IN_BLOCKS: &[(&str, Successor)] = &[(
-    "exlude_from_latest",
-    Successor::Option("exclude_from_latest"),
-)];
+const IN_BLOCKS: &[(&str, Successor)] = &[
+    (
+        "exlude_from_latest",
+        Successor::Option("exclude_from_latest"),
+    ),
+    ("replication_regions", Successor::Other("target_region")),
+];
 
 /// The old names of a component's options.
 pub(super) fn of(
