@@ -61,6 +61,16 @@ impl Given {
             .is_some_and(|(value, _)| !is_empty(value))
     }
 
+    /// Whether an option has a value that options can clash with: zero is Packer's way not to give a number.
+    pub(super) fn matters(&self, name: &str) -> bool {
+        let is_zero = |value: &Value| {
+            let number = value.as_number();
+            number.is_some_and(|number| number.to_string() == "0")
+        };
+        let zero = self.attributes.get(name);
+        self.has(name) && !zero.is_some_and(|(value, _)| is_zero(value))
+    }
+
     pub(super) fn place(&self, name: &str) -> Option<Span> {
         self.attributes
             .get(name)

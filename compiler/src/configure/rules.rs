@@ -33,7 +33,8 @@ fn rule(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut 
             }
         }
         ConstraintKind::NotTogether => {
-            if let [first, second, ..] = present[..] {
+            let clashing: Vec<&str> = names().filter(|name| given.matters(name)).collect();
+            if let [first, second, ..] = clashing[..] {
                 let place = |name| given.place(name).unwrap_or(subject.span);
                 cx.report(
                     Diagnostic::error(
@@ -48,7 +49,7 @@ fn rule(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut 
         }
         ConstraintKind::Requires => {
             if let [first, second] = &constraint.attributes[..]
-                && given.has(first)
+                && given.matters(first)
                 && !given.has(second)
             {
                 cx.report(
