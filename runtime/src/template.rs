@@ -5,7 +5,7 @@
 //! functions are Packer's.
 //!
 //! Like Packer, every option string of a component is a template, rendered before the component sees it. The options
-//! of [`late`] are kept as they are: their component renders them itself, with names only it knows.
+//! of `late` are kept as they are: their component renders them itself, with names only it knows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
