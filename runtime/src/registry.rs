@@ -1,7 +1,7 @@
 //! The components that can run here, by the name written in a template.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use imgc_compiler::components::{ComponentKind, Components, Problem};
 use imgc_compiler::value::Value;
@@ -35,8 +35,10 @@ pub const LOCAL_COMMANDS: usize = 64;
 /// The components of this crate.
 pub fn builtin() -> Registry {
     let commands = Arc::new(Semaphore::new(LOCAL_COMMANDS));
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let heavy = Arc::new(Semaphore::new(cores));
+    // How many cores there are takes a while to find out, and most commands never ask.
+    let heavy: Arc<LazyLock<Semaphore>> = Arc::new(LazyLock::new(|| {
+        Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))
+    }));
     let mut registry = Registry::default();
     registry
         .builders

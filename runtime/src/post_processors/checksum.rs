@@ -5,7 +5,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use imgc_compiler::value::Value;
@@ -26,7 +26,7 @@ use super::Locked;
 /// The post-processor `checksum`.
 #[derive(Clone, Debug)]
 pub struct Checksum {
-    permits: Arc<Semaphore>,
+    permits: Arc<LazyLock<Semaphore>>,
 }
 
 const NAME: &str = "post-processor `checksum`";
@@ -36,7 +36,7 @@ const TYPES: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
 
 impl Checksum {
     /// Of all heavy local work at most as much runs at the same time as there are permits.
-    pub fn new(permits: Arc<Semaphore>) -> Self {
+    pub fn new(permits: Arc<LazyLock<Semaphore>>) -> Self {
         Self { permits }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use imgc_compiler::value::Value;
@@ -23,7 +23,7 @@ use crate::template::{Surroundings, render};
 /// The post-processor `compress`.
 #[derive(Clone, Debug)]
 pub struct Compress {
-    permits: Arc<Semaphore>,
+    permits: Arc<LazyLock<Semaphore>>,
 }
 
 const NAME: &str = "post-processor `compress`";
@@ -32,7 +32,7 @@ const OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}";
 
 impl Compress {
     /// Of all heavy local work at most as much runs at the same time as there are permits.
-    pub fn new(permits: Arc<Semaphore>) -> Self {
+    pub fn new(permits: Arc<LazyLock<Semaphore>>) -> Self {
         Self { permits }
     }
 }
