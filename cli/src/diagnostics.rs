@@ -141,13 +141,18 @@ fn draw(diagnostic: &Diagnostic, texts: &mut Texts<'_>, look: Look, out: &mut St
         }
     };
     let home = diagnostic.span.file;
-    let line = |span: Span| texts.sources.file(span.file).line_column(span.start).0;
+    let sources = texts.sources;
+    let line = |span: Span| sources.file(span.file).line_column(span.start).0;
     let mut labels = vec![here(diagnostic.span, diagnostic.label.as_deref(), true)];
     let mut notes = Vec::new();
     for label in &diagnostic.labels {
         // Places far apart get a frame each, and the first frame is the problem's own.
+        let most = match sources.file(home).gives_values {
+            true => 0,
+            false => NEAR,
+        };
         let near =
-            label.span.file == home && line(label.span).abs_diff(line(diagnostic.span)) <= NEAR;
+            label.span.file == home && line(label.span).abs_diff(line(diagnostic.span)) <= most;
         if near {
             labels.push(here(label.span, Some(&label.text), false));
         } else {

@@ -3,7 +3,7 @@
 //! In: what a run gave. Out: a file for its owner alone, replaced as a whole; by the template's file name, or `.` for a
 //! directory of templates. The value of a sensitive output is not in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,18 @@ struct Kept {
     version: u32,
     /// By the template's file name; `.` for a directory.
     templates: BTreeMap<String, BTreeMap<String, Output>>,
+    /// Declared, and made by no run so far; by template as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    not_made: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What is known of the outputs of one template.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// Those that a run made.
+    pub(crate) made: BTreeMap<String, Output>,
+    /// Those that are declared, and whose builds no run has finished so far.
+    pub(crate) not_made: BTreeSet<String>,
 }
 
 /// An output as it is kept.
@@ -95,7 +107,7 @@ pub(crate) fn keep(
     lock.lock().map_err(failed)?;
     let mut kept = read(&path)?;
     kept.version = VERSION;
-    let own = kept.templates.entry(key).or_default();
+    let own = kept.templates.entry(key.clone()).or_default();
     own.retain(|name, _| declared.contains(name));
     for output in outputs {
         own.insert(
@@ -108,7 +120,10 @@ pub(crate) fn keep(
             },
         );
     }
+    let missing = declared.iter().filter(|name| !own.contains_key(*name));
+    kept.not_made.insert(key, missing.cloned().collect());
     kept.templates.retain(|_, outputs| !outputs.is_empty());
+    kept.not_made.retain(|_, names| !names.is_empty());
     let mut temporary = tempfile::Builder::new()
         .prefix(".outputs-")
         .tempfile_in(directory)
@@ -123,15 +138,20 @@ pub(crate) fn keep(
 }
 
 /// The outputs of a template's last runs.
-pub(crate) fn of(template: &Path) -> Result<BTreeMap<String, Output>, Failure> {
+pub(crate) fn of(template: &Path) -> Result<Outputs, Failure> {
     if !template.exists() {
         let error = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Failure::file("read", template, &error));
     }
     let (path, key) = place(template);
     let mut kept = read(&path)?;
-    if let Some(outputs) = kept.templates.remove(&key) {
-        return Ok(outputs);
+    let made = kept.templates.remove(&key);
+    let not_made = kept.not_made.remove(&key);
+    if made.is_some() || not_made.is_some() {
+        return Ok(Outputs {
+            made: made.unwrap_or_default(),
+            not_made: not_made.unwrap_or_default(),
+        });
     }
     let failure = Failure::new(
         Exit::Environment,

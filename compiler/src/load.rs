@@ -210,6 +210,7 @@ pub fn variables(
     out: &mut Vec<Diagnostic>,
 ) -> Result<Body, Unreadable> {
     let file = read(path, sources, map)?;
+    map.set_gives_values(file);
     let text = Arc::clone(&map.file(file).text);
     if has_suffix(path, ".toml") {
         let root = lower::toml::parse(file, &text, out);

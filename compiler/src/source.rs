@@ -4,8 +4,10 @@
 //! ones, tests bring [`Memory`] and [`FixedWorld`]. [`SourceMap`] holds the texts of one compilation and turns offsets
 //! into lines and columns.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,10 +111,33 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text.
     pub text: Arc<str>,
+    /// It gives values to variables: its lines may be secrets, and those next to a problem are not shown.
+    pub gives_values: bool,
     line_starts: Vec<u32>,
+    /// What nobody is shown, in no order.
+    hidden: Vec<Range<u32>>,
 }
 
 impl SourceFile {
+    /// The text as people are shown it: of the same length, with stars for what is hidden.
+    pub fn shown(&self) -> Cow<'_, str> {
+        if self.hidden.is_empty() {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut shown = String::with_capacity(self.text.len());
+        for (at, character) in self.text.char_indices() {
+            let hidden = |range: &Range<u32>| range.contains(&(at as u32));
+            match character {
+                '\n' | '\r' => shown.push(character),
+                _ if self.hidden.iter().any(hidden) => {
+                    shown.extend(std::iter::repeat_n('*', character.len_utf8()));
+                }
+                _ => shown.push(character),
+            }
+        }
+        Cow::Owned(shown)
+    }
+
     /// Zero-based line and byte column of an offset.
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
         let line = self.line_starts.partition_point(|start| *start <= offset) - 1;
@@ -157,7 +182,9 @@ impl SourceMap {
         self.files.push(SourceFile {
             path: path.into(),
             text,
+            gives_values: false,
             line_starts,
+            hidden: Vec::new(),
         });
         FileId(self.files.len() as u32 - 1)
     }
@@ -165,6 +192,21 @@ impl SourceMap {
     /// The file of an id that came from this map.
     pub fn file(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]
+    }
+
+    /// Notes that a file gives values to variables.
+    pub fn set_gives_values(&mut self, id: FileId) {
+        self.files[id.0 as usize].gives_values = true;
+    }
+
+    /// Hides the text of a span from all who are shown it with a problem; to the end of the line where it `is_open`, since
+    /// it did not parse.
+    pub fn hide(&mut self, span: Span, is_open: bool) {
+        let file = &mut self.files[span.file.0 as usize];
+        let rest = &file.text[span.end as usize..];
+        let line = rest.find('\n').unwrap_or(rest.len()) as u32;
+        let end = span.end + if is_open { line } else { 0 };
+        file.hidden.push(span.start..end);
     }
 
     /// All files with their ids, in the order they were added.

@@ -16,7 +16,7 @@ use crate::convert::convert;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval::{self, Context};
-use crate::hir::{Body, Expr};
+use crate::hir::{Body, Expr, ExprKind};
 use crate::module::{Module, Variable};
 use crate::scope::{Fixed, Names, Place};
 use crate::source::SourceMap;
@@ -141,6 +141,7 @@ pub fn resolve(
     }
     for (path, body) in &inputs.files {
         from_file(path, body, module, &mut raw, cx);
+        hide(body, module, sources);
     }
     // Values may be secrets and these lines are shown with problems: names only.
     let shown = |flag: &String| {
@@ -284,6 +285,18 @@ pub fn validate(module: &Module, names: &Names, cx: &mut Context<'_>) {
                 .label(condition.span, "this condition does not hold")
                 .help("give another value, or change the rule"),
             );
+        }
+    }
+}
+
+/// Hides the values of a variables file that are secrets, or may be some: those of sensitive variables, and of names that
+/// nobody declared, which may be misspelt.
+fn hide(body: &Body, module: &Module, sources: &mut SourceMap) {
+    for attribute in &body.attributes {
+        let variable = module.variables.get(attribute.name.text.as_str());
+        if variable.is_none_or(|variable| variable.sensitive.is_some()) {
+            let is_open = matches!(attribute.value.kind, ExprKind::Error);
+            sources.hide(attribute.value.span, is_open);
         }
     }
 }

@@ -12,7 +12,10 @@ use crate::terminal::print;
 use super::json_text;
 
 pub(super) fn run(args: &OutputArgs) -> Outcome {
-    let all = outputs::of(&args.template)?;
+    let outputs::Outputs {
+        made: all,
+        not_made,
+    } = outputs::of(&args.template)?;
     let Some(name) = &args.name else {
         if args.raw {
             return Err(
@@ -39,12 +42,21 @@ pub(super) fn run(args: &OutputArgs) -> Outcome {
         };
         return print(&text).map(|()| Exit::Done);
     };
+    if not_made.contains(name) {
+        return Err(Failure::new(
+            Exit::Environment,
+            format!("no run has made the output `{name}` so far"),
+        )
+        .help("the builds it is made from were left out or failed: run `imgc apply` with them"));
+    }
     let Some(output) = all.get(name) else {
         let failure = Failure::new(Exit::Environment, format!("there is no output `{name}`"));
-        return Err(match nearest(name, all.keys().map(String::as_str)) {
-            Some(near) => failure.help(format!("did you mean `{near}`?")),
-            None => failure.help("`imgc output` lists all of them"),
-        });
+        return Err(
+            match nearest(name, all.keys().chain(&not_made).map(String::as_str)) {
+                Some(near) => failure.help(format!("did you mean `{near}`?")),
+                None => failure.help("`imgc output` lists all of them"),
+            },
+        );
     };
     let Some(value) = &output.value else {
         return Err(Failure::new(

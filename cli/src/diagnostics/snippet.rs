@@ -26,7 +26,10 @@ impl<'a> Text<'a> {
         Self {
             file,
             name: shown_path(&file.path),
-            shown: without_escapes(&file.text),
+            shown: match file.shown() {
+                Cow::Borrowed(text) => without_escapes(text),
+                Cow::Owned(text) => Cow::Owned(without_escapes(&text).into_owned()),
+            },
         }
     }
 }
@@ -57,13 +60,19 @@ impl SourceCode for Text<'_> {
         let text: &str = &self.shown;
         let start = boundary(text, span.offset());
         let end = boundary(text, span.offset() + span.len());
+        // Next to a line of a variables file may stand a secret.
+        let most = if self.file.gives_values {
+            0
+        } else {
+            usize::MAX
+        };
         let from = match before {
             0 => start,
-            lines => clip_left(text, back(text, start, lines), start),
+            lines => clip_left(text, back(text, start, lines.min(most)), start),
         };
         let to = match after {
             0 => end,
-            lines => clip_right(text, forward(text, end, lines), end),
+            lines => clip_right(text, forward(text, end, lines.min(most)), end),
         };
         let (line, column) = self.file.position(from as u32);
         let column = if before == 0 { column - 1 } else { 0 };

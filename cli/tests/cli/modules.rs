@@ -153,6 +153,17 @@ fn only_what_is_made_changes_outputs() {
     assert!(!printed.stdout.contains("app"), "{}", printed.stdout);
     let kept = test.run(&["output"]).stdout;
     assert!(kept.contains("out/two.txt"), "{kept}");
+    // What was left out so far is said to be so.
+    let test = Test::new(TEMPLATE);
+    assert_eq!(test.run(&["build", "-only=module.base.*", "."]).code, 0);
+    let printed = test.run(&["output", "apps"]);
+    assert_eq!(printed.code, 4);
+    insta::assert_snapshot!(printed.stderr, @"
+    error: no run has made the output `apps` so far
+      help: the builds it is made from were left out or failed: run `imgc apply` with them
+    ");
+    assert_eq!(test.run(&["build", "."]).code, 0);
+    assert_eq!(test.run(&["output", "apps"]).code, 0);
     // A module's build brings in those of other modules whose outputs it uses.
     let test = Test::new(TEMPLATE);
     let printed = test.run(&["build", "-only=module.app[\"two\"].*", "."]);

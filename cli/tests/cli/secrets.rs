@@ -91,3 +91,34 @@ build {
         );
     }
 }
+
+#[test]
+fn problems_in_variables_files_show_no_secret() {
+    let test = Test::new(
+        "variable \"password\" {\n  type      = string\n  sensitive = true\n}\nvariable \"port\" {\n  type = number\n}\n",
+    );
+    let other = format!("port = \"web\"\npassword = \"{SECRET}\"\nport = 2\n");
+    let same = format!("port = 1\npassword = \"{SECRET}\" 3\n");
+    let misspelt = format!("port = 1\npasword = \"{SECRET}\"\n");
+    let json = format!("{{ \"port\": \"web\", \"password\": \"{SECRET}\" }}");
+    let files = [
+        ("other.pkrvars.hcl", other),
+        ("same.pkrvars.hcl", same),
+        ("misspelt.pkrvars.hcl", misspelt),
+        ("one.pkrvars.json", json),
+    ];
+    for (name, text) in files {
+        test.write(name, &text);
+        for form in [
+            &["validate"][..],
+            &["validate", "-json"],
+            &["validate", "-sarif"],
+        ] {
+            let flag = format!("-var-file={name}");
+            let printed = test.run(&[form, &[flag.as_str(), "."]].concat());
+            let text = printed.text();
+            assert!(text.contains(name), "{text}");
+            assert!(!text.contains(SECRET), "{text}");
+        }
+    }
+}

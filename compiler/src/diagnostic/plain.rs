@@ -47,7 +47,8 @@ fn snippet(
     writeln!(text, "  --> {}:{line}:{column}", file.path.display())?;
     let (index, byte_column) = file.line_column(span.start);
     let start = (span.start - byte_column) as usize;
-    let whole = file.text[start..].lines().next().unwrap_or_default();
+    let shown = file.shown();
+    let whole = shown[start..].lines().next().unwrap_or_default();
     let rest = &whole[(byte_column as usize).min(whole.len())..];
     let width = rest
         .char_indices()
