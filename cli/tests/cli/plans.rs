@@ -137,7 +137,7 @@ fn a_problem_is_shown_with_its_place() {
     );
     insta::assert_snapshot!(test.run(&["validate", "."]).text(), @r#"
     [stderr]
-    error[check/unknown-option]: builder `null` has no option `comunicator`
+    warning[check/unknown-option]: builder `null` has no option `comunicator`
        ,-[main.pkr.hcl:2:3]
      1 | source "null" "base" {
      2 |   comunicator = "none"
@@ -155,7 +155,7 @@ fn a_problem_is_shown_with_its_place() {
        `----
       help: there is one with a similar name: `source.null.base`
 
-    2 errors
+    1 error, 1 warning
     [exit 3]
     "#);
 }
