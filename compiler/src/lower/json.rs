@@ -55,6 +55,10 @@ pub const IDS: &[Entry] = &[
     Entry::error("json/unclosed-comment", "a comment that is never closed"),
     Entry::error("json/unclosed-text", "a text without its closing quote"),
     Entry::error(
+        "json/unescaped-quote",
+        "a quotation mark of an expression inside of a text, without a backslash",
+    ),
+    Entry::error(
         "json/unexpected-character",
         "a character that JSON does not use",
     ),

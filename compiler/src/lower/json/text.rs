@@ -40,7 +40,12 @@ impl Parser<'_> {
             .iter()
             .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
         let len = match plain {
-            Some(len) if self.text.as_bytes()[begin + len] == b'"' => len,
+            Some(len)
+                if self.text.as_bytes()[begin + len] == b'"'
+                    && !self.is_inside(&self.text[begin..begin + len], begin + len) =>
+            {
+                len
+            }
             _ => return self.escaped(start),
         };
         self.at = begin + len + 1;
@@ -62,6 +67,8 @@ impl Parser<'_> {
         };
         let mut problems = Vec::new();
         let mut several_lines = false;
+        // Quotes of an expression that stand there without a backslash.
+        let mut inner: Vec<Edit> = Vec::new();
         let end = loop {
             let rest = &self.text[self.at..];
             let len = rest
@@ -71,6 +78,12 @@ impl Parser<'_> {
             decoded.text.push_str(&rest[..len]);
             self.at += len;
             match self.peek() {
+                // Those of an expression come in pairs.
+                Some(b'"') if inner.len() % 2 == 1 || self.is_inside(&decoded.text, self.at) => {
+                    inner.push(Edit::replace(self.span(self.at, self.at + 1), "\\\""));
+                    decoded.text.push('"');
+                    self.at += 1;
+                }
                 Some(b'"') => {
                     self.at += 1;
                     break self.at - 1;
@@ -98,6 +111,9 @@ impl Parser<'_> {
         if let Some(first) = decoded.raw.first() {
             problems.push(control_characters(first.span, &decoded.raw));
         }
+        if let Some(first) = inner.first() {
+            problems.push(unescaped_quotes(first.span, &inner));
+        }
         let span = self.span(start, self.at);
         for problem in problems {
             self.report(problem);
@@ -107,6 +123,20 @@ impl Parser<'_> {
             map: TextMap::new(self.file, decoded.runs, end as u32),
         };
         Node::new(NodeKind::Text(text), span)
+    }
+
+    /// Whether the quote at `at`, before which `text` was read, is one of an expression: an interpolation is open, and what
+    /// follows is nothing that follows a text.
+    fn is_inside(&self, text: &str, at: usize) -> bool {
+        let is_open = |begin: &str, end: &str| {
+            let found = text.rfind(begin);
+            found.is_some_and(|found| !text[..found].ends_with('$') && !text[found..].contains(end))
+        };
+        let next = self.text.as_bytes().get(at + 1);
+        let goes_on = next.is_some_and(|next| {
+            !next.is_ascii_whitespace() && !matches!(next, b',' | b':' | b']' | b'}')
+        });
+        goes_on && (is_open("${", "}") || is_open("{{", "}}"))
     }
 
     fn unclosed_text(&self, start: usize, end: usize) -> Diagnostic {
@@ -327,6 +357,17 @@ impl Parser<'_> {
         }
         Node::new(NodeKind::Text(text), span)
     }
+}
+
+fn unescaped_quotes(place: imgc_syntax::Span, edits: &[Edit]) -> Diagnostic {
+    let message = "a quotation mark inside of a text stands without a backslash";
+    let mut diagnostic = Diagnostic::error("json/unescaped-quote", place, message)
+        .help("write `\\\"`, or a backquote in a legacy template");
+    diagnostic.fixes.push(Fix {
+        title: "write backslashes".to_owned(),
+        edits: edits.to_vec(),
+    });
+    diagnostic
 }
 
 fn control_characters(place: imgc_syntax::Span, edits: &[Edit]) -> Diagnostic {
