@@ -165,7 +165,11 @@ fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
 
 /// Makes `.imgc`, which stays out of the user's repository.
 pub(crate) fn state_directory(state: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(state)?;
+    std::fs::create_dir_all(state).map_err(|error| match error.kind() {
+        // A file of this name is in the way.
+        std::io::ErrorKind::AlreadyExists => std::io::ErrorKind::NotADirectory.into(),
+        _ => error,
+    })?;
     let ignore = state.join(".gitignore");
     match ignore.exists() {
         true => Ok(()),

@@ -85,7 +85,7 @@ fn logs_that_cannot_be_written_do_not_end_a_run() {
     test.write(".imgc", "a file where the directory belongs");
     let printed = test.run(&["build", "."]);
     assert_eq!(printed.code, 0, "{}", printed.text());
-    insta::assert_snapshot!(printed.stderr, @"note: no log files: cannot write in `.imgc`: file exists");
+    insta::assert_snapshot!(printed.stderr, @"note: no log files: cannot write in `.imgc`: a part of the path is not a directory");
 }
 
 #[test]
