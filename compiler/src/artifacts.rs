@@ -469,7 +469,7 @@ fn unknown_key(span: Span) -> Diagnostic {
         span,
         "which build is meant must be known before anything runs, and this key is known only at run time",
     )
-    .help("use variables and locals here")
+    .help("use variables and locals here; what data sources yield is known with `-online`")
 }
 
 /// `build.base["eu"]` for messages.

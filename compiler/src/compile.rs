@@ -44,6 +44,9 @@ pub struct Request {
     pub digest_files: bool,
     /// Only check: a component that cannot run here is a warning, not an error (`validate`, editors).
     pub check_only: bool,
+    /// Only show (`plan`, `graph`): a component that cannot run here is a warning as well, and what must be known before
+    /// anything runs still has to be.
+    pub show_only: bool,
     /// Data sources may be read (`apply`, `-online`). Else their outputs are unknown.
     pub online: bool,
     /// Warnings are errors (`-strict`), but for what merely cannot run here.

@@ -58,6 +58,20 @@ fn problems(compilation: &Compilation) -> String {
     plain::render(&compilation.sources, &compilation.diagnostics)
 }
 
+/// As `validate` does it: nothing is read, and what only data sources know is no mistake.
+fn checked(text: &str) -> (Compilation, Vec<String>) {
+    let request = Request {
+        path: "main.pkr.hcl".into(),
+        check_only: true,
+        ..Request::default()
+    };
+    let world: Arc<dyn World> = Arc::new(FixedWorld::default());
+    let asked = Asked::default();
+    let sources = Memory::new([("main.pkr.hcl", text)]);
+    let compilation = compile(&request, &sources, &world, &asked);
+    (compilation, asked.0.into_inner().unwrap())
+}
+
 /// The option of the first provisioner of a build.
 fn option(compilation: &Compilation, build: &str) -> String {
     let plan = compilation
@@ -163,7 +177,10 @@ data "null" "late" { input = "found out later" }
 "#;
     let (compilation, asked) = compiled(text, false, &[]);
     assert!(problems(&compilation).contains("check/unknown-at-plan-time"));
+    assert!(problems(&compilation).contains("`-online`"));
     assert_eq!(asked, [""; 0]);
+    let (compilation, _) = checked(text);
+    assert_eq!(problems(&compilation), "");
     let (compilation, asked) = compiled(text, true, &[]);
     assert_eq!(
         option(&compilation, "one.null.base"),

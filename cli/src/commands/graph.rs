@@ -12,7 +12,7 @@ pub(super) fn run(args: &GraphArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
     refuse_plan_file("graph", &args.template.path)?;
     let mut request = args.template.request();
-    request.check_only = true;
+    request.show_only = true;
     let (compilation, _) = compile(&request);
     let plan = planned(compilation, terminal)?;
     let drawing = match (args.svg, args.mermaid) {

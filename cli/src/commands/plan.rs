@@ -17,7 +17,7 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     refuse_plan_file("plan", &args.template.path)?;
     let mut request = args.template.request();
     // What cannot run here can be looked at; a plan file is there to be run.
-    request.check_only = args.out.is_none();
+    request.show_only = args.out.is_none();
     request.online = args.online;
     request.digest_files = args.json || args.verbose || args.out.is_some();
     let (compilation, world) = compile(&request);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::make::{Instance, Maker, unknown_yet};
+use super::make::{Instance, Maker};
 use super::pieces::Piece;
 use super::repeat::Elements;
 use super::unit::View;
@@ -352,8 +352,7 @@ impl<'a> Maker<'a, '_> {
         let ty = Type::list(Type::String);
         let value = eval::evaluate_as(&attribute.value, &ty, place, self.cx, &attribute.name.text);
         if !value.is_wholly_known() && !value.contains_error() {
-            self.cx
-                .report(unknown_yet(attribute.value.span, &attribute.name.text));
+            self.not_yet(attribute.value.span, &attribute.name.text);
         }
         Some(
             value

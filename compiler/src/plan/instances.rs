@@ -353,7 +353,8 @@ impl<'a> Maker<'a, '_> {
             .collect()
     }
 
-    /// A text that must be known before anything runs, and is not.
+    /// What must be known before anything runs, and is not. Where a template is only checked, what data sources yield is
+    /// not looked up, and such a value is no mistake.
     pub(super) fn not_yet(&mut self, span: Span, what: &str) {
         if !self.request.check_only {
             self.cx.report(unknown_yet(span, what));

@@ -43,8 +43,7 @@ impl Maker<'_, '_> {
                     let foreign = known.component.is_foreign();
                     self.remarks.made.insert(key, !foreign);
                     // Where it is to be run, that it cannot is what matters.
-                    if !foreign || self.request.check_only || self.components.has(kind, &name.text)
-                    {
+                    if !foreign || self.looks_only() || self.components.has(kind, &name.text) {
                         self.cx.report(remark);
                     }
                 }
@@ -73,7 +72,7 @@ impl Maker<'_, '_> {
             return;
         }
         idle.push((kind, name.into(), span));
-        if self.request.check_only {
+        if self.looks_only() {
             return;
         }
         let message = format!(
@@ -87,14 +86,20 @@ impl Maker<'_, '_> {
         );
     }
 
+    /// Whether nothing is to be run.
+    fn looks_only(&self) -> bool {
+        self.request.check_only || self.request.show_only
+    }
+
     /// Where nothing is to be run, one warning names everything that could not.
     pub(super) fn checked_only(&mut self) {
+        let looks_only = self.looks_only();
         let made = &self.remarks.made;
         let mut idle = self.remarks.idle.iter().filter(|(kind, name, _)| {
             // Where it has been said that a component is not known, that says it.
             made.get(&(*kind, name.clone())) != Some(&false)
         });
-        let Some((kind, name, span)) = idle.next().filter(|_| self.request.check_only) else {
+        let Some((kind, name, span)) = idle.next().filter(|_| looks_only) else {
             return;
         };
         let first = (*kind, name.as_str());

@@ -526,7 +526,7 @@ impl<'a> Maker<'a, '_> {
         let expr = expr?;
         let value = eval::evaluate_as(expr, &Type::String, &place, self.cx, what);
         if known && !value.is_known() && !value.is_error() {
-            self.cx.report(unknown_yet(expr.span, what));
+            self.not_yet(expr.span, what);
         }
         value.as_str().map(str::to_owned)
     }
@@ -665,7 +665,7 @@ pub(super) fn unknown_yet(span: Span, what: &str) -> Diagnostic {
             "`{what}` must be known before anything runs, and this value is known only at run time"
         ),
     )
-    .help("use variables and locals here")
+    .help("use variables and locals here; what data sources yield is known with `-online`")
 }
 
 impl Plan {

@@ -314,9 +314,7 @@ impl Repeating<'_, '_> {
     /// yield is not looked up, and such a value is no mistake.
     fn unknown_repetition(&mut self, span: Span, what: &str) {
         if !self.check_only {
-            self.cx.report(unknown_yet(span, what).help(
-                "use variables and locals here; what data sources yield is known with `-online`",
-            ));
+            self.cx.report(unknown_yet(span, what));
         }
     }
 }

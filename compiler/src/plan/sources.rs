@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::inside::{Inside, inside};
 use super::instances::Referred;
-use super::make::{Block, Instance, Maker, unknown_yet};
+use super::make::{Block, Instance, Maker};
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval;
@@ -37,7 +37,7 @@ impl<'a> Maker<'a, '_> {
         }
         let Some(elements) = value.as_slice().filter(|_| dry || value.is_wholly_known()) else {
             if !dry {
-                self.cx.report(unknown_yet(expr.span, "sources"));
+                self.not_yet(expr.span, "sources");
             }
             return Vec::new();
         };
