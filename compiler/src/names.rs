@@ -1,8 +1,7 @@
 //! The values of locals, data sources and modules, in the order of their references.
 //!
 //! In: the declarations and what data sources have said so far. Out: `local`, `data` and `module` in [`Names`], and the
-//! units that modules make. A data source that
-//! has not been read has unknown outputs of the types its schema gives.
+//! units that modules make. A data source that has not been read has unknown outputs of the types its schema gives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
