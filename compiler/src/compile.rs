@@ -17,7 +17,7 @@ use crate::names::{self, Readings};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan, Unit};
 use crate::scope::{Fixed, Names, PACKER_VERSION};
-use crate::source::{SourceMap, Sources, World};
+use crate::source::{Cache, SourceMap, Sources, World};
 use crate::types::Type;
 use crate::value::Value;
 use crate::{load, module, variables, version};
@@ -107,7 +107,31 @@ pub fn compile(
     world: &Arc<dyn World>,
     components: &dyn Components,
 ) -> Compilation {
-    let mut compilation = Compilation::default();
+    compile_into(Compilation::default(), request, sources, world, components)
+}
+
+/// Compiles a template, taking from a cache what was parsed before: for editors, who compile again after every change.
+pub fn compile_cached(
+    request: &Request,
+    sources: &dyn Sources,
+    world: &Arc<dyn World>,
+    components: &dyn Components,
+    cache: &Arc<Cache>,
+) -> Compilation {
+    let compilation = Compilation {
+        sources: SourceMap::with_cache(Arc::clone(cache)),
+        ..Compilation::default()
+    };
+    compile_into(compilation, request, sources, world, components)
+}
+
+fn compile_into(
+    mut compilation: Compilation,
+    request: &Request,
+    sources: &dyn Sources,
+    world: &Arc<dyn World>,
+    components: &dyn Components,
+) -> Compilation {
     if let Err(unreadable) = run(request, sources, world, components, &mut compilation) {
         compilation.unreadable = Some(unreadable);
     }

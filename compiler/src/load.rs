@@ -6,7 +6,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use imgc_syntax::FileId;
 
@@ -15,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::hir::Body;
 use crate::lower;
 use crate::lower::structure::{self, Form};
-use crate::source::{EntryKind, SourceMap, Sources};
+use crate::source::{EntryKind, ReadAs, SourceMap, Sources};
 
 /// Problems of reading; they have a path instead of a place in a text.
 pub const IDS: &[crate::diagnostic::registry::Entry] = &[
@@ -54,6 +53,20 @@ pub struct Files {
     pub auto_variables: Vec<PathBuf>,
     /// The template's directory.
     pub root: PathBuf,
+}
+
+/// Whether a file gives values to variables, and whether it does so without being asked for: by its name.
+pub fn gives_values(path: &Path) -> Option<bool> {
+    let auto = AUTO_VARIABLES.iter().flat_map(|group| group.iter());
+    let is_auto = auto.copied().any(|suffix| has_suffix(path, suffix));
+    let is_any = VARIABLES.iter().any(|suffix| has_suffix(path, suffix));
+    is_any.then_some(is_auto)
+}
+
+/// Whether a file belongs to the template of its directory, by its name.
+pub fn is_template(path: &Path) -> bool {
+    let mut all = TEMPLATES.iter().flat_map(|group| group.iter());
+    all.any(|suffix| has_suffix(path, suffix))
 }
 
 /// Finds the files `path` stands for.
@@ -178,20 +191,25 @@ pub fn body(
     out: &mut Vec<Diagnostic>,
 ) -> Result<Body, Unreadable> {
     let file = read(path, sources, map)?;
-    let text = Arc::clone(&map.file(file).text);
+    Ok(map.parsed(file, ReadAs::Template, out, |text, out| {
+        template_body(path, file, text, out)
+    }))
+}
+
+fn template_body(path: &Path, file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
     if has_suffix(path, ".toml") {
-        let root = lower::toml::parse(file, &text, out);
-        return Ok(structure::template(&root, &text, Form::Toml, out));
+        let root = lower::toml::parse(file, text, out);
+        return structure::template(&root, text, Form::Toml, out);
     }
-    if !is_json(path, &text) {
-        return Ok(lower::hcl::file(file, &text, out));
+    if !is_json(path, text) {
+        return lower::hcl::file(file, text, out);
     }
-    let root = lower::json::parse(file, &text, out);
+    let root = lower::json::parse(file, text, out);
     if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
         let span = imgc_syntax::Span::new(file, 0, text.len() as u32);
-        return Ok(lower::legacy::template(&root, span, out));
+        return lower::legacy::template(&root, span, out);
     }
-    Ok(structure::template(&root, &text, Form::Json, out))
+    structure::template(&root, text, Form::Json, out)
 }
 
 /// Whether a file is in JSON: by its name, or, where that says nothing, by its first character.
@@ -211,19 +229,31 @@ pub fn variables(
 ) -> Result<Body, Unreadable> {
     let file = read(path, sources, map)?;
     map.set_gives_values(file);
-    let text = Arc::clone(&map.file(file).text);
+    let key = ReadAs::Values { legacy };
+    Ok(map.parsed(file, key, out, |text, out| {
+        variables_body(path, file, legacy, text, out)
+    }))
+}
+
+fn variables_body(
+    path: &Path,
+    file: FileId,
+    legacy: bool,
+    text: &str,
+    out: &mut Vec<Diagnostic>,
+) -> Body {
     if has_suffix(path, ".toml") {
-        let root = lower::toml::parse(file, &text, out);
-        return Ok(structure::variables(&root, &text, Form::Toml, out));
+        let root = lower::toml::parse(file, text, out);
+        return structure::variables(&root, text, Form::Toml, out);
     }
-    if !is_json(path, &text) && (has_suffix(path, ".hcl") || !legacy) {
-        return Ok(lower::hcl::file(file, &text, out));
+    if !is_json(path, text) && (has_suffix(path, ".hcl") || !legacy) {
+        return lower::hcl::file(file, text, out);
     }
     if legacy {
-        return Ok(lower::legacy::variables_file(file, &text, out));
+        return lower::legacy::variables_file(file, text, out);
     }
-    let root = lower::json::parse(file, &text, out);
-    Ok(structure::variables(&root, &text, Form::Json, out))
+    let root = lower::json::parse(file, text, out);
+    structure::variables(&root, text, Form::Json, out)
 }
 
 /// Whether a fix still makes sense in a file of this name: what it inserts must not need other escapes there.

@@ -13,6 +13,14 @@ use std::sync::Arc;
 
 use imgc_syntax::{FileId, Span};
 
+pub use cache::{Cache, Parsed};
+
+use crate::diagnostic::Diagnostic;
+use crate::hir::Body;
+pub(crate) use cache::ReadAs;
+
+mod cache;
+
 /// Template files, as an editor or a disk has them.
 pub trait Sources: Send + Sync {
     /// What `path` is.
@@ -116,9 +124,15 @@ pub struct SourceFile {
     line_starts: Vec<u32>,
     /// What nobody is shown, in no order.
     hidden: Vec<Range<u32>>,
+    parsed: Option<Arc<Parsed>>,
 }
 
 impl SourceFile {
+    /// What was read in it, where the map has a [`Cache`].
+    pub fn parsed(&self) -> Option<&Arc<Parsed>> {
+        self.parsed.as_ref()
+    }
+
     /// The text as people are shown it: of the same length, with stars for what is hidden.
     pub fn shown(&self) -> Cow<'_, str> {
         if self.hidden.is_empty() {
@@ -166,9 +180,37 @@ impl SourceFile {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl SourceMap {
+    /// A map that takes from a cache what was parsed before, and keeps what is parsed.
+    pub fn with_cache(cache: Arc<Cache>) -> Self {
+        Self {
+            cache: Some(cache),
+            ..Self::default()
+        }
+    }
+
+    /// What is in a file, from the cache if it is there. With `key`, what the file is read as.
+    pub(crate) fn parsed(
+        &mut self,
+        id: FileId,
+        key: ReadAs,
+        out: &mut Vec<Diagnostic>,
+        parse: impl FnOnce(&str, &mut Vec<Diagnostic>) -> Body,
+    ) -> Body {
+        let file = &mut self.files[id.0 as usize];
+        let Some(cache) = &self.cache else {
+            return parse(&Arc::clone(&file.text), out);
+        };
+        let parsed = cache.parsed(id, file, key, parse);
+        out.extend(parsed.problems.iter().cloned());
+        let body = parsed.body.clone();
+        file.parsed = Some(parsed);
+        body
+    }
+
     /// Adds a file and gives its id.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
@@ -185,6 +227,7 @@ impl SourceMap {
             gives_values: false,
             line_starts,
             hidden: Vec::new(),
+            parsed: None,
         });
         FileId(self.files.len() as u32 - 1)
     }

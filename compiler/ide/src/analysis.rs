@@ -1,0 +1,290 @@
+//! A snapshot, and everything it can be asked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use imgc_compiler::source::{Cache, Sources as _};
+
+use crate::actions::CodeAction;
+use crate::completion::Completion;
+use crate::diagnostics::FileProblems;
+use crate::folding::Fold;
+use crate::highlight::Highlight;
+use crate::host::Outside;
+use crate::hover::Hover;
+use crate::inlay::InlayHint;
+use crate::language::{self, Language, Role};
+use crate::lens::CodeLens;
+use crate::links::DocumentLink;
+use crate::outline::{Symbol, WorkspaceSymbol};
+use crate::overlay::Overlay;
+use crate::rename::{RenameRefused, RenameTarget};
+use crate::signature::SignatureHelp;
+use crate::template::{Slot, TemplateId};
+use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
+use crate::tokens::SemanticToken;
+
+/// The snapshot is out of date, or nobody waits for the answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl std::fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the text has changed, or the answer is not wanted any more")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+/// An answer, unless the question was taken back.
+pub type Cancellable<T> = Result<T, Cancelled>;
+
+/// What all snapshots of one state have in common.
+pub(crate) struct Shared {
+    pub(crate) outside: Outside,
+    pub(crate) overlay: Arc<Overlay>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) slots: Arc<Mutex<BTreeMap<TemplateId, Arc<Slot>>>>,
+    pub(crate) stale: Arc<AtomicBool>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A snapshot of all texts. Cheap to clone; any thread may ask it. Templates are compiled when first asked about.
+///
+/// Paths are absolute; offsets are bytes. An offset that is beyond the text or inside of a character is moved to the
+/// nearest place before it.
+#[derive(Clone)]
+pub struct Analysis {
+    pub(crate) shared: Arc<Shared>,
+    asked: Option<Arc<AtomicBool>>,
+}
+
+impl Analysis {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            asked: None,
+        }
+    }
+
+    /// The same snapshot for one question, which is taken back by setting `cancel`.
+    #[must_use]
+    pub fn for_request(&self, cancel: Arc<AtomicBool>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            asked: Some(cancel),
+        }
+    }
+
+    /// [`Cancelled`] where nobody waits any more. Asked in every long loop.
+    pub fn check(&self) -> Cancellable<()> {
+        let set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        match set(&self.shared.stale) || self.asked.as_ref().is_some_and(set) {
+            true => Err(Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// The text of a file: unsaved, or as saved; `None` where it cannot be read or is no UTF-8.
+    pub fn text(&self, path: &Path) -> Option<Arc<str>> {
+        if let Some(text) = self.shared.overlay.text(path) {
+            return Some(Arc::clone(text));
+        }
+        let bytes = self.shared.overlay.read(path).ok()?;
+        String::from_utf8(bytes).ok().map(Arc::from)
+    }
+
+    /// The language of a file; `None` for one that has nothing to do with templates.
+    pub fn language(&self, path: &Path) -> Option<Language> {
+        Some(language::role(path, &self.text(path)?)?.1)
+    }
+
+    /// The template a file belongs to; `None` for one that has nothing to do with templates.
+    pub fn template_of(&self, path: &Path) -> Option<TemplateId> {
+        let (role, _) = language::role(path, &self.text(path)?)?;
+        let directory = || path.parent().map(Path::to_owned);
+        let (path, values) = match role {
+            Role::Part | Role::AutoValues => (directory()?, None),
+            Role::Alone => (path.to_owned(), None),
+            Role::Values => (directory()?, Some(path.to_owned())),
+        };
+        Some(TemplateId { path, values })
+    }
+
+    /// The templates in and below directories, as far as they are worth walking: no hidden directories, no links to
+    /// what was seen, at most 20,000 entries.
+    pub fn templates_below(&self, roots: &[PathBuf]) -> Cancellable<Vec<TemplateId>> {
+        let _ = roots;
+        Ok(Vec::new())
+    }
+
+    /// The problems of all files of a template, those without problems too; modules' files are among them only where
+    /// they have problems.
+    pub fn diagnostics(&self, template: &TemplateId) -> Cancellable<Vec<FileProblems>> {
+        let _ = template;
+        Ok(Vec::new())
+    }
+
+    /// What can be written at an offset.
+    pub fn completions(&self, path: &Path, offset: u32) -> Cancellable<Vec<Completion>> {
+        let _ = (path, offset);
+        Ok(Vec::new())
+    }
+
+    /// What is known of what is at an offset.
+    pub fn hover(&self, path: &Path, offset: u32) -> Cancellable<Option<Hover>> {
+        let _ = (path, offset);
+        Ok(None)
+    }
+
+    /// The function call around an offset.
+    pub fn signature_help(&self, path: &Path, offset: u32) -> Cancellable<Option<SignatureHelp>> {
+        let _ = (path, offset);
+        Ok(None)
+    }
+
+    /// Where what is at an offset is declared; for a name that names a file, the file.
+    pub fn definition(&self, path: &Path, offset: u32) -> Cancellable<Vec<Target>> {
+        let _ = (path, offset);
+        Ok(Vec::new())
+    }
+
+    /// Where what a value is made of is declared: of a local that is a reference, what it refers to; of a nested source,
+    /// the source; of a module, its template.
+    pub fn type_definition(&self, path: &Path, offset: u32) -> Cancellable<Vec<Target>> {
+        let _ = (path, offset);
+        Ok(Vec::new())
+    }
+
+    /// All uses of what is at an offset, in all files of the template.
+    pub fn references(
+        &self,
+        path: &Path,
+        offset: u32,
+        declarations: bool,
+    ) -> Cancellable<Vec<Location>> {
+        let _ = (path, offset, declarations);
+        Ok(Vec::new())
+    }
+
+    /// All uses in this file of what is at an offset.
+    pub fn highlights(&self, path: &Path, offset: u32) -> Cancellable<Vec<Highlight>> {
+        let _ = (path, offset);
+        Ok(Vec::new())
+    }
+
+    /// What would be renamed at an offset.
+    pub fn prepare_rename(
+        &self,
+        path: &Path,
+        offset: u32,
+    ) -> Cancellable<Result<RenameTarget, RenameRefused>> {
+        let _ = (path, offset);
+        Ok(Err(RenameRefused("there is no name here".to_owned())))
+    }
+
+    /// The changes that give what is at an offset another name.
+    pub fn rename(
+        &self,
+        path: &Path,
+        offset: u32,
+        name: &str,
+    ) -> Cancellable<Result<WorkspaceEdit, RenameRefused>> {
+        let _ = (path, offset, name);
+        Ok(Err(RenameRefused("there is no name here".to_owned())))
+    }
+
+    /// What a file declares.
+    pub fn document_symbols(&self, path: &Path) -> Cancellable<Vec<Symbol>> {
+        let _ = path;
+        Ok(Vec::new())
+    }
+
+    /// What the templates in and below directories declare, by a part of the name; at most 1,000.
+    pub fn workspace_symbols(
+        &self,
+        roots: &[PathBuf],
+        query: &str,
+    ) -> Cancellable<Vec<WorkspaceSymbol>> {
+        let _ = (roots, query);
+        Ok(Vec::new())
+    }
+
+    /// What can be folded.
+    pub fn folds(&self, path: &Path) -> Cancellable<Vec<Fold>> {
+        let _ = path;
+        Ok(Vec::new())
+    }
+
+    /// Ever larger parts around an offset, the smallest first; never empty.
+    pub fn selection_ranges(&self, path: &Path, offset: u32) -> Cancellable<Vec<TextRange>> {
+        let _ = path;
+        Ok(vec![TextRange::at(offset)])
+    }
+
+    /// Words with what they mean, of the file or of a part of it, in the order of the text.
+    pub fn semantic_tokens(
+        &self,
+        path: &Path,
+        range: Option<TextRange>,
+    ) -> Cancellable<Vec<SemanticToken>> {
+        let _ = (path, range);
+        Ok(Vec::new())
+    }
+
+    /// Values and types to show in a part of a file.
+    pub fn inlay_hints(&self, path: &Path, range: TextRange) -> Cancellable<Vec<InlayHint>> {
+        let _ = (path, range);
+        Ok(Vec::new())
+    }
+
+    /// What leads elsewhere.
+    pub fn document_links(&self, path: &Path) -> Cancellable<Vec<DocumentLink>> {
+        let _ = path;
+        Ok(Vec::new())
+    }
+
+    /// The edits that lay out a file; `None` where it has syntax errors or is not in HCL.
+    pub fn format(&self, path: &Path) -> Cancellable<Option<Vec<TextEdit>>> {
+        let _ = path;
+        Ok(None)
+    }
+
+    /// The edits that lay out the lines of a range; `None` as for [`Analysis::format`].
+    pub fn format_range(
+        &self,
+        path: &Path,
+        range: TextRange,
+    ) -> Cancellable<Option<Vec<TextEdit>>> {
+        let _ = (path, range);
+        Ok(None)
+    }
+
+    /// The edits after `typed` was typed before `offset`: `}` or a line end.
+    pub fn format_on_type(
+        &self,
+        path: &Path,
+        offset: u32,
+        typed: char,
+    ) -> Cancellable<Vec<TextEdit>> {
+        let _ = (path, offset, typed);
+        Ok(Vec::new())
+    }
+
+    /// Changes offered for a part of a file.
+    pub fn code_actions(&self, path: &Path, range: TextRange) -> Cancellable<Vec<CodeAction>> {
+        let _ = (path, range);
+        Ok(Vec::new())
+    }
+
+    /// Lines to show above declarations.
+    pub fn code_lenses(&self, path: &Path) -> Cancellable<Vec<CodeLens>> {
+        let _ = path;
+        Ok(Vec::new())
+    }
+}

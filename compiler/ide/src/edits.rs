@@ -1,0 +1,1 @@
+//! The canonical layout as edits: of a file, of some lines, while typing.

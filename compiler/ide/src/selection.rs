@@ -1,0 +1,1 @@
+//! Ever larger parts of the text around the cursor.
