@@ -304,6 +304,8 @@ fn plan_with_data(
                 index,
                 prefix: unit.prefix,
                 module: unit.module,
+                calls: unit.calls,
+                loaded: tree.loaded,
                 names: Arc::new(unit.names),
                 root: unit.root.to_owned(),
                 tree: Arc::clone(&plan_tree),

@@ -244,6 +244,7 @@ pub(crate) struct Resolver<'a, 'r, 'w> {
 pub(crate) struct Resolved<'a> {
     pub(crate) prefix: SmolStr,
     pub(crate) module: &'a Module,
+    pub(crate) calls: &'a Calls,
     pub(crate) root: &'a Path,
     pub(crate) names: Names,
 }
@@ -263,6 +264,7 @@ impl<'a> Resolver<'a, '_, '_> {
         self.units.push(Resolved {
             prefix: prefix.clone(),
             module,
+            calls,
             root,
             names: Names::default(),
         });
@@ -300,11 +302,12 @@ impl<'a> Resolver<'a, '_, '_> {
             cx: self.cx,
         };
         let turns = repeating.turns(&call.repeat, Place::local(names), &none);
-        let mut instances = Vec::new();
+        let (mut instances, mut off) = (Vec::new(), Vec::new());
         let repeated = call.repeat.has_keys();
         let broken = !turns.complete;
         for turn in turns.list {
             if !turn.enabled {
+                off.extend(turn.key);
                 continue;
             }
             if self.units.len() >= MOST_USES {
@@ -319,11 +322,11 @@ impl<'a> Resolver<'a, '_, '_> {
         }
         if repeated {
             let keyed = instances.into_iter();
-            return ModuleValues::Many(
-                keyed
-                    .filter_map(|(key, outputs)| Some((key?, outputs)))
-                    .collect(),
-            );
+            let instances = keyed.filter_map(|(key, outputs)| Some((key?, outputs)));
+            return ModuleValues::Many {
+                instances: instances.collect(),
+                off,
+            };
         }
         match instances.pop() {
             Some((_, outputs)) => ModuleValues::One(outputs),
@@ -382,6 +385,7 @@ impl<'a> Resolver<'a, '_, '_> {
         self.units.push(Resolved {
             prefix: prefix.clone(),
             module: &loaded.module,
+            calls: &loaded.calls,
             root: &loaded.root,
             names: Names::default(),
         });

@@ -25,10 +25,15 @@ pub struct Modules(pub IndexMap<SmolStr, ModuleValues>);
 pub enum ModuleValues {
     /// It could not be used; the reason is reported.
     Broken,
-    /// It is used once.
+    /// It is used once, or not enabled: then its outputs are null.
     One(ModuleOutputs),
     /// It is repeated.
-    Many(Vec<(Key, ModuleOutputs)>),
+    Many {
+        /// Those that are used.
+        instances: Vec<(Key, ModuleOutputs)>,
+        /// The keys of those that are not enabled.
+        off: Vec<Key>,
+    },
 }
 
 /// The outputs of one use of a module.
@@ -51,7 +56,7 @@ impl Modules {
             let all: Vec<&ModuleOutputs> = match values {
                 ModuleValues::Broken => Vec::new(),
                 ModuleValues::One(outputs) => vec![outputs],
-                ModuleValues::Many(instances) => {
+                ModuleValues::Many { instances, .. } => {
                     instances.iter().map(|(_, outputs)| outputs).collect()
                 }
             };
@@ -143,7 +148,7 @@ impl Namespace for ModulesView<'_> {
         Value::object(self.modules.0.iter().map(|(name, values)| match values {
             ModuleValues::Broken => (name.clone(), Value::error()),
             ModuleValues::One(outputs) => (name.clone(), self.object(outputs)),
-            ModuleValues::Many(all) => (name.clone(), self.instances(all)),
+            ModuleValues::Many { instances, .. } => (name.clone(), self.instances(instances)),
         }))
     }
 
@@ -166,7 +171,7 @@ impl Namespace for ModulesView<'_> {
         let (taken, outputs) = match values {
             ModuleValues::Broken => return error,
             ModuleValues::One(outputs) => (1, outputs),
-            ModuleValues::Many(instances) => {
+            ModuleValues::Many { instances, .. } => {
                 let Some(step) = path.get(1) else {
                     return (1, Ok(self.instances(instances)));
                 };

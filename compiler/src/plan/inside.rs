@@ -3,9 +3,10 @@
 use imgc_syntax::Span;
 
 use super::make::Maker;
-use super::names::leading_key;
+use super::names::{Key, leading_key};
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::module::Module;
 use crate::scope::ModuleValues;
 
 /// A name that begins with a module.
@@ -14,10 +15,24 @@ pub(super) enum Inside<'a, 't> {
     No,
     /// The unit of the innermost module, and the rest of the name.
     Unit(&'a Unit<'a>, &'t str),
+    /// A module that is not enabled: what its template declares, and the rest of the name.
+    Off(&'a Module, &'t str),
     /// The module cannot be used, which is reported where it is.
     Broken,
     /// There is no such module: what is said, and which names there are.
     Unknown(String, Vec<String>),
+}
+
+/// The module at the beginning of a text: its name, its key, and what follows.
+fn first_module(text: &str) -> Option<(&str, Option<Key>, &str)> {
+    let named = text.strip_prefix("module.")?;
+    let end = named.find(['.', '[']).unwrap_or(named.len());
+    let (name, mut after) = named.split_at(end);
+    let mut key = None;
+    if let Some((found, behind)) = leading_key(after) {
+        (key, after) = (Some(found), behind);
+    }
+    Some((name, key, after.strip_prefix('.').unwrap_or(after)))
 }
 
 /// Follows the modules in front of a name that stands in `unit`. A name of a module that is not there counts as one if
@@ -30,53 +45,71 @@ pub(super) fn inside<'a, 't>(
 ) -> Inside<'a, 't> {
     let mut rest = text;
     let mut entered = false;
-    while let Some(named) = rest.strip_prefix("module.") {
-        let end = named.find(['.', '[']).unwrap_or(named.len());
-        let (name, mut after) = named.split_at(end);
+    while let Some((name, key, behind)) = first_module(rest) {
         let known = unit.names.modules.0.get(name);
-        if known.is_none() && !entered && named.split('.').count() < words {
+        let left = rest.split('.').skip(1);
+        if known.is_none() && !entered && left.count() < words {
             return Inside::No;
         }
-        let mut prefix = format!("{}module.{name}", unit.prefix);
-        if let Some((key, behind)) = leading_key(after) {
-            prefix.push_str(&key.to_string());
-            after = behind;
-        }
-        prefix.push('.');
-        let found = units.iter().find(|unit| unit.prefix == prefix.as_str());
-        let Some(found) = found else {
-            return match known {
-                Some(ModuleValues::Broken) => Inside::Broken,
-                Some(ModuleValues::Many(instances)) => Inside::Unknown(
-                    format!(
-                        "there is no `{}`",
-                        &prefix[unit.prefix.len()..prefix.len() - 1]
-                    ),
-                    instances
-                        .iter()
-                        .map(|(key, _)| format!("module.{name}{key}"))
-                        .collect(),
-                ),
-                Some(ModuleValues::One(_)) => Inside::Broken,
-                None => Inside::Unknown(
-                    format!("there is no module `{name}`"),
-                    unit.names
-                        .modules
-                        .0
-                        .keys()
-                        .map(|name| format!("module.{name}"))
-                        .collect(),
-                ),
+        let shown = key.as_ref().map(Key::to_string).unwrap_or_default();
+        let shown = format!("module.{name}{shown}");
+        let prefix = format!("{}{shown}.", unit.prefix);
+        let Some(found) = units.iter().find(|unit| unit.prefix == prefix.as_str()) else {
+            let missing = || format!("there is no `{shown}`");
+            return match (known, key) {
+                (Some(ModuleValues::Broken), _) => Inside::Broken,
+                (Some(ModuleValues::One(_)), None) => declared(unit, name, behind),
+                (Some(ModuleValues::Many { off, .. }), Some(key)) if off.contains(&key) => {
+                    declared(unit, name, behind)
+                }
+                (Some(ModuleValues::One(_)), Some(_)) => {
+                    Inside::Unknown(missing(), vec![format!("module.{name}")])
+                }
+                (Some(ModuleValues::Many { instances, off }), _) => {
+                    let used = instances.iter().map(|(key, _)| key);
+                    let all = used.chain(off).map(|key| format!("module.{name}{key}"));
+                    Inside::Unknown(missing(), all.collect())
+                }
+                (None, _) => {
+                    let names = unit.names.modules.0.keys();
+                    Inside::Unknown(
+                        format!("there is no module `{name}`"),
+                        names.map(|name| format!("module.{name}")).collect(),
+                    )
+                }
             };
         };
         unit = found;
         entered = true;
-        rest = after.strip_prefix('.').unwrap_or(after);
+        rest = behind;
     }
     match entered {
         true => Inside::Unit(unit, rest),
         false => Inside::No,
     }
+}
+
+/// Follows the modules in front of what is left of a name, from the module `name` of `unit` on, by what their templates
+/// declare: nothing in them has a value.
+fn declared<'a, 't>(unit: &'a Unit<'a>, name: &str, mut rest: &'t str) -> Inside<'a, 't> {
+    let Some(at) = unit.calls.get(name) else {
+        return Inside::Broken;
+    };
+    let mut here = &unit.loaded[*at];
+    while let Some((name, _, behind)) = first_module(rest) {
+        if !here.module.modules.contains_key(name) {
+            let names = here.module.modules.keys();
+            return Inside::Unknown(
+                format!("there is no module `{name}`"),
+                names.map(|name| format!("module.{name}")).collect(),
+            );
+        }
+        let Some(at) = here.calls.get(name) else {
+            return Inside::Broken;
+        };
+        (here, rest) = (&unit.loaded[*at], behind);
+    }
+    Inside::Off(&here.module, rest)
 }
 
 impl Maker<'_, '_> {

@@ -8,7 +8,7 @@ use imgc_syntax::Span;
 use super::make::{Maker, unknown_yet};
 use super::names::{Key, trailing_keys};
 use super::repeat::{Elements, Turn, unknown_element};
-use super::sources::bare_source;
+use super::sources::{Found, bare_source};
 use super::unit::{SourceId, Unit};
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
@@ -110,7 +110,7 @@ impl<'a> Maker<'a, '_> {
         } = turn;
         let base = source.extends.as_ref().map(|extends| {
             let place = Place::block(&unit.names).with_elements(&elements);
-            self.base(unit, source, extends, place)
+            self.base(unit, source, extends, place, enabled)
         });
         let mut declared = Declared {
             key,
@@ -136,18 +136,31 @@ impl<'a> Maker<'a, '_> {
         declared
     }
 
-    /// The instance that `extends` names; a mistake is reported.
+    /// The instance that `extends` names; a mistake is reported. One that is not enabled may extend one that is not
+    /// either.
     fn base(
         &mut self,
         unit: &'a Unit<'a>,
         source: &'a module::Source,
         extends: &Attribute,
         place: Place<'_>,
+        enabled: bool,
     ) -> Option<Declared<'a>> {
         let expr = &extends.value;
         let reference = self.base_reference(expr, place)?;
         let (words, keys) = trailing_keys(&reference);
-        let (home, base) = self.find_source(unit, words, expr.span)?;
+        let (home, base) = match self.find_source(unit, words, expr.span) {
+            Found::Source(home, base) => (home, base),
+            Found::No => return None,
+            Found::Off if !enabled => return None,
+            Found::Off => {
+                let message = format!("`{words}` is in a module that is not enabled");
+                self.cx.report(invalid_extends(expr.span, message).help(
+                    "extend a source that is always there, or give this one `enabled` like the module's",
+                ));
+                return None;
+            }
+        };
         if base.ty.text != source.ty.text {
             let message = format!(
                 "a source of type `{}` cannot extend one of type `{}`",
@@ -269,7 +282,9 @@ impl<'a> Maker<'a, '_> {
         span: Span,
     ) -> Option<Referred<'a>> {
         let (words, keys) = trailing_keys(reference);
-        let (home, source) = self.find_source(unit, words, span)?;
+        let Found::Source(home, source) = self.find_source(unit, words, span) else {
+            return None;
+        };
         let all = self.declared(home, source);
         let instances = match &keys[..] {
             [] => all.to_vec(),

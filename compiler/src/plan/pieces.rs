@@ -314,9 +314,12 @@ impl<'a> Maker<'a, '_> {
         if find_group(self.units, unit, &name.text).is_some() {
             return;
         }
-        let (unit, ahead) = match inside(self.units, unit, &name.text, 2) {
-            Inside::No => (unit, ""),
-            Inside::Unit(unit, rest) => (unit, &name.text[..name.text.len() - rest.len()]),
+        let (module, rest) = match inside(self.units, unit, &name.text, 2) {
+            Inside::No => (unit.module, name.text.as_str()),
+            Inside::Unit(unit, rest) => (unit.module, rest),
+            // The group of a module that is not enabled: it is there, and nobody runs it.
+            Inside::Off(module, rest) if module.groups.contains_key(rest) => return,
+            Inside::Off(module, rest) => (module, rest),
             Inside::Broken => return,
             Inside::Unknown(message, names) => {
                 return self.no_module(&name.text, message, &names, name.span);
@@ -324,7 +327,8 @@ impl<'a> Maker<'a, '_> {
         };
         let message = format!("there is no provisioner group `{}`", name.text);
         let diagnostic = Diagnostic::error("check/unknown-group", name.span, message);
-        let groups = unit.module.groups.keys();
+        let ahead = &name.text[..name.text.len() - rest.len()];
+        let groups = module.groups.keys();
         let groups: Vec<String> = groups.map(|group| format!("{ahead}{group}")).collect();
         let groups = groups.iter().map(String::as_str);
         self.cx.report(match nearest(&name.text, groups) {
@@ -440,7 +444,7 @@ pub(super) fn find_group<'a>(
     let (unit, name) = match inside(units, unit, name, 2) {
         Inside::No => (unit, name),
         Inside::Unit(unit, rest) => (unit, rest),
-        Inside::Broken | Inside::Unknown(..) => return None,
+        Inside::Off(..) | Inside::Broken | Inside::Unknown(..) => return None,
     };
     unit.module.groups.get(name).map(|group| (unit, group))
 }

@@ -17,6 +17,16 @@ use crate::module;
 use crate::scope::{Place, ROOTS};
 use crate::types::Type;
 
+/// What the name of a source means.
+pub(super) enum Found<'a> {
+    /// A source, with the unit that declares it.
+    Source(&'a Unit<'a>, &'a module::Source),
+    /// A source of a module that is not enabled: there is one, and it has no values.
+    Off,
+    /// Nothing; reported.
+    No,
+}
+
 impl<'a> Maker<'a, '_> {
     /// The sources of `sources = […]` with the places they are named at; those that do not exist are reported. Of a block
     /// that is repeated for nothing (`dry`) what is not known is left out.
@@ -76,15 +86,16 @@ impl<'a> Maker<'a, '_> {
         unit: &'a Unit<'a>,
         reference: &str,
         span: Span,
-    ) -> Option<(&'a Unit<'a>, &'a module::Source)> {
+    ) -> Found<'a> {
         let whole = reference;
-        let (unit, reference) = match inside(self.units, unit, reference, 3) {
-            Inside::No => (unit, reference),
-            Inside::Unit(unit, rest) => (unit, rest),
-            Inside::Broken => return None,
+        let (home, module, reference) = match inside(self.units, unit, reference, 3) {
+            Inside::No => (Some(unit), unit.module, reference),
+            Inside::Unit(unit, rest) => (Some(unit), unit.module, rest),
+            Inside::Off(module, rest) => (None, module, rest),
+            Inside::Broken => return Found::No,
             Inside::Unknown(message, names) => {
                 self.no_module(whole, message, &names, span);
-                return None;
+                return Found::No;
             }
         };
         let ahead = &whole[..whole.len() - reference.len()];
@@ -96,20 +107,18 @@ impl<'a> Maker<'a, '_> {
             .split_once('.')
             .filter(|(_, name)| !name.contains('.'));
         if let Some((ty, name)) = parts
-            && let Some(source) = unit
-                .module
+            && let Some(source) = module
                 .sources
                 .get(&(SmolStr::from(ty), SmolStr::from(name)))
         {
-            return Some((unit, source));
+            return home.map_or(Found::Off, |home| Found::Source(home, source));
         }
         let diagnostic = Diagnostic::error(
             "check/unknown-source",
             span,
             format!("there is no source `{whole}`"),
         );
-        let all: Vec<String> = unit
-            .module
+        let all: Vec<String> = module
             .sources
             .keys()
             .map(|(ty, name)| format!("{ahead}source.{ty}.{name}"))
@@ -132,7 +141,7 @@ impl<'a> Maker<'a, '_> {
                     parts.map_or("NAME", |(_, name)| name)
                 )),
             });
-        None
+        Found::No
     }
 
     /// Complains about sources named without quotes.

@@ -13,6 +13,7 @@ use crate::eval::{self, Reference};
 use crate::hir::{Body, Expr};
 use crate::late::Tree;
 use crate::module::{self, Module};
+use crate::modules::{Calls, Loaded};
 use crate::scope::{BuildValues, Names, Place};
 use crate::value::Value;
 
@@ -25,6 +26,10 @@ pub(crate) struct Unit<'a> {
     pub(crate) prefix: SmolStr,
     /// What is declared.
     pub(crate) module: &'a Module,
+    /// The modules it uses, as positions among all that are read.
+    pub(crate) calls: &'a Calls,
+    /// All modules that are read.
+    pub(crate) loaded: &'a [Loaded],
     /// The values of its names.
     pub(crate) names: Arc<Names>,
     /// Its directory.

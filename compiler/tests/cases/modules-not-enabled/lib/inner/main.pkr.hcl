@@ -1,0 +1,8 @@
+source "null" "deep" {
+  communicator = "none"
+}
+provisioners "greet" {
+  provisioner "shell-local" {
+    inline = ["echo from within"]
+  }
+}
