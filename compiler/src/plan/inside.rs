@@ -4,10 +4,13 @@ use imgc_syntax::Span;
 
 use super::make::Maker;
 use super::names::{Key, leading_key};
+use super::sources::bare_source;
 use super::unit::Unit;
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::module::Module;
+use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::hir::{Expr, ExprKind, Name};
+use crate::module::{Label, Module};
 use crate::scope::ModuleValues;
+use crate::value::Value;
 
 /// A name that begins with a module.
 pub(super) enum Inside<'a, 't> {
@@ -110,6 +113,59 @@ fn declared<'a, 't>(unit: &'a Unit<'a>, name: &str, mut rest: &'t str) -> Inside
         (here, rest) = (&unit.loaded[*at], behind);
     }
     Inside::Off(&here.module, rest)
+}
+
+/// Where somebody names a source or a group.
+#[derive(Clone, Copy)]
+pub(super) struct Mention {
+    pub(super) span: Span,
+    pub(super) form: Form,
+}
+
+/// How a name stands in the text.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// As a text, with its quotes.
+    Text,
+    /// As the label of a block, without.
+    Label,
+    /// As something that is computed.
+    Computed,
+}
+
+impl Mention {
+    /// An expression; a name without quotes may be replaced by one with.
+    pub(super) fn of(expr: &Expr) -> Self {
+        let is_text = matches!(&expr.kind, ExprKind::Literal(value) if value.as_str().is_some())
+            || bare_source(expr).is_some();
+        Self {
+            span: expr.span,
+            form: if is_text { Form::Text } else { Form::Computed },
+        }
+    }
+
+    /// A label that says `name`.
+    pub(super) fn of_label(label: &Label, name: &Name) -> Self {
+        match label {
+            Label::Written(_) => Self {
+                span: name.span,
+                form: Form::Label,
+            },
+            Label::Computed(expr) => Self::of(expr),
+        }
+    }
+
+    /// Says that there is something with a similar name, with the correction if the name is written out.
+    pub(super) fn meant(self, diagnostic: Diagnostic, what: &str, near: &str) -> Diagnostic {
+        let diagnostic = diagnostic.help(format!("there is one with a similar {what}: `{near}`"));
+        let quoted = Value::string(near).display();
+        let text = match self.form {
+            Form::Text => quoted,
+            Form::Label => quoted[1..quoted.len() - 1].to_owned(),
+            Form::Computed => return diagnostic,
+        };
+        diagnostic.fix(format!("refer to `{near}`"), Edit::replace(self.span, text))
+    }
 }
 
 impl Maker<'_, '_> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use imgc_syntax::Span;
 
+use super::inside::Mention;
 use super::make::{Maker, unknown_yet};
 use super::names::{Key, trailing_keys};
 use super::repeat::{Elements, Turn, unknown_element};
 use super::sources::{Found, bare_source};
 use super::unit::{SourceId, Unit};
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval;
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module;
@@ -149,7 +150,7 @@ impl<'a> Maker<'a, '_> {
         let expr = &extends.value;
         let reference = self.base_reference(expr, place)?;
         let (words, keys) = trailing_keys(&reference);
-        let (home, base) = match self.find_source(unit, words, expr.span) {
+        let (home, base) = match self.find_source(unit, words, Mention::of(expr)) {
             Found::Source(home, base) => (home, base),
             Found::No => return None,
             Found::Off if !enabled => return None,
@@ -193,7 +194,7 @@ impl<'a> Maker<'a, '_> {
                 return None;
             }
             [] => instances.first().cloned(),
-            keys => self.keyed(words, base, &instances, keys, expr.span),
+            keys => self.keyed(words, base, &instances, keys, Mention::of(expr)),
         }?;
         self.seen.insert((id, chosen.at));
         Some(chosen)
@@ -274,21 +275,21 @@ impl<'a> Maker<'a, '_> {
         self.cx.report(diagnostic);
     }
 
-    /// The source a reference means, with the instances that builds can have; a mistake is reported at `span`.
+    /// The source a reference means, with the instances that builds can have; a mistake is reported.
     pub(super) fn referred(
         &mut self,
         unit: &'a Unit<'a>,
         reference: &str,
-        span: Span,
+        mention: Mention,
     ) -> Option<Referred<'a>> {
         let (words, keys) = trailing_keys(reference);
-        let Found::Source(home, source) = self.find_source(unit, words, span) else {
+        let Found::Source(home, source) = self.find_source(unit, words, mention) else {
             return None;
         };
         let all = self.declared(home, source);
         let instances = match &keys[..] {
             [] => all.to_vec(),
-            keys => vec![self.keyed(words, source, &all, keys, span)?],
+            keys => vec![self.keyed(words, source, &all, keys, mention)?],
         };
         Some(Referred {
             home,
@@ -304,7 +305,7 @@ impl<'a> Maker<'a, '_> {
         source: &module::Source,
         instances: &[Declared<'a>],
         keys: &[Key],
-        span: Span,
+        mention: Mention,
     ) -> Option<Declared<'a>> {
         if let [key] = keys
             && let Some(found) = instances.iter().find(|one| one.key.as_ref() == Some(key))
@@ -317,7 +318,7 @@ impl<'a> Maker<'a, '_> {
         let shown: String = keys.iter().map(Key::to_string).collect();
         let diagnostic = Diagnostic::error(
             "check/unknown-source",
-            span,
+            mention.span,
             format!("the source `{words}` has no instance `{shown}`"),
         );
         let all: Vec<String> = instances
@@ -333,10 +334,7 @@ impl<'a> Maker<'a, '_> {
                 .help(format!("write `{words}`, or give the source `for_each`")),
             Some(near) => {
                 let whole = format!("{words}{near}");
-                let quoted = crate::value::Value::string(whole.as_str()).display();
-                diagnostic
-                    .help(format!("there is one with a similar key: `{whole}`"))
-                    .fix(format!("refer to `{whole}`"), Edit::replace(span, quoted))
+                mention.meant(diagnostic, "key", &whole)
             }
             None if all.is_empty() => {
                 diagnostic.help("it is repeated for nothing: its `for_each` is empty")

@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use super::Plan;
 use super::component::{Configured, ConfiguredSource, Mentions};
 use super::files::Files;
+use super::inside::Mention;
 use super::instances::{Declared, SourceLayer};
 use super::known::Remarks;
 use super::names::{InstanceName, Key};
@@ -402,7 +403,8 @@ impl<'a> Maker<'a, '_> {
                 label => self.label(label, place),
             };
             let Some(reference) = reference else { continue };
-            let referred = self.referred(block.unit, &reference.text, reference.span);
+            let mention = Mention::of_label(&nested.reference, &reference);
+            let referred = self.referred(block.unit, &reference.text, mention);
             let Some(referred) = referred.filter(|_| known) else {
                 continue;
             };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::component::Configured;
-use super::inside::{Inside, inside};
+use super::inside::{Form, Inside, Mention, inside};
 use super::make::{Instance, Maker};
 use super::names::Key;
 use super::repeat::{Elements, Turn};
@@ -14,7 +14,7 @@ use super::unit::{Unit, View};
 use crate::artifacts::Values;
 use crate::components::ComponentKind;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval;
 use crate::hir::Name;
 use crate::module::{self, Chain, Group, GroupUse, Label, Provisioning};
@@ -332,12 +332,13 @@ impl<'a> Maker<'a, '_> {
         let groups: Vec<String> = groups.map(|group| format!("{ahead}{group}")).collect();
         let groups = groups.iter().map(String::as_str);
         self.cx.report(match nearest(&name.text, groups) {
-            Some(near) => diagnostic
-                .help(format!("there is one with a similar name: `{near}`"))
-                .fix(
-                    format!("refer to `{near}`"),
-                    Edit::replace(name.span, format!("\"{near}\"")),
-                ),
+            Some(near) => {
+                let mention = Mention {
+                    span: name.span,
+                    form: Form::Label,
+                };
+                mention.meant(diagnostic, "name", near)
+            }
             None => diagnostic.help(format!(
                 "declare it at the top of the template with `provisioners \"{}\" {{ … }}`",
                 name.text

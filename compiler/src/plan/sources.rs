@@ -6,9 +6,10 @@ use imgc_syntax::Span;
 use indexmap::IndexSet;
 use smol_str::SmolStr;
 
-use super::inside::{Inside, inside};
+use super::inside::{Inside, Mention, inside};
 use super::instances::Referred;
 use super::make::{Block, Instance, Maker};
+use super::names::Key;
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::eval;
@@ -63,30 +64,31 @@ impl<'a> Maker<'a, '_> {
         }
         let mut found = Vec::new();
         for (at, element) in elements.iter().enumerate() {
-            let span = match &expr.kind {
-                ExprKind::Tuple(parts) => parts.get(at).map_or(expr.span, |part| part.span),
-                _ => expr.span,
+            let part = match &expr.kind {
+                ExprKind::Tuple(parts) => parts.get(at).unwrap_or(expr),
+                _ => expr,
             };
             if dry && !element.is_known() {
                 continue;
             }
             let reference = element.as_str().unwrap_or_default();
             found.extend(
-                self.referred(unit, reference, span)
-                    .map(|source| (source, span)),
+                self.referred(unit, reference, Mention::of(part))
+                    .map(|source| (source, part.span)),
             );
         }
         found
     }
 
     /// The declared source of a reference in `unit`, `source.null.base` or `null.base`, with the unit that declares it; or
-    /// a complaint at `span`. Of three words the first may be any, as in Packer; `sources.null.base` is common.
+    /// a complaint. Of three words the first may be any, as in Packer; `sources.null.base` is common.
     pub(super) fn find_source(
         &mut self,
         unit: &'a Unit<'a>,
         reference: &str,
-        span: Span,
+        mention: Mention,
     ) -> Found<'a> {
+        let span = mention.span;
         let whole = reference;
         let (home, module, reference) = match inside(self.units, unit, reference, 3) {
             Inside::No => (Some(unit), unit.module, reference),
@@ -126,12 +128,7 @@ impl<'a> Maker<'a, '_> {
         let wanted = format!("{ahead}source.{short}");
         self.cx
             .report(match nearest(&wanted, all.iter().map(String::as_str)) {
-                Some(near) => diagnostic
-                    .help(format!("there is one with a similar name: `{near}`"))
-                    .fix(
-                        format!("refer to `{near}`"),
-                        Edit::replace(span, format!("\"{near}\"")),
-                    ),
+                Some(near) => mention.meant(diagnostic, "name", near),
                 None if parts.is_none() => {
                     diagnostic.help("a source is written as `source.TYPE.NAME`")
                 }
@@ -313,7 +310,7 @@ impl<'a> Maker<'a, '_> {
     }
 }
 
-/// `source.null.base` or `null.base` written as an expression.
+/// `source.null.base`, `null.base` or `module.m.source.null.base` written as an expression.
 pub(super) fn bare_source(expr: &Expr) -> Option<String> {
     let ExprKind::Attribute(operand, name) = &expr.kind else {
         return None;
@@ -322,11 +319,41 @@ pub(super) fn bare_source(expr: &Expr) -> Option<String> {
         // The word `null` is a value of its own.
         ExprKind::Literal(value) if value.is_null() => "null",
         ExprKind::Variable(word) if !ROOTS.contains(&word.as_str()) => word,
-        ExprKind::Attribute(root, ty) if matches!(&root.kind, ExprKind::Variable(word) if word == "source") =>
-        {
-            return Some(format!("source.{}.{}", ty.text, name.text));
+        ExprKind::Attribute(root, ty) => {
+            let root = match &root.kind {
+                ExprKind::Variable(word) if word == "source" => "source".to_owned(),
+                ExprKind::Attribute(module, word) if word.text == "source" => {
+                    format!("{}.source", bare_module(module)?)
+                }
+                _ => return None,
+            };
+            return Some(format!("{root}.{}.{}", ty.text, name.text));
         }
         _ => return None,
     };
     Some(format!("{ty}.{}", name.text))
+}
+
+/// `module.m`, `module.m["a"]` or `module.m.module.n` written as an expression.
+fn bare_module(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Attribute(operand, name) => match &operand.kind {
+            ExprKind::Variable(word) if word == "module" => Some(format!("module.{}", name.text)),
+            ExprKind::Attribute(outer, word) if word.text == "module" => {
+                Some(format!("{}.module.{}", bare_module(outer)?, name.text))
+            }
+            _ => None,
+        },
+        ExprKind::Index(operand, key) => {
+            let ExprKind::Literal(key) = &key.kind else {
+                return None;
+            };
+            let key = match key.as_str() {
+                Some(text) => Key::Text(text.into()),
+                None => Key::Index(key.as_number()?.to_usize()?),
+            };
+            Some(format!("{}{key}", bare_module(operand)?))
+        }
+        _ => None,
+    }
 }

@@ -30,3 +30,10 @@ build {
   provisioners "module.lib.module.inner[\"x\"].other" {}
   provisioners "module.some[\"b\"].gret" {}
 }
+locals {
+  computed = "source.null.onw"
+}
+build {
+  # Only what is written out has a correction.
+  sources = [local.computed, "source.null.${"onw"}"]
+}

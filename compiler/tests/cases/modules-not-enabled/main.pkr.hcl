@@ -36,3 +36,7 @@ build {
   provisioners "module.some[\"b\"].greet" {}
   provisioners "module.lib.module.inner[\"x\"].greet" {}
 }
+# References need no quotes in `extends`.
+source "null" "like_some" {
+  extends = module.some["a"].module.inner["x"].source.null.deep
+}
