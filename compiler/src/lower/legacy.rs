@@ -23,6 +23,7 @@ mod action;
 mod body;
 mod builders;
 mod components;
+mod encode;
 mod express;
 mod functions;
 mod text;

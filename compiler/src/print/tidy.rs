@@ -22,6 +22,7 @@ pub(super) fn expr(given: &mut Expr) {
         ExprKind::Tuple(elements) => elements.iter_mut().for_each(expr),
         ExprKind::Object(entries) => entries.iter_mut().for_each(|(_, value)| expr(value)),
         ExprKind::Paren(inner) => expr(inner),
+        ExprKind::Call(call) => call.arguments.iter_mut().for_each(expr),
         _ => {}
     }
 }

@@ -6,6 +6,7 @@ use imgc_syntax::Span;
 
 use super::body::attribute;
 use super::builders::Sources;
+use super::encode::encode;
 use super::express::literal;
 use super::functions::Where;
 use super::{Lower, block, word};
@@ -72,6 +73,9 @@ impl Lower<'_> {
             Where::Build,
         );
         body.attributes.extend(self.meta(&meta));
+        if let Some(schema) = schema {
+            encode(&mut body, schema);
+        }
         Some(Block {
             kind: word(kind, ty.span),
             header: ty.span,

@@ -16,7 +16,7 @@ source "null" "own" {
   communicator = "none"
 }
 source "null" "like_lib" {
-  extends = "module.lib.source.null.base"
+  extends = module.lib.source.null.base
   enabled = var.with_lib
 }
 build {
@@ -36,7 +36,6 @@ build {
   provisioners "module.some[\"b\"].greet" {}
   provisioners "module.lib.module.inner[\"x\"].greet" {}
 }
-# References need no quotes in `extends`.
 source "null" "like_some" {
   extends = module.some["a"].module.inner["x"].source.null.deep
 }
