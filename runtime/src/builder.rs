@@ -6,8 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use imgc_compiler::components::Problem;
 use imgc_compiler::value::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
+use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
 use crate::error::Result;
 use crate::machine::Machine;
@@ -29,8 +31,60 @@ pub trait Builder: Send + Sync {
         Ok(())
     }
 
-    /// Makes the machine. Everything that outlives a crash goes through `cx.ledger`.
+    /// What a failed or changed build with these options can be gone on with.
+    fn capability(&self, options: &Value) -> Capability {
+        let _ = options;
+        Capability::None
+    }
+
+    /// The options that matter only when the artifact is made: names, places, formats. A change of one of them leaves
+    /// the machine as it is.
+    fn capture_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What the outside gives this build now, read-only: the digest of the base image, the state of a package archive.
+    /// What can be read at once is read; what needs the network is taken from `known` unless that is empty for it or
+    /// `known.refresh` is set.
+    async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
+        let _ = (cx, options, known);
+        Ok(Vec::new())
+    }
+
+    /// Makes the machine. Everything that outlives a crash goes through `cx.ledger`. Where the builder has the capability
+    /// [`Capability::Layer`], the machine's first state is a checkpoint of `cx.fingerprint`.
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>>;
+
+    /// Makes the machine as it was at a checkpoint; `None` where it cannot be had any more (parts are gone or damaged).
+    async fn restore(
+        &self,
+        cx: &Context,
+        options: &Value,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let _ = (cx, options, checkpoint);
+        Ok(None)
+    }
+}
+
+/// Something outside that can move: what it is called, and which one it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Unique in a lock file: `rootfs debian:bookworm amd64`.
+    pub name: String,
+    /// `sha256:…` or another identity.
+    pub value: String,
+    /// For people: what it was when it was pinned; a date, a version.
+    pub about: String,
+}
+
+/// What is known of the outside from a lock file.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// By name of the pin.
+    pub pins: BTreeMap<String, Pin>,
+    /// Look again, whatever is known.
+    pub refresh: bool,
 }
 
 /// What a builder has launched.
@@ -45,7 +99,8 @@ pub trait Instance: Send + Sync {
     }
 
     /// Called after each finished provisioner, so that a builder with layers can seal one. `address` is the step's
-    /// address, `summary` a short text for a history.
+    /// address, `summary` a short text for a history. With `cx.fingerprint` and `cx.checkpoints` it becomes a checkpoint,
+    /// now or as soon as it is on disk.
     async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
         let _ = (cx, address, summary);
         Ok(())

@@ -9,6 +9,7 @@ use imgc_compiler::value::Value;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::Checkpoints;
 use crate::event::Output;
 use crate::ledger::Ledger;
 
@@ -32,6 +33,14 @@ pub struct Context {
     pub run_id: Arc<str>,
     /// The template's directory.
     pub root: PathBuf,
+    /// What the step at work would do, as a number: what a checkpoint made by it is found by. `None` where that is not
+    /// known, or where nothing may be reused.
+    pub fingerprint: Option<Arc<str>>,
+    /// Where checkpoints are recorded; `None` where none are wanted.
+    pub checkpoints: Option<Checkpoints>,
+    /// The directory of the cache, for what checkpoints consist of; each component has a directory of its name in it.
+    /// `None` where there is no cache.
+    pub cache: Option<PathBuf>,
     /// A directory for temporary files of this run; removed at its end.
     pub scratch: PathBuf,
     /// `-force`: outputs of an earlier run may be removed.

@@ -152,6 +152,10 @@ pub const IDS: &[Id] = &[
         "the directory for temporary files cannot be made",
     ),
     (
+        "run/state",
+        "what must be remembered of a run cannot be written or read",
+    ),
+    (
         "run/template",
         "a Go template in an option cannot be rendered",
     ),

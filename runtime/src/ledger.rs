@@ -1,8 +1,8 @@
 //! The ledger: the one way to make something that would outlive a crash.
 //!
 //! [`Ledger::create`] records the intent (what, where, how to remove it) before anything is made, then makes it, then
-//! records its identity. Undo, Ctrl-C and crash recovery work from the same records. This version keeps them in memory
-//! for the process's life; a durable one stands behind the same calls.
+//! records its identity. Undo, Ctrl-C and crash recovery work from the same records: the process's own are in memory, and
+//! each is in the run's [`State`] before anything is made.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
+use crate::state::{Memory, State};
 
 /// A kind of thing and where to find it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,19 @@ pub enum Resource {
         /// What it is.
         what: String,
     },
+    /// Every process of this machine whose environment has this entry: what a run starts inherits it, so the intent can
+    /// be recorded before the first one is there.
+    Processes {
+        /// `IMGC_RUN=` and the run's id.
+        marker: String,
+    },
+    /// A file on the machine that is being provisioned.
+    RemoteFile {
+        /// Which machine, for people: `user@host:port`.
+        machine: String,
+        /// Its path there.
+        path: String,
+    },
 }
 
 /// A record of the ledger.
@@ -56,31 +70,66 @@ pub struct Record {
 }
 
 /// Records of what a run has made and not yet removed. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Ledger {
     records: Arc<Mutex<Vec<Record>>>,
-    next: Arc<std::sync::atomic::AtomicU64>,
+    state: Arc<dyn State>,
+    run: Arc<str>,
+}
+
+impl Default for Ledger {
+    /// One whose state is in memory.
+    fn default() -> Self {
+        Self::new(Arc::new(Memory::new()), "".into())
+    }
 }
 
 impl Ledger {
+    /// The ledger of a run, whose records are in `state` as well.
+    pub fn new(state: Arc<dyn State>, run: Arc<str>) -> Self {
+        Self {
+            records: Arc::default(),
+            state,
+            run,
+        }
+    }
+
     /// Records `resource` for `owner`, makes it with `make`, records that it is made. When `make` fails the record
-    /// stays until it is removed, since a part of it may exist.
+    /// stays until it is removed, since a part of it may exist. Nothing is made where the record cannot be written.
     pub async fn create<T>(
         &self,
         owner: &str,
         resource: Resource,
         make: impl Future<Output = Result<T>>,
     ) -> Result<(u64, T)> {
-        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let identity = resource.clone();
+        let make = async { Ok((identity, make.await?)) };
+        self.create_as(owner, resource, make).await
+    }
+
+    /// The same for a resource whose identity is known only when it is made: `make` gives it.
+    pub async fn create_as<T>(
+        &self,
+        owner: &str,
+        intent: Resource,
+        make: impl Future<Output = Result<(Resource, T)>>,
+    ) -> Result<(u64, T)> {
+        fault("ledger.before-intent")?;
+        let id = self.state.intend(&self.run, owner, &intent).await?;
+        fault("ledger.intended")?;
         self.lock().push(Record {
             id,
             owner: owner.to_owned(),
-            resource,
+            resource: intent,
             made: false,
         });
-        let value = make.await?;
+        let (identity, value) = make.await?;
+        fault("ledger.before-identity")?;
+        self.state.made(id, &identity).await?;
+        fault("ledger.made")?;
         if let Some(record) = self.lock().iter_mut().find(|record| record.id == id) {
             record.made = true;
+            record.resource = identity;
         }
         Ok((id, value))
     }
@@ -88,6 +137,7 @@ impl Ledger {
     /// Forgets a record: the resource is removed, or has become part of an artifact.
     pub fn forget(&self, id: u64) {
         self.lock().retain(|record| record.id != id);
+        self.state.forget(id);
     }
 
     /// What is recorded for the owner `prefix` and for the owners below it (`prefix.step`, `prefix[0]`), newest first:
@@ -108,6 +158,18 @@ impl Ledger {
     }
 }
 
+/// A place where tests let the process die.
+fn fault(point: &str) -> Result<()> {
+    crate::fault::point(point).map_err(|error| {
+        Error::new(
+            Class::Environment,
+            "run/state",
+            "cannot record what is about to be made",
+        )
+        .because(error)
+    })
+}
+
 /// Whether `owner` is `prefix` or stands below it.
 fn owns(prefix: &str, owner: &str) -> bool {
     match owner.strip_prefix(prefix) {
@@ -125,6 +187,8 @@ impl Resource {
                 format!("directory {}", path.display())
             }
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
+            Self::Processes { marker } => format!("processes with {marker}"),
+            Self::RemoteFile { machine, path } => format!("file {path} on {machine}"),
         }
     }
 }

@@ -101,6 +101,12 @@ pub trait Machine: Send + Sync {
     /// Copies the *contents* of the remote directory `source` into the local directory `destination`.
     async fn download_tree(&self, source: &str, destination: &Path) -> Result<()>;
 
+    /// A command of this machine (program and arguments, no secret) that opens a shell on it in the terminal, as long as
+    /// this connection lives; `None` where there is no such thing.
+    fn attach(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Waits until the machine answers again after a lost connection (a reboot), for at most `limit`.
     async fn reconnect(&self, limit: Duration) -> Result<()>;
 

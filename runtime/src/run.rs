@@ -97,7 +97,7 @@ pub async fn run(
         timings: Mutex::new(Vec::with_capacity(plan.steps.len())),
         launches: Semaphore::new(settings.parallel_launches.max(1)),
         asking: tokio::sync::Mutex::new(()),
-        ledger: Ledger::default(),
+        ledger: Ledger::new(settings.state.clone(), settings.run_id.as_str().into()),
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
         run_id: settings.run_id.clone().into(),
         plan,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::builder::Known;
 use crate::error::Result;
 use crate::ledger::Resource;
+use crate::state::{Memory, NewRun, State};
 
 /// Simultaneous launches (and preparations) unless said otherwise.
 pub const PARALLEL_LAUNCHES: usize = 64;
@@ -41,6 +43,29 @@ pub struct Settings {
     pub backoff: Backoff,
     /// Removers of resources that need more than this process can do by itself.
     pub removers: Vec<Arc<dyn Remover>>,
+    /// What is remembered of this run and the ones before.
+    pub state: Arc<dyn State>,
+    /// What is recorded of this run when it begins; its id is `run_id`. Nothing is recorded of it where there is none.
+    pub new_run: Option<NewRun>,
+    /// The directory of the cache; `None` for no cache.
+    pub cache: Option<PathBuf>,
+    /// What of earlier runs is used.
+    pub reuse: Reuse,
+    /// What the lock file knows, and whether to look again.
+    pub known: Known,
+    /// `--locked`: what has moved away from the lock file is an error.
+    pub locked: bool,
+}
+
+/// What of earlier runs is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reuse {
+    /// Whether anything is: off for `build` and `--rebuild`.
+    pub on: bool,
+    /// `--replace`: steps and builds that run in any case, with all that follows from them.
+    pub replace: Vec<String>,
+    /// `--resume`: the run whose machines are gone on with where its steps have been done.
+    pub resume: Option<String>,
 }
 
 impl Settings {
@@ -59,6 +84,12 @@ impl Settings {
             cleanup_deadline: CLEANUP_DEADLINE,
             backoff: Backoff::default(),
             removers: Vec::new(),
+            state: Arc::new(Memory::new()),
+            new_run: None,
+            cache: None,
+            reuse: Reuse::default(),
+            known: Known::default(),
+            locked: false,
         }
     }
 }

@@ -43,6 +43,8 @@ async fn remove(run: &Run, record: &Record) -> Result<()> {
         Resource::Directory { path } | Resource::MappedDirectory { path } => {
             gone(tokio::fs::remove_dir_all(path).await, path)
         }
+        // They end with what started them, or are somebody else's to remove.
+        Resource::Processes { .. } | Resource::RemoteFile { .. } => Ok(()),
         Resource::Process { pid, started, .. } => {
             if process::end(*pid, *started).await {
                 Ok(())
@@ -72,7 +74,7 @@ pub(super) fn path(resource: &Resource) -> Option<&PathBuf> {
         Resource::File { path }
         | Resource::Directory { path }
         | Resource::MappedDirectory { path } => Some(path),
-        Resource::Process { .. } => None,
+        Resource::Process { .. } | Resource::Processes { .. } | Resource::RemoteFile { .. } => None,
     }
 }
 

@@ -84,6 +84,9 @@ impl Bed {
         let cx = Context {
             output: Output::new(log.clone(), Arc::new(Plain), None, "rootfs.test"),
             ledger: Ledger::default(),
+            fingerprint: None,
+            checkpoints: None,
+            cache: None,
             cancel: tokio_util::sync::CancellationToken::new(),
             address: "build.test".into(),
             source_name: "test".into(),

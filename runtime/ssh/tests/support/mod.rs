@@ -102,6 +102,9 @@ impl Bench {
         let cx = Context {
             output: Output::new(log.clone(), Arc::new(Open), Some(BuildId(0)), "test"),
             ledger: Ledger::default(),
+            fingerprint: None,
+            checkpoints: None,
+            cache: None,
             cancel: CancellationToken::new(),
             address: "build.test.null.test".into(),
             source_name: "test".into(),
