@@ -5,17 +5,19 @@
 
 mod convert;
 pub(crate) mod normalise;
+mod run;
 mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use imgc_compiler::compile::Request;
 
 use crate::failure::Failure;
 
 pub(crate) use convert::ConvertArgs;
+pub(crate) use run::{OnError, RunArgs};
 pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
@@ -194,49 +196,6 @@ impl IgnoredArgs {
         }
         notes
     }
-}
-
-/// What to do when a step fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnError {
-    /// Undo what was made.
-    #[default]
-    Cleanup,
-    /// Leave everything as it is.
-    Abort,
-    /// Ask on the terminal.
-    Ask,
-    /// Run the cleanup provisioner and leave the rest as it is.
-    RunCleanupProvisioner,
-}
-
-/// How to run.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct RunArgs {
-    /// Replace the outputs of an earlier run.
-    #[arg(long, help_heading = "Run")]
-    pub(crate) force: bool,
-    /// What to do when a step fails.
-    #[arg(
-        long,
-        value_enum,
-        default_value = "cleanup",
-        value_name = "WHAT",
-        help_heading = "Run"
-    )]
-    pub(crate) on_error: OnError,
-    /// How many builds may run at the same time; 0 for as many as there are.
-    #[arg(long, default_value = "0", value_name = "NUMBER", help_heading = "Run")]
-    pub(crate) parallel_builds: u32,
-    /// Put the time in front of every line of the log.
-    #[arg(long, help_heading = "Run")]
-    pub(crate) timestamp_ui: bool,
-    /// Run the builds one after another, with more in the log.
-    #[arg(long, help_heading = "Run")]
-    pub(crate) debug: bool,
-    /// Write the events of the run to standard output, one JSON object a line.
-    #[arg(long, help_heading = "Display")]
-    pub(crate) json: bool,
 }
 
 /// `imgc plan`.
