@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imgc_syntax::Span;
+use imgc_syntax::{FileId, Span};
 
 use crate::components::Components;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::diagnostic::{self, Diagnostic, Severity, forms};
 use crate::eval::{self, Context};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::module::Module;
@@ -16,6 +16,7 @@ use crate::modules::{self, Calls, Loaded};
 use crate::names::{self, Readings};
 use crate::plan::select::Selection;
 use crate::plan::{self, Plan, Unit};
+use crate::print::Language;
 use crate::scope::{Fixed, Names, PACKER_VERSION};
 use crate::source::{Cache, SourceMap, Sources, World};
 use crate::types::Type;
@@ -132,10 +133,13 @@ fn compile_into(
     world: &Arc<dyn World>,
     components: &dyn Components,
 ) -> Compilation {
-    if let Err(unreadable) = run(request, sources, world, components, &mut compilation) {
+    let legacy = run(request, sources, world, components, &mut compilation);
+    let legacy = legacy.unwrap_or_else(|unreadable| {
         compilation.unreadable = Some(unreadable);
-    }
+        false
+    });
     drop_unfit_fixes(&mut compilation);
+    translate_forms(&mut compilation, legacy);
     judge(request, &mut compilation.diagnostics);
     diagnostic::sort(&mut compilation.diagnostics);
     if compilation.has_errors() {
@@ -157,6 +161,25 @@ fn drop_unfit_fixes(compilation: &mut Compilation) {
                 load::can_insert(path, sources.text(edit.span), &edit.text)
             })
         });
+    }
+}
+
+/// Help shows how to write something in the language of the file it is about.
+fn translate_forms(compilation: &mut Compilation, legacy: bool) {
+    let sources = &compilation.sources;
+    // The files of the template come first.
+    let first = FileId(0);
+    let language = |file: FileId| match load::language(&sources.file(file).path) {
+        Language::Json if legacy && file == first => Language::Legacy,
+        language => language,
+    };
+    for diagnostic in &mut compilation.diagnostics {
+        let file = diagnostic.span.file;
+        let template = match load::is_template(&sources.file(file).path) {
+            true => file,
+            false => first,
+        };
+        forms::translate(diagnostic, language(file), language(template));
     }
 }
 
@@ -191,13 +214,14 @@ fn judge(request: &Request, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Reads, checks and plans; says whether the template is one from before HCL.
 fn run(
     request: &Request,
     sources: &dyn Sources,
     world: &Arc<dyn World>,
     components: &dyn Components,
     compilation: &mut Compilation,
-) -> Result<(), Unreadable> {
+) -> Result<bool, Unreadable> {
     let Compilation {
         module,
         sources: map,
@@ -212,11 +236,11 @@ fn run(
     for path in &files.templates {
         bodies.push(load::body(path, sources, map, out)?);
     }
+    let legacy = bodies.iter().any(|body| body.weak);
     if request.syntax_only {
-        return Ok(());
+        return Ok(legacy);
     }
     let damaged = damaged(&bodies, out);
-    let legacy = bodies.iter().any(|body| body.weak);
     *module = module::collect(bodies, out);
     let calls;
     (*loaded, calls) = modules::load(module, &files.root, sources, map, out);
@@ -261,7 +285,7 @@ fn run(
     *out = cx.diagnostics;
     out.retain(|diagnostic| !is_consequence(diagnostic, &damaged));
     *plan = Some(made);
-    Ok(())
+    Ok(legacy)
 }
 
 /// Makes the plan. Where data sources may be read, those that the plan turns out to use are, and it is made again with

@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] knows where (spans), what (a stable word id, a message) and the way out (help, fixes). It knows no
 //! renderer: the command line and the language server adapt it themselves.
 
+pub(crate) mod forms;
 pub mod plain;
 pub mod registry;
 

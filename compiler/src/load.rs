@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::hir::Body;
 use crate::lower;
 use crate::lower::structure::{self, Form};
+use crate::print::Language;
 use crate::source::{EntryKind, ReadAs, SourceMap, Sources};
 
 /// Problems of reading; they have a path instead of a place in a text.
@@ -254,6 +255,15 @@ fn variables_body(
     }
     let root = lower::json::parse(file, text, out);
     structure::variables(&root, text, Form::Json, out)
+}
+
+/// The language of a file of this name; that of templates from before HCL cannot be told by the name.
+pub(crate) fn language(path: &Path) -> Language {
+    match () {
+        () if has_suffix(path, ".json") => Language::Json,
+        () if has_suffix(path, ".toml") => Language::Toml,
+        () => Language::Hcl,
+    }
 }
 
 /// Whether a fix still makes sense in a file of this name: what it inserts must not need other escapes there.
