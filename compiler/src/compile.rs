@@ -69,11 +69,15 @@ pub struct Compilation {
     pub module: Module,
     /// The templates that it uses as modules, directly or through others.
     pub modules: Vec<Loaded>,
+    /// Positions in `modules` of the templates that the `module` blocks use, by the block's name.
+    pub calls: Calls,
     /// The values of the template's names, as far as they are known; for consoles and editors. `None` where only the
     /// syntax was looked at.
     pub names: Option<Arc<Names>>,
     /// The plan; `None` when there are errors.
     pub plan: Option<Plan>,
+    /// The variables, where there is no plan that has them.
+    variables: Vec<plan::Variable>,
     /// A failure to read the template at all (no such file, a directory without templates, not text): there is no
     /// source text to point into.
     pub unreadable: Option<Unreadable>,
@@ -93,6 +97,14 @@ pub struct Unreadable {
 }
 
 impl Compilation {
+    /// The variables with their values and where these came from, by name; there where there is no plan, too.
+    pub fn variables(&self) -> &[plan::Variable] {
+        match &self.plan {
+            Some(plan) => &plan.variables,
+            None => &self.variables,
+        }
+    }
+
     /// Whether anything stops the work.
     pub fn has_errors(&self) -> bool {
         self.unreadable.is_some() || self.diagnostics.iter().any(Diagnostic::is_error)
@@ -142,8 +154,10 @@ fn compile_into(
     translate_forms(&mut compilation, legacy);
     judge(request, &mut compilation.diagnostics);
     diagnostic::sort(&mut compilation.diagnostics);
-    if compilation.has_errors() {
-        compilation.plan = None;
+    if compilation.has_errors()
+        && let Some(plan) = compilation.plan.take()
+    {
+        compilation.variables = plan.variables;
     }
     compilation
 }
@@ -229,6 +243,7 @@ fn run(
         plan,
         names: shown,
         modules: loaded,
+        calls,
         ..
     } = compilation;
     let files = load::find(&request.path, sources)?;
@@ -242,8 +257,7 @@ fn run(
     }
     let damaged = damaged(&bodies, out);
     *module = module::collect(bodies, out);
-    let calls;
-    (*loaded, calls) = modules::load(module, &files.root, sources, map, out);
+    (*loaded, *calls) = modules::load(module, &files.root, sources, map, out);
     let mut damaged = damaged;
     damaged.extend(
         loaded
@@ -273,7 +287,7 @@ fn run(
     let tree = Templates {
         module,
         loaded: &*loaded,
-        calls: &calls,
+        calls,
         root: &files.root,
     };
     let (mut made, secrets, names) =

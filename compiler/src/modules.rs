@@ -69,7 +69,7 @@ const DEPTH: usize = 32;
 pub(crate) const MOST_USES: usize = 10_000;
 
 /// The template that each `module` block uses, by the block's name; `None` where it cannot be used.
-pub(crate) type Calls = BTreeMap<SmolStr, usize>;
+pub type Calls = BTreeMap<SmolStr, usize>;
 
 /// A template that is used as a module.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub struct Loaded {
     /// Its directory.
     pub root: PathBuf,
     /// Positions among the loaded of the modules it uses itself.
-    pub(crate) calls: Calls,
+    pub calls: Calls,
     /// Headers of blocks in which the parser did not understand something.
     pub(crate) damaged: Vec<Span>,
 }

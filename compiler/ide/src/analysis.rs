@@ -5,24 +5,27 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use imgc_compiler::FileId;
+use imgc_compiler::components::ComponentKind;
 use imgc_compiler::source::{Cache, Sources as _};
 
 use crate::actions::CodeAction;
-use crate::completion::Completion;
-use crate::diagnostics::FileProblems;
+use crate::completion::{self, Completion};
+use crate::diagnostics::{self, FileProblems};
 use crate::folding::Fold;
 use crate::highlight::Highlight;
 use crate::host::Outside;
-use crate::hover::Hover;
+use crate::hover::{self, Hover};
 use crate::inlay::InlayHint;
 use crate::language::{self, Language, Role};
 use crate::lens::CodeLens;
 use crate::links::DocumentLink;
 use crate::outline::{Symbol, WorkspaceSymbol};
+use crate::outside::Surroundings;
 use crate::overlay::Overlay;
 use crate::rename::{RenameRefused, RenameTarget};
 use crate::signature::SignatureHelp;
-use crate::template::{Slot, TemplateId};
+use crate::template::{Slot, Template, TemplateId};
 use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
 use crate::tokens::SemanticToken;
 
@@ -116,6 +119,35 @@ impl Analysis {
         Some(TemplateId { path, values })
     }
 
+    /// Whether a component can run.
+    pub(crate) fn has(&self, kind: ComponentKind, name: &str) -> bool {
+        self.shared.outside.components.has(kind, name)
+    }
+
+    /// The world as a template in a directory sees it.
+    pub(crate) fn surroundings(&self, root: &Path) -> Surroundings {
+        Surroundings::new(&self.shared, root)
+    }
+
+    /// The compiled template; compiles it where nobody has asked before.
+    pub(crate) fn template(&self, id: &TemplateId) -> Arc<Template> {
+        let slot = Arc::clone(lock(&self.shared.slots).entry(id.clone()).or_default());
+        let compile = || Arc::new(Template::compile(id, &self.shared));
+        Arc::clone(slot.0.get_or_init(compile))
+    }
+
+    /// The compiled template of a file, with the file's number in it.
+    pub(crate) fn template_at(&self, path: &Path) -> Cancellable<Option<(Arc<Template>, FileId)>> {
+        self.check()?;
+        let Some(id) = self.template_of(path) else {
+            return Ok(None);
+        };
+        let template = self.template(&id);
+        self.check()?;
+        let file = template.file_id(path);
+        Ok(file.map(|file| (template, file)))
+    }
+
     /// The templates in and below directories, as far as they are worth walking: no hidden directories, no links to
     /// what was seen, at most 20,000 entries.
     pub fn templates_below(&self, roots: &[PathBuf]) -> Cancellable<Vec<TemplateId>> {
@@ -126,20 +158,17 @@ impl Analysis {
     /// The problems of all files of a template, those without problems too; modules' files are among them only where
     /// they have problems.
     pub fn diagnostics(&self, template: &TemplateId) -> Cancellable<Vec<FileProblems>> {
-        let _ = template;
-        Ok(Vec::new())
+        diagnostics::of(self, template)
     }
 
     /// What can be written at an offset.
     pub fn completions(&self, path: &Path, offset: u32) -> Cancellable<Vec<Completion>> {
-        let _ = (path, offset);
-        Ok(Vec::new())
+        completion::of(self, path, offset)
     }
 
     /// What is known of what is at an offset.
     pub fn hover(&self, path: &Path, offset: u32) -> Cancellable<Option<Hover>> {
-        let _ = (path, offset);
-        Ok(None)
+        hover::of(self, path, offset)
     }
 
     /// The function call around an offset.

@@ -1,6 +1,23 @@
 //! What can be written at the cursor.
 
-use crate::text::TextEdit;
+mod bodies;
+mod functions;
+mod keys;
+mod labels;
+mod members;
+mod paths;
+mod placeholders;
+mod texts;
+mod values;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::analysis::{Analysis, Cancellable};
+use crate::language;
+use crate::place::{Place, What, floor};
+use crate::template::Template;
+use crate::text::{TextEdit, TextRange};
 
 /// One thing that can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,3 +80,119 @@ pub enum CompletionKind {
     /// A name inside of `{{ }}`.
     TemplateVariable,
 }
+
+/// Everything that helps to know what fits.
+struct Cx<'a> {
+    analysis: &'a Analysis,
+    template: Option<Arc<Template>>,
+    path: &'a Path,
+    text: &'a str,
+    offset: u32,
+    place: &'a Place,
+    out: Vec<Completion>,
+}
+
+/// How well something fits, best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Must,
+    Fits,
+    Usual,
+    Common,
+    Rare,
+    Last,
+}
+
+pub(crate) fn of(analysis: &Analysis, path: &Path, offset: u32) -> Cancellable<Vec<Completion>> {
+    analysis.check()?;
+    let Some(text) = analysis.text(path) else {
+        return Ok(Vec::new());
+    };
+    let Some((role, language)) = language::role(path, &text) else {
+        return Ok(Vec::new());
+    };
+    let offset = floor(&text, offset);
+    let Some(place) = Place::find(&text, offset, role, language) else {
+        return Ok(Vec::new());
+    };
+    analysis.check()?;
+    let template = analysis.template_at(path)?.map(|(template, _)| template);
+    let mut cx = Cx {
+        analysis,
+        template,
+        path,
+        text: &text,
+        offset,
+        place: &place,
+        out: Vec::new(),
+    };
+    match &place.what {
+        What::Key { followed } => keys::complete(&mut cx, *followed),
+        What::Label {
+            kind,
+            before,
+            quoted,
+        } => labels::complete(&mut cx, kind, before, *quoted),
+        What::Value(value) => values::complete(&mut cx, value)?,
+    }
+    let mut out = cx.out;
+    out.sort_by(|a, b| (&a.sort, &a.label).cmp(&(&b.sort, &b.label)));
+    out.dedup_by(|a, b| a.label == b.label && a.kind == b.kind);
+    analysis.check()?;
+    Ok(out)
+}
+
+impl Cx<'_> {
+    /// Adds something that replaces the word at the cursor.
+    fn push(
+        &mut self,
+        rank: Rank,
+        kind: CompletionKind,
+        label: impl Into<String>,
+        text: impl Into<String>,
+    ) -> &mut Completion {
+        self.push_at(self.place.range, rank, kind, label, text)
+    }
+
+    fn push_at(
+        &mut self,
+        range: TextRange,
+        rank: Rank,
+        kind: CompletionKind,
+        label: impl Into<String>,
+        text: impl Into<String>,
+    ) -> &mut Completion {
+        let label = label.into();
+        let at = self.out.len();
+        self.out.push(Completion {
+            edit: TextEdit::replace(range, text.into()),
+            sort: format!("{}{label}", rank as u8),
+            label,
+            kind,
+            detail: None,
+            documentation: None,
+            snippet: false,
+            filter: None,
+            deprecated: false,
+            again: false,
+        });
+        &mut self.out[at]
+    }
+
+    /// Whether this is HCL's native syntax.
+    fn is_hcl(&self) -> bool {
+        self.place.language == crate::language::Language::Hcl
+    }
+
+    /// Whether the cursor stands in a string of JSON or TOML, or in HCL: what is written needs no quotes of its own.
+    fn is_quoted(&self) -> bool {
+        let before = &self.text[..self.place.range.start as usize];
+        let stop: &[char] = &['"', '\'', '\n', ':', '=', '[', ',', '{'];
+        before
+            .rfind(stop)
+            .is_some_and(|at| before[at..].starts_with(['"', '\'']))
+    }
+}
+
+#[cfg(test)]
+mod tests;

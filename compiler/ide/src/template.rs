@@ -4,8 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use imgc_compiler::FileId;
-use imgc_compiler::compile::Compilation;
+use imgc_compiler::compile::{Compilation, Request, compile_cached};
+use imgc_compiler::diagnostic::Diagnostic;
+use imgc_compiler::hir::Body;
+use imgc_compiler::load;
+use imgc_compiler::module::Module;
+use imgc_compiler::source::{SourceFile, Sources as _};
+use imgc_compiler::{FileId, Span};
+
+use crate::analysis::Shared;
+use crate::index::Index;
+use crate::outside::{Recorder, Surroundings};
+use crate::text::{Location, TextRange};
 
 /// Which files belong together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +52,158 @@ impl Slot {
 /// A compiled template.
 pub(crate) struct Template {
     pub(crate) compilation: Compilation,
-    /// The files, modules' ones too.
-    pub(crate) files: BTreeMap<PathBuf, FileId>,
+    /// The files with texts that were read, modules' ones too.
+    files: BTreeMap<PathBuf, FileId>,
     /// What was read or listed while it was compiled.
     pub(crate) reads: BTreeSet<PathBuf>,
+    /// The template's directory.
+    pub(crate) root: PathBuf,
+    /// Files that cannot be read as text, with what is wrong.
+    pub(crate) unreadable: Vec<(PathBuf, &'static str, String)>,
+    index: OnceLock<Index>,
+}
+
+/// Files of a template that cannot be read, at most: the others are compiled without them.
+const MOST_UNREADABLE: usize = 20;
+
+impl Template {
+    pub(crate) fn compile(id: &TemplateId, shared: &Shared) -> Self {
+        let root = match shared.overlay.kind(&id.path) {
+            Ok(imgc_compiler::source::EntryKind::Directory) => id.path.clone(),
+            _ => id.path.parent().unwrap_or(&id.path).to_owned(),
+        };
+        let recorder = Recorder::new(&shared.overlay);
+        let surroundings = Arc::new(Surroundings::new(shared, &root));
+        let beside = values_beside(&root, shared);
+        let request = Request {
+            path: id.path.clone(),
+            var_files: id.values.iter().cloned().collect(),
+            check_only: true,
+            unset_allowed: !beside.is_empty(),
+            ..Request::default()
+        };
+        let world = Arc::clone(&surroundings) as Arc<dyn imgc_compiler::source::World>;
+        let mut unreadable = Vec::new();
+        let mut compilation = loop {
+            let compiled = compile_cached(
+                &request,
+                &recorder,
+                &world,
+                &*shared.outside.components,
+                &shared.cache,
+            );
+            match &compiled.unreadable {
+                Some(problem) if problem.path != id.path && unreadable.len() < MOST_UNREADABLE => {
+                    unreadable.push((problem.path.clone(), problem.id, problem.message.clone()));
+                    recorder.hide(&problem.path);
+                }
+                Some(problem)
+                    if shared.overlay.text(&problem.path).is_some() || id.path != root =>
+                {
+                    unreadable.push((problem.path.clone(), problem.id, problem.message.clone()));
+                    break compiled;
+                }
+                _ => break compiled,
+            }
+        };
+        // The files of values that nobody named: their names are part of the template all the same.
+        let known: BTreeSet<PathBuf> = paths(&compilation).map(|(path, _)| path).collect();
+        let legacy = compilation.module.weak;
+        let mut ignored = Vec::new();
+        for path in beside.iter().filter(|path| !known.contains(*path)) {
+            // One that cannot be read has no names.
+            let _ = load::variables(
+                path,
+                legacy,
+                &recorder,
+                &mut compilation.sources,
+                &mut ignored,
+            );
+        }
+        let files = paths(&compilation).map(|(path, id)| (path, id)).collect();
+        let mut reads = recorder.into_reads();
+        reads.extend(surroundings.reads());
+        Self {
+            compilation,
+            files,
+            reads,
+            root,
+            unreadable,
+            index: OnceLock::new(),
+        }
+    }
+
+    /// Which name stands where.
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(self))
+    }
+
+    pub(crate) fn file_id(&self, path: &Path) -> Option<FileId> {
+        self.files.get(path).copied()
+    }
+
+    pub(crate) fn file(&self, id: FileId) -> &SourceFile {
+        self.compilation.sources.file(id)
+    }
+
+    /// What is in a file.
+    pub(crate) fn body(&self, id: FileId) -> Option<&Body> {
+        Some(&self.file(id).parsed()?.body)
+    }
+
+    /// All files that were read and understood as bodies, in the order of their numbers.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = (FileId, &SourceFile, &Body)> {
+        let files = self.compilation.sources.files();
+        files.filter_map(|(id, file)| Some((id, file, &file.parsed()?.body)))
+    }
+
+    /// The declarations of a unit: 0 is the template, others are modules.
+    pub(crate) fn module(&self, unit: usize) -> Option<&Module> {
+        match unit.checked_sub(1) {
+            None => Some(&self.compilation.module),
+            Some(at) => Some(&self.compilation.modules.get(at)?.module),
+        }
+    }
+
+    /// The unit a file belongs to.
+    pub(crate) fn unit_of(&self, path: &Path) -> usize {
+        let parent = path.parent();
+        if parent == Some(&self.root) {
+            return 0;
+        }
+        let mut modules = self.compilation.modules.iter();
+        modules
+            .position(|loaded| parent == Some(&loaded.root))
+            .map_or(0, |at| at + 1)
+    }
+
+    pub(crate) fn location(&self, span: Span) -> Location {
+        Location {
+            path: self.file(span.file).path.clone(),
+            range: span.into(),
+        }
+    }
+
+    pub(crate) fn text(&self, span: Span) -> &str {
+        TextRange::from(span).of(&self.file(span.file).text)
+    }
+
+    /// The problems found in a file, modules' ones among them.
+    pub(crate) fn problems(&self) -> &[Diagnostic] {
+        &self.compilation.diagnostics
+    }
+}
+
+/// The files of a compilation that are files: not flags and other texts that go by the same way.
+fn paths(compilation: &Compilation) -> impl Iterator<Item = (PathBuf, FileId)> + '_ {
+    let files = compilation.sources.files();
+    let real = files.filter(|(_, file)| file.parsed().is_some());
+    real.map(|(id, file)| (file.path.clone(), id))
+}
+
+/// Files of values in a directory that are read only when they are named.
+fn values_beside(root: &Path, shared: &Shared) -> Vec<PathBuf> {
+    let entries = shared.overlay.list(root).unwrap_or_default();
+    let named = |path: &PathBuf| load::gives_values(path) == Some(false);
+    entries.into_iter().filter(named).collect()
 }

@@ -1,0 +1,247 @@
+//! What is known of options, blocks, functions and values, as Markdown: what hover and completion show.
+
+use std::fmt::Write as _;
+
+use imgc_compiler::components::ComponentKind;
+use imgc_compiler::functions::{self, Function, Purity};
+use imgc_compiler::schema::{Component, Constraint, ConstraintKind, Reads, Required, Successor};
+use imgc_compiler::value::Value;
+
+use crate::grammar::{Blk, BlkFrom, From, Inside, Opt};
+
+/// More characters of a value than this are not shown.
+const MOST: usize = 200;
+
+/// A value as it may be shown: never a secret, never too long.
+pub(crate) fn shown(value: &Value) -> String {
+    let text = value.display();
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// An option: its declaration and what else is known.
+pub(crate) fn option(inside: Inside, opt: &Opt) -> String {
+    let mut text = format!("```hcl\n{}: {}\n```\n", opt.name, opt.ty());
+    text.push_str(&option_facts(inside, opt));
+    text
+}
+
+/// What is known of an option besides its type.
+pub(crate) fn option_facts(inside: Inside, opt: &Opt) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    if !opt.doc().is_empty() {
+        lines.push(opt.doc().to_owned());
+    }
+    let mut line = |text: String| lines.push(text);
+    match opt.from {
+        From::Core(option) => {
+            if option.required {
+                line("Required.".to_owned());
+            }
+        }
+        From::Schema(attribute) => {
+            match attribute.required {
+                Required::Yes => line("Required.".to_owned()),
+                Required::Newly => line("Required by newer versions.".to_owned()),
+                Required::Tagged => line("Required, as its component says.".to_owned()),
+                Required::No => {}
+            }
+            if !attribute.required_unless.is_empty() {
+                let others =
+                    attribute
+                        .required_unless
+                        .iter()
+                        .map(|name| match name.strip_prefix("env:") {
+                            Some(variable) => format!("the environment variable `{variable}`"),
+                            None => format!("`{name}`"),
+                        });
+                let others: Vec<String> = others.collect();
+                line(format!("Not needed with {}.", others.join(", ")));
+            }
+            if let Some(communicator) = &attribute.required_when {
+                line(format!("Required for the communicator `{communicator}`."));
+            }
+            if let Some(default) = &attribute.default {
+                line(format!("Default: `{default}`"));
+            }
+            if !attribute.env.is_empty() {
+                line(format!(
+                    "Read from the environment where it is not given: {}",
+                    quoted(&attribute.env)
+                ));
+            }
+            if attribute.duration {
+                line("A duration such as `5m` or `1h30m`.".to_owned());
+            }
+            match attribute.reads {
+                Some(Reads::File) => line("Names a file; what is in it counts.".to_owned()),
+                Some(Reads::Upload) => line("Names a file or a directory to upload.".to_owned()),
+                Some(Reads::Existing) => line("Names a file that must be there.".to_owned()),
+                None => {}
+            }
+            if attribute.sensitive {
+                line("Its value is a secret: it is shown nowhere.".to_owned());
+            }
+            if let Some(also) = &attribute.also {
+                line(format!("Some versions take `{also}`."));
+            }
+            if attribute.deprecated {
+                line("Deprecated.".to_owned());
+            }
+        }
+    }
+    if !opt.values().is_empty() {
+        line(format!("One of {}", quoted(&opt.values())));
+    }
+    if let Some(body) = inside.body()
+        && let Some(successor) = body.renamed.get(opt.name).copied()
+    {
+        line(match successor {
+            Successor::Nothing => "Not needed any more.".to_owned(),
+            other => format!("Replaced by `{}`.", other.name().unwrap_or_default()),
+        });
+    }
+    if let Some((_, component)) = inside.component() {
+        lines.extend(rules(component, opt.name));
+        if let Some(plugin) = &component.plugin {
+            lines.push(format!("_{} of {plugin}_", component.name));
+        }
+    }
+    lines.join("\n\n")
+}
+
+/// What an option excludes and needs.
+fn rules(component: &Component, name: &str) -> Vec<String> {
+    let about = |constraint: &&Constraint| constraint.attributes.iter().any(|of| of == name);
+    let found = component.constraints.iter().filter(about);
+    found
+        .filter_map(|constraint| {
+            let others: Vec<_> = constraint
+                .attributes
+                .iter()
+                .filter(|of| *of != name)
+                .collect();
+            let others = quoted(&others);
+            Some(match constraint.kind {
+                ConstraintKind::AtLeastOne => format!("This or {others} must be given."),
+                ConstraintKind::NotTogether => format!("Not together with {others}."),
+                ConstraintKind::Requires => match constraint.attributes.first() {
+                    Some(first) if first == name => format!("Needs {others}."),
+                    _ => return None,
+                },
+            })
+        })
+        .collect()
+}
+
+/// A block among others.
+pub(crate) fn block(blk: &Blk) -> String {
+    let labels: String = blk.labels().iter().fold(String::new(), |mut text, label| {
+        let _ = write!(text, " \"{}\"", label.to_uppercase());
+        text
+    });
+    let mut text = format!("```hcl\n{}{labels} {{ … }}\n```\n", blk.kind);
+    let mut lines: Vec<String> = Vec::new();
+    if !blk.doc().is_empty() {
+        lines.push(blk.doc().to_owned());
+    }
+    if let BlkFrom::Schema(schema) = blk.from {
+        if blk.required() {
+            lines.push("Required.".to_owned());
+        }
+        lines.push(match schema.repeated {
+            true => "May be repeated.".to_owned(),
+            false => "At most once.".to_owned(),
+        });
+        let required: Vec<&str> = schema
+            .body
+            .attributes
+            .iter()
+            .filter(|(_, attribute)| crate::grammar::is_required(attribute.required))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !required.is_empty() {
+            lines.push(format!("Needs {}", quoted(&required)));
+        }
+        if schema.deprecated {
+            lines.push("Deprecated.".to_owned());
+        }
+    }
+    text.push_str(&lines.join("\n\n"));
+    text
+}
+
+/// A component by its type.
+pub(crate) fn component(kind: ComponentKind, component: &Component) -> String {
+    let mut text = format!("**{}** `{}`", kind.word(), component.name);
+    if component.is_foreign() {
+        text.push_str("\n\nThe catalogue does not know it: any option is taken.");
+        return text;
+    }
+    match (&component.plugin, &component.version) {
+        (Some(plugin), Some(version)) => {
+            let _ = write!(text, "\n\nof the plugin `{plugin}` {version}");
+        }
+        (Some(plugin), None) => {
+            let _ = write!(text, "\n\nof the plugin `{plugin}`");
+        }
+        _ => {}
+    }
+    let required: Vec<&str> = component
+        .body
+        .attributes
+        .iter()
+        .filter(|(_, attribute)| crate::grammar::is_required(attribute.required))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !required.is_empty() {
+        let _ = write!(text, "\n\nNeeds {}", quoted(&required));
+    }
+    for constraint in &component.constraints {
+        if constraint.kind == ConstraintKind::AtLeastOne {
+            let _ = write!(text, "\n\nNeeds one of {}", quoted(&constraint.attributes));
+        }
+    }
+    if !component.outputs.is_empty() {
+        text.push_str("\n\nGives:\n");
+        for (name, ty) in &component.outputs {
+            let _ = write!(text, "\n- `{name}`: {ty}");
+        }
+    }
+    text
+}
+
+/// A function: signature, what it does, an example.
+pub(crate) fn function(function: &Function) -> String {
+    let mut text = format!(
+        "```hcl\n{}\n```\n{}",
+        functions::signature(function),
+        function.doc
+    );
+    let (call, result) = function.example;
+    if !call.is_empty() {
+        let _ = write!(text, "\n\n```hcl\n{call}");
+        if !result.is_empty() {
+            let _ = write!(text, "  # {result}");
+        }
+        text.push_str("\n```");
+    }
+    let depends = match function.purity {
+        Purity::Pure => return text,
+        Purity::File => "files",
+        Purity::Env => "the environment",
+        Purity::Time => "the clock",
+        Purity::Random => "chance",
+        Purity::Network => "a service",
+    };
+    let _ = write!(text, "\n\nDepends on {depends}.");
+    text
+}
+
+/// `` `a`, `b` ``
+pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    let names = names.iter().map(|name| format!("`{}`", name.as_ref()));
+    names.collect::<Vec<_>>().join(", ")
+}
