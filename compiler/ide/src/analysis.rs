@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imgc_compiler::FileId;
 use imgc_compiler::components::ComponentKind;
+use imgc_compiler::load;
 use imgc_compiler::source::{Cache, Sources as _};
+
+use imgc_syntax::hcl::Parse;
 
 use crate::actions::CodeAction;
 use crate::completion::{self, Completion};
@@ -19,12 +22,13 @@ use crate::hover::{self, Hover};
 use crate::inlay::InlayHint;
 use crate::language::{self, Language, Role};
 use crate::lens::CodeLens;
-use crate::links::DocumentLink;
+use crate::links::{self, DocumentLink};
+use crate::navigation;
 use crate::outline::{Symbol, WorkspaceSymbol};
 use crate::outside::Surroundings;
 use crate::overlay::Overlay;
-use crate::rename::{RenameRefused, RenameTarget};
-use crate::signature::SignatureHelp;
+use crate::rename::{self, RenameRefused, RenameTarget};
+use crate::signature::{self, SignatureHelp};
 use crate::template::{Slot, Template, TemplateId};
 use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
 use crate::tokens::SemanticToken;
@@ -51,7 +55,14 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<Cache>,
     pub(crate) slots: Arc<Mutex<BTreeMap<TemplateId, Arc<Slot>>>>,
     pub(crate) stale: Arc<AtomicBool>,
+    pub(crate) trees: Arc<Trees>,
 }
+
+/// The trees that were made last, by file.
+pub(crate) type Trees = Mutex<BTreeMap<PathBuf, (Arc<str>, Arc<Parse>)>>;
+
+/// So many trees are kept.
+const MOST_TREES: usize = 32;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,6 +135,29 @@ impl Analysis {
         self.shared.outside.components.has(kind, name)
     }
 
+    /// The tree of an HCL text, from the last time if it is the same.
+    pub(crate) fn tree(&self, path: &Path, text: &str) -> Arc<Parse> {
+        let known = lock(&self.shared.trees).get(path).cloned();
+        if let Some((of, tree)) = known
+            && *of == *text
+        {
+            return tree;
+        }
+        let tree = Arc::new(imgc_syntax::hcl::parse(text));
+        let mut trees = lock(&self.shared.trees);
+        if trees.len() >= MOST_TREES {
+            trees.clear();
+        }
+        trees.insert(path.to_owned(), (Arc::from(text), Arc::clone(&tree)));
+        tree
+    }
+
+    /// The file itself; of a directory, its first template file.
+    pub(crate) fn first_template_file(&self, path: &Path) -> Option<PathBuf> {
+        let entries = self.shared.overlay.list(path).ok()?;
+        entries.into_iter().find(|entry| load::is_template(entry))
+    }
+
     /// The world as a template in a directory sees it.
     pub(crate) fn surroundings(&self, root: &Path) -> Surroundings {
         Surroundings::new(&self.shared, root)
@@ -173,21 +207,18 @@ impl Analysis {
 
     /// The function call around an offset.
     pub fn signature_help(&self, path: &Path, offset: u32) -> Cancellable<Option<SignatureHelp>> {
-        let _ = (path, offset);
-        Ok(None)
+        signature::of(self, path, offset)
     }
 
     /// Where what is at an offset is declared; for a name that names a file, the file.
     pub fn definition(&self, path: &Path, offset: u32) -> Cancellable<Vec<Target>> {
-        let _ = (path, offset);
-        Ok(Vec::new())
+        navigation::definition(self, path, offset)
     }
 
     /// Where what a value is made of is declared: of a local that is a reference, what it refers to; of a nested source,
     /// the source; of a module, its template.
     pub fn type_definition(&self, path: &Path, offset: u32) -> Cancellable<Vec<Target>> {
-        let _ = (path, offset);
-        Ok(Vec::new())
+        navigation::type_definition(self, path, offset)
     }
 
     /// All uses of what is at an offset, in all files of the template.
@@ -197,14 +228,12 @@ impl Analysis {
         offset: u32,
         declarations: bool,
     ) -> Cancellable<Vec<Location>> {
-        let _ = (path, offset, declarations);
-        Ok(Vec::new())
+        navigation::references(self, path, offset, declarations)
     }
 
     /// All uses in this file of what is at an offset.
     pub fn highlights(&self, path: &Path, offset: u32) -> Cancellable<Vec<Highlight>> {
-        let _ = (path, offset);
-        Ok(Vec::new())
+        navigation::highlights(self, path, offset)
     }
 
     /// What would be renamed at an offset.
@@ -213,8 +242,7 @@ impl Analysis {
         path: &Path,
         offset: u32,
     ) -> Cancellable<Result<RenameTarget, RenameRefused>> {
-        let _ = (path, offset);
-        Ok(Err(RenameRefused("there is no name here".to_owned())))
+        rename::prepare(self, path, offset)
     }
 
     /// The changes that give what is at an offset another name.
@@ -224,8 +252,7 @@ impl Analysis {
         offset: u32,
         name: &str,
     ) -> Cancellable<Result<WorkspaceEdit, RenameRefused>> {
-        let _ = (path, offset, name);
-        Ok(Err(RenameRefused("there is no name here".to_owned())))
+        rename::rename(self, path, offset, name)
     }
 
     /// What a file declares.
@@ -274,8 +301,7 @@ impl Analysis {
 
     /// What leads elsewhere.
     pub fn document_links(&self, path: &Path) -> Cancellable<Vec<DocumentLink>> {
-        let _ = path;
-        Ok(Vec::new())
+        links::of(self, path)
     }
 
     /// The edits that lay out a file; `None` where it has syntax errors or is not in HCL.

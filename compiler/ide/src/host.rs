@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use imgc_compiler::components::Components;
 use imgc_compiler::source::{Cache, Sources, World};
 
-use crate::analysis::{Analysis, Shared};
+use crate::analysis::{Analysis, Shared, Trees};
 use crate::overlay::Overlay;
 use crate::template::{Slot, TemplateId};
 
@@ -30,6 +30,7 @@ pub struct AnalysisHost {
     cache: Arc<Cache>,
     slots: Arc<Mutex<BTreeMap<TemplateId, Arc<Slot>>>>,
     stale: Arc<AtomicBool>,
+    trees: Arc<Trees>,
 }
 
 impl AnalysisHost {
@@ -41,6 +42,7 @@ impl AnalysisHost {
             cache: Arc::default(),
             slots: Arc::default(),
             stale: Arc::default(),
+            trees: Arc::default(),
         }
     }
 
@@ -54,6 +56,7 @@ impl AnalysisHost {
     pub fn close(&mut self, path: &Path) {
         Arc::make_mut(&mut self.overlay).close(path);
         self.cache.forget(path);
+        crate::analysis::lock(&self.trees).remove(path);
         self.changed(&[path.to_owned()]);
     }
 
@@ -75,6 +78,7 @@ impl AnalysisHost {
             cache: Arc::clone(&self.cache),
             slots: Arc::clone(&self.slots),
             stale: Arc::clone(&self.stale),
+            trees: Arc::clone(&self.trees),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::grammar::Inside;
 use crate::language::{Language, Role};
 use crate::text::TextRange;
 
-pub(crate) use word::{Steps, steps_before};
+pub(crate) use word::{Steps, open_expression};
 
 /// The word that is put at the cursor.
 const MARK: &str = "imgc0mark0imgc";
