@@ -52,6 +52,7 @@ want_test_packages() {
     want graphviz "draws 'imgc graph --svg'" command -v dot
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
     want python3-venv "holds moto, which answers as AWS does, where there is none yet" has_moto_or_venv
+    want npm "fetches Microsoft's SARIF validator, where there is none yet" has_sarif_or_npm
     want_packer
 }
 
@@ -65,6 +66,21 @@ install_moto() {
     python3 -m venv target/testbed/moto &&
         target/testbed/moto/bin/pip install -q 'moto[server]>=5,<6' </dev/null >&2 ||
         stop "could not install moto with pip; see above"
+}
+
+# The validator is a program of its own, for one architecture only; npm does no more than bring it.
+has_sarif() {
+    [ "$(uname -m)" != x86_64 ] || command -v sarif-multitool-linux >/dev/null 2>&1 ||
+        [ -x target/testbed/sarif/node_modules/.bin/sarif-multitool-linux ]
+}
+has_sarif_or_npm() { has_sarif || command -v npm >/dev/null 2>&1; }
+
+install_sarif() {
+    has_sarif && return 0
+    say "installing the SARIF validator into target/testbed/sarif"
+    npm install --prefix target/testbed/sarif --no-audit --no-fund --loglevel error \
+        '@microsoft/sarif-multitool-linux@>=5 <6' </dev/null >&2 ||
+        stop "could not install the SARIF validator with npm; see above"
 }
 
 # Newer releases of Debian no longer have it: the rest is installed all the same, and the tests that ask it say so.

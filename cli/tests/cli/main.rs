@@ -23,6 +23,7 @@ mod packers;
 mod plan_files;
 mod plans;
 mod runs;
+mod sarif;
 mod schema;
 mod secrets;
 mod services;
