@@ -172,6 +172,21 @@ impl World for RealWorld {
         kind(path)
     }
 
+    fn mode(&self, path: &Path) -> io::Result<u32> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = std::fs::metadata(on_disk(path))?;
+        Ok(metadata.permissions().mode() & 0o7777)
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match std::fs::read_link(on_disk(path)) {
+            Ok(target) => Ok(Some(target)),
+            // What is there is no link.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         list(directory)
     }

@@ -12,6 +12,7 @@ mod references;
 mod scope;
 mod template;
 mod template_file;
+pub(crate) mod trace;
 
 #[cfg(test)]
 pub(crate) mod fixture;

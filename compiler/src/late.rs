@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use crate::artifacts::{Builds, Others, Uses, Values};
 use crate::convert::convert;
 use crate::diagnostic::Diagnostic;
+use crate::eval::trace::{self, Trace};
 use crate::eval::{self, Context};
 use crate::hir::Expr;
 use crate::scope::{Names, Place};
@@ -86,6 +87,24 @@ impl Tree {
     pub(crate) fn close(&self, uses: &mut Uses) {
         if let Some(closures) = self.closures.get() {
             uses.close(closures);
+        }
+    }
+
+    /// Looks at what these late values are made of.
+    pub(crate) fn trace(&self, lates: &BTreeSet<LateId>, cx: &Context<'_>, found: &mut Trace) {
+        for late in lates.iter().filter_map(|id| self.lates.get(*id)) {
+            let others = Others {
+                tree: self,
+                unit: late.unit,
+                values: Values::Planned(None),
+            };
+            let place = Place::block(&self.names[late.unit as usize])
+                .with_elements(&late.elements)
+                .with_builds(others);
+            let text = crate::print::hcl::expression(&late.expr);
+            let text = Value::string(text).mark(late.sensitive);
+            found.known.push(("an expression it uses".to_owned(), text));
+            trace::expression(&late.expr, &place, cx, found);
         }
     }
 

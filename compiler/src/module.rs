@@ -238,6 +238,7 @@ pub struct Meta {
     pub timeout: Option<Attribute>,
     pub continue_on_error: Option<Attribute>,
     pub keep_input_artifact: Option<Attribute>,
+    pub cache: Option<Attribute>,
 }
 
 /// The names of [`Meta`]'s attributes, as written.
@@ -248,6 +249,7 @@ pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
             "only",
             "except",
             "keep_input_artifact",
+            "cache",
             "for_each",
             "count",
             "enabled",
@@ -262,6 +264,7 @@ pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
             "max_retries",
             "timeout",
             "continue_on_error",
+            "cache",
             "for_each",
             "count",
             "enabled",

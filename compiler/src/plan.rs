@@ -17,7 +17,7 @@ pub use instances::IDS as EXTENDS_IDS;
 pub use make::IDS;
 pub(crate) use make::make;
 pub use names::Key;
-pub use options::{Deferred, Options, RunValues};
+pub use options::{Deferred, Open, Options, RunValues};
 pub use outputs::Output;
 pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
@@ -28,6 +28,7 @@ mod component;
 mod digest;
 mod files;
 mod fit;
+pub mod inputs;
 mod inside;
 mod instances;
 mod known;
@@ -124,7 +125,9 @@ pub struct Step {
     pub undo: Option<&'static str>,
     /// Waiting, repeating, giving up.
     pub limits: Limits,
-    /// Identity for cache and resume, lower-case hexadecimal SHA-256: options, every byte read, the digests of what it
+    /// Whether what it has done before counts; `cache = false` makes it run in every run, with all that follows.
+    pub cache: bool,
+    /// Identity in a plan, lower-case hexadecimal SHA-256: options, every byte read, the digests of what it
     /// needs; not names, limits, or display.
     pub digest: String,
     /// Where the step comes from.

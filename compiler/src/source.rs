@@ -73,6 +73,16 @@ pub trait World: Send + Sync {
     }
     /// What a path named in a template is.
     fn kind(&self, path: &Path) -> io::Result<EntryKind>;
+    /// The permission bits of what a path names, such as `0o755`; a world without them says `0o644`.
+    fn mode(&self, path: &Path) -> io::Result<u32> {
+        let _ = path;
+        Ok(0o644)
+    }
+    /// Where a symbolic link points to; `None` where the path is none.
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let _ = path;
+        Ok(None)
+    }
     /// The entries of a directory named in a template, sorted, as paths.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
     /// What a service keeps (`vault()` and its relatives). `Ok(None)`: this world stays offline now, and the value stays
@@ -345,6 +355,10 @@ pub struct FixedWorld {
     pub env: BTreeMap<String, String>,
     /// Files that templates may name.
     pub files: Memory,
+    /// The permission bits of files, where they are not `0o644`.
+    pub modes: BTreeMap<PathBuf, u32>,
+    /// Where symbolic links point to; what is there is not among `files`.
+    pub links: BTreeMap<PathBuf, PathBuf>,
     /// What services keep, by the call that asks for it, such as `vault("secret/data/web", "password")`. Without any the
     /// world is offline.
     pub services: BTreeMap<String, String>,
@@ -401,8 +415,24 @@ impl World for FixedWorld {
         Sources::kind(&self.files, path)
     }
 
+    fn mode(&self, path: &Path) -> io::Result<u32> {
+        Ok(self.modes.get(path).copied().unwrap_or(0o644))
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        Ok(self.links.get(path).cloned())
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        Sources::list(&self.files, directory)
+        let mut entries = Sources::list(&self.files, directory)?;
+        let links = self.links.keys();
+        entries.extend(
+            links
+                .filter(|link| link.parent() == Some(directory))
+                .cloned(),
+        );
+        entries.sort();
+        Ok(entries)
     }
 
     fn look_up(&self, what: &Lookup<'_>) -> Result<Option<String>, String> {

@@ -147,6 +147,7 @@ pub const IDS: &[Id] = &[
         "an option cannot be evaluated with the values of the running build",
     ),
     ("run/panic", "a component failed by our own mistake"),
+    ("run/resume", "there is no run to go on with"),
     (
         "run/scratch",
         "the directory for temporary files cannot be made",

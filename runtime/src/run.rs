@@ -39,12 +39,13 @@ mod build;
 mod ends;
 mod execute;
 mod facts;
-mod keep;
+pub(crate) mod keep;
 mod outputs;
 mod result;
 mod step;
 mod undo;
 
+pub(crate) use ends::value as artifact_value;
 pub use outputs::OutputValue;
 pub use result::{
     BuildOutcome, EXIT_CODES, ExitCode, Failure, RunResult, StepOutcome, Timing, class_code,

@@ -18,10 +18,12 @@ use smol_str::SmolStr;
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 
+mod asked;
 mod functions;
 mod late;
 mod time;
 
+pub use asked::{Asked, asked};
 pub use late::late;
 pub use time::go_layout;
 

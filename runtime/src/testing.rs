@@ -598,6 +598,7 @@ impl PlanMaker {
                 outputs: Vec::new(),
                 undo: None,
                 limits,
+                cache: true,
                 digest: String::new(),
                 span: span(),
             });
@@ -678,6 +679,7 @@ impl PlanMaker {
             outputs: Vec::new(),
             undo: None,
             limits: Limits::default(),
+            cache: true,
             digest: String::new(),
             span: span(),
         });

@@ -141,7 +141,7 @@ impl Walk {
 }
 
 /// `root.a["b"]`, wholly of plain words; longer ones with other steps are met on the way down.
-fn traversal(expr: &Expr) -> Option<Reference> {
+pub(super) fn traversal(expr: &Expr) -> Option<Reference> {
     match &expr.kind {
         ExprKind::Variable(root) => Some(Reference {
             root: root.clone(),

@@ -246,6 +246,7 @@ fn component_of(
             "only" => &mut meta.only,
             "except" => &mut meta.except,
             "keep_input_artifact" if post_processor => &mut meta.keep_input_artifact,
+            "cache" => &mut meta.cache,
             "override" if !post_processor => &mut meta.overrides,
             "pause_before" if !post_processor => &mut meta.pause_before,
             "max_retries" if !post_processor => &mut meta.max_retries,

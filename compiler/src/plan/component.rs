@@ -12,12 +12,13 @@ use super::make::{Instance, Maker};
 use super::pieces::Piece;
 use super::repeat::Elements;
 use super::unit::View;
-use super::{Limits, Options, RunValues, options::Deferred};
+use super::{Limits, Open, Options, RunValues, digest, options::Deferred};
 use crate::artifacts::{BuildIndex, Values};
 use crate::components::ComponentKind;
 use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
+use crate::eval::trace::{self, Trace};
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Body, Expr, Name};
 use crate::late::LateId;
@@ -34,6 +35,7 @@ pub(super) struct Configured {
     pub(super) digests: Vec<String>,
     pub(super) limits: Limits,
     pub(super) keep_input: Option<bool>,
+    pub(super) cache: bool,
     /// The builds whose artifacts the options use.
     pub(super) uses: BuildsUsed,
 }
@@ -58,7 +60,7 @@ impl<'a> Maker<'a, '_> {
         self.runnable(ComponentKind::Builder, &source.ty);
         let (options, uses) = self.evaluate_source(component, instance);
         let bodies = bodies(instance);
-        let digests = self.files.read(
+        let mut digests = self.files.read(
             component,
             options.value(),
             &bodies,
@@ -66,6 +68,7 @@ impl<'a> Maker<'a, '_> {
             self.request,
             self.cx,
         );
+        digests.extend(digest::open(&options, self.cx.world));
         self.implementation_checks(
             ComponentKind::Builder,
             &source.ty,
@@ -139,6 +142,7 @@ impl<'a> Maker<'a, '_> {
             component,
             lates: uses.lates,
             layers: views,
+            build: None,
             overrides: None,
             span: source.span,
         };
@@ -240,7 +244,7 @@ impl<'a> Maker<'a, '_> {
             span: block.span,
         };
         let value = configure::configure(&subject, self.cx);
-        let digests = self.files.read(
+        let mut digests = self.files.read(
             component,
             &value,
             &bodies,
@@ -251,6 +255,7 @@ impl<'a> Maker<'a, '_> {
         self.implementation_checks(kind, ty, &value, &bodies, block.span);
         let limits = self.limits(block, &place);
         let keep_input = self.flag(meta.keep_input_artifact.as_ref(), &place);
+        let cache = self.flag(meta.cache.as_ref(), &place).unwrap_or(true);
         let options = if value.is_wholly_known() {
             Options::known(value)
         } else {
@@ -260,16 +265,19 @@ impl<'a> Maker<'a, '_> {
                 component,
                 lates: uses.borrow().lates.clone(),
                 layers: vec![(view.clone(), Arc::clone(&block.body))],
+                build: Some((instance.block.clone(), generated.to_vec())),
                 overrides,
                 span: block.span,
             };
             Options::deferred(value, Arc::new(late))
         };
+        digests.extend(digest::open(&options, self.cx.world));
         let configured = Arc::new(Configured {
             options,
             digests,
             limits,
             keep_input,
+            cache,
             uses: uses.into_inner().builds,
         });
         let mentions = self.mentions.entry(id);
@@ -510,6 +518,7 @@ impl Mentions {
             &meta.timeout,
             &meta.continue_on_error,
             &meta.keep_input_artifact,
+            &meta.cache,
         ];
         let add = |expr: &Expr, into: &mut HashSet<SmolStr>| {
             into.extend(eval::references(expr).into_iter().map(|one| one.root));
@@ -575,11 +584,83 @@ struct Late {
     lates: BTreeSet<LateId>,
     component: &'static Component,
     layers: Vec<(View, Arc<Body>)>,
+    /// For a provisioner or post-processor: the build block's name, and what its builder adds to `build`.
+    build: Option<(String, Vec<SmolStr>)>,
     overrides: Option<Overrides>,
     span: Span,
 }
 
+impl Late {
+    /// Looks at what the options are made of that are not known in a plan.
+    fn open_options(&self, value: &Value, world: &dyn World) -> Vec<Open> {
+        let Some(first) = self.layers.first() else {
+            return Vec::new();
+        };
+        let cx = Context::new(world, &first.0.root);
+        let entries = value.as_map().into_iter().flatten();
+        let unknown = entries.filter(|(_, value)| !value.is_wholly_known());
+        let mut open: Vec<Open> = unknown
+            .map(|(name, value)| self.open(name, value.contains_sensitive(), &cx))
+            .collect();
+        if let Some(last) = open.last_mut() {
+            first.0.tree().trace(&self.lates, &cx, &mut last.trace);
+        }
+        open
+    }
+
+    fn open(&self, option: &str, sensitive: bool, cx: &Context<'_>) -> Open {
+        let mut open = Open {
+            option: option.into(),
+            text: String::new(),
+            sensitive,
+            trace: Trace::default(),
+        };
+        let mut found = false;
+        for whole in [false, true] {
+            for (view, body) in &self.layers {
+                let place = match &self.build {
+                    Some((name, extra)) => {
+                        view.build(BuildValues::Planned { name, extra }, Values::Planned(None))
+                    }
+                    None => view.source(Values::Planned(None)),
+                };
+                let named = |name: &Name, labels: &[Name]| {
+                    // An option that is written under an older name: all that is written counts.
+                    whole || name.text == option || labels.iter().any(|label| label.text == option)
+                };
+                for attribute in body.attributes.iter().filter(|one| named(&one.name, &[])) {
+                    found = true;
+                    open.add(&crate::print::hcl::expression(&attribute.value));
+                    trace::expression(&attribute.value, &place, cx, &mut open.trace);
+                }
+                for block in body
+                    .blocks
+                    .iter()
+                    .filter(|one| named(&one.kind, &one.labels))
+                {
+                    found = true;
+                    let mut none = crate::print::Comments::default();
+                    open.add(&crate::print::hcl::body(&block.body, &mut none));
+                    trace::body(&block.body, &place, cx, &mut open.trace);
+                }
+            }
+            if found {
+                break;
+            }
+        }
+        open
+    }
+}
+
 impl Deferred for Late {
+    fn open(&self, value: &Value, world: &dyn World) -> Vec<Open> {
+        // What is drawn here is drawn a second time.
+        let drawn = world.drawn();
+        let open = self.open_options(value, world);
+        world.rewind(drawn);
+        open
+    }
+
     fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
         let first = &self.layers[0].0;
         let overlay = first.tree().known(&self.lates, &values.artifacts, world)?;

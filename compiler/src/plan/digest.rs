@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::hex;
 use super::{Options, StepKind};
+use crate::source::World;
 use crate::value::{Data, Value};
 
 /// A step's digest from its content and the digests of the steps it needs.
@@ -50,6 +51,25 @@ pub(super) fn component(options: &Options, files: &[String]) -> String {
         part(&mut hasher, file.as_bytes());
     }
     hex(&hasher.finalize())
+}
+
+/// What stands for the expressions of options that only the run knows: another expression is another step, and so is one
+/// that uses another value.
+pub(super) fn open(options: &Options, world: &dyn World) -> Option<String> {
+    let open = options.open(world);
+    if open.is_empty() {
+        return None;
+    }
+    let mut hasher = Sha256::new();
+    for option in &open {
+        part(&mut hasher, option.option.as_bytes());
+        if option.sensitive {
+            part(&mut hasher, b"sensitive");
+            continue;
+        }
+        part(&mut hasher, &option.trace.shape);
+    }
+    Some(hex(&hasher.finalize()))
 }
 
 fn part(hasher: &mut Sha256, bytes: &[u8]) {

@@ -199,50 +199,65 @@ impl Named<'_> {
     }
 }
 
-/// SHA-256 over the names and digests of a tree, in sorted order.
-fn tree_digest(world: &dyn World, root: &Path) -> io::Result<[u8; 32]> {
-    fn walk(
-        world: &dyn World,
-        root: &Path,
-        directory: &Path,
-        hasher: &mut Sha256,
-    ) -> io::Result<()> {
-        for entry in world.list(directory)? {
-            let name = entry
-                .strip_prefix(root)
-                .unwrap_or(&entry)
-                .display()
-                .to_string();
-            match world.kind(&entry) {
-                Ok(EntryKind::Directory) => {
-                    hasher.update([b'd']);
-                    hasher.update((name.len() as u64).to_be_bytes());
-                    hasher.update(&name);
-                    walk(world, root, &entry, hasher)?;
-                }
-                Ok(EntryKind::File) => {
-                    hasher.update([b'f']);
-                    hasher.update((name.len() as u64).to_be_bytes());
-                    hasher.update(&name);
-                    hasher.update(world.digest(&entry)?);
-                }
-                // Sockets and the like are not copied; a link to nothing is copied as a link.
-                Ok(EntryKind::Other) | Err(_) => {
-                    hasher.update([b'o']);
-                    hasher.update((name.len() as u64).to_be_bytes());
-                    hasher.update(&name);
-                }
-            }
-        }
-        Ok(())
-    }
+/// SHA-256 over a tree: names, modes, contents, targets of links, in sorted order. Times are not in it.
+pub(super) fn tree_digest(world: &dyn World, root: &Path) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     walk(world, root, root, &mut hasher)?;
     Ok(hasher.finalize().into())
 }
 
+fn walk(world: &dyn World, root: &Path, directory: &Path, hasher: &mut Sha256) -> io::Result<()> {
+    for entry in world.list(directory)? {
+        let relative = entry.strip_prefix(root).unwrap_or(&entry);
+        let link = world.link(&entry)?;
+        let kind = world.kind(&entry);
+        let mut head = |letter: u8, mode: u32| {
+            hasher.update([letter]);
+            part(hasher, relative.as_os_str().as_encoded_bytes());
+            hasher.update(mode.to_be_bytes());
+        };
+        match (&link, kind) {
+            // What a link leads to may be copied in its place: both count. Directories are not walked, since links
+            // may lead in circles.
+            (Some(target), kind) => {
+                head(b'l', 0);
+                part(hasher, target.as_os_str().as_encoded_bytes());
+                if let Ok(EntryKind::File) = kind {
+                    hasher.update(world.mode(&entry)?.to_be_bytes());
+                    hasher.update(world.digest(&entry)?);
+                }
+            }
+            (None, Ok(EntryKind::Directory)) => {
+                head(b'd', world.mode(&entry)?);
+                walk(world, root, &entry, hasher)?;
+                hasher.update([b'e']);
+            }
+            (None, Ok(EntryKind::File)) => {
+                head(b'f', world.mode(&entry)?);
+                hasher.update(world.digest(&entry)?);
+            }
+            // Sockets and the like are not copied.
+            (None, Ok(EntryKind::Other) | Err(_)) => head(b'o', 0),
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 over a file and its permission bits: whether a script may be executed matters to `file` provisioners.
+pub(super) fn file_digest(world: &dyn World, path: &Path) -> io::Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    hasher.update(world.mode(path)?.to_be_bytes());
+    hasher.update(world.digest(path)?);
+    Ok(hasher.finalize().into())
+}
+
+fn part(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_be_bytes());
+    hasher.update(bytes);
+}
+
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -253,7 +268,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether a `file` provisioner sends something that is already there.
-fn uploads(options: &Value) -> bool {
+pub(super) fn uploads(options: &Value) -> bool {
     let text = |name| options.get(name).and_then(Value::as_str);
     text("direction") != Some("download")
         && options.get("generated").and_then(Value::as_bool) != Some(true)
@@ -286,7 +301,7 @@ fn element(expr: &Expr, at: usize) -> &Expr {
     }
 }
 
-fn expand_home(path: &str, world: &dyn World) -> PathBuf {
+pub(super) fn expand_home(path: &str, world: &dyn World) -> PathBuf {
     match path.strip_prefix("~/") {
         Some(rest) => world
             .home()

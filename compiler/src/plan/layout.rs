@@ -204,6 +204,7 @@ impl Layout {
             options,
             needs,
             limits: Limits::default(),
+            cache: true,
             digest,
             span,
             kind,
@@ -244,8 +245,10 @@ impl Layout {
             part.span,
             content,
         );
+        let step = &mut self.steps[(id.0 - self.first) as usize];
+        step.cache = made.cache;
         if let Some(limits) = limits {
-            self.steps[(id.0 - self.first) as usize].limits = limits;
+            step.limits = limits;
         }
         id
     }

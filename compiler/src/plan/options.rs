@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::diagnostic::Diagnostic;
+use crate::eval::trace::Trace;
 use crate::source::World;
 use crate::value::Value;
 
@@ -20,6 +21,50 @@ pub struct Options {
 pub trait Deferred: Send + Sync {
     /// The options with the values of the run given; problems name the template's text.
     fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>>;
+
+    /// What the options are made of that are unknown in `value`, which is what the plan knows of them.
+    fn open(&self, value: &Value, world: &dyn World) -> Vec<Open> {
+        let _ = world;
+        let entries = value.as_map().into_iter().flatten();
+        let unknown = entries.filter(|(_, value)| !value.is_wholly_known());
+        unknown.map(|(name, _)| Open::unexplained(name)).collect()
+    }
+}
+
+/// An option that run time has a say in.
+#[derive(Debug)]
+pub struct Open {
+    /// Its name.
+    pub(crate) option: SmolStr,
+    /// Its expressions, as they are written.
+    pub(crate) text: String,
+    /// Whether its value is a secret.
+    pub(crate) sensitive: bool,
+    /// What these are made of.
+    pub(crate) trace: Trace,
+}
+
+impl Open {
+    /// One of which nothing is known.
+    fn unexplained(option: &str) -> Self {
+        Self {
+            option: option.into(),
+            text: String::new(),
+            sensitive: false,
+            trace: Trace {
+                unasked: vec![SmolStr::new_static("")],
+                ..Trace::default()
+            },
+        }
+    }
+
+    /// Adds the text of an expression.
+    pub(super) fn add(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(text);
+    }
 }
 
 /// What is known only while builds run.
@@ -56,6 +101,14 @@ impl Options {
     /// Whether run time has a say.
     pub fn is_deferred(&self) -> bool {
         self.deferred.is_some()
+    }
+
+    /// What the options are made of that are not known in the plan.
+    pub(crate) fn open(&self, world: &dyn World) -> Vec<Open> {
+        match &self.deferred {
+            None => Vec::new(),
+            Some(deferred) => deferred.open(&self.value, world),
+        }
     }
 
     /// The object with everything known.

@@ -118,7 +118,7 @@ fn needed_at_once(plan: &Plan, id: BuildId, used: BuildId) -> bool {
 }
 
 /// An artifact as expressions see it.
-fn value(artifact: Option<&Artifact>) -> Value {
+pub(crate) fn value(artifact: Option<&Artifact>) -> Value {
     let none = Artifact::default();
     let artifact = artifact.unwrap_or(&none);
     let files = artifact

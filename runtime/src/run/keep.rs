@@ -8,17 +8,17 @@ use crate::artifact::Artifact;
 
 /// A post-processor that has ended.
 #[derive(Clone, Debug)]
-pub(super) struct Post {
-    pub(super) chain: u32,
-    pub(super) position: u32,
+pub(crate) struct Post {
+    pub(crate) chain: u32,
+    pub(crate) position: u32,
     /// What it made; `None` where it failed or did not run.
-    pub(super) artifact: Option<Artifact>,
+    pub(crate) artifact: Option<Artifact>,
     /// Whether its input stays.
-    pub(super) keep_input: bool,
+    pub(crate) keep_input: bool,
 }
 
 /// What stays, in Packer's order without repetitions, and what goes.
-pub(super) fn decide(built: Artifact, mut posts: Vec<Post>) -> (Vec<Artifact>, Vec<Artifact>) {
+pub(crate) fn decide(built: Artifact, mut posts: Vec<Post>) -> (Vec<Artifact>, Vec<Artifact>) {
     posts.sort_by_key(|post| (post.chain, post.position));
     let all_well = posts.iter().all(|post| post.artifact.is_some());
     let mut kept = Vec::new();

@@ -1,0 +1,116 @@
+//! `--resume`: which run is gone on with, and what it has done.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::is_done;
+use crate::error::{Class, Error, Result};
+use crate::state::{Run, RunStatus, State, StepStatus};
+
+/// The run to go on with: the one of this id or beginning of an id, or the last one of a template.
+pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path) -> Result<Run> {
+    let refuse = |message: String, help: &str| {
+        Error::new(Class::Template, "run/resume", message).help(help.to_owned())
+    };
+    let runs = state.runs(Some(template)).await?;
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        let Some(last) = runs.into_iter().next() else {
+            let message = "there is no run of this template to go on with".to_owned();
+            return Err(refuse(message, "leave `-resume` out"));
+        };
+        if last.status == RunStatus::Succeeded {
+            let message = format!(
+                "the last run of this template, {}, ended well: there is nothing to go on with",
+                short(&last.new.id)
+            );
+            let help = "leave `-resume` out: `apply` runs what has changed since";
+            return Err(refuse(message, help));
+        }
+        return living(state, last).await;
+    };
+    let all = state.runs(None).await?;
+    let mut matching = all.into_iter().filter(|run| run.new.id.starts_with(wanted));
+    let Some(found) = matching.next() else {
+        let message = format!("there is no run `{wanted}`");
+        return Err(refuse(message, "`imgc history` lists the runs"));
+    };
+    if matching.next().is_some() {
+        let message = format!("several runs begin with `{wanted}`");
+        return Err(refuse(message, "write more of the run's id"));
+    }
+    if found.new.template != template {
+        let message = format!(
+            "the run {} is of another template: {}",
+            short(&found.new.id),
+            found.new.template.display()
+        );
+        return Err(refuse(message, "name that template"));
+    }
+    living(state, found).await
+}
+
+/// A run that is still at work cannot be gone on with.
+async fn living(state: &dyn State, run: Run) -> Result<Run> {
+    if run.status == RunStatus::Running && state.is_live(&run.new.id).await? {
+        let message = format!("the run {} is still at work", short(&run.new.id));
+        let error = Error::new(Class::Template, "run/resume", message);
+        return Err(error.help("wait for its end, or stop it"));
+    }
+    Ok(run)
+}
+
+/// The first characters of a run's id, enough to tell it from others.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// The run that began what a run goes on with.
+pub async fn origin(state: &dyn State, run: &str) -> Result<String> {
+    let all = state.runs(None).await?;
+    let mut first = run.to_owned();
+    // No longer than there are runs, whatever the records say.
+    for _ in 0..all.len() {
+        let before = all
+            .iter()
+            .find(|known| known.new.id == first)
+            .and_then(|known| known.new.resumes.clone());
+        match before {
+            Some(before) => first = before,
+            None => break,
+        }
+    }
+    Ok(first)
+}
+
+/// What has been done last to the machine of a build: its steps' fingerprints, each with the run that did it.
+///
+/// A run that has not come to touching the machine says nothing; the one before it does.
+pub(super) async fn done(
+    state: &dyn State,
+    run: &str,
+    build: &str,
+) -> Result<BTreeMap<String, (String, String)>> {
+    let all = state.runs(None).await?;
+    let mut at = Some(run.to_owned());
+    for _ in 0..=all.len() {
+        let Some(run) = at else { break };
+        let steps = state.steps(&run).await?;
+        let mut acts = steps
+            .iter()
+            .filter(|step| step.build == build && step.kind == "provision");
+        let touched = acts.any(|step| step.status != StepStatus::Skipped);
+        if touched {
+            let done = steps
+                .into_iter()
+                .filter(|step| step.build == build && is_done(step.status));
+            let done = done.filter_map(|step| {
+                let by = step.reused_from.unwrap_or(step.run);
+                Some((step.step, (step.fingerprint?, by)))
+            });
+            return Ok(done.collect());
+        }
+        let known = all.iter().find(|known| known.new.id == run);
+        at = known.and_then(|known| known.new.resumes.clone());
+    }
+    Ok(BTreeMap::new())
+}
