@@ -6,6 +6,7 @@
 mod convert;
 pub(crate) mod normalise;
 mod run;
+mod state;
 mod tools;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use crate::failure::Failure;
 
 pub(crate) use convert::ConvertArgs;
 pub(crate) use run::{OnError, RunArgs};
+pub(crate) use state::{HistoryArgs, LookArgs, StateArgs};
 pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Print the outputs of the last run of a template.
     Output(OutputArgs),
+    /// List the runs that are remembered, newest first.
+    History(HistoryArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
     /// Lay HCL files out in the canonical way, as Packer's `fmt` does.

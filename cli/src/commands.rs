@@ -8,6 +8,7 @@ mod fix;
 mod fmt;
 mod graph;
 mod help;
+mod history;
 mod init;
 mod inspect;
 mod lsp;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Validate(args) => validate::run(&args, terminal),
         Command::Graph(args) => graph::run(&args, terminal),
         Command::Output(args) => output::run(&args),
+        Command::History(args) => history::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

@@ -40,6 +40,7 @@ pub(crate) fn add_removers(settings: &mut Settings) {
 pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
     #[allow(unused_mut, reason = "without features there is nothing to add")]
     let mut ids = imgc_runtime::error::IDS.to_vec();
+    ids.extend_from_slice(imgc_state::IDS);
     #[cfg(feature = "rootfs")]
     ids.extend_from_slice(imgc_rootfs::IDS);
     #[cfg(feature = "ssh")]

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Stale,
     /// The user, or nobody, agreed.
     Declined,
+    /// Another process makes the same build.
+    Locked,
     /// A mistake in imgc.
     Bug,
     /// Stopped by Ctrl-C.
@@ -84,6 +86,11 @@ pub(crate) const TABLE: &[Row] = &[
         Exit::Declined,
         8,
         "something would be deleted or replaced, and nobody agreed to it",
+    ),
+    row(
+        Exit::Locked,
+        9,
+        "another process is making the same build, and `-lock-timeout` has passed",
     ),
     row(Exit::Bug, 70, "a mistake in imgc; please report it"),
     row(Exit::Interrupted, 130, "stopped by Ctrl-C (SIGINT)"),

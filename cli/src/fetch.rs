@@ -98,7 +98,7 @@ fn one(root: &Path, git: &Git, locked: Option<String>) -> Result<(String, bool),
         }
     }
     let modules = root.join(".imgc/modules");
-    crate::run::state_directory(&root.join(".imgc"))
+    crate::state::make(&root.join(".imgc"), true)
         .and_then(|()| std::fs::create_dir_all(&modules))
         .map_err(|error| Failure::file("write", &modules, &error))?;
     let scratch = tempfile::Builder::new()

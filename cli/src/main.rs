@@ -23,6 +23,8 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod schema_rows;
+mod state;
+mod table;
 mod terminal;
 mod value_text;
 mod world;

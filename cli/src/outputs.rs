@@ -96,7 +96,7 @@ pub(crate) fn keep(
     }
     let failed = |error: std::io::Error| Failure::file("write", &path, &error);
     let directory = path.parent().expect("the file is in a directory");
-    crate::run::state_directory(directory).map_err(failed)?;
+    crate::state::make(directory, true).map_err(failed)?;
     let lock = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)

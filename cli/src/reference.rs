@@ -23,6 +23,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "a debug log on standard error, if not empty or 0",
     ),
     ("PACKER_LOG_PATH", "the debug log goes to this file instead"),
+    (
+        "IMGC_STATE",
+        "the directory of what is remembered from run to run, as `--state` names it",
+    ),
     ("TMPDIR", "where temporary files are made"),
     ("COLUMNS", "the width of the terminal"),
 ];

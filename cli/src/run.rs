@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imgc_compiler::compile::Request;
 use imgc_compiler::plan::Plan;
 use imgc_compiler::source::{SourceMap, World};
 use imgc_runtime::cancel::Cancel;
@@ -26,6 +27,7 @@ use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
 use crate::outputs;
+use crate::state::{self, Place};
 use crate::terminal::{Style as Emphasis, Terminal, complain, harmless, shown_path};
 use crate::world::RealWorld;
 use ask::Person;
@@ -33,21 +35,31 @@ use screen::Screen;
 
 /// Runs the plan to its end.
 pub(crate) fn run(
-    (template, plan): (&Path, Plan),
+    (asked, plan): (&Asked<'_>, Plan),
     sources: &SourceMap,
-    world: &RealWorld,
+    compiled_in: &RealWorld,
     args: &RunArgs,
     display: &DisplayArgs,
     terminal: Terminal,
 ) -> Outcome {
     let for_programs = args.json || display.machine_readable;
-    let world = Arc::new(world.for_run());
+    let world = Arc::new(compiled_in.for_run());
     let plan = Arc::new(plan);
     let screen = Screen::new(
         terminal.out.width.is_some() && !for_programs,
         terminal.out.unicode,
     );
-    let mut settings = settings(&plan, &world, args);
+    let place = state::place(&plan.root, &args.state);
+    let state = state::open(&place)?;
+    let mut settings = settings(&place, &world, args);
+    let origin = (&*settings.run_id, compiled_in.clock(), compiled_in.seed());
+    let what = (asked.command, asked.request, &*plan);
+    let mut new_run = state::new_run(what, origin, &settings.scratch);
+    new_run.logs = settings.log_dir.as_deref().map(state::absolute);
+    let _held = state::hold(&state, &new_run, args.lock_timeout)?;
+    settings.state = state.clone();
+    settings.new_run = Some(new_run);
+    settings.cache = Some(place.cache());
     let mut registry = components::registry();
     if terminal.interactive && !for_programs {
         let person = Arc::new(Person::new(screen.clone()));
@@ -71,13 +83,13 @@ pub(crate) fn run(
         .map(|output| output.name.to_string())
         .collect();
     let door: Arc<dyn World> = world;
-    let (result, asked) = runtime.block_on(async {
+    let (result, stopped) = runtime.block_on(async {
         let voice = screen.clone();
-        let asked = signals::listen(cancel.clone(), move |text| {
+        let stopped = signals::listen(cancel.clone(), move |text| {
             voice.alone(|| complain(&format!("{text}\n")));
         })?;
         let run = imgc_runtime::run::run(plan, Arc::new(registry), settings, sink, door, cancel);
-        Ok::<_, Failure>((run.await, asked))
+        Ok::<_, Failure>((run.await, stopped))
     })?;
     // A question still waiting for an answer must not keep the process.
     runtime.shutdown_background();
@@ -90,7 +102,7 @@ pub(crate) fn run(
             complain(&Failure::new(Exit::Template, text).text());
         }
     }
-    if let Err(failure) = outputs::keep(template, &result.outputs, &declared) {
+    if let Err(failure) = outputs::keep(&asked.request.path, &result.outputs, &declared) {
         complain(&failure.text());
     }
     complain(&places(&result, sources, terminal));
@@ -102,12 +114,20 @@ pub(crate) fn run(
             .help("the run went on without it; its log files have every line"));
     }
     Ok(match code {
-        130 => asked.exit(),
+        130 => stopped.exit(),
         code => Exit::Run(code),
     })
 }
 
-fn settings(plan: &Plan, world: &RealWorld, args: &RunArgs) -> Settings {
+/// What the user asked for.
+pub(crate) struct Asked<'a> {
+    /// `apply` or `build`.
+    pub(crate) command: &'static str,
+    /// The template and what was said about it.
+    pub(crate) request: &'a Request,
+}
+
+fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {
     let run_id = uuid(world.random());
     let mut settings = Settings::new(run_id.clone());
     settings.parallel_builds = match args.debug {
@@ -124,7 +144,7 @@ fn settings(plan: &Plan, world: &RealWorld, args: &RunArgs) -> Settings {
     settings.debug = args.debug;
     // The clock of the machine: that of a plan file is the plan's.
     let (now, _) = RealWorld::new().clock();
-    settings.log_dir = log_directory(&plan.root, now, &run_id);
+    settings.log_dir = log_directory(&place.directory, now, &run_id);
     components::add_removers(&mut settings);
     settings
 }
@@ -143,37 +163,21 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     text
 }
 
-/// `.imgc/logs/TIME-RUN` beside the template; `None`, said once, where nothing can be written there.
-fn log_directory(root: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
-    let state = root.join(".imgc");
+/// `logs/TIME-RUN` in the directory of the state; `None`, said once, where nothing can be written there.
+fn log_directory(state: &Path, now: i64, run_id: &str) -> Option<PathBuf> {
     let time = jiff::Timestamp::from_second(now).unwrap_or_default();
     let name = format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &run_id[..8]);
     let directory = state.join("logs").join(name);
-    let made = state_directory(&state).and_then(|()| std::fs::create_dir_all(&directory));
-    match made {
+    match std::fs::create_dir_all(&directory) {
         Ok(()) => Some(directory),
         Err(error) => {
-            let place = shown_path(&state);
+            let place = shown_path(state);
             complain(&format!(
                 "note: no log files: cannot write in `{place}`: {}\n",
                 reason(&error)
             ));
             None
         }
-    }
-}
-
-/// Makes `.imgc`, which stays out of the user's repository.
-pub(crate) fn state_directory(state: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(state).map_err(|error| match error.kind() {
-        // A file of this name is in the way.
-        std::io::ErrorKind::AlreadyExists => std::io::ErrorKind::NotADirectory.into(),
-        _ => error,
-    })?;
-    let ignore = state.join(".gitignore");
-    match ignore.exists() {
-        true => Ok(()),
-        false => std::fs::write(ignore, "*\n"),
     }
 }
 
@@ -285,18 +289,5 @@ mod tests {
     fn run_ids_are_uuids_of_version_4() {
         assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
-    }
-
-    #[test]
-    fn logs_stay_out_of_the_users_repository() {
-        let directory = tempfile::tempdir().unwrap();
-        let logs = log_directory(directory.path(), 1_700_000_000, &uuid([0; 16])).unwrap();
-        assert!(
-            logs.ends_with(".imgc/logs/20231114T221320Z-00000000"),
-            "{}",
-            logs.display()
-        );
-        let ignore = std::fs::read_to_string(directory.path().join(".imgc/.gitignore")).unwrap();
-        assert_eq!(ignore, "*\n");
     }
 }

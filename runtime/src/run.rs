@@ -34,6 +34,7 @@ use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{LogFiles, Tee};
 use crate::settings::Settings;
+use crate::state::RunStatus;
 
 mod build;
 mod ends;
@@ -117,6 +118,7 @@ pub async fn run(
     for problem in logs.iter().flat_map(|logs| logs.problems()) {
         run.voice().warn(problem);
     }
+    run.end(&result).await;
     run.emit(Event::RunFinished {
         succeeded: count(&result, |build| build.error.is_none() && !build.cancelled),
         failed: count(&result, |build| build.error.is_some() && !build.cancelled),
@@ -155,6 +157,11 @@ impl Run {
     async fn all(self: Arc<Self>, started: Instant) -> RunResult {
         let builds = self.plan.builds.len();
         let mut outcomes: Vec<Option<BuildOutcome>> = vec![None; builds];
+        if let Some(new) = &self.settings.new_run
+            && let Err(error) = self.settings.state.begin(new).await
+        {
+            return self.nothing(started, error);
+        }
         let scratch = match self.make_scratch().await {
             Ok(record) => record,
             Err(error) => return self.nothing(started, error),
@@ -272,6 +279,25 @@ impl Run {
             })
             .await?;
         Ok((record, path))
+    }
+
+    /// Records how the run has ended.
+    async fn end(&self, result: &RunResult) {
+        let Some(new) = &self.settings.new_run else {
+            return;
+        };
+        let status = if result.builds.iter().any(|build| build.cancelled) {
+            RunStatus::Cancelled
+        } else if result.builds.iter().any(|build| build.error.is_some()) {
+            RunStatus::Failed
+        } else {
+            RunStatus::Succeeded
+        };
+        let took = i64::try_from(result.took.as_millis()).unwrap_or(i64::MAX);
+        let now = new.started.saturating_add(took);
+        if let Err(error) = self.settings.state.end(&self.run_id, status, now).await {
+            self.voice().warn(error.chain());
+        }
     }
 
     /// The run could not begin.

@@ -1,6 +1,11 @@
 //! How to run: the flags of `apply` and `build`.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
+
+use super::StateArgs;
 
 /// What to do when a step fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -40,7 +45,22 @@ pub(crate) struct RunArgs {
     /// Run the builds one after another, with more in the log.
     #[arg(long, help_heading = "Run")]
     pub(crate) debug: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// How long to wait for another process that makes the same build, such as `10m`; `0` for not at all, for ever
+    /// unless given.
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "State")]
+    pub(crate) lock_timeout: Option<Duration>,
+    /// Write when each step began and ended to a file, in the trace-event form that Chrome and Perfetto show.
+    #[arg(long, value_name = "FILE", help_heading = "Display")]
+    pub(crate) trace: Option<PathBuf>,
     /// Write the events of the run to standard output, one JSON object a line.
     #[arg(long, help_heading = "Display")]
     pub(crate) json: bool,
+}
+
+/// A duration as Packer writes it: `90s`, `1h30m`, `0`.
+fn duration(text: &str) -> Result<Duration, String> {
+    imgc_runtime::duration::parse(text)
+        .ok_or_else(|| format!("`{text}` is no duration: write `90s`, `10m` or `1h30m`"))
 }

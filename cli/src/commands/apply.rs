@@ -3,7 +3,7 @@
 //! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
 
 use std::mem::ManuallyDrop;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use imgc_compiler::compile::{Compilation, Request, Unreadable};
@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
-use crate::run::{self, replaced};
+use crate::run::{self, Asked, replaced};
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 
@@ -22,8 +22,8 @@ use super::{compile, compile_in, exit_of, json_text, note_empty, note_ignored, r
 
 /// What is about to run.
 struct Ready {
-    /// The template, as it was named.
-    template: PathBuf,
+    /// The template and what was said about it.
+    request: Request,
     compilation: ManuallyDrop<Compilation>,
     plan: Plan,
     world: Arc<RealWorld>,
@@ -52,26 +52,36 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
     if !quiet {
         print("\n")?;
     }
-    go(ready, &args.run, display, terminal)
+    go("apply", ready, &args.run, display, terminal)
 }
 
 pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
     refuse_plan_file("build", &args.template.path)?;
     let ready = ready(args.template.request(), args.run.json, terminal)?;
-    go(ready, &args.run, display, terminal)
+    go("build", ready, &args.run, display, terminal)
 }
 
-fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
+fn go(
+    command: &'static str,
+    ready: Ready,
+    run: &RunArgs,
+    display: &DisplayArgs,
+    terminal: Terminal,
+) -> Outcome {
     let Ready {
-        template,
+        request,
         compilation,
         plan,
         world,
     } = ready;
     note_empty(&plan);
+    let asked = Asked {
+        command,
+        request: &request,
+    };
     run::run(
-        (&template, plan),
+        (&asked, plan),
         &compilation.sources,
         &world,
         run,
@@ -83,7 +93,7 @@ fn go(ready: Ready, run: &RunArgs, display: &DisplayArgs, terminal: Terminal) ->
 fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
     request.online = true;
     let (compilation, world) = compile(&request);
-    take(request.path, compilation, world, json, terminal)
+    take(request, compilation, world, json, terminal)
 }
 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
@@ -92,8 +102,7 @@ fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Re
     if let (Some(problem), true) = (&compilation.unreadable, request.path.is_relative()) {
         return Err(elsewhere(problem, &args.template.path));
     }
-    let path = request.path.clone();
-    let ready = take(path, compilation, world, args.run.json, terminal)?;
+    let ready = take(request.clone(), compilation, world, args.run.json, terminal)?;
     file.verify(&ready.compilation, &ready.plan)?;
     let used = &ready.compilation.modules;
     let has_data = !ready.compilation.module.data.is_empty()
@@ -105,7 +114,7 @@ fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Re
     // The plan left open what data sources and services say; now that it is known to be the plan, they are asked.
     request.online = true;
     let (compilation, world) = compile_in(&request, file.world()?);
-    take(request.path, compilation, world, args.run.json, terminal)
+    take(request, compilation, world, args.run.json, terminal)
 }
 
 /// The template of a plan file is not where this command runs.
@@ -131,7 +140,7 @@ fn elsewhere(problem: &Unreadable, plan: &Path) -> Failure {
 
 /// Takes the plan out of a compilation, which keeps the texts.
 fn take(
-    template: PathBuf,
+    request: Request,
     mut compilation: ManuallyDrop<Compilation>,
     world: Arc<RealWorld>,
     json: bool,
@@ -144,7 +153,7 @@ fn take(
     complain(&crate::diagnostics::render(&compilation, terminal.err));
     match compilation.plan.take() {
         Some(plan) if !compilation.has_errors() => Ok(Ready {
-            template,
+            request,
             compilation,
             plan,
             world,

@@ -80,12 +80,18 @@ fn a_plan_file_that_cannot_be_written() {
 }
 
 #[test]
-fn logs_that_cannot_be_written_do_not_end_a_run() {
+fn what_cannot_be_remembered_is_not_begun() {
     let test = Test::new(GOOD);
     test.write(".imgc", "a file where the directory belongs");
     let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 4, "{}", printed.text());
+    insta::assert_snapshot!(printed.stderr, @"
+    error[run/state]: cannot make the directory of the state `.imgc`: a part of the path is not a directory
+      help: move what is in the way, or name another directory with `--state`
+    ");
+    let printed = test.run(&["build", "--state", "other", "."]);
     assert_eq!(printed.code, 0, "{}", printed.text());
-    insta::assert_snapshot!(printed.stderr, @"note: no log files: cannot write in `.imgc`: a part of the path is not a directory");
+    assert!(test.path("other/state.db").exists());
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn exit_codes() {
         6  something took longer than its time limit
         7  a plan file was refused: something it was made from has changed
         8  something would be deleted or replaced, and nobody agreed to it
+        9  another process is making the same build, and `-lock-timeout` has passed
        70  a mistake in imgc; please report it
       130  stopped by Ctrl-C (SIGINT)
       143  stopped by SIGTERM

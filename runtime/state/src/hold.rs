@@ -87,8 +87,7 @@ impl Sqlite {
         };
         let holder = serde_json::to_string(&holder).unwrap_or_default();
         self.write_now(move |db| {
-            let mut name =
-                db.prepare_cached("UPDATE builds SET holder = ?2 WHERE number = ?1")?;
+            let mut name = db.prepare_cached("UPDATE builds SET holder = ?2 WHERE number = ?1")?;
             for (number, _) in &builds {
                 name.execute((number, &holder))?;
             }
@@ -117,9 +116,8 @@ impl Sqlite {
         let template = text(&run.template);
         let addresses = run.builds.clone();
         let known = |db: &rusqlite::Connection| {
-            let mut find = db.prepare_cached(
-                "SELECT number FROM builds WHERE template = ?1 AND address = ?2",
-            )?;
+            let mut find = db
+                .prepare_cached("SELECT number FROM builds WHERE template = ?1 AND address = ?2")?;
             let mut found = Vec::with_capacity(addresses.len());
             for address in &addresses {
                 let number: Option<i64> = find
@@ -201,7 +199,10 @@ impl std::fmt::Display for Holder {
             ..
         } = self;
         let short = run.get(..8).unwrap_or(run);
-        write!(f, "run {short} (`imgc {command}`, process {process} on {host})")
+        write!(
+            f,
+            "run {short} (`imgc {command}`, process {process} on {host})"
+        )
     }
 }
 

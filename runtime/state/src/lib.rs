@@ -10,6 +10,8 @@
 //! - `locks.rs`, `hold.rs`: who lives, who works on which build.
 //! - `trouble.rs`: SQLite's errors in words.
 
+use imgc_runtime::error::Id;
+
 mod hold;
 mod locks;
 mod open;
@@ -20,3 +22,6 @@ mod writer;
 
 pub use hold::{Hold, Holder};
 pub use open::{DATABASE, LOCK, Sqlite};
+
+/// The problem ids of this crate; those of any state are in the runtime's list.
+pub const IDS: &[Id] = &[("run/locked", "another process is making the same build")];

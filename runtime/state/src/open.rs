@@ -189,10 +189,7 @@ impl Sqlite {
         }
     }
 
-    fn submit(
-        &self,
-        work: Work,
-    ) -> Result<oneshot::Receiver<std::result::Result<i64, Trouble>>> {
+    fn submit(&self, work: Work) -> Result<oneshot::Receiver<std::result::Result<i64, Trouble>>> {
         let (answer, receiver) = oneshot::channel();
         let job = Job {
             work,

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("imgc-http", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-rootfs", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-ssh", &["imgc-compiler", "imgc-runtime"]),
+    ("imgc-state", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-testbed", &[]),
     (
         "imgc",
@@ -31,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "imgc-rootfs",
             "imgc-runtime",
             "imgc-ssh",
+            "imgc-state",
             "imgc-syntax",
         ],
     ),
@@ -50,6 +52,7 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
             "imgc-http",
             "imgc-rootfs",
             "imgc-ssh",
+            "imgc-state",
             "openssh*",
             "russh*",
             "aws-*",
