@@ -12,26 +12,27 @@ use imgc_compiler::source::{Cache, Sources as _};
 
 use imgc_syntax::hcl::Parse;
 
-use crate::actions::CodeAction;
+use crate::actions::{self, CodeAction};
 use crate::completion::{self, Completion};
 use crate::diagnostics::{self, FileProblems};
-use crate::folding::Fold;
+use crate::folding::{self, Fold};
 use crate::highlight::Highlight;
 use crate::host::Outside;
 use crate::hover::{self, Hover};
-use crate::inlay::InlayHint;
+use crate::inlay::{self, InlayHint};
 use crate::language::{self, Language, Role};
-use crate::lens::CodeLens;
+use crate::lens::{self, CodeLens};
 use crate::links::{self, DocumentLink};
 use crate::navigation;
-use crate::outline::{Symbol, WorkspaceSymbol};
+use crate::outline::{self, Symbol, WorkspaceSymbol};
 use crate::outside::Surroundings;
 use crate::overlay::Overlay;
 use crate::rename::{self, RenameRefused, RenameTarget};
 use crate::signature::{self, SignatureHelp};
 use crate::template::{Slot, Template, TemplateId};
 use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
-use crate::tokens::SemanticToken;
+use crate::tokens::{self, SemanticToken};
+use crate::{edits, selection, workspace};
 
 /// The snapshot is out of date, or nobody waits for the answer any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,8 +186,7 @@ impl Analysis {
     /// The templates in and below directories, as far as they are worth walking: no hidden directories, no links to
     /// what was seen, at most 20,000 entries.
     pub fn templates_below(&self, roots: &[PathBuf]) -> Cancellable<Vec<TemplateId>> {
-        let _ = roots;
-        Ok(Vec::new())
+        workspace::templates(self, roots)
     }
 
     /// The problems of all files of a template, those without problems too; modules' files are among them only where
@@ -257,8 +257,7 @@ impl Analysis {
 
     /// What a file declares.
     pub fn document_symbols(&self, path: &Path) -> Cancellable<Vec<Symbol>> {
-        let _ = path;
-        Ok(Vec::new())
+        outline::of(self, path)
     }
 
     /// What the templates in and below directories declare, by a part of the name; at most 1,000.
@@ -267,20 +266,17 @@ impl Analysis {
         roots: &[PathBuf],
         query: &str,
     ) -> Cancellable<Vec<WorkspaceSymbol>> {
-        let _ = (roots, query);
-        Ok(Vec::new())
+        outline::in_workspace(self, roots, query)
     }
 
     /// What can be folded.
     pub fn folds(&self, path: &Path) -> Cancellable<Vec<Fold>> {
-        let _ = path;
-        Ok(Vec::new())
+        folding::of(self, path)
     }
 
     /// Ever larger parts around an offset, the smallest first; never empty.
     pub fn selection_ranges(&self, path: &Path, offset: u32) -> Cancellable<Vec<TextRange>> {
-        let _ = path;
-        Ok(vec![TextRange::at(offset)])
+        selection::of(self, path, offset)
     }
 
     /// Words with what they mean, of the file or of a part of it, in the order of the text.
@@ -289,14 +285,12 @@ impl Analysis {
         path: &Path,
         range: Option<TextRange>,
     ) -> Cancellable<Vec<SemanticToken>> {
-        let _ = (path, range);
-        Ok(Vec::new())
+        tokens::of(self, path, range)
     }
 
     /// Values and types to show in a part of a file.
     pub fn inlay_hints(&self, path: &Path, range: TextRange) -> Cancellable<Vec<InlayHint>> {
-        let _ = (path, range);
-        Ok(Vec::new())
+        inlay::of(self, path, range)
     }
 
     /// What leads elsewhere.
@@ -306,8 +300,7 @@ impl Analysis {
 
     /// The edits that lay out a file; `None` where it has syntax errors or is not in HCL.
     pub fn format(&self, path: &Path) -> Cancellable<Option<Vec<TextEdit>>> {
-        let _ = path;
-        Ok(None)
+        edits::format(self, path)
     }
 
     /// The edits that lay out the lines of a range; `None` as for [`Analysis::format`].
@@ -316,8 +309,7 @@ impl Analysis {
         path: &Path,
         range: TextRange,
     ) -> Cancellable<Option<Vec<TextEdit>>> {
-        let _ = (path, range);
-        Ok(None)
+        edits::format_range(self, path, range)
     }
 
     /// The edits after `typed` was typed before `offset`: `}` or a line end.
@@ -327,19 +319,16 @@ impl Analysis {
         offset: u32,
         typed: char,
     ) -> Cancellable<Vec<TextEdit>> {
-        let _ = (path, offset, typed);
-        Ok(Vec::new())
+        edits::on_type(self, path, offset, typed)
     }
 
     /// Changes offered for a part of a file.
     pub fn code_actions(&self, path: &Path, range: TextRange) -> Cancellable<Vec<CodeAction>> {
-        let _ = (path, range);
-        Ok(Vec::new())
+        actions::of(self, path, range)
     }
 
     /// Lines to show above declarations.
     pub fn code_lenses(&self, path: &Path) -> Cancellable<Vec<CodeLens>> {
-        let _ = path;
-        Ok(Vec::new())
+        lens::of(self, path)
     }
 }

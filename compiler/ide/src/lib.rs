@@ -8,6 +8,7 @@
 
 mod actions;
 mod analysis;
+mod brackets;
 mod completion;
 mod diagnostics;
 mod edits;
@@ -37,6 +38,7 @@ mod signature;
 mod template;
 mod text;
 mod tokens;
+mod workspace;
 
 pub use actions::{ActionKind, CodeAction};
 pub use analysis::{Analysis, Cancellable, Cancelled};

@@ -147,7 +147,7 @@ pub(crate) fn floor(text: &str, offset: u32) -> u32 {
 }
 
 /// The word of letters, digits, `_` and `-` around an offset.
-fn word_around(text: &str, offset: u32) -> TextRange {
+pub(crate) fn word_around(text: &str, offset: u32) -> TextRange {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let at = offset as usize;
     let before = text[..at].rfind(|c| !is_word(c));
