@@ -78,6 +78,26 @@ pub struct Pin {
     pub about: String,
 }
 
+/// Begins the name of a pin that is a fact about this machine.
+const LOCAL: &str = "local ";
+
+impl Pin {
+    /// A fact about this machine that the machine being built depends on, such as an environment variable: an input of a
+    /// fingerprint like every other pin, but no lock file holds it.
+    pub fn local(name: impl std::fmt::Display, value: impl Into<String>) -> Self {
+        Self {
+            name: format!("{LOCAL}{name}"),
+            value: value.into(),
+            about: String::new(),
+        }
+    }
+
+    /// Whether it is a fact about this machine only.
+    pub fn is_local(&self) -> bool {
+        self.name.starts_with(LOCAL)
+    }
+}
+
 /// What is known of the outside from a lock file.
 #[derive(Clone, Debug, Default)]
 pub struct Known {

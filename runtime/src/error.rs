@@ -96,6 +96,7 @@ pub const IDS: &[Id] = &[
         "run/bad-option",
         "an option has a value its component cannot use",
     ),
+    ("run/cache", "the cache cannot be read or written"),
     ("run/cancelled", "the run was stopped on request"),
     ("run/checksum", "a checksum file cannot be written"),
     ("run/compress", "an archive cannot be written"),

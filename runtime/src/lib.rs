@@ -8,6 +8,7 @@
 pub mod artifact;
 pub mod builder;
 pub mod builders;
+pub mod cache;
 pub mod cancel;
 pub mod checkpoint;
 pub mod communicator;
