@@ -9,16 +9,17 @@ use imgc_compiler::components::Problem;
 use imgc_compiler::value::Value;
 use imgc_runtime::Result;
 use imgc_runtime::builder::{Builder, Instance};
+use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
 
 use crate::base::Base;
 use crate::error::{ARCHITECTURE, DISK_FULL, OPTIONS, OUTPUT, PROGRAM, fail};
-use crate::instance::{Workshop, launch};
-use crate::job::Job;
+use crate::instance::{launch, restore};
 use crate::options::{Format, Options, machine_architecture};
 use crate::output::{oci, place};
 use crate::package_sources::{read_configured, sources_for};
 use crate::session::range;
+use crate::workshop::{Grounds, Workshop};
 use crate::{HOST_PATH, format};
 
 /// Layers in one mount; beyond, those below are merged for mounting (not in the image). The kernel takes 500.
@@ -27,9 +28,27 @@ const MAX_MOUNTED_LAYERS: usize = 100;
 /// Builds root file systems in Linux namespaces, without a virtual machine.
 #[derive(Clone, Debug)]
 pub struct RootfsBuilder {
-    helper: PathBuf,
-    max_mounted_layers: usize,
+    grounds: Grounds,
 }
+
+/// Options of the image that nothing inside of the machine sees.
+const CAPTURE_OPTIONS: &[&str] = &[
+    "cmd",
+    "disk_size",
+    "entrypoint",
+    "exposed_ports",
+    "formats",
+    "image_name",
+    "labels",
+    "layer_compression",
+    "output_directory",
+    "squash",
+    "stop_signal",
+    "tag",
+    "user",
+    "volumes",
+    "working_dir",
+];
 
 /// Where things are for one build.
 #[derive(Clone, Debug)]
@@ -45,15 +64,14 @@ impl RootfsBuilder {
     /// the running one, `std::env::current_exe()`.
     pub fn new(helper: impl Into<PathBuf>) -> Self {
         Self {
-            helper: helper.into(),
-            max_mounted_layers: MAX_MOUNTED_LAYERS,
+            grounds: Grounds::new(helper.into(), MAX_MOUNTED_LAYERS),
         }
     }
 
     /// Merges the lower layers of the mount when there are more than `layers`; 100 if not said. At least 2.
     #[must_use]
     pub fn max_mounted_layers(mut self, layers: usize) -> Self {
-        self.max_mounted_layers = layers.max(2);
+        self.grounds.max_mounted_layers = layers.max(2);
         self
     }
 }
@@ -69,7 +87,7 @@ impl Builder for RootfsBuilder {
         let base = options.base.clone().locate(&cx.world.working_directory())?;
         check_base(&base, &options)?;
         check_programs(&base, &options)?;
-        check_disk(&cx.scratch, &base)?;
+        check_disk(cx.cache.as_ref().unwrap_or(&cx.scratch), &base)?;
         check_output(cx, &places(cx, &options))?;
         self.probe(cx).await
     }
@@ -79,17 +97,40 @@ impl Builder for RootfsBuilder {
         let base = options.base.clone().locate(&cx.world.working_directory())?;
         let places = places(cx, &options);
         check_output(cx, &places)?;
-        let workshop = Workshop::open(cx, &self.helper, self.max_mounted_layers).await?;
+        let workshop = Workshop::open(cx, &self.grounds).await?;
         launch(cx, workshop, base, options, places).await
+    }
+
+    fn capability(&self, _options: &Value) -> Capability {
+        Capability::Layer
+    }
+
+    fn capture_options(&self) -> &'static [&'static str] {
+        CAPTURE_OPTIONS
+    }
+
+    async fn restore(
+        &self,
+        cx: &Context,
+        options: &Value,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let options = read(options)?;
+        let base = options.base.clone().locate(&cx.world.working_directory())?;
+        let places = places(cx, &options);
+        check_output(cx, &places)?;
+        restore(cx, &self.grounds, base, options, places, checkpoint).await
     }
 }
 
 impl RootfsBuilder {
     /// Tries the namespaces and an overlay where the build will have them.
     async fn probe(&self, cx: &Context) -> Result<()> {
-        let mut workshop = Workshop::open(cx, &self.helper, self.max_mounted_layers).await?;
-        let directory = workshop.work.join("s");
-        let probed = workshop.session.tell(Job::Probe { directory }).await;
+        let mut workshop = Workshop::open(cx, &self.grounds).await?;
+        let probed = match workshop.shelf {
+            Some(_) => Ok(()),
+            None => workshop.probe().await,
+        };
         probed.and(workshop.close().await)
     }
 }
@@ -226,7 +267,8 @@ fn check_disk(scratch: &Path, base: &Base) -> Result<()> {
         Base::Archive(path) => path.metadata().map_or(0, |metadata| metadata.len() * 3),
         _ => 0,
     };
-    let free = nix::sys::statvfs::statvfs(scratch)
+    let there = scratch.ancestors().find(|path| path.exists());
+    let free = nix::sys::statvfs::statvfs(there.unwrap_or(scratch))
         .map(|disk| disk.blocks_available() * disk.fragment_size())
         .unwrap_or(u64::MAX);
     if free >= need {

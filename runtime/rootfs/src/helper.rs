@@ -27,6 +27,7 @@ mod files;
 mod keeper;
 mod mounts;
 mod namespaces;
+mod stamp;
 mod tools;
 mod transfer;
 
@@ -132,6 +133,7 @@ fn perform(job: Job) -> Outcome<ExitCode> {
         Job::Bind { source, target } => mounts::bind_read_only(&source, &target)?,
         Job::Bootstrap(bootstrap) => answer(&tools::bootstrap(&bootstrap)?)?,
         Job::Scan { directory, before } => answer(&files::scan(&directory, before)?)?,
+        Job::Stamp { directory } => answer(&stamp::stamp(&directory)?)?,
         Job::Unpack(unpack) => answer(&files::unpack(unpack)?)?,
         Job::Pack(pack) => answer(&files::pack(&pack)?)?,
         Job::Collapse {

@@ -1,4 +1,4 @@
-//! A launched build: its directory, its layers, its outputs.
+//! A launched build: its layers, its outputs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,6 @@ use imgc_runtime::Result;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Instance, Target};
 use imgc_runtime::context::Context;
-use imgc_runtime::ledger::{Ledger, Resource};
 use serde_json::{Map, Value as Json};
 use tokio::sync::{Mutex, RwLock, Semaphore};
 use tokio::task::JoinHandle;
@@ -22,184 +21,25 @@ use crate::builder::{Places, seconds};
 use crate::error::{LEFT_BEHIND, fail};
 use crate::format;
 use crate::job::{ArchiveFile, Bootstrap, Job, Scanned, Unpack, Whiteouts};
-use crate::layer::compress::hex;
 use crate::machine::RootfsMachine;
 use crate::options::Options;
 use crate::output::oci::{self, BaseImage, History, LayerBlob};
 use crate::package_sources::{read_configured, sources_for};
 use crate::session::Session;
+use crate::shelf::{Owner, Shelf};
+use crate::workshop::Workshop;
 
 mod capture;
+mod keep;
 mod layers;
+mod restore;
 
-/// A build's directory and namespaces. Dropped without [`Workshop::close`] it cleans up in the background.
-pub(crate) struct Workshop {
-    pub(crate) session: Arc<Session>,
-    /// The build's directory.
-    pub(crate) work: PathBuf,
-    pub(crate) max_mounted_layers: usize,
-    ledger: Ledger,
-    record: u64,
-    closed: bool,
-}
+pub(crate) use restore::restore;
 
-impl Workshop {
-    pub(crate) async fn open(
-        cx: &Context,
-        helper: &Path,
-        max_mounted_layers: usize,
-    ) -> Result<Self> {
-        let random = hex(&cx.world.random());
-        let work = cx
-            .scratch
-            .join(format!("rootfs-{}", &random[random.len() - 12..]));
-        let resource = if nix::unistd::geteuid().is_root() {
-            Resource::Directory { path: work.clone() }
-        } else {
-            Resource::MappedDirectory { path: work.clone() }
-        };
-        let make = async {
-            furnish(&work).map_err(|error| {
-                crate::output::place::write_error(format!("cannot write {}", work.display()), error)
-            })
-        };
-        let (record, ()) = cx.ledger.create(&cx.address, resource, make).await?;
-        let mut furnished = Furnished {
-            work: &work,
-            ledger: &cx.ledger,
-            record: Some(record),
-        };
-        let session = Arc::new(Session::start(helper, hex(&cx.world.random())).await?);
-        furnished.record = None;
-        drop(furnished);
-        Ok(Self {
-            session,
-            work,
-            max_mounted_layers,
-            ledger: cx.ledger.clone(),
-            record,
-            closed: false,
-        })
-    }
-
-    /// Removes the directory and ends the namespaces.
-    pub(crate) async fn close(&mut self) -> Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        self.closed = true;
-        // A task of its own: it goes on when whoever waits for it is given up.
-        match tokio::spawn(self.dismantling()).await {
-            Ok(result) => result,
-            Err(error) => Err(fail(LEFT_BEHIND, "cleaning up was interrupted").because(error)),
-        }
-    }
-
-    /// From now on nothing removes the directory; the namespaces still end with this process.
-    pub(crate) fn leave(&mut self) {
-        self.closed = true;
-    }
-
-    fn dismantling(&self) -> impl Future<Output = Result<()>> + Send + 'static {
-        dismantle(
-            self.session.clone(),
-            self.work.clone(),
-            self.ledger.clone(),
-            self.record,
-        )
-    }
-}
-
-/// A build's directory before it has namespaces; dropped with its record it removes the directory.
-struct Furnished<'a> {
-    work: &'a Path,
-    ledger: &'a Ledger,
-    record: Option<u64>,
-}
-
-impl Drop for Furnished<'_> {
-    fn drop(&mut self) {
-        // Nothing in it belongs to mapped users yet.
-        if let Some(record) = self
-            .record
-            .filter(|_| fs::remove_dir_all(self.work).is_ok())
-        {
-            self.ledger.forget(record);
-        }
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        if self.closed {
-            return;
-        }
-        // Launching was given up halfway. The ledger's record stays for others if there is no time left for this.
-        if let Ok(handle) = tokio::runtime::Handle::try_current() {
-            handle.spawn(self.dismantling());
-        }
-    }
-}
-
-async fn dismantle(
-    session: Arc<Session>,
-    work: PathBuf,
-    ledger: Ledger,
-    record: u64,
-) -> Result<()> {
-    let paths = vec![work.clone()];
-    let inside = session.tell(Job::Remove { paths }).await;
-    let stopped = session.stop().await;
-    // When the namespaces have gone before, whoever owns everything in it can still remove it.
-    let removed = inside.or_else(|error| match fs::remove_dir_all(&work) {
-        Ok(()) => Ok(()),
-        Err(_) if !work.exists() => Ok(()),
-        Err(_) => Err(
-            fail(LEFT_BEHIND, format!("cannot remove {}", work.display()))
-                .help("remove it by hand")
-                .because(error),
-        ),
-    });
-    if removed.is_ok() {
-        ledger.forget(record);
-    }
-    removed.and(stopped)
-}
+use keep::{Keeper, KeptLayer};
 
 /// The script by which Debian's packages learn that no service may be started (invoke-rc.d(8)).
 const POLICY: &str = "#!/bin/sh\nexit 101\n";
-/// Directories that must exist to be mounted upon; in the lowest layer of the mount, not in the image.
-const SKELETON: [&str; 8] = ["dev", "proc", "sys", "tmp", "run", "etc", "usr", "usr/sbin"];
-/// Files likewise.
-const SKELETON_FILES: [&str; 3] = ["etc/resolv.conf", "etc/hosts", "usr/sbin/policy-rc.d"];
-
-/// Makes the build's directory. Short names: the kernel takes only a page of mount options.
-fn furnish(work: &Path) -> std::io::Result<()> {
-    let directory = |path: &str, mode: u32| {
-        let path = work.join(path);
-        fs::create_dir_all(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-    };
-    directory("", 0o755)?;
-    for path in ["l", "w", "m", "b", "f", "s", "t", "k", "t/run"] {
-        directory(path, 0o755)?;
-    }
-    directory("t/tmp", 0o1777)?;
-    directory("t/run/lock", 0o1777)?;
-    for path in SKELETON {
-        directory(
-            &format!("k/{path}"),
-            if path == "tmp" { 0o1777 } else { 0o755 },
-        )?;
-    }
-    for path in SKELETON_FILES {
-        let path = work.join("k").join(path);
-        fs::write(&path, "")?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
-}
-
 /// Makes the base, mounts it, and gives the machine.
 pub(crate) async fn launch(
     cx: &Context,
@@ -210,7 +50,7 @@ pub(crate) async fn launch(
 ) -> Result<Arc<dyn Instance>> {
     match start(cx, &workshop, &base, &options).await {
         Ok(started) => {
-            let instance = RootfsInstance::new(workshop, base, options, places, started);
+            let instance = RootfsInstance::new(cx, workshop, base, options, places, started)?;
             match instance.begin(cx).await {
                 Ok(()) => Ok(Arc::new(instance)),
                 Err(error) => {
@@ -253,6 +93,8 @@ struct State {
 struct Step {
     history: History,
     layer: Option<Task>,
+    /// Where the layer is kept.
+    kept: Option<KeptLayer>,
 }
 
 /// A layer being packed; ends with its owner.
@@ -287,7 +129,7 @@ async fn start(
                 "Bootstrapping {name}:{suite} with mmdebstrap ({}, {})...",
                 options.variant, options.architecture
             ));
-            let target = make_layer(work, 0)?;
+            let target = new_layer(workshop, 0).await?;
             let sources = sources_for(
                 name,
                 suite,
@@ -318,6 +160,9 @@ async fn start(
             cx.output
                 .say(format!("Starting from the directory {}", path.display()));
             let target = make_layer(work, 0)?;
+            if let Some(shelf) = &workshop.shelf {
+                shelf.make(0, None).await?;
+            }
             session
                 .tell(Job::Bind {
                     source: path.clone(),
@@ -337,7 +182,7 @@ async fn start(
         }
         Base::Archive(path) => {
             cx.output.say(format!("Unpacking {}...", path.display()));
-            let target = make_layer(work, 0)?;
+            let target = new_layer(workshop, 0).await?;
             let archive = ArchiveFile {
                 path: path.clone(),
                 sha256: None,
@@ -358,7 +203,7 @@ async fn start(
                 image.layers.len()
             ));
             for (number, layer) in image.layers.iter().enumerate() {
-                let target = make_layer(work, number)?;
+                let target = new_layer(workshop, number).await?;
                 let archive = ArchiveFile {
                     path: layer.path.clone(),
                     sha256: Some(layer.sha256.clone()),
@@ -398,19 +243,27 @@ async fn start(
     };
     state.upper = state.mounted.len();
     write_files(work, options)?;
-    let machine = Arc::new(RootfsMachine {
-        session: session.clone(),
-        work: work.clone(),
+    Ok(Started {
+        state,
+        machine: machine(workshop, &image, options, epoch),
+        image,
+        epoch,
+    })
+}
+
+fn machine(
+    workshop: &Workshop,
+    image: &BaseImage,
+    options: &Options,
+    epoch: i64,
+) -> Arc<RootfsMachine> {
+    Arc::new(RootfsMachine {
+        session: workshop.session.clone(),
+        work: workshop.work.clone(),
         env: command_env(&image.config, options, epoch),
         hostname: options.hostname.clone(),
         host_network: options.host_network,
         mounts: Arc::new(RwLock::new(())),
-    });
-    Ok(Started {
-        state,
-        machine,
-        image,
-        epoch,
     })
 }
 
@@ -429,7 +282,22 @@ fn unpack_job(
     })
 }
 
-/// Makes the directory of a layer.
+/// Makes the directory of a layer where it can stay.
+async fn new_layer(workshop: &Workshop, number: usize) -> Result<PathBuf> {
+    layer_in(&workshop.work, workshop.shelf.as_deref(), number).await
+}
+
+async fn layer_in(work: &Path, shelf: Option<&Shelf>, number: usize) -> Result<PathBuf> {
+    let Some(shelf) = shelf else {
+        return make_layer(work, number);
+    };
+    let link = work.join(format!("l/{number}"));
+    shelf.make(number, Some(&link)).await?;
+    // Through the link: a job may look at the directory itself.
+    Ok(link.join("."))
+}
+
+/// Makes the directory of a layer that goes with the build.
 fn make_layer(work: &Path, number: usize) -> Result<PathBuf> {
     let path = work.join(format!("l/{number}"));
     make_directory(&path)?;
@@ -514,6 +382,10 @@ struct RootfsInstance {
     workshop: Mutex<Workshop>,
     session: Arc<Session>,
     work: PathBuf,
+    /// Where the layers are kept, if they are.
+    shelf: Option<Arc<Shelf>>,
+    owner: Option<Owner>,
+    keeper: std::sync::Mutex<Option<Keeper>>,
     max_mounted_layers: usize,
     base: Base,
     options: Options,
@@ -530,14 +402,26 @@ struct RootfsInstance {
 
 impl RootfsInstance {
     fn new(
+        cx: &Context,
         workshop: Workshop,
         base: Base,
         options: Options,
         places: Places,
         started: Started,
-    ) -> Self {
+    ) -> Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
+        let keeper = workshop
+            .shelf
+            .clone()
+            .map(|shelf| Keeper::start(workshop.session.clone(), shelf, cx.output.clone()));
+        Ok(Self {
+            shelf: workshop.shelf.clone(),
+            owner: workshop
+                .shelf
+                .as_ref()
+                .map(|_| Owner::current())
+                .transpose()?,
+            keeper: std::sync::Mutex::new(keeper),
             session: workshop.session.clone(),
             work: workshop.work.clone(),
             max_mounted_layers: workshop.max_mounted_layers,
@@ -551,11 +435,13 @@ impl RootfsInstance {
             state: Mutex::new(started.state),
             packers: Arc::new(Semaphore::new(processors)),
             staging: Mutex::new(None),
-        }
+        })
     }
 
     /// Ends what still runs for the build and removes what it leaves, the outputs in their place excepted.
     async fn let_go(&self) -> Result<()> {
+        // What has been done so far is not done again.
+        self.finish_keeping().await;
         self.state.lock().await.steps.clear();
         let mut workshop = self.workshop.lock().await;
         let staging = match self.staging.lock().await.take() {
@@ -590,7 +476,7 @@ impl Instance for RootfsInstance {
     }
 
     async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
-        self.seal_layer(cx, address, summary).await
+        self.seal_layer(cx, address, summary, true).await
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
@@ -598,6 +484,7 @@ impl Instance for RootfsInstance {
     }
 
     async fn leave(&self) {
+        self.finish_keeping().await;
         self.workshop.lock().await.leave();
     }
 

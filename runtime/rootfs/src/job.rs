@@ -48,6 +48,11 @@ pub(crate) enum Job {
         /// Only files changed before this moment count (seconds since 1970).
         before: i64,
     },
+    /// Looks at every file of a directory without reading any. Answers [`Stamped`].
+    Stamp {
+        /// Where.
+        directory: PathBuf,
+    },
     /// Unpacks archives into one directory, one after the other. Answers [`Scanned`].
     Unpack(Unpack),
     /// Packs a directory. Answers [`Packed`].
@@ -175,6 +180,17 @@ pub(crate) struct Scanned {
     pub(crate) bytes: u64,
     /// Device nodes that were left out because the user namespace cannot have them.
     pub(crate) skipped_devices: u64,
+}
+
+/// Answer about a directory as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamped {
+    /// SHA-256 over names, inodes, modes, owners, sizes and times: every change changes it.
+    pub(crate) stamp: String,
+    /// Number of files of all kinds.
+    pub(crate) entries: u64,
+    /// What it takes on the disk.
+    pub(crate) bytes: u64,
 }
 
 /// How the content of a file is compressed.

@@ -25,6 +25,8 @@ mod options;
 mod output;
 mod package_sources;
 mod session;
+mod shelf;
+mod workshop;
 
 pub use builder::RootfsBuilder;
 pub use error::IDS;
@@ -33,6 +35,9 @@ pub use session::remove_mapped;
 
 /// Id of the builder in artifacts.
 pub const BUILDER_ID: &str = "imgc.rootfs";
+
+/// Its name, in templates and as a directory of the cache.
+pub(crate) const BUILDER_NAME: &str = "rootfs";
 
 /// Where the machine's programs are, also those for root that an ordinary user's `PATH` lacks.
 pub(crate) const HOST_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -143,7 +143,7 @@ impl Stock {
                 (used(record), std::cmp::Reverse(parts), record)
             })
             .collect();
-        order.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+        order.sort_by_key(|(used, parts, _)| (*used, *parts));
         let plain = order.into_iter().map(|(used, _, record)| (used, record));
         plain.collect()
     }

@@ -35,7 +35,7 @@ impl RootfsInstance {
     /// Makes all outputs and puts them into their place.
     pub(super) async fn make_outputs(&self, cx: &Context) -> Result<Artifact> {
         // What a failed or optional last step has left.
-        self.seal_layer(cx, &cx.address, "changes after the last provisioner")
+        self.seal_layer(cx, &cx.address, "changes after the last provisioner", false)
             .await?;
         let (mut history, mut layers) = self.finished_layers(cx).await?;
         let staging = self.stage(cx).await?;

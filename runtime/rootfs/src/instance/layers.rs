@@ -3,7 +3,12 @@
 use imgc_runtime::Result;
 use imgc_runtime::context::Context;
 
-use super::{RootfsInstance, State, Step, Task, make_directory, make_layer};
+use std::path::PathBuf;
+
+use tokio::sync::oneshot;
+
+use super::keep::KeptLayer;
+use super::{RootfsInstance, State, Step, Task, layer_in, make_directory, make_layer};
 use crate::base::Base;
 use crate::error::{LAYER, fail};
 use crate::format;
@@ -15,46 +20,57 @@ impl RootfsInstance {
     pub(super) async fn begin(&self, cx: &Context) -> Result<()> {
         let mut state = self.state.lock().await;
         self.mount(&state).await?;
-        let (history, layer) = match &self.base {
+        let new = match &self.base {
             Base::Oci { .. } => {
                 let steps = self.base_steps();
                 state.steps.extend(steps);
-                return Ok(());
+                (0..self.image.layers.len())
+                    .map(|number| (number, None))
+                    .collect()
             }
-            Base::Scratch => return Ok(()),
-            base => (self.history(&base.history(), None), self.pack(cx, 0, true)),
+            Base::Scratch => Vec::new(),
+            base => {
+                let (layer, packed) = self.pack(cx, 0, true);
+                state.steps.push(Step {
+                    history: self.history(&base.history(), None),
+                    layer: Some(layer),
+                    kept: Some(KeptLayer::Own(0)),
+                });
+                vec![(0, Some(packed))]
+            }
         };
-        state.steps.push(Step {
-            history,
-            layer: Some(layer),
-        });
+        if let Some((last, _)) = new.last() {
+            self.keep(cx, &state, &cx.address, *last, new);
+        }
         Ok(())
     }
 
     /// The history of an OCI image with its layers.
     fn base_steps(&self) -> Vec<Step> {
-        let mut layers = self.image.layers.iter().cloned();
-        let ready = |layer: LayerBlob| Task(tokio::spawn(async move { Ok(layer) }));
+        let mut layers = self.image.layers.iter().cloned().enumerate();
+        let step = |history: &History, layer: Option<(usize, LayerBlob)>| {
+            let kept = layer.as_ref().map(|(index, _)| KeptLayer::Base(*index));
+            Step {
+                history: history.clone(),
+                layer: layer.map(|(_, layer)| Task(tokio::spawn(async move { Ok(layer) }))),
+                kept,
+            }
+        };
         let mut steps: Vec<Step> = self
             .image
             .history
             .iter()
-            .map(|history| Step {
-                history: history.clone(),
-                layer: if history.empty_layer {
-                    None
-                } else {
-                    layers.next().map(ready)
-                },
+            .map(|history| {
+                let layer = match history.empty_layer {
+                    true => None,
+                    false => layers.next(),
+                };
+                step(history, layer)
             })
             .collect();
         // A history is optional.
-        let rest: Vec<LayerBlob> = layers.collect();
         let unnamed = self.history(&self.base.history(), None);
-        steps.extend(rest.into_iter().map(|layer| Step {
-            history: unnamed.clone(),
-            layer: Some(ready(layer)),
-        }));
+        steps.extend(layers.map(|layer| step(&unnamed, Some(layer))));
         steps
     }
 
@@ -68,12 +84,13 @@ impl RootfsInstance {
         }
     }
 
-    /// Makes what has changed since the last layer a layer of its own.
+    /// Makes what has changed since the last layer a layer of its own; with `keep` it becomes a checkpoint.
     pub(super) async fn seal_layer(
         &self,
         cx: &Context,
         address: &str,
         summary: &str,
+        keep: bool,
     ) -> Result<()> {
         let _mounts = self.machine.mounts.write().await;
         let mut state = self.state.lock().await;
@@ -91,7 +108,11 @@ impl RootfsInstance {
             state.steps.push(Step {
                 history,
                 layer: None,
+                kept: None,
             });
+            if let Some(last) = number.checked_sub(1).filter(|_| keep) {
+                self.keep(cx, &state, address, last, Vec::new());
+            }
             return Ok(());
         }
         state.mounted.push(format!("l/{number}"));
@@ -100,13 +121,20 @@ impl RootfsInstance {
             self.collapse(&mut state).await?;
         }
         self.mount(&state).await?;
-        let layer = Some(self.pack(cx, number, false));
-        state.steps.push(Step { history, layer });
+        let (layer, packed) = self.pack(cx, number, false);
+        state.steps.push(Step {
+            history,
+            layer: Some(layer),
+            kept: Some(KeptLayer::Own(number)),
+        });
+        if keep {
+            self.keep(cx, &state, address, number, vec![(number, Some(packed))]);
+        }
         Ok(())
     }
 
     /// Merges the mounted layers into one directory; the image keeps them apart.
-    async fn collapse(&self, state: &mut State) -> Result<()> {
+    pub(super) async fn collapse(&self, state: &mut State) -> Result<()> {
         let number = state.upper;
         let target = make_layer(&self.work, number)?;
         let lowers = state.mounted.iter().rev().cloned().collect();
@@ -123,9 +151,9 @@ impl RootfsInstance {
     }
 
     /// Mounts the layers below a new upper directory.
-    async fn mount(&self, state: &State) -> Result<()> {
+    pub(super) async fn mount(&self, state: &State) -> Result<()> {
         let number = state.upper;
-        let upper = make_layer(&self.work, number)?;
+        let upper = layer_in(&self.work, self.shelf.as_deref(), number).await?;
         // Permissions of `/` are those of the topmost directory.
         if let Some(top) = state.mounted.last() {
             let below = self.work.join(top);
@@ -154,11 +182,40 @@ impl RootfsInstance {
         self.session.tell(Job::Mount(plan)).await
     }
 
-    /// Packs layer `number` in the background.
-    fn pack(&self, cx: &Context, number: usize, is_base: bool) -> Task {
+    /// Packs layer `number` in the background; the result is also handed to whoever keeps it.
+    fn pack(
+        &self,
+        cx: &Context,
+        number: usize,
+        is_base: bool,
+    ) -> (Task, oneshot::Receiver<LayerBlob>) {
+        let part = self.shelf.as_ref().and_then(|shelf| shelf.path(number));
+        let target = match part {
+            Some(part) => part.join("blob"),
+            None => self.work.join(format!("b/{number}")),
+        };
+        let packing = self.packing(cx, number, is_base, target);
+        let (sender, receiver) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let layer = packing.await?;
+            // Nobody may be keeping it.
+            let _ = sender.send(layer.clone());
+            Ok(layer)
+        });
+        (Task(task), receiver)
+    }
+
+    /// Packs layer `number` into a file.
+    pub(super) fn packing(
+        &self,
+        cx: &Context,
+        number: usize,
+        is_base: bool,
+        path: PathBuf,
+    ) -> impl Future<Output = Result<LayerBlob>> + Send + 'static {
         let job = Job::Pack(Pack {
-            directory: self.work.join(format!("l/{number}")),
-            target: self.work.join(format!("b/{number}")),
+            directory: self.work.join(format!("l/{number}/.")),
+            target: path.clone(),
             compression: self.options.compression,
             clamp: self.options.reproducible.then_some(self.epoch),
             tidy: self.options.reproducible,
@@ -170,9 +227,8 @@ impl RootfsInstance {
             self.packers.clone(),
             cx.output.clone(),
         );
-        let path = self.work.join(format!("b/{number}"));
         let media_type = media_type(self.options.compression);
-        Task(tokio::spawn(async move {
+        async move {
             let _permit = packers.acquire().await;
             let packed: Packed = session.ask(job, None).await?;
             if packed.host_keys > 0 {
@@ -192,6 +248,6 @@ impl RootfsInstance {
                 raw_size: packed.raw_size,
                 own: true,
             })
-        }))
+        }
     }
 }

@@ -99,6 +99,8 @@ struct RootFs {
 /// An image to start from.
 #[derive(Debug, Default)]
 pub(crate) struct BaseImage {
+    /// The manifest's digest; `None` where there is no image.
+    pub(crate) digest: Option<String>,
     pub(crate) layers: Vec<LayerBlob>,
     pub(crate) history: Vec<History>,
     pub(crate) config: Map<String, Json>,
@@ -155,6 +157,7 @@ pub(crate) fn read(layout: &Path, tag: Option<&str>, architecture: &str) -> Resu
             })
         });
     Ok(BaseImage {
+        digest: Some(chosen.digest),
         layers: layers.collect::<Result<_>>()?,
         history: config.history,
         config: config.config.unwrap_or_default(),

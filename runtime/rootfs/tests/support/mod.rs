@@ -10,10 +10,12 @@ use imgc_compiler::value::Value;
 use imgc_rootfs::RootfsBuilder;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Instance, Target};
+use imgc_runtime::checkpoint::Checkpoints;
 use imgc_runtime::context::Context;
 use imgc_runtime::event::{Event, Output, Redact, Sink};
 use imgc_runtime::ledger::Ledger;
 use imgc_runtime::machine::{Command, Exit, Machine};
+use imgc_runtime::state::State;
 use tempfile::TempDir;
 
 pub const HELPER: &str = env!("CARGO_BIN_EXE_imgc-rootfs-helper");
@@ -129,6 +131,58 @@ impl Bed {
             Ok(build) => build,
             Err(error) => panic!("{}\n{}", error.chain(), self.log.text()),
         }
+    }
+
+    /// From now on layers are kept in `cache`, below this bed, with checkpoints in this state.
+    pub fn keep(&mut self, state: &Arc<dyn State>) {
+        self.cx.cache = Some(self.path("cache"));
+        self.cx.checkpoints = Some(Checkpoints::new(
+            state.clone(),
+            self.cx.world.clone(),
+            "run".into(),
+            "rootfs.test".into(),
+            "rootfs",
+        ));
+        self.cx.fingerprint = Some("launch".into());
+    }
+
+    /// Goes on from the checkpoint of a fingerprint.
+    pub async fn restore(
+        &self,
+        state: &Arc<dyn State>,
+        fingerprint: &str,
+        json: &str,
+    ) -> Option<Build<'_>> {
+        let found = state.find_checkpoint(fingerprint).await.unwrap();
+        let record =
+            found.unwrap_or_else(|| panic!("no checkpoint {fingerprint}\n{}", self.log.text()));
+        let restored = self
+            .builder
+            .restore(&self.cx, &self.options(json), &record.checkpoint)
+            .await;
+        let instance = match restored {
+            Ok(instance) => instance?,
+            Err(error) => panic!("{}\n{}", error.chain(), self.log.text()),
+        };
+        let Target::Machine(machine) = instance.target() else {
+            panic!("no machine")
+        };
+        Some(Build {
+            bed: self,
+            instance,
+            machine,
+            steps: 0,
+        })
+    }
+
+    /// Names of what stands on the builder's shelf in the cache.
+    pub fn shelf(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("cache/rootfs")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 
     pub async fn try_launch(&self, json: &str) -> imgc_runtime::Result<Build<'_>> {
@@ -250,10 +304,20 @@ impl Build<'_> {
     pub async fn seal(&mut self, summary: &str) {
         let address = format!("build.test.provisioner[{}]", self.steps);
         self.steps += 1;
-        self.instance
-            .seal(&self.bed.cx, &address, summary)
-            .await
-            .unwrap();
+        let mut cx = self.bed.cx.clone();
+        // What a step would do is its command here.
+        cx.fingerprint = cx.fingerprint.map(|_| summary.into());
+        self.instance.seal(&cx, &address, summary).await.unwrap();
+    }
+
+    /// The number of the next step.
+    pub fn after(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    pub async fn release(self) {
+        self.instance.release(&self.bed.cx).await.unwrap();
     }
 
     pub async fn query(&self, line: &str) -> String {

@@ -166,6 +166,9 @@ async fn what_a_live_build_uses_is_never_touched_and_what_nobody_has_goes() {
 async fn a_checkpoint_with_a_missing_part_is_forgotten() {
     let bed = two_branches().await;
     fs::remove_dir_all(bed.cache.root().join("rootfs/one")).unwrap();
-    assert_eq!(bed.prune(Limits::default(), false).await, "second first 1000");
+    assert_eq!(
+        bed.prune(Limits::default(), false).await,
+        "second first 1000"
+    );
     assert_eq!(bed.there(), "base other");
 }
