@@ -1,8 +1,19 @@
 //! Changes offered at a place.
 
+mod add;
+mod convert;
+mod extract;
+mod fixes;
+mod remove;
+
 use std::path::Path;
+use std::sync::Arc;
+
+use imgc_compiler::FileId;
 
 use crate::analysis::{Analysis, Cancellable};
+use crate::place::floor;
+use crate::template::Template;
 use crate::text::{TextRange, WorkspaceEdit};
 
 /// A change that is offered.
@@ -31,11 +42,77 @@ pub enum ActionKind {
     Rewrite,
 }
 
+/// Where actions are asked for.
+struct Cx<'a> {
+    analysis: &'a Analysis,
+    template: Arc<Template>,
+    file: FileId,
+    path: &'a Path,
+    text: Arc<str>,
+    range: TextRange,
+    out: Vec<CodeAction>,
+}
+
 pub(crate) fn of(
     analysis: &Analysis,
     path: &Path,
     range: TextRange,
 ) -> Cancellable<Vec<CodeAction>> {
-    let _ = (analysis, path, range);
-    Ok(Vec::new())
+    let Some((template, file)) = analysis.template_at(path)? else {
+        return Ok(Vec::new());
+    };
+    let text = Arc::clone(&template.file(file).text);
+    let range = TextRange::new(floor(&text, range.start), floor(&text, range.end));
+    let mut cx = Cx {
+        analysis,
+        template,
+        file,
+        path,
+        text,
+        range,
+        out: Vec::new(),
+    };
+    fixes::offer(&mut cx)?;
+    add::offer(&mut cx);
+    remove::offer(&mut cx);
+    extract::offer(&mut cx);
+    convert::offer(&mut cx);
+    analysis.check()?;
+    Ok(cx.out)
 }
+
+impl Cx<'_> {
+    fn offer(&mut self, title: impl Into<String>, kind: ActionKind, edit: WorkspaceEdit) {
+        self.out.push(CodeAction {
+            title: title.into(),
+            kind,
+            edit,
+            solves: None,
+            preferred: false,
+        });
+    }
+
+    /// The blanks at the beginning of the line of an offset.
+    fn indent(&self, offset: u32) -> &str {
+        let start = self.line_start(offset) as usize;
+        let line = &self.text[start..];
+        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+        &line[..blanks]
+    }
+
+    fn line_start(&self, offset: u32) -> u32 {
+        let before = &self.text[..offset as usize];
+        before.rfind('\n').map_or(0, |at| at as u32 + 1)
+    }
+
+    /// The line end of this file.
+    fn newline(&self) -> &'static str {
+        match self.text.contains("\r\n") {
+            true => "\r\n",
+            false => "\n",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

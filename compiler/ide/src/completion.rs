@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::analysis::{Analysis, Cancellable};
+use crate::grammar::{Inside, Opt};
 use crate::language;
 use crate::place::{Place, What, floor};
 use crate::template::Template;
@@ -79,6 +80,16 @@ pub enum CompletionKind {
     Directory,
     /// A name inside of `{{ }}`.
     TemplateVariable,
+}
+
+/// The options a body must have; of those of which one must be given, the first.
+pub(crate) fn needed(inside: Inside) -> Vec<Opt> {
+    bodies::needed(inside)
+}
+
+/// An empty value for an option.
+pub(crate) fn placeholder(opt: &Opt) -> String {
+    placeholders::empty(opt)
 }
 
 /// Everything that helps to know what fits.

@@ -294,13 +294,4 @@ impl Inside {
     pub(crate) fn block(self, kind: &str) -> Option<Blk> {
         self.blocks().into_iter().find(|block| block.kind == kind)
     }
-
-    /// Whether the names of attributes are the template's own: of locals, plugins, inputs.
-    pub(crate) fn is_free(self) -> bool {
-        match self {
-            Self::Core(core) => core.free,
-            Self::Values | Self::Unknown => true,
-            Self::Component(..) | Self::Options(_) => self.body().is_some_and(|body| body.open),
-        }
-    }
 }

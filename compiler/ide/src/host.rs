@@ -94,3 +94,6 @@ impl AnalysisHost {
         self.slots = Arc::new(Mutex::new(slots));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,11 +35,6 @@ impl Overlay {
         self.open.get(path)
     }
 
-    /// The paths of open documents.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Path> {
-        self.open.keys().map(PathBuf::as_path)
-    }
-
     fn open_in<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
         let after = self.open.range(directory.to_owned()..);
         after

@@ -82,7 +82,7 @@ pub(crate) struct Value {
 }
 
 /// How a value is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Form {
     /// An expression; `steps` stand before the name at the cursor.
     Expression {
@@ -100,13 +100,8 @@ pub(crate) enum Form {
         content: TextRange,
     },
     /// The key of an object.
+    #[default]
     ObjectKey,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self::ObjectKey
-    }
 }
 
 impl Place {

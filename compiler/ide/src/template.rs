@@ -120,7 +120,7 @@ impl Template {
                 &mut ignored,
             );
         }
-        let files = paths(&compilation).map(|(path, id)| (path, id)).collect();
+        let files = paths(&compilation).collect();
         let mut reads = recorder.into_reads();
         reads.extend(surroundings.reads());
         Self {

@@ -181,6 +181,9 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, range: TextRange, kind: TokenKind, modifiers: TokenModifiers) {
+        // A name with escapes consists of several tokens, of which the first stands for all.
+        let last = self.out.last().map_or(0, |last| last.range.end);
+        let range = TextRange::new(range.start.max(last), range.end);
         // A token stands on one line; what is longer is cut.
         let mut start = range.start;
         for line in range.of(self.text).split_inclusive('\n') {

@@ -80,3 +80,30 @@ pub(super) fn escape(text: &str) -> String {
     }
     out
 }
+
+/// A value without placeholders, for texts that are no snippets.
+pub(super) fn empty(opt: &Opt) -> String {
+    let snippet = value(opt, 1);
+    let mut out = String::new();
+    let mut rest = snippet.as_str();
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(inner) = rest.strip_prefix('{') {
+            let end = inner.find('}').unwrap_or(inner.len());
+            let body = &inner[..end];
+            let shown = match body.split_once(':') {
+                Some((_, shown)) => shown,
+                None => body.split_once('|').map_or("", |(_, words)| {
+                    words.split([',', '|']).next().unwrap_or_default()
+                }),
+            };
+            out.push_str(shown);
+            rest = inner.get(end + 1..).unwrap_or_default();
+        } else {
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+    }
+    out.push_str(rest);
+    out
+}

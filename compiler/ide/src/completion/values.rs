@@ -2,7 +2,7 @@
 
 use imgc_compiler::types::Type;
 
-use super::{CompletionKind, Cx, Rank, functions, members, paths, texts};
+use super::{CompletionKind, Cx, Rank, functions, members, texts};
 use crate::analysis::Cancellable;
 use crate::grammar::{From, Inside, Opt};
 use crate::language::Language;
@@ -157,8 +157,5 @@ fn object_key(cx: &mut Cx<'_>, value: &Value) {
             let item = cx.push(Rank::Fits, CompletionKind::Option, &**name, &**name);
             item.detail = Some(attribute.ty.to_string());
         }
-        return;
     }
-    // An entry `(name) = …` begins with an expression; anything else is a key of the user's.
-    let _ = paths::is_path;
 }

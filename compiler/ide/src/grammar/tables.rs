@@ -9,8 +9,6 @@ pub(crate) struct Core {
     pub(crate) name: &'static str,
     pub(crate) options: &'static [CoreOption],
     pub(crate) blocks: &'static [CoreBlock],
-    /// It takes attributes of any name.
-    pub(crate) free: bool,
 }
 
 /// An option of a block of the language.
@@ -219,7 +217,6 @@ pub(crate) static TOP: Core = Core {
         ),
         REGISTRY_BLOCK,
     ],
-    free: false,
 };
 
 static PACKER: Core = Core {
@@ -236,14 +233,12 @@ static PACKER: Core = Core {
         "{\n  ${1:name} = {\n    source  = \"github.com/${2:hashicorp}/${1:name}\"\n    version = \"${3:>= 1.0.0}\"\n  }$0\n}",
         "The plugins the template was written for.",
     ))],
-    free: false,
 };
 
 static PLUGINS: Core = Core {
     name: "required_plugins",
     options: &[],
     blocks: &[],
-    free: true,
 };
 
 static VARIABLE: Core = Core {
@@ -277,7 +272,6 @@ static VARIABLE: Core = Core {
         "{\n  condition     = ${1:true}\n  error_message = \"${2:The value is wrong.}\"$0\n}",
         "A rule for its value.",
     )],
-    free: false,
 };
 
 /// The words of type constraints.
@@ -302,14 +296,12 @@ static VALIDATION: Core = Core {
         )),
     ],
     blocks: &[],
-    free: false,
 };
 
 static LOCALS: Core = Core {
     name: "locals",
     options: &[],
     blocks: &[],
-    free: true,
 };
 
 static LOCAL: Core = Core {
@@ -319,7 +311,6 @@ static LOCAL: Core = Core {
         SENSITIVE,
     ],
     blocks: &[],
-    free: false,
 };
 
 static OUTPUT: Core = Core {
@@ -330,7 +321,6 @@ static OUTPUT: Core = Core {
         SENSITIVE,
     ],
     blocks: &[],
-    free: false,
 };
 
 static MODULE: Core = Core {
@@ -347,7 +337,6 @@ static MODULE: Core = Core {
         ENABLED,
     ],
     blocks: &[],
-    free: true,
 };
 
 static REGISTRY: Core = Core {
@@ -360,7 +349,6 @@ static REGISTRY: Core = Core {
         option("channels", "list(string)", "[$1]", "Of no effect here."),
     ],
     blocks: &[],
-    free: false,
 };
 
 const PROVISIONER_BLOCK: CoreBlock = block(
@@ -421,14 +409,12 @@ static BUILD: Core = Core {
         DYNAMIC_BLOCK,
         REGISTRY_BLOCK,
     ],
-    free: false,
 };
 
 static CHAIN: Core = Core {
     name: "chain",
     options: &[FOR_EACH, COUNT, ENABLED],
     blocks: &[POST_PROCESSOR_BLOCK, DYNAMIC_BLOCK],
-    free: false,
 };
 
 static GROUP: Core = Core {
@@ -444,14 +430,12 @@ static GROUP: Core = Core {
         ),
         DYNAMIC_BLOCK,
     ],
-    free: false,
 };
 
 static GROUP_USE: Core = Core {
     name: "group-use",
     options: &[ONLY, EXCEPT, FOR_EACH, COUNT, ENABLED],
     blocks: &[],
-    free: false,
 };
 
 /// `dynamic`.
@@ -483,7 +467,6 @@ pub(crate) static DYNAMIC: Core = Core {
         "{\n  $0\n}",
         "What stands in each block.",
     ))],
-    free: false,
 };
 
 /// Blocks that may stand among the options of components.
@@ -629,5 +612,4 @@ pub(crate) static LEGACY: Core = Core {
         ),
     ],
     blocks: &[],
-    free: false,
 };

@@ -102,12 +102,12 @@ enum Hit<'n> {
     /// It is in a key of an object.
     Key(&'n Member, &'n [Member]),
     /// It is in a text.
-    Text(&'n Node),
+    Text,
 }
 
 fn find<'n>(node: &'n Node, steps: &mut Vec<Step<'n>>) -> Option<Hit<'n>> {
     match &node.kind {
-        NodeKind::Text(text) => text.text.contains(MARK).then_some(Hit::Text(node)),
+        NodeKind::Text(text) => text.text.contains(MARK).then_some(Hit::Text),
         NodeKind::Array(elements) => {
             steps.push(Step::Index);
             let hit = elements.iter().find_map(|element| find(element, steps));
@@ -178,7 +178,7 @@ impl Finder<'_> {
                     None => {
                         let around = match hit {
                             Hit::Key(_, around) => *around,
-                            Hit::Text(_) => &[],
+                            Hit::Text => &[],
                         };
                         if let Some(inner) = labels_inside(block.labels(), around) {
                             labels = inner;
@@ -216,7 +216,7 @@ impl Finder<'_> {
             "variables" => {
                 return match hit {
                     Hit::Key(..) => None,
-                    Hit::Text(_) => {
+                    Hit::Text => {
                         self.value(Vec::new(), Inside::Values, members, section, steps, hit)
                     }
                 };
@@ -240,7 +240,7 @@ impl Finder<'_> {
         let members = match (first, hit) {
             (Some(Step::Key(_, members)), _) | (None, Hit::Key(_, members)) => *members,
             // `"post-processors": ["manifest"]`
-            (None, Hit::Text(_)) => return Some(self.label(frames, around, kind, &[])),
+            (None, Hit::Text) => return Some(self.label(frames, around, kind, &[])),
             (Some(Step::Index), _) => return None,
         };
         if matches!(first, Some(Step::Key(member, _)) if member.key.text == "type") {
@@ -334,7 +334,7 @@ impl Finder<'_> {
                 Step::Index => value.in_list = value.keys.is_empty(),
             }
         }
-        if let Hit::Text(_) = hit {
+        if let Hit::Text = hit {
             value.form = self.form(&mut value.whole);
         }
         let mut place = self.at(frames, inside, What::Value(value));

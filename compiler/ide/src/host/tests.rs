@@ -1,0 +1,133 @@
+//! Texts that change under snapshots.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use imgc_compiler::diagnostic::Severity;
+
+use crate::fixture::{fixture, name};
+use crate::{Analysis, Cancelled, Language, TemplateId};
+
+fn problems(analysis: &Analysis, path: &Path) -> String {
+    let id = analysis.template_of(path).unwrap();
+    let files = analysis.diagnostics(&id).unwrap();
+    let shown = files.iter().flat_map(|file| {
+        file.problems
+            .iter()
+            .map(|problem| format!("{}: {}", name(&file.path), problem.id))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_change_cancels_older_snapshots_and_is_seen_by_new_ones() {
+    let mut f = fixture("locals { a = var.x }\n//- b.pkr.hcl\nvariable \"x\" { default = 1 }\n");
+    let main = f.path.clone();
+    let old = f.analysis.clone();
+    assert_eq!(problems(&old, &main), "main.pkr.hcl: editor/unused");
+    f.host.set_text(Path::new("/t/b.pkr.hcl"), "");
+    assert_eq!(old.hover(&main, 18), Err(Cancelled));
+    let new = f.host.analysis();
+    assert_eq!(
+        problems(&new, &main),
+        "main.pkr.hcl: editor/unused, main.pkr.hcl: check/unknown-variable"
+    );
+    // The saved file counts again.
+    f.host.close(Path::new("/t/b.pkr.hcl"));
+    assert_eq!(
+        problems(&f.host.analysis(), &main),
+        "main.pkr.hcl: editor/unused"
+    );
+}
+
+#[test]
+fn a_question_can_be_taken_back() {
+    let f = fixture("locals { a = 1 }\n");
+    let cancel = Arc::new(AtomicBool::new(false));
+    let asked = f.analysis.for_request(Arc::clone(&cancel));
+    assert!(asked.folds(&f.path).is_ok());
+    cancel.store(true, Ordering::Relaxed);
+    assert_eq!(asked.folds(&f.path), Err(Cancelled));
+    assert!(f.analysis.folds(&f.path).is_ok());
+}
+
+#[test]
+fn templates_that_did_not_change_stay_compiled() {
+    let mut f = fixture(
+        "//- a/main.pkr.hcl\nlocals { a = 1 }\n//- b/main.pkr.hcl\nmodule \"m\" { source = \"../c\" }\n//- c/main.pkr.hcl\noutput \"o\" { value = 1 }\n",
+    );
+    let id = |name: &str| TemplateId {
+        path: PathBuf::from(format!("/t/{name}")),
+        values: None,
+    };
+    let before = f.host.analysis();
+    let (a, b) = (before.template(&id("a")), before.template(&id("b")));
+    f.host.set_text(
+        Path::new("/t/c/main.pkr.hcl"),
+        "output \"p\" { value = 1 }\n",
+    );
+    let after = f.host.analysis();
+    assert!(Arc::ptr_eq(&a, &after.template(&id("a"))));
+    assert!(
+        !Arc::ptr_eq(&b, &after.template(&id("b"))),
+        "a module of it changed"
+    );
+}
+
+#[test]
+fn files_of_values_are_looked_at_one_by_one() {
+    let f = fixture(
+        "variable \"x\" { type = number }\nlocals { a = var.x }\noutput \"o\" { value = local.a }\n//- dev.pkrvars.hcl\nx = 1\n//- prod.pkrvars.hcl\nx = \"many\"\nz = 1\n",
+    );
+    assert_eq!(problems(&f.analysis, &f.path), "");
+    assert_eq!(problems(&f.analysis, Path::new("/t/dev.pkrvars.hcl")), "");
+    assert_eq!(
+        problems(&f.analysis, Path::new("/t/prod.pkrvars.hcl")),
+        "prod.pkrvars.hcl: check/invalid-variable, prod.pkrvars.hcl: check/undeclared-variable"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_does_not_hide_the_others() {
+    let mut disk = imgc_compiler::source::Memory::new([("/t/a.pkr.hcl", "locals { a = var.x }\n")]);
+    disk.insert("/t/b.pkr.hcl", vec![0xff, 0xfe, 0x00]);
+    let host = crate::AnalysisHost::new(crate::Outside {
+        sources: Arc::new(disk),
+        world: Arc::new(|| Arc::new(imgc_compiler::source::FixedWorld::default())),
+        components: Arc::new(imgc_compiler::components::Everything),
+    });
+    let analysis = host.analysis();
+    let files = analysis
+        .diagnostics(&TemplateId {
+            path: "/t".into(),
+            values: None,
+        })
+        .unwrap();
+    let ids: Vec<_> = files
+        .iter()
+        .map(|file| (name(&file.path), file.problems[0].id))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("a.pkr.hcl".to_owned(), "check/unknown-variable"),
+            ("b.pkr.hcl".to_owned(), "load/not-text")
+        ]
+    );
+    assert_eq!(files[1].problems[0].severity, Severity::Error);
+}
+
+#[test]
+fn files_of_other_programs_get_no_answer() {
+    let f = fixture(
+        "//- package.json\n{\"name\": \"x\", \"builders\": 1}\n//- job.hcl\njob \"x\" {}\n//- x.json\n{\"name\": 1}\n//- a.json\n{\"builders\": []}\n//- t.hcl\nsource \"null\" \"a\" {}\n//- Cargo.toml\n[package]\n",
+    );
+    let language = |name: &str| f.analysis.language(&Path::new("/t").join(name));
+    assert_eq!(language("job.hcl"), None);
+    assert_eq!(language("x.json"), None);
+    assert_eq!(language("Cargo.toml"), None);
+    assert_eq!(language("a.json"), Some(Language::Legacy));
+    assert_eq!(language("t.hcl"), Some(Language::Hcl));
+}
