@@ -1,18 +1,22 @@
-//! Between the compiler's data and the protocol's. UTF-16 exists only here.
+//! Between plain data and the protocol's: paths and problems.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use gen_lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, Location, Position, Range, Uri,
+    CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
+    Uri,
 };
-use imgc_compiler::Span;
-use imgc_compiler::diagnostic::{self, Severity};
-use imgc_compiler::source::{SourceFile, SourceMap};
+use imgc_compiler::diagnostic::Severity;
+use imgc_ide::{Problem, Tag};
 
-/// A problem as the protocol has it.
-pub(crate) fn diagnostic(problem: &diagnostic::Diagnostic, sources: &SourceMap) -> Diagnostic {
+use crate::snapshot::{File, Snapshot};
+
+/// A problem in the protocol's words.
+pub(crate) fn diagnostic(problem: &Problem, file: Option<&File>, snapshot: &Snapshot) -> Diagnostic {
+    let client = &snapshot.client;
     let mut message = problem.message.clone();
     if let Some(label) = &problem.label {
         let _ = write!(message, "\n{label}");
@@ -20,64 +24,69 @@ pub(crate) fn diagnostic(problem: &diagnostic::Diagnostic, sources: &SourceMap) 
     if let Some(help) = &problem.help {
         let _ = write!(message, "\nhelp: {help}");
     }
-    let related = problem.labels.iter().filter_map(|label| {
-        let uri = uri(&sources.file(label.span.file).path)?;
-        let location = Location::new(uri, range(label.span, sources));
+    let related = problem.related.iter().filter_map(|related| {
+        let location = snapshot.location(&related.location)?;
         Some(DiagnosticRelatedInformation::new(
             location,
-            label.text.clone(),
+            related.message.clone(),
         ))
     });
-    let related: Vec<_> = related.collect();
+    let related: Vec<_> = match client.related_information {
+        true => related.collect(),
+        false => Vec::new(),
+    };
+    let page = || {
+        let page = (snapshot.host.page)(problem.id)?;
+        Some(CodeDescription { href: uri(&page)? })
+    };
+    let tag = problem.tag.map(|tag| match tag {
+        Tag::Unused => DiagnosticTag::Unnecessary,
+        Tag::Deprecated => DiagnosticTag::Deprecated,
+    });
     Diagnostic {
-        range: range(problem.span, sources),
+        // A file that is no text has no places.
+        range: file.map(|file| file.range(problem.range)).unwrap_or_default(),
         severity: Some(match problem.severity {
             Severity::Error => DiagnosticSeverity::Error,
             Severity::Warning => DiagnosticSeverity::Warning,
             Severity::Note => DiagnosticSeverity::Information,
         }),
         code: Some(problem.id.to_owned().into()),
+        code_description: client.code_description.then(page).flatten(),
         source: Some("imgc".to_owned()),
         message: message.into(),
+        tags: tag.map(|tag| vec![tag]),
         related_information: (!related.is_empty()).then_some(related),
         ..Diagnostic::default()
     }
 }
 
-/// A problem of a whole file, which has no text to point into.
-pub(crate) fn whole_file(id: &str, message: String) -> Diagnostic {
-    Diagnostic {
-        severity: Some(DiagnosticSeverity::Error),
-        code: Some(id.to_owned().into()),
-        source: Some("imgc".to_owned()),
-        message: message.into(),
-        ..Diagnostic::default()
-    }
-}
-
-/// A span in lines and UTF-16 units.
-pub(crate) fn range(span: Span, sources: &SourceMap) -> Range {
-    let file = sources.file(span.file);
-    Range::new(position(file, span.start), position(file, span.end))
-}
-
-fn position(file: &SourceFile, offset: u32) -> Position {
-    let (line, column) = file.line_column(offset);
-    let before = file.text.get((offset - column) as usize..offset as usize);
-    let units = before.map_or(column as usize, |text| text.encode_utf16().count());
-    Position::new(line, units as u32)
-}
-
-/// The path of a `file:` URI; `None` for any other.
+/// The path a document has, or would have: of `file:` URIs, and of those of documents that were never saved. `None` for
+/// any other.
 pub(crate) fn path(uri: &Uri) -> Option<PathBuf> {
+    if let Some(name) = uri.0.strip_prefix("untitled:") {
+        let name = decoded(name)?;
+        if Path::new(&name).is_absolute() {
+            return Some(name.into());
+        }
+        // A directory of its own: it belongs to no other file.
+        let mut file = name.clone();
+        file.push(".pkr.hcl");
+        return Some(Path::new("/untitled:").join(name).join(file));
+    }
     let rest = uri.0.strip_prefix("file://")?;
     // An authority is empty or this machine.
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
         return None;
     }
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    Some(plain(Path::new(&decoded(path)?)))
+}
+
+fn decoded(text: &str) -> Option<OsString> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         if byte != b'%' {
             bytes.push(byte);
@@ -87,7 +96,12 @@ pub(crate) fn path(uri: &Uri) -> Option<PathBuf> {
         let (high, low) = (digit(rest.next())?, digit(rest.next())?);
         bytes.push((high * 16 + low) as u8);
     }
-    Some(std::ffi::OsString::from_vec(bytes).into())
+    Some(OsString::from_vec(bytes))
+}
+
+/// Without `.`, doubled and trailing slashes: one spelling for one file.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// The `file:` URI of an absolute path.
@@ -114,6 +128,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn there(text: &str) -> Option<PathBuf> {
+        path(&Uri(text.to_owned()))
+    }
+
     #[test]
     fn paths_survive_the_way_there_and_back() {
         for text in ["/a/b.pkr.hcl", "/with blank/ü%#?.hcl", "/"] {
@@ -121,18 +139,17 @@ mod tests {
             assert!(uri.0.is_ascii());
             assert_eq!(path(&uri).unwrap(), Path::new(text));
         }
-        let editor = Uri("file:///home/u/a%3Ab.pkr.hcl".to_owned());
-        assert_eq!(path(&editor).unwrap(), Path::new("/home/u/a:b.pkr.hcl"));
-        assert_eq!(path(&Uri("untitled:Untitled-1".to_owned())), None);
-        assert_eq!(path(&Uri("file:///a%zz".to_owned())), None);
+        assert_eq!(there("file:///home/u/a%3Ab.hcl").unwrap(), Path::new("/home/u/a:b.hcl"));
+        assert_eq!(there("file://localhost/a//b/./c").unwrap(), Path::new("/a/b/c"));
+        assert_eq!(there("file:///a%zz"), None);
+        assert_eq!(there("git:/a/b.pkr.hcl"), None);
+        assert_eq!(there("file://elsewhere/a"), None);
     }
 
     #[test]
-    fn columns_are_counted_in_utf_16_units() {
-        let mut sources = SourceMap::default();
-        let file = sources.add("/a", "x\n\"ü😀\" = oops\n");
-        let start = sources.file(file).text.find("oops").unwrap() as u32;
-        let range = range(Span::new(file, start, start + 4), &sources);
-        assert_eq!(range, Range::new(Position::new(1, 8), Position::new(1, 12)));
+    fn documents_that_were_never_saved_stand_alone() {
+        assert_eq!(there("untitled:/w/a.pkr.hcl").unwrap(), Path::new("/w/a.pkr.hcl"));
+        let path = there("untitled:Untitled-1").unwrap();
+        assert_eq!(path, Path::new("/untitled:/Untitled-1/Untitled-1.pkr.hcl"));
     }
 }

@@ -1,14 +1,35 @@
-//! The language server: protocol, event loop, conversion. Everything clever is in the compiler.
+//! The language server: protocol, one event loop, conversion. Everything clever is in `imgc-ide`.
 //!
-//! In: an editor's messages over a [`Connection`]. Out: the compiler's diagnostics for the template a document belongs
-//! to, published when a document is opened, changed, saved or closed, and only for files whose problems have changed.
-//! What a template is made of comes through the [`Host`]'s doors, over which unsaved text is laid; the runtime with its
-//! machines and clouds is not needed here.
+//! In: an editor's messages over a [`Connection`]. Out: answers, and diagnostics of all files of the templates that
+//! documents belong to. The loop applies edits and hands questions to a few threads, each with a snapshot; an edit makes
+//! what is under way outdated. Files, clock and components come through the [`Host`]; the runtime with its machines and
+//! clouds is not needed here.
+//!
+//! | module | what |
+//! |---|---|
+//! | `transport` | messages over standard input and output |
+//! | `server` | the loop: requests, edits, time limits, diagnostics |
+//! | `workers` | the threads that read |
+//! | `snapshot`, `documents`, `memory` | what they read |
+//! | `dispatch`, `handlers` | a request: convert, ask `imgc-ide`, convert |
+//! | `text`, `convert` | positions, paths and problems in the protocol's words |
+//! | `client`, `capabilities` | what either side can do |
 
+mod capabilities;
+mod client;
 mod convert;
+mod dispatch;
+mod documents;
+mod handlers;
+mod memory;
 mod overlay;
 mod server;
+mod snapshot;
+mod text;
+mod transport;
+mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::components::Components;
@@ -18,13 +39,16 @@ pub use lsp_server::Connection;
 pub use server::ServerError;
 
 /// The outside, as the program that serves brings it.
+#[derive(Clone)]
 pub struct Host {
     /// Files as saved.
     pub sources: Arc<dyn Sources>,
     /// Clock, environment and the like, made anew for every compilation.
-    pub world: Box<dyn Fn() -> Arc<dyn World>>,
+    pub world: Arc<dyn Fn() -> Arc<dyn World> + Send + Sync>,
     /// The components that can run.
-    pub components: Box<dyn Components>,
+    pub components: Arc<dyn Components + Send + Sync>,
+    /// A file with the page of a problem, by its id; `None` where there is none.
+    pub page: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
 }
 
 /// Serves one editor until it says goodbye or its connection ends.
@@ -34,10 +58,12 @@ pub fn serve(connection: &Connection, host: Host) -> Result<(), ServerError> {
 
 /// Serves an editor on standard input and output.
 pub fn serve_stdio(host: Host) -> Result<(), ServerError> {
-    let (connection, threads) = Connection::stdio();
+    let (connection, writer) = transport::stdio();
     let served = serve(&connection, host);
     drop(connection);
-    // The reader has seen the end of input or `exit`; a writer that cannot write has nobody left to tell.
-    let _ = threads.join();
+    // What was said last is still written; an editor that is gone does not read it.
+    if served.is_ok() {
+        let _ = writer.join();
+    }
     served
 }

@@ -1,136 +1,193 @@
-//! The event loop: one thread, messages in, diagnostics out after a moment of quiet.
+//! The event loop: one thread to which everything comes.
+//!
+//! Edits are applied here, at once. Questions go to the workers with a snapshot of the moment they came in. An edit makes
+//! the questions that are under way outdated: they are answered so, and what comes of them later is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod diagnose;
+mod life;
+mod notices;
+mod outgoing;
+mod questions;
+mod watch;
 
-use gen_lsp_types::{
-    Diagnostic, DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
-    DidSaveTextDocumentParams, InitializeResult, PositionEncodingKind, PublishDiagnosticsParams,
-    ServerCapabilities, ServerInfo, TextDocumentContentChangeEvent, TextDocumentSyncKind,
-    TextDocumentSyncOptions, Uri,
-};
-use imgc_compiler::compile::{self, Request};
-use lsp_server::{Connection, ErrorCode, Message, Notification, Response};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
+use crossbeam_channel::{Receiver, never};
+use imgc_ide::{AnalysisHost, Outside};
+use lsp_server::{Connection, Message, Notification};
+use serde_json::Value;
+
+use self::diagnose::{Diagnoses, Found};
+use self::outgoing::Outgoing;
+use self::questions::{Answered, Questions};
 use crate::Host;
-use crate::convert;
-use crate::overlay::Overlay;
+use crate::client::{Client, Settings};
+use crate::documents::Documents;
+use crate::memory::Memory;
+use crate::snapshot::Snapshot;
+use crate::workers::{Done, Pool};
 
-/// Without a keystroke for this long, diagnostics are worth computing.
-const QUIET: Duration = Duration::from_millis(100);
+pub use self::life::ServerError;
+pub(crate) use self::life::run;
 
-/// Why the server ended before the editor asked it to.
-#[derive(Debug)]
-pub enum ServerError {
-    /// The editor's messages do not follow the protocol.
-    Protocol(lsp_server::ProtocolError),
-    /// The connection ended in the middle.
-    Disconnected,
+/// Everything that can happen.
+enum Event {
+    /// The editor says something.
+    Message(Message),
+    /// The editor says nothing any more.
+    HungUp,
+    /// The editor's process is gone.
+    EditorDied,
+    /// A worker is ready.
+    Done(Done<Outcome>),
+    /// Something is due.
+    Tick,
 }
 
-impl std::fmt::Display for ServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Protocol(error) => write!(f, "the editor does not follow the protocol: {error}"),
-            Self::Disconnected => f.write_str("the connection to the editor ended"),
-        }
-    }
+/// What a worker brings.
+enum Outcome {
+    /// The answer to a question.
+    Answer(Answered),
+    /// The problems of all templates with open documents.
+    Problems(Found),
 }
 
-impl std::error::Error for ServerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Protocol(error) => Some(error),
-            Self::Disconnected => None,
-        }
-    }
-}
-
-pub(crate) fn run(connection: &Connection, host: Host) -> Result<(), ServerError> {
-    let (id, _) = connection
-        .initialize_start()
-        .map_err(ServerError::Protocol)?;
-    let about = InitializeResult {
-        capabilities: capabilities(),
-        server_info: Some(ServerInfo {
-            name: "imgc".to_owned(),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        }),
-    };
-    let about = serde_json::to_value(about).expect("protocol types have a JSON form");
-    connection
-        .initialize_finish(id, about)
-        .map_err(ServerError::Protocol)?;
-    let mut server = Server {
-        connection,
-        overlay: Overlay::new(host.sources.clone()),
-        host,
-        stale: BTreeMap::new(),
-        published: BTreeMap::new(),
-    };
-    server.serve()
-}
-
-fn capabilities() -> ServerCapabilities {
-    ServerCapabilities {
-        position_encoding: Some(PositionEncodingKind::UTF16),
-        text_document_sync: Some(
-            TextDocumentSyncOptions {
-                open_close: Some(true),
-                change: Some(TextDocumentSyncKind::Full),
-                save: Some(true.into()),
-                ..TextDocumentSyncOptions::default()
-            }
-            .into(),
-        ),
-        ..ServerCapabilities::default()
-    }
-}
-
+/// The state of a session.
 struct Server<'a> {
     connection: &'a Connection,
-    overlay: Overlay,
-    host: Host,
-    /// Template directories that changed, with the time their diagnostics are due.
-    stale: BTreeMap<PathBuf, Instant>,
-    /// What the editor was told last, by directory and file; files without problems are not in it.
-    published: BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<Diagnostic>>>,
+    reports: Receiver<Done<Outcome>>,
+    editor_died: Receiver<()>,
+    pool: Pool<Outcome>,
+    host: Arc<Host>,
+    analysis: AnalysisHost,
+    documents: Documents,
+    /// Documents whose text the analysis does not know yet.
+    unseen: Vec<PathBuf>,
+    client: Arc<Client>,
+    settings: Arc<Settings>,
+    folders: Arc<Vec<PathBuf>>,
+    memory: Arc<Memory>,
+    questions: Questions,
+    diagnoses: Diagnoses,
+    outgoing: Outgoing,
+    /// The number of the last job.
+    jobs: u64,
+    /// `shutdown` was answered.
+    is_shut_down: bool,
 }
 
-impl Server<'_> {
+/// The least and the most threads that read.
+const THREADS: (usize, usize) = (2, 4);
+
+impl<'a> Server<'a> {
+    fn new(connection: &'a Connection, host: Host, params: &Value) -> Self {
+        let client = Client::new(params);
+        let cores = std::thread::available_parallelism().map_or(THREADS.0, usize::from);
+        let (pool, reports) = Pool::new(cores.clamp(THREADS.0, THREADS.1));
+        let options = params.get("initializationOptions");
+        Self {
+            connection,
+            reports,
+            editor_died: client.process.map_or_else(never, watch::process),
+            pool,
+            analysis: AnalysisHost::new(Outside {
+                sources: Arc::clone(&host.sources),
+                world: Arc::clone(&host.world),
+                components: Arc::clone(&host.components),
+            }),
+            host: Arc::new(host),
+            documents: Documents::default(),
+            unseen: Vec::new(),
+            settings: Arc::new(options.map(Settings::new).unwrap_or_default()),
+            folders: Arc::new(crate::client::folders(params)),
+            memory: Arc::default(),
+            questions: Questions::new(client.limit),
+            client: Arc::new(client),
+            diagnoses: Diagnoses::default(),
+            outgoing: Outgoing::default(),
+            jobs: 0,
+            is_shut_down: false,
+        }
+    }
+
+    /// Waits for what happens, until the session is over.
     fn serve(&mut self) -> Result<(), ServerError> {
         loop {
-            let message = match self.stale.values().min() {
-                None => match self.connection.receiver.recv() {
-                    Ok(message) => Some(message),
-                    Err(_) => return Err(ServerError::Disconnected),
-                },
-                Some(due) => {
-                    let wait = due.saturating_duration_since(Instant::now());
-                    match self.connection.receiver.recv_timeout(wait) {
-                        Ok(message) => Some(message),
-                        Err(error) if error.is_timeout() => None,
-                        Err(_) => return Err(ServerError::Disconnected),
-                    }
+            match self.next() {
+                Event::Message(Message::Notification(note)) if note.method == "exit" => {
+                    return match self.is_shut_down {
+                        true => Ok(()),
+                        false => Err(ServerError::Exit),
+                    };
                 }
-            };
-            match message {
-                None => self.refresh(),
-                Some(Message::Request(request)) => {
-                    let stop = self.connection.handle_shutdown(&request);
-                    if stop.map_err(ServerError::Protocol)? {
-                        return Ok(());
-                    }
-                    let unknown = format!("imgc does not answer `{}`", request.method);
-                    let code = ErrorCode::MethodNotFound as i32;
-                    self.send(Response::new_err(request.id, code, unknown));
-                }
-                Some(Message::Notification(notification)) => self.notice(notification),
-                Some(Message::Response(_)) => {}
+                Event::Message(message) => self.message(message),
+                Event::HungUp => return Err(ServerError::Disconnected),
+                Event::EditorDied => return Err(ServerError::EditorDied),
+                Event::Done(done) => self.done(done),
+                Event::Tick => self.tick(),
             }
         }
+    }
+
+    fn next(&self) -> Event {
+        let due = [self.questions.next_limit(), self.diagnoses.next()];
+        let due = due.into_iter().flatten().min();
+        let tick = due.map_or_else(never, crossbeam_channel::at);
+        crossbeam_channel::select! {
+            recv(self.connection.receiver) -> message => message.map_or(Event::HungUp, Event::Message),
+            recv(self.editor_died) -> _ => Event::EditorDied,
+            recv(self.reports) -> done => done.map_or(Event::Tick, Event::Done),
+            recv(tick) -> _ => Event::Tick,
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Request(request) => self.request(request),
+            Message::Notification(note) => self.notice(note),
+            Message::Response(response) => self.answered(response),
+        }
+    }
+
+    fn done(&mut self, done: Done<Outcome>) {
+        match done.result {
+            Some(Outcome::Problems(found)) => self.diagnosed(done.number, Some(found)),
+            Some(Outcome::Answer(answered)) => self.answer(done.number, Some(answered)),
+            None if self.diagnoses.is(done.number) => self.diagnosed(done.number, None),
+            None => self.answer(done.number, None),
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.end_late(now);
+        self.diagnose_if_due(now);
+    }
+
+    /// Everything as it is now, for one job, which `cancel` takes back.
+    fn snapshot(&mut self, cancel: &Arc<AtomicBool>) -> Snapshot {
+        for path in std::mem::take(&mut self.unseen) {
+            if let Some(document) = self.documents.get(&path) {
+                self.analysis.set_text(&path, document.text.as_str());
+            }
+        }
+        Snapshot::new(
+            self.analysis.analysis().for_request(Arc::clone(cancel)),
+            self.documents.clone(),
+            Arc::clone(&self.client),
+            Arc::clone(&self.settings),
+            Arc::clone(&self.folders),
+            Arc::clone(&self.host),
+            Arc::clone(&self.memory),
+        )
+    }
+
+    fn job(&mut self) -> u64 {
+        self.jobs += 1;
+        self.jobs
     }
 
     fn send(&self, message: impl Into<Message>) {
@@ -138,135 +195,8 @@ impl Server<'_> {
         let _ = self.connection.sender.send(message.into());
     }
 
-    fn notice(&mut self, notification: Notification) {
-        let params = notification.params;
-        match notification.method.as_str() {
-            "textDocument/didOpen" => {
-                if let Ok(params) = serde_json::from_value::<DidOpenTextDocumentParams>(params) {
-                    let document = params.text_document;
-                    self.changed(&document.uri, Some(document.text));
-                }
-            }
-            "textDocument/didChange" => {
-                if let Ok(params) = serde_json::from_value::<DidChangeTextDocumentParams>(params) {
-                    let uri = params.text_document.text_document_identifier.uri;
-                    // Whole texts were asked for; the last one counts.
-                    if let Some(
-                        TextDocumentContentChangeEvent::TextDocumentContentChangeWholeDocument(
-                            change,
-                        ),
-                    ) = params.content_changes.into_iter().next_back()
-                    {
-                        self.changed(&uri, Some(change.text));
-                    }
-                }
-            }
-            "textDocument/didSave" => {
-                if let Ok(params) = serde_json::from_value::<DidSaveTextDocumentParams>(params)
-                    && let Some(path) = convert::path(&params.text_document.uri)
-                {
-                    self.touch(&path, Duration::ZERO);
-                }
-            }
-            "textDocument/didClose" => {
-                if let Ok(params) = serde_json::from_value::<DidCloseTextDocumentParams>(params) {
-                    self.changed(&params.text_document.uri, None);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A document has a new text, or is closed.
-    fn changed(&mut self, uri: &Uri, text: Option<String>) {
-        let Some(path) = convert::path(uri) else {
-            return;
-        };
-        match text {
-            Some(text) => self.overlay.set(path.clone(), text),
-            None => self.overlay.close(&path),
-        }
-        self.touch(&path, QUIET);
-    }
-
-    fn touch(&mut self, path: &Path, quiet: Duration) {
-        if let Some(directory) = path.parent() {
-            self.stale
-                .insert(directory.to_owned(), Instant::now() + quiet);
-        }
-    }
-
-    /// Computes and publishes what is due.
-    fn refresh(&mut self) {
-        let now = Instant::now();
-        let due: Vec<PathBuf> = self
-            .stale
-            .iter()
-            .filter(|(_, due)| **due <= now)
-            .map(|(directory, _)| directory.clone())
-            .collect();
-        for directory in due {
-            self.stale.remove(&directory);
-            // A template without an open document is nobody's concern any more.
-            let fresh = match self.overlay.has_open_in(&directory) {
-                true => self.problems(&directory),
-                false => BTreeMap::new(),
-            };
-            self.publish(directory, fresh);
-        }
-    }
-
-    /// All problems of the template in a directory, by file.
-    fn problems(&self, directory: &Path) -> BTreeMap<PathBuf, Vec<Diagnostic>> {
-        let request = Request {
-            path: directory.to_owned(),
-            offline_files: true,
-            ..Request::default()
-        };
-        let world = (self.host.world)();
-        let compiled = catch_unwind(AssertUnwindSafe(|| {
-            compile::compile(&request, &self.overlay, &world, &*self.host.components)
-        }));
-        let mut by_file: BTreeMap<PathBuf, Vec<Diagnostic>> = BTreeMap::new();
-        // The panic hook has reported a mistake of ours; the editor goes on without these diagnostics.
-        let Ok(compilation) = compiled else {
-            return by_file;
-        };
-        for problem in &compilation.diagnostics {
-            let path = &compilation.sources.file(problem.span.file).path;
-            let converted = convert::diagnostic(problem, &compilation.sources);
-            by_file.entry(path.clone()).or_default().push(converted);
-        }
-        if let Some(unreadable) = &compilation.unreadable
-            && unreadable.path != directory
-        {
-            let problem = convert::whole_file(unreadable.id, unreadable.message.clone());
-            by_file
-                .entry(unreadable.path.clone())
-                .or_default()
-                .push(problem);
-        }
-        by_file
-    }
-
-    /// Tells the editor about files whose problems are not those it knows.
-    fn publish(&mut self, directory: PathBuf, fresh: BTreeMap<PathBuf, Vec<Diagnostic>>) {
-        let known = self.published.remove(&directory).unwrap_or_default();
-        let files: BTreeSet<&PathBuf> = known.keys().chain(fresh.keys()).collect();
-        for file in files {
-            if known.get(file) == fresh.get(file) {
-                continue;
-            }
-            if let Some(uri) = convert::uri(file) {
-                let diagnostics = fresh.get(file).cloned().unwrap_or_default();
-                let params = PublishDiagnosticsParams::new(uri, None, diagnostics);
-                let method = "textDocument/publishDiagnostics".to_owned();
-                self.send(Notification::new(method, params));
-            }
-        }
-        if !fresh.is_empty() {
-            self.published.insert(directory, fresh);
-        }
+    fn notify(&self, method: &str, params: impl serde::Serialize) {
+        self.send(Notification::new(method.to_owned(), params));
     }
 }
 
