@@ -370,6 +370,10 @@ pub(crate) struct LspArgs {
     /// Standard input and output, the only way there is; accepted since many editors pass it.
     #[arg(long)]
     pub(crate) stdio: bool,
+    /// Write the log into this file instead of standard error; `RUST_LOG=debug` or `RUST_LOG=trace` make it longer, the
+    /// latter with all texts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
 }
 
 /// `imgc completions`.

@@ -57,7 +57,7 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Schema(args) => schema::run(&args, terminal),
         Command::Init(args) => init::run(&args, terminal),
         Command::Plugins(args) => plugins::run(&args, terminal),
-        Command::Lsp(_) => lsp::run(),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Completions(args) => {
             let mut script = Vec::new();
             let mut command = Cli::command();

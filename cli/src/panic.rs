@@ -9,6 +9,11 @@ pub(crate) fn install() {
     std::panic::set_hook(Box::new(|info| complain(&report(info))));
 }
 
+/// For a server, whose log is what people read.
+pub(crate) fn install_in_log() {
+    std::panic::set_hook(Box::new(|info| log::error!("{}", report(info))));
+}
+
 fn report(info: &PanicHookInfo<'_>) -> String {
     let payload = info.payload();
     let message = payload

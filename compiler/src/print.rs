@@ -10,6 +10,7 @@ mod data;
 mod document;
 pub mod hcl;
 pub mod json;
+pub mod names;
 pub mod scan;
 mod tidy;
 pub mod toml;

@@ -33,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::components::Components;
+use imgc_compiler::plan::Plan;
 use imgc_compiler::source::{Sources, World};
 pub use lsp_server::Connection;
 
@@ -49,6 +50,23 @@ pub struct Host {
     pub components: Arc<dyn Components + Send + Sync>,
     /// A file with the page of a problem, by its id; `None` where there is none.
     pub page: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
+    /// How plans are shown.
+    pub views: Arc<dyn Fn(&Plan) -> Views + Send + Sync>,
+}
+
+/// A plan as it is shown, without its secrets.
+#[derive(Clone, Debug, Default)]
+pub struct Views {
+    /// As `imgc plan` prints it.
+    pub text: String,
+    /// As `imgc plan --json` prints it.
+    pub json: serde_json::Value,
+    /// The graph for Mermaid.
+    pub mermaid: String,
+    /// The graph for Graphviz.
+    pub dot: String,
+    /// The graph as a picture, where one can be drawn.
+    pub svg: Option<String>,
 }
 
 /// Serves one editor until it says goodbye or its connection ends.

@@ -1,73 +1,75 @@
-//! Unsaved text over saved files.
+//! Unsaved text over saved files, for commands that compile by themselves.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use imgc_compiler::source::{EntryKind, Sources};
 
-/// Saved files with the text of open documents in front.
+use crate::documents::Documents;
+
+/// Saved files with the texts of open documents in front.
 pub(crate) struct Overlay {
-    saved: Arc<dyn Sources>,
-    open: BTreeMap<PathBuf, String>,
+    pub(crate) saved: Arc<dyn Sources>,
+    pub(crate) documents: Documents,
+    /// A file that is not there, with its text.
+    pub(crate) added: Option<(PathBuf, String)>,
+    /// A file that is overlooked.
+    pub(crate) hidden: Option<PathBuf>,
 }
 
 impl Overlay {
-    pub(crate) fn new(saved: Arc<dyn Sources>) -> Self {
-        Self {
-            saved,
-            open: BTreeMap::new(),
+    fn text(&self, path: &Path) -> Option<&str> {
+        match &self.added {
+            Some((added, text)) if added == path => Some(text),
+            _ => Some(&self.documents.get(path)?.text),
         }
     }
 
-    /// The text of a document, opened or changed.
-    pub(crate) fn set(&mut self, path: PathBuf, text: String) {
-        self.open.insert(path, text);
+    fn is_hidden(&self, path: &Path) -> bool {
+        self.hidden.as_deref() == Some(path)
     }
 
-    /// The document is closed: the saved file counts again.
-    pub(crate) fn close(&mut self, path: &Path) {
-        self.open.remove(path);
-    }
-
-    /// Whether a document of this directory is open.
-    pub(crate) fn has_open_in(&self, directory: &Path) -> bool {
-        self.open
-            .keys()
-            .any(|path| path.parent() == Some(directory))
+    fn unsaved_in(&self, directory: &Path) -> impl Iterator<Item = &PathBuf> {
+        let open = self.documents.iter().map(|(path, _)| path);
+        let added = self.added.iter().map(|(path, _)| path);
+        open.chain(added)
+            .filter(move |path| path.parent() == Some(directory))
     }
 }
 
 impl Sources for Overlay {
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
-        if self.open.contains_key(path) {
+        if self.is_hidden(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if self.text(path).is_some() {
             return Ok(EntryKind::File);
         }
         match self.saved.kind(path) {
-            Err(_) if self.has_open_in(path) => Ok(EntryKind::Directory),
+            Err(_) if self.unsaved_in(path).next().is_some() => Ok(EntryKind::Directory),
             kind => kind,
         }
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        let new = self
-            .open
-            .keys()
-            .filter(|path| path.parent() == Some(directory));
         let mut entries = match self.saved.list(directory) {
-            Err(_) if self.has_open_in(directory) => Vec::new(),
+            Err(_) if self.unsaved_in(directory).next().is_some() => Vec::new(),
             entries => entries?,
         };
-        entries.extend(new.cloned());
+        entries.extend(self.unsaved_in(directory).cloned());
+        entries.retain(|entry| !self.is_hidden(entry));
         entries.sort();
         entries.dedup();
         Ok(entries)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        match self.open.get(path) {
-            Some(text) => Ok(text.clone().into_bytes()),
+        if self.is_hidden(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        match self.text(path) {
+            Some(text) => Ok(text.as_bytes().to_vec()),
             None => self.saved.read(path),
         }
     }
@@ -76,21 +78,29 @@ impl Sources for Overlay {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use gen_lsp_types::Uri;
     use imgc_compiler::source::Memory;
 
     use super::*;
 
     #[test]
     fn open_text_is_in_front_and_new_files_are_listed() {
-        let mut overlay = Overlay::new(Arc::new(Memory::new([("/t/a.pkr.hcl", "saved")])));
-        overlay.set("/t/a.pkr.hcl".into(), "open".into());
-        overlay.set("/t/b.pkr.hcl".into(), "new".into());
-        overlay.set("/u/c.pkr.hcl".into(), "elsewhere".into());
+        let mut documents = Documents::default();
+        for (path, text) in [("/t/a.pkr.hcl", "open"), ("/t/b.pkr.hcl", "new"), ("/u/c.pkr.hcl", "")] {
+            let uri = Uri(format!("file://{path}"));
+            documents.open(path.into(), uri, 1, text.to_owned());
+        }
+        let overlay = Overlay {
+            saved: Arc::new(Memory::new([("/t/a.pkr.hcl", "saved"), ("/t/z.json", "{}")])),
+            documents,
+            added: Some(("/t/z.pkr.hcl".into(), "added".to_owned())),
+            hidden: Some("/t/z.json".into()),
+        };
         assert_eq!(overlay.read(Path::new("/t/a.pkr.hcl")).unwrap(), b"open");
         let names = overlay.list(Path::new("/t")).unwrap();
-        assert_eq!(names, ["/t/a.pkr.hcl", "/t/b.pkr.hcl"].map(PathBuf::from));
+        let expected = ["/t/a.pkr.hcl", "/t/b.pkr.hcl", "/t/z.pkr.hcl"];
+        assert_eq!(names, expected.map(PathBuf::from));
         assert_eq!(overlay.kind(Path::new("/u")).unwrap(), EntryKind::Directory);
-        overlay.close(Path::new("/t/a.pkr.hcl"));
-        assert_eq!(overlay.read(Path::new("/t/a.pkr.hcl")).unwrap(), b"saved");
+        assert!(overlay.read(Path::new("/t/z.json")).is_err());
     }
 }

@@ -200,5 +200,3 @@ impl<'a> Server<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -139,14 +139,6 @@ impl Lines {
         (start + encoding.bytes(content, position.character)) as u32
     }
 
-    /// The range of two offsets.
-    pub(crate) fn range(&self, text: &str, range: TextRange, encoding: Encoding) -> Range {
-        Range::new(
-            self.position(text, range.start, encoding),
-            self.position(text, range.end, encoding),
-        )
-    }
-
     /// The offsets of a range; one that is the wrong way round is turned.
     pub(crate) fn text_range(&self, text: &str, range: Range, encoding: Encoding) -> TextRange {
         let start = self.offset(text, range.start, encoding);

@@ -4,7 +4,6 @@
 //! nothing is written.
 
 mod check;
-mod names;
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use imgc_compiler::compile::{Compilation, Request};
 use imgc_compiler::load;
-use imgc_compiler::print::{Comments, Document, Language, annotate};
+use imgc_compiler::print::{Comments, Document, Language, annotate, names};
 use imgc_compiler::source::{EntryKind, SourceMap, Sources as _};
 
 use self::check::{Overlay, Verdict, check};

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use imgc_compiler::print::{Document, Language};
+use super::{Document, Language};
 
 /// What the names of templates end in.
 const TEMPLATES: &[(&str, Language)] = &[
@@ -21,7 +21,7 @@ const VARIABLES: &[(&str, Language)] = &[
 ];
 
 /// The language a name says, where it says one for sure.
-pub(super) fn language(path: &Path) -> Option<Language> {
+pub fn language(path: &Path) -> Option<Language> {
     let name = path.file_name()?.to_string_lossy();
     let known = TEMPLATES.iter().chain(VARIABLES);
     let mut found = known.filter(|(suffix, _)| name.ends_with(suffix));
@@ -29,7 +29,7 @@ pub(super) fn language(path: &Path) -> Option<Language> {
 }
 
 /// The language the name of an output file asks for.
-pub(super) fn wanted(path: &Path) -> Option<Language> {
+pub fn wanted(path: &Path) -> Option<Language> {
     match path.extension()?.to_str()? {
         "hcl" => Some(Language::Hcl),
         "json" => Some(Language::Json),
@@ -53,7 +53,7 @@ fn suffix(document: &Document, language: Language) -> &'static str {
 }
 
 /// The output file beside a file.
-pub(super) fn output(path: &Path, document: &Document, language: Language) -> PathBuf {
+pub fn output(path: &Path, document: &Document, language: Language) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let known = TEMPLATES.iter().chain(VARIABLES).map(|(suffix, _)| *suffix);
     let endings = known.chain([".hcl", ".json", ".toml"]);
@@ -77,7 +77,7 @@ pub(super) fn output(path: &Path, document: &Document, language: Language) -> Pa
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use imgc_compiler::FileId;
+    use imgc_syntax::FileId;
 
     use super::*;
 
