@@ -124,7 +124,10 @@ impl Client {
 pub(crate) fn folders(params: &Value) -> Vec<PathBuf> {
     let uri = |value: &Value| convert::path(&Uri(value.as_str()?.to_owned()));
     if let Some(folders) = params.get("workspaceFolders").and_then(Value::as_array) {
-        return folders.iter().filter_map(|folder| uri(folder.get("uri")?)).collect();
+        return folders
+            .iter()
+            .filter_map(|folder| uri(folder.get("uri")?))
+            .collect();
     }
     let root = params.get("rootUri").and_then(uri);
     let path = || {
@@ -236,7 +239,9 @@ mod tests {
         let all = Settings::default();
         assert_eq!(Settings::new(&Value::Null), all);
         assert_eq!(Settings::new(&json!({ "imgc": { "inlayHints": 7 } })), all);
-        let off = Settings::new(&json!({ "imgc": { "inlayHints": { "values": false }, "codeLens": { "enable": false } } }));
+        let off = Settings::new(
+            &json!({ "imgc": { "inlayHints": { "values": false }, "codeLens": { "enable": false } } }),
+        );
         assert_eq!(
             off,
             Settings {
@@ -246,7 +251,10 @@ mod tests {
             }
         );
         let off = Settings::new(&json!({ "inlayHints": false, "codeLens": "?" }));
-        assert_eq!((off.value_hints, off.type_hints, off.lenses), (false, false, true));
+        assert_eq!(
+            (off.value_hints, off.type_hints, off.lenses),
+            (false, false, true)
+        );
     }
 
     #[test]
@@ -263,8 +271,16 @@ mod tests {
     #[test]
     fn folders_are_named_in_three_ways() {
         let folder = [PathBuf::from("/w")];
-        assert_eq!(folders(&json!({ "workspaceFolders": [{ "uri": "file:///w", "name": "w" }], "rootUri": "file:///x" })), folder);
-        assert_eq!(folders(&json!({ "workspaceFolders": null, "rootUri": "file:///w" })), folder);
+        assert_eq!(
+            folders(
+                &json!({ "workspaceFolders": [{ "uri": "file:///w", "name": "w" }], "rootUri": "file:///x" })
+            ),
+            folder
+        );
+        assert_eq!(
+            folders(&json!({ "workspaceFolders": null, "rootUri": "file:///w" })),
+            folder
+        );
         assert_eq!(folders(&json!({ "rootPath": "/w" })), folder);
         assert!(folders(&json!({ "rootPath": "w", "rootUri": "ssh://x/w" })).is_empty());
     }

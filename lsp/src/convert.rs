@@ -15,7 +15,11 @@ use imgc_ide::{Problem, Tag};
 use crate::snapshot::{File, Snapshot};
 
 /// A problem in the protocol's words.
-pub(crate) fn diagnostic(problem: &Problem, file: Option<&File>, snapshot: &Snapshot) -> Diagnostic {
+pub(crate) fn diagnostic(
+    problem: &Problem,
+    file: Option<&File>,
+    snapshot: &Snapshot,
+) -> Diagnostic {
     let client = &snapshot.client;
     let mut message = problem.message.clone();
     if let Some(label) = &problem.label {
@@ -45,7 +49,9 @@ pub(crate) fn diagnostic(problem: &Problem, file: Option<&File>, snapshot: &Snap
     });
     Diagnostic {
         // A file that is no text has no places.
-        range: file.map(|file| file.range(problem.range)).unwrap_or_default(),
+        range: file
+            .map(|file| file.range(problem.range))
+            .unwrap_or_default(),
         severity: Some(match problem.severity {
             Severity::Error => DiagnosticSeverity::Error,
             Severity::Warning => DiagnosticSeverity::Warning,
@@ -139,8 +145,14 @@ mod tests {
             assert!(uri.0.is_ascii());
             assert_eq!(path(&uri).unwrap(), Path::new(text));
         }
-        assert_eq!(there("file:///home/u/a%3Ab.hcl").unwrap(), Path::new("/home/u/a:b.hcl"));
-        assert_eq!(there("file://localhost/a//b/./c").unwrap(), Path::new("/a/b/c"));
+        assert_eq!(
+            there("file:///home/u/a%3Ab.hcl").unwrap(),
+            Path::new("/home/u/a:b.hcl")
+        );
+        assert_eq!(
+            there("file://localhost/a//b/./c").unwrap(),
+            Path::new("/a/b/c")
+        );
         assert_eq!(there("file:///a%zz"), None);
         assert_eq!(there("git:/a/b.pkr.hcl"), None);
         assert_eq!(there("file://elsewhere/a"), None);
@@ -148,7 +160,10 @@ mod tests {
 
     #[test]
     fn documents_that_were_never_saved_stand_alone() {
-        assert_eq!(there("untitled:/w/a.pkr.hcl").unwrap(), Path::new("/w/a.pkr.hcl"));
+        assert_eq!(
+            there("untitled:/w/a.pkr.hcl").unwrap(),
+            Path::new("/w/a.pkr.hcl")
+        );
         let path = there("untitled:Untitled-1").unwrap();
         assert_eq!(path, Path::new("/untitled:/Untitled-1/Untitled-1.pkr.hcl"));
     }

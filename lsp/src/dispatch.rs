@@ -125,7 +125,10 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn of<R: Request>(self, handler: fn(&Snapshot, R::Params) -> Answer<R::Result>) -> Answer<Value> {
+    fn of<R: Request>(
+        self,
+        handler: fn(&Snapshot, R::Params) -> Answer<R::Result>,
+    ) -> Answer<Value> {
         let result = handler(self.snapshot, read(self.params)?)?;
         serde_json::to_value(result).map_err(|error| Refused::Failed(error.to_string()))
     }

@@ -105,7 +105,12 @@ mod tests {
     fn changed(text: &str, changes: serde_json::Value, encoding: Encoding) -> String {
         let mut documents = Documents::default();
         let path = Path::new("/a");
-        documents.open(path.to_owned(), Uri("file:///a".to_owned()), 1, text.to_owned());
+        documents.open(
+            path.to_owned(),
+            Uri("file:///a".to_owned()),
+            1,
+            text.to_owned(),
+        );
         let changes = serde_json::from_value(changes).unwrap();
         assert!(documents.change(path, 2, changes, encoding));
         documents.get(path).unwrap().text.clone()

@@ -86,12 +86,19 @@ mod tests {
     #[test]
     fn open_text_is_in_front_and_new_files_are_listed() {
         let mut documents = Documents::default();
-        for (path, text) in [("/t/a.pkr.hcl", "open"), ("/t/b.pkr.hcl", "new"), ("/u/c.pkr.hcl", "")] {
+        for (path, text) in [
+            ("/t/a.pkr.hcl", "open"),
+            ("/t/b.pkr.hcl", "new"),
+            ("/u/c.pkr.hcl", ""),
+        ] {
             let uri = Uri(format!("file://{path}"));
             documents.open(path.into(), uri, 1, text.to_owned());
         }
         let overlay = Overlay {
-            saved: Arc::new(Memory::new([("/t/a.pkr.hcl", "saved"), ("/t/z.json", "{}")])),
+            saved: Arc::new(Memory::new([
+                ("/t/a.pkr.hcl", "saved"),
+                ("/t/z.json", "{}"),
+            ])),
             documents,
             added: Some(("/t/z.pkr.hcl".into(), "added".to_owned())),
             hidden: Some("/t/z.json".into()),

@@ -199,4 +199,3 @@ impl<'a> Server<'a> {
         self.send(Notification::new(method.to_owned(), params));
     }
 }
-

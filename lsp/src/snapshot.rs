@@ -82,7 +82,10 @@ impl Snapshot {
         let encoding = self.client.encoding;
         let file = match self.documents.get(path) {
             Some(document) => Some(File::open(Arc::clone(document), encoding)),
-            None => self.analysis.text(path).map(|text| File::saved(text, encoding)),
+            None => self
+                .analysis
+                .text(path)
+                .map(|text| File::saved(text, encoding)),
         };
         let file = file.map(Arc::new);
         files.insert(path.to_owned(), file.clone());
@@ -90,7 +93,10 @@ impl Snapshot {
     }
 
     /// The path and the text of the document a request is about.
-    pub(crate) fn document(&self, document: &TextDocumentIdentifier) -> Answer<(PathBuf, Arc<File>)> {
+    pub(crate) fn document(
+        &self,
+        document: &TextDocumentIdentifier,
+    ) -> Answer<(PathBuf, Arc<File>)> {
         let path = convert::path(&document.uri).ok_or(Refused::Nothing)?;
         let file = self.file(&path).ok_or(Refused::Nothing)?;
         Ok((path, file))
@@ -119,7 +125,9 @@ impl Snapshot {
 
     /// Places in the protocol's words.
     pub(crate) fn locations(&self, locations: &[imgc_ide::Location]) -> Vec<Location> {
-        let known = locations.iter().filter_map(|location| self.location(location));
+        let known = locations
+            .iter()
+            .filter_map(|location| self.location(location));
         known.collect()
     }
 }
@@ -229,7 +237,8 @@ impl File {
 
     /// Edits in the protocol's words.
     pub(crate) fn edits(&self, edits: &[imgc_ide::TextEdit]) -> Vec<TextEdit> {
-        let edit = |edit: &imgc_ide::TextEdit| TextEdit::new(self.range(edit.range), edit.text.clone());
+        let edit =
+            |edit: &imgc_ide::TextEdit| TextEdit::new(self.range(edit.range), edit.text.clone());
         edits.iter().map(edit).collect()
     }
 }

@@ -173,11 +173,7 @@ mod tests {
         let lines = Lines::new(TEXT);
         for encoding in [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32] {
             for (at, character) in TEXT.char_indices() {
-                let back = lines.offset(
-                    TEXT,
-                    lines.position(TEXT, at as u32, encoding),
-                    encoding,
-                );
+                let back = lines.offset(TEXT, lines.position(TEXT, at as u32, encoding), encoding);
                 // Inside of `\r\n` there is no position.
                 let expected = if character == '\n' && TEXT[..at].ends_with('\r') {
                     at - 1
@@ -192,7 +188,8 @@ mod tests {
     #[test]
     fn places_outside_of_the_text_are_moved_into_it() {
         let lines = Lines::new(TEXT);
-        let offset = |line, column| lines.offset(TEXT, Position::new(line, column), Encoding::Utf16);
+        let offset =
+            |line, column| lines.offset(TEXT, Position::new(line, column), Encoding::Utf16);
         assert_eq!(offset(0, 99), 1);
         assert_eq!(offset(99, 0), TEXT.len() as u32);
         // In the middle of a surrogate pair.
@@ -209,12 +206,23 @@ mod tests {
         let mut seed = 7_usize;
         for _ in 0..500 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let mut ends = [(seed >> 20) % (text.len() + 1), (seed >> 34) % (text.len() + 1)];
+            let mut ends = [
+                (seed >> 20) % (text.len() + 1),
+                (seed >> 34) % (text.len() + 1),
+            ];
             ends.sort_unstable();
             let [start, end] = ends.map(|at| (0..=at).rev().find(|at| text.is_char_boundary(*at)));
-            let (start, end) = (start.unwrap_or(0), end.unwrap_or(0).min(start.unwrap_or(0) + 3));
-            let end = (start..=end.max(start)).rev().find(|at| text.is_char_boundary(*at));
-            text.replace_range(start..end.unwrap_or(start), pieces[(seed >> 50) % pieces.len()]);
+            let (start, end) = (
+                start.unwrap_or(0),
+                end.unwrap_or(0).min(start.unwrap_or(0) + 3),
+            );
+            let end = (start..=end.max(start))
+                .rev()
+                .find(|at| text.is_char_boundary(*at));
+            text.replace_range(
+                start..end.unwrap_or(start),
+                pieces[(seed >> 50) % pieces.len()],
+            );
             lines.changed(&text, start);
             assert_eq!(lines.starts, Lines::new(&text).starts, "{text:?}");
         }

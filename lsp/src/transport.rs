@@ -169,7 +169,9 @@ fn body(input: &mut dyn BufRead, length: usize) -> Result<Option<Vec<u8>>, Broke
     let mut rest = input.take(length as u64);
     if length > MAX_LEN {
         io::copy(&mut rest, &mut io::sink()).map_err(Broken::Io)?;
-        return Err(Broken::Frame(format!("a message of {length} bytes is too long")));
+        return Err(Broken::Frame(format!(
+            "a message of {length} bytes is too long"
+        )));
     }
     // Grows with what comes, not with what was promised.
     let mut body = Vec::new();
@@ -183,19 +185,20 @@ fn message(body: &[u8]) -> Result<Message, Value> {
         let reason = format!("this is not JSON: {error}");
         refusal(Value::Null, ErrorCode::ParseError, &reason)
     })?;
-    let id = value.get("id").cloned().unwrap_or_default();
-    let is_answer = value.get("method").is_none();
-    serde_json::from_value(value).map_err(|_| {
-        let id = match id {
-            Value::Number(_) | Value::String(_) if !is_answer => id,
-            _ => Value::Null,
-        };
-        refusal(
-            id,
-            ErrorCode::InvalidRequest,
-            "this is neither a request nor a notification nor an answer; numbers of requests have 32 bits",
-        )
-    })
+    let id = value.get("id").cloned();
+    let is_request = value.get("method").is_some() && id.is_some();
+    match serde_json::from_value(value) {
+        // With a number that is none a request would pass for a notification, and wait for its answer forever.
+        Ok(message) if !is_request || matches!(message, Message::Request(_)) => Ok(message),
+        _ => {
+            let id = id.filter(|id| is_request && (id.is_number() || id.is_string()));
+            Err(refusal(
+                id.unwrap_or_default(),
+                ErrorCode::InvalidRequest,
+                "this is neither a request nor a notification nor an answer; numbers of requests have 32 bits",
+            ))
+        }
+    }
 }
 
 fn refusal(id: Value, code: ErrorCode, reason: &str) -> Value {
@@ -218,9 +221,9 @@ mod tests {
             Message::Notification(note) => note.method,
             Message::Response(response) => format!("answer {}", response.id),
         });
-        let refused = refused.into_iter().map(|refusal| {
-            format!("{} {}", refusal["id"], refusal["error"]["code"])
-        });
+        let refused = refused
+            .into_iter()
+            .map(|refusal| format!("{} {}", refusal["id"], refusal["error"]["code"]));
         messages.chain(refused).collect()
     }
 
@@ -232,8 +235,12 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused_and_the_next_one_read() {
-        let bytes = frame("{oops") + &frame("[]") + &frame(r#"{"id":1.5,"method":"x"}"#) + &frame(NOTE);
-        assert_eq!(read(bytes.as_bytes()), ["note", "null -32700", "null -32600", "1.5 -32600"]);
+        let bytes =
+            frame("{oops") + &frame("[]") + &frame(r#"{"id":1.5,"method":"x"}"#) + &frame(NOTE);
+        assert_eq!(
+            read(bytes.as_bytes()),
+            ["note", "null -32700", "null -32600", "1.5 -32600"]
+        );
     }
 
     #[test]
@@ -270,6 +277,14 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, json!({ "id": 1, "result": "ü" })).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "Content-Length: 40\r\n\r\n{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}".replace("40", &"{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}".len().to_string()));
+        assert_eq!(
+            text,
+            "Content-Length: 40\r\n\r\n{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}".replace(
+                "40",
+                &"{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}"
+                    .len()
+                    .to_string()
+            )
+        );
     }
 }

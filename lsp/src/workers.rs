@@ -78,7 +78,10 @@ impl<T: Send + 'static> Pool<T> {
             log::error!("{LOST} jobs do not end; the server goes on with fewer threads");
             return;
         }
-        self.workers.swap_remove(at).dismissed.store(true, Ordering::Release);
+        self.workers
+            .swap_remove(at)
+            .dismissed
+            .store(true, Ordering::Release);
         self.lost += 1;
         self.hire();
     }
@@ -96,7 +99,8 @@ impl<T: Send + 'static> Pool<T> {
                 // The panic hook has reported a mistake of ours; whoever asked gets an error.
                 let result = catch_unwind(AssertUnwindSafe(work)).ok();
                 current.store(0, Ordering::Release);
-                if done.send(Done { number, result }).is_err() || dismissed.load(Ordering::Acquire) {
+                if done.send(Done { number, result }).is_err() || dismissed.load(Ordering::Acquire)
+                {
                     return;
                 }
             }

@@ -73,7 +73,9 @@ fn item(completion: &Completion, file: &File, snapshot: &Snapshot) -> Completion
     CompletionItem {
         label: completion.label.clone(),
         kind: Some(kind(completion.kind)),
-        tags: completion.deprecated.then(|| vec![CompletionItemTag::Deprecated]),
+        tags: completion
+            .deprecated
+            .then(|| vec![CompletionItemTag::Deprecated]),
         detail: completion.detail.clone(),
         documentation: documentation(completion, snapshot),
         sort_text: Some(completion.sort.clone()),
@@ -140,7 +142,8 @@ mod tests {
 
     #[test]
     fn snippets_become_plain_texts() {
-        let plain = without_places("source \"${1:type}\" \"$2\" {\n  a = \"\\${var.x\\}\" ${3}$0\n}");
+        let plain =
+            without_places("source \"${1:type}\" \"$2\" {\n  a = \"\\${var.x\\}\" ${3}$0\n}");
         assert_eq!(plain, "source \"type\" \"\" {\n  a = \"${var.x}\" \n}");
     }
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use gen_lsp_types::{
     Diagnostic, DocumentDiagnosticParams, DocumentDiagnosticReport, FullDocumentDiagnosticReport,
-    RelatedDocument, RelatedFullDocumentDiagnosticReport,
-    RelatedUnchangedDocumentDiagnosticReport, UnchangedDocumentDiagnosticReport, Uri,
-    WorkspaceDiagnosticParams, WorkspaceDiagnosticReport, WorkspaceDocumentDiagnosticReport,
-    WorkspaceFullDocumentDiagnosticReport, WorkspaceUnchangedDocumentDiagnosticReport,
+    RelatedDocument, RelatedFullDocumentDiagnosticReport, RelatedUnchangedDocumentDiagnosticReport,
+    UnchangedDocumentDiagnosticReport, Uri, WorkspaceDiagnosticParams, WorkspaceDiagnosticReport,
+    WorkspaceDocumentDiagnosticReport, WorkspaceFullDocumentDiagnosticReport,
+    WorkspaceUnchangedDocumentDiagnosticReport,
 };
 use imgc_ide::FileProblems;
 
@@ -117,7 +117,10 @@ pub(crate) fn workspace(
             continue;
         };
         let before = known.remove(&uri.0);
-        let version = snapshot.documents.get(&path).map(|document| document.version);
+        let version = snapshot
+            .documents
+            .get(&path)
+            .map(|document| document.version);
         // A file that was fine and is fine need not be named.
         if before.is_none() && diagnostics.is_empty() {
             continue;

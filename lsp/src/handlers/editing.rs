@@ -50,7 +50,10 @@ pub(crate) fn prepare(
     params: PrepareRenameParams,
 ) -> Answer<Option<PrepareRenameResult>> {
     let place = snapshot.place(&params.text_document_position_params)?;
-    match snapshot.analysis.prepare_rename(&place.path, place.offset)? {
+    match snapshot
+        .analysis
+        .prepare_rename(&place.path, place.offset)?
+    {
         Ok(target) => Ok(Some(PrepareRenameResult::PrepareRenamePlaceholder(
             PrepareRenamePlaceholder {
                 range: place.file.range(target.range),

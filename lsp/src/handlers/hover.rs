@@ -24,7 +24,10 @@ pub(crate) fn signature(
     params: SignatureHelpParams,
 ) -> Answer<Option<SignatureHelp>> {
     let place = snapshot.place(&params.text_document_position_params)?;
-    let Some(help) = snapshot.analysis.signature_help(&place.path, place.offset)? else {
+    let Some(help) = snapshot
+        .analysis
+        .signature_help(&place.path, place.offset)?
+    else {
         return Ok(None);
     };
     let parameters = help.parameters.iter().map(|range| {

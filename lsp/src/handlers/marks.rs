@@ -65,10 +65,7 @@ pub(crate) fn links(
 }
 
 /// Lines above declarations.
-pub(crate) fn lenses(
-    snapshot: &Snapshot,
-    params: CodeLensParams,
-) -> Answer<Option<Vec<CodeLens>>> {
+pub(crate) fn lenses(snapshot: &Snapshot, params: CodeLensParams) -> Answer<Option<Vec<CodeLens>>> {
     let (path, file) = snapshot.document(&params.text_document)?;
     if !snapshot.settings.lenses {
         return Ok(Some(Vec::new()));

@@ -19,7 +19,11 @@ fn targets(snapshot: &Snapshot, targets: &[Target]) -> Targets {
     let links = targets.iter().filter_map(|target| {
         // A file that cannot be read as text can still be opened.
         let file = snapshot.file(&target.path);
-        let range = |range| file.as_ref().map(|file| file.range(range)).unwrap_or_default();
+        let range = |range| {
+            file.as_ref()
+                .map(|file| file.range(range))
+                .unwrap_or_default()
+        };
         Some(LocationLink {
             origin_selection_range: None,
             target_uri: snapshot.uri(&target.path)?,
@@ -71,7 +75,9 @@ pub(crate) fn type_definition(
     params: TypeDefinitionParams,
 ) -> Answer<Option<TypeDefinitionResponse>> {
     let place = snapshot.place(&params.text_document_position_params)?;
-    let found = snapshot.analysis.type_definition(&place.path, place.offset)?;
+    let found = snapshot
+        .analysis
+        .type_definition(&place.path, place.offset)?;
     Ok(Some(match targets(snapshot, &found) {
         Targets::Plain(list) => TypeDefinitionResponse::Definition(Definition::LocationList(list)),
         Targets::Links(list) => TypeDefinitionResponse::DefinitionLinkList(list),

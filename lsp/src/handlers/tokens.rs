@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use gen_lsp_types::{
-    SemanticTokens as Tokens, SemanticTokensDelta, SemanticTokensDeltaParams,
-    SemanticTokensDeltaResponse, SemanticTokensEdit, SemanticTokensParams,
-    SemanticTokensRangeParams, SemanticToken as Packed,
+    SemanticToken as Packed, SemanticTokens as Tokens, SemanticTokensDelta,
+    SemanticTokensDeltaParams, SemanticTokensDeltaResponse, SemanticTokensEdit,
+    SemanticTokensParams, SemanticTokensRangeParams,
 };
 use imgc_ide::{SemanticToken, TokenKind, TokenModifiers};
 use serde_json::{Value, json};

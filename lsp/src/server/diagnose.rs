@@ -50,12 +50,16 @@ impl Diagnoses {
     /// When there is something to do.
     pub(super) fn next(&self) -> Option<Instant> {
         // One at a time: what is due meanwhile follows.
-        self.running.as_ref().map_or(self.due, |running| Some(running.limit))
+        self.running
+            .as_ref()
+            .map_or(self.due, |running| Some(running.limit))
     }
 
     /// Whether this is the number of the job under way.
     pub(super) fn is(&self, number: u64) -> bool {
-        self.running.as_ref().is_some_and(|running| running.number == number)
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.number == number)
     }
 
     /// More than the text of a document has changed.
@@ -75,7 +79,11 @@ impl Server<'_> {
 
     /// Starts looking for problems where it is time to, and gives up where it takes too long.
     pub(super) fn diagnose_if_due(&mut self, now: Instant) {
-        if let Some(running) = self.diagnoses.running.take_if(|running| running.limit <= now) {
+        if let Some(running) = self
+            .diagnoses
+            .running
+            .take_if(|running| running.limit <= now)
+        {
             running.cancel.store(true, Ordering::Relaxed);
             self.pool.leave_behind(running.number);
             log::error!("finding problems took longer than {LIMIT:?}");
@@ -101,7 +109,11 @@ impl Server<'_> {
 
     /// The problems were looked for.
     pub(super) fn diagnosed(&mut self, number: u64, found: Option<Found>) {
-        let Some(running) = self.diagnoses.running.take_if(|running| running.number == number) else {
+        let Some(running) = self
+            .diagnoses
+            .running
+            .take_if(|running| running.number == number)
+        else {
             return;
         };
         let outdated = running.cancel.load(Ordering::Relaxed);
@@ -178,7 +190,10 @@ fn find(snapshot: &Snapshot) -> Option<BTreeMap<PathBuf, OfFile>> {
                 continue;
             };
             let diagnostics = diagnostics::of_file(&file, snapshot);
-            let version = snapshot.documents.get(&file.path).map(|document| document.version);
+            let version = snapshot
+                .documents
+                .get(&file.path)
+                .map(|document| document.version);
             match found.entry(file.path) {
                 Entry::Vacant(entry) => {
                     entry.insert(OfFile {

@@ -106,7 +106,11 @@ impl Server<'_> {
     pub(super) fn refresh_all(&mut self) {
         self.refresh_hints_and_lenses();
         if self.client.refreshes_tokens {
-            self.ask_client("workspace/semanticTokens/refresh", Value::Null, Asked::Other);
+            self.ask_client(
+                "workspace/semanticTokens/refresh",
+                Value::Null,
+                Asked::Other,
+            );
         }
         if self.client.refreshes_diagnostics && self.client.pulls {
             self.ask_client("workspace/diagnostic/refresh", Value::Null, Asked::Other);

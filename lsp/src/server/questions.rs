@@ -78,10 +78,7 @@ impl Server<'_> {
                 return self.send(Response::new_ok(request.id, Value::Null));
             }
             "initialize" => {
-                return self.send(refuse(
-                    ErrorCode::InvalidRequest,
-                    "`initialize` comes once",
-                ));
+                return self.send(refuse(ErrorCode::InvalidRequest, "`initialize` comes once"));
             }
             method if !dispatch::knows(method) => {
                 let reason = format!("imgc does not answer `{method}`");
@@ -141,7 +138,10 @@ impl Server<'_> {
         };
         log::debug!("{} took {:?}", question.method, question.came.elapsed());
         let Some(Answered(reply)) = answered else {
-            let reason = format!("imgc made a mistake over `{}`; its log says more", question.method);
+            let reason = format!(
+                "imgc made a mistake over `{}`; its log says more",
+                question.method
+            );
             return self.respond(question.id, Err(error(ErrorCode::InternalError, reason)));
         };
         match reply {

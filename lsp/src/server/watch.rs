@@ -13,7 +13,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Gives one message when the process ends; none where it cannot be seen from here, as from inside of a container.
 pub(super) fn process(id: i32) -> Receiver<()> {
     let (tell, died) = bounded(1);
-    match Pid::from_raw(id).filter(|pid| id > 0 && lives(*pid)) {
+    let pid = (id > 0).then(|| Pid::from_raw(id)).flatten();
+    match pid.filter(|pid| lives(*pid)) {
         Some(pid) => {
             std::thread::spawn(move || {
                 while lives(pid) {

@@ -52,7 +52,9 @@ pub(super) fn convert(snapshot: &Snapshot, wish: &Wish) -> Answer<Reply> {
     let input = path(&wish.uri)?;
     let name = shown(&input, snapshot);
     let Some(text) = snapshot.analysis.text(&input) else {
-        return Err(Refused::Failed(format!("`{name}` is not to be read as text")));
+        return Err(Refused::Failed(format!(
+            "`{name}` is not to be read as text"
+        )));
     };
     let mut problems = Vec::new();
     let mut document = Document::read(&input, FileId(0), &text, &mut problems);
@@ -65,7 +67,9 @@ pub(super) fn convert(snapshot: &Snapshot, wish: &Wish) -> Answer<Reply> {
         To::Toml => Language::Toml,
     };
     if language == document.language {
-        return Err(Refused::Failed(format!("`{name}` is in that language already")));
+        return Err(Refused::Failed(format!(
+            "`{name}` is in that language already"
+        )));
     }
     let output = names::output(&input, &document, language);
     let overlay = |added, hidden| Overlay {
@@ -79,9 +83,15 @@ pub(super) fn convert(snapshot: &Snapshot, wish: &Wish) -> Answer<Reply> {
         let output = shown(&output, snapshot);
         return Err(Refused::Failed(format!("`{output}` is there already")));
     }
-    let notes: Vec<String> = document.notes.iter().map(|note| note.text.clone()).collect();
+    let notes: Vec<String> = document
+        .notes
+        .iter()
+        .map(|note| note.text.clone())
+        .collect();
     let said = document.print(language).map_err(|_| {
-        Refused::Failed(format!("`{name}` has expressions, and that language has none for values"))
+        Refused::Failed(format!(
+            "`{name}` has expressions, and that language has none for values"
+        ))
     })?;
     let then = overlay(Some((output.clone(), said.clone())), Some(input.clone()));
     let compared = match document.is_variables {
@@ -94,7 +104,8 @@ pub(super) fn convert(snapshot: &Snapshot, wish: &Wish) -> Answer<Reply> {
         ..WorkspaceEdit::default()
     };
     let change = workspace_edit(snapshot, &change)?;
-    let change = serde_json::to_value(change).map_err(|error| Refused::Failed(error.to_string()))?;
+    let change =
+        serde_json::to_value(change).map_err(|error| Refused::Failed(error.to_string()))?;
     let applies = wish.apply && snapshot.client.applies_edits;
     Ok(Reply {
         result: json!({
@@ -134,7 +145,9 @@ fn same_plan(
     let after = compile(snapshot, &request(path), then);
     let Some(new) = &after.plan else {
         let why = why(&after, snapshot);
-        return Err(Refused::Failed(format!("the converted template has errors: {why}")));
+        return Err(Refused::Failed(format!(
+            "the converted template has errors: {why}"
+        )));
     };
     match compare::differences(&old, new).first() {
         None => Ok(true),

@@ -90,7 +90,11 @@ pub(super) fn compile(snapshot: &Snapshot, request: &Request, overlay: &Overlay)
 /// Why there is no plan: the first error, and how many there are.
 pub(super) fn why(compilation: &Compilation, snapshot: &Snapshot) -> String {
     if let Some(unreadable) = &compilation.unreadable {
-        return format!("{}: {}", shown(&unreadable.path, snapshot), unreadable.message);
+        return format!(
+            "{}: {}",
+            shown(&unreadable.path, snapshot),
+            unreadable.message
+        );
     }
     let mut errors = compilation
         .diagnostics
@@ -106,5 +110,9 @@ pub(super) fn why(compilation: &Compilation, snapshot: &Snapshot) -> String {
         1 => " (and one more error)".to_owned(),
         more => format!(" (and {more} more errors)"),
     };
-    format!("{}:{line}: {}{more}", shown(&file.path, snapshot), first.message)
+    format!(
+        "{}:{line}: {}{more}",
+        shown(&file.path, snapshot),
+        first.message
+    )
 }
