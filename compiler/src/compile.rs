@@ -77,7 +77,7 @@ pub struct Compilation {
     /// The plan; `None` when there are errors.
     pub plan: Option<Plan>,
     /// The variables, where there is no plan that has them.
-    variables: Vec<plan::Variable>,
+    pub variables: Vec<plan::Variable>,
     /// A failure to read the template at all (no such file, a directory without templates, not text): there is no
     /// source text to point into.
     pub unreadable: Option<Unreadable>,
