@@ -49,10 +49,16 @@ pub struct Host {
     /// The components that can run.
     pub components: Arc<dyn Components + Send + Sync>,
     /// A file with the page of a problem, by its id; `None` where there is none.
-    pub page: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
+    pub page: Arc<PageOf>,
     /// How plans are shown.
-    pub views: Arc<dyn Fn(&Plan) -> Views + Send + Sync>,
+    pub views: Arc<ViewsOf>,
 }
+
+/// From the id of a problem to the file with its page.
+pub type PageOf = dyn Fn(&str) -> Option<PathBuf> + Send + Sync;
+
+/// From a plan to how it is shown.
+pub type ViewsOf = dyn Fn(&Plan) -> Views + Send + Sync;
 
 /// A plan as it is shown, without its secrets.
 #[derive(Clone, Debug, Default)]

@@ -42,7 +42,7 @@ pub(crate) fn signature(
     let signature = SignatureInformation {
         parameters: Some(parameters.collect()),
         documentation: Some(markup(help.documentation, snapshot.client.markdown_hover).into()),
-        active_parameter: active.clone(),
+        active_parameter: active,
         label: help.label,
     };
     Ok(Some(SignatureHelp {
