@@ -76,7 +76,11 @@ pub(crate) const TABLE: &[Row] = &[
         5,
         "the other side: a host that does not answer, a key or password it refuses",
     ),
-    row(Exit::Run(6), 6, "something took longer than its time limit"),
+    row(
+        Exit::Run(6),
+        6,
+        "a step, a build or the run took longer than its time limit",
+    ),
     row(
         Exit::Stale,
         7,

@@ -72,6 +72,7 @@ fn build(plan: &Plan, build: &Build) -> Json {
             Key::Index(index) => json!(index),
         }).collect::<Vec<_>>(),
         "description": build.description,
+        "timeout": build.timeout.map(|limit| limit.as_secs_f64()),
         "communicator": build.communicator.as_str(),
         "options": value(build.source.value()),
         "uses": build.uses.iter().map(|used| plan.build(*used).address.as_str()).collect::<Vec<_>>(),
@@ -189,6 +190,7 @@ mod tests {
               "source": "base",
               "keys": [],
               "description": "A web server.",
+              "timeout": null,
               "communicator": "ssh",
               "options": {
                 "communicator": "ssh",
@@ -213,6 +215,7 @@ mod tests {
               "source": "base",
               "keys": [],
               "description": null,
+              "timeout": null,
               "communicator": "none",
               "options": {
                 "content": "hello\n",

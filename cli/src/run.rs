@@ -134,6 +134,10 @@ fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {
         true => 1,
         false => args.parallel_builds as usize,
     };
+    settings.parallel_per_host = args.parallel_per_host as usize;
+    settings.timeout = args.timeout;
+    settings.retries = args.retries;
+    settings.fail_fast = args.fail_fast;
     settings.on_error = match args.on_error {
         args::OnError::Cleanup => OnError::Cleanup,
         args::OnError::Abort => OnError::Abort,

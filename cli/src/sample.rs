@@ -135,6 +135,7 @@ fn build(plan: &mut Plan, address: &str, name: &str, builder: &str) -> BuildId {
         source_name: "base".into(),
         keys: Vec::new(),
         description: None,
+        timeout: None,
         communicator: "ssh".into(),
         source: Options::default(),
         cleanup: Vec::new(),
@@ -160,6 +161,7 @@ fn step(plan: &mut Plan, build: BuildId, name: &str, kind: StepKind, needs: &[St
         outputs: Vec::new(),
         undo: None,
         limits: Limits::default(),
+        cache: true,
         digest: format!("{:02x}", id.0).repeat(32),
         span: Span::new(FileId(0), 0, 0),
     });

@@ -161,6 +161,8 @@ pub struct Build {
     pub name: Option<Expr>,
     /// What it is for.
     pub description: Option<Expr>,
+    /// How long each of its builds may take.
+    pub timeout: Option<Attribute>,
     /// `sources = […]`.
     pub sources: Option<Expr>,
     /// Nested `source` blocks.

@@ -92,6 +92,8 @@ pub struct Build {
     pub keys: Vec<Key>,
     /// What the block says about itself.
     pub description: Option<String>,
+    /// How long the build may take, cleaning up included.
+    pub timeout: Option<Duration>,
     /// The communicator: `ssh`, `winrm`, `none`, or what the builder brings.
     pub communicator: SmolStr,
     /// The source's options, nested ones merged in; communicator options are among them.

@@ -80,11 +80,12 @@ fn shown(plan: &Plan) -> String {
     }
     for build in &plan.builds {
         lines.push(format!(
-            "{} {} {} {:?} {} {}",
+            "{} {} {} {:?} {:?} {} {}",
             build.address,
             build.name,
             build.builder,
             build.description,
+            build.timeout,
             build.communicator,
             build.source.value().display()
         ));

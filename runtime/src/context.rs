@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::Checkpoints;
 use crate::event::Output;
 use crate::ledger::Ledger;
+use crate::watch::{Waiting, Watch};
 
 /// The surroundings of a component. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +54,16 @@ pub struct Context {
     pub variables: Arc<BTreeMap<SmolStr, Value>>,
     /// Clock, environment, random numbers.
     pub world: Arc<dyn World>,
+    /// What is known of the step's progress: what it waits for, when it last said something.
+    pub watch: Watch,
+}
+
+impl Context {
+    /// Says what the step waits for until the guard is dropped: shown when nothing has been heard of it for a while.
+    /// Such as `the login at root@10.0.0.7:22`; without secrets.
+    pub fn waiting(&self, what: impl AsRef<str>) -> Waiting {
+        self.watch.waiting(self.output.redact(what.as_ref()))
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -34,6 +34,8 @@ pub struct Error {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether doing it again may go well, where a component knows better than the class.
+    pub again: Option<bool>,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -47,7 +49,33 @@ impl Error {
             id,
             message: message.into(),
             help: None,
+            again: None,
             source: None,
+        }
+    }
+
+    /// Marks a failure that may be gone when it is tried again: a service that is overloaded, a name that is not known
+    /// yet.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.again = Some(true);
+        self
+    }
+
+    /// Marks a failure that trying again does not mend: a refused login, a component that has waited by itself.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.again = Some(false);
+        self
+    }
+
+    /// Whether doing it again may go well: as the component says, else by class. Never where the template, a request to
+    /// stop, this machine or a mistake of ours is the cause.
+    pub fn is_transient(&self) -> bool {
+        match self.class {
+            Class::Template | Class::Cancelled | Class::Environment | Class::Bug => false,
+            Class::Remote => self.again.unwrap_or(true),
+            Class::Provisioning | Class::Timeout => self.again.unwrap_or(false),
         }
     }
 
@@ -101,12 +129,20 @@ pub const IDS: &[Id] = &[
     ("run/checksum", "a checksum file cannot be written"),
     ("run/compress", "an archive cannot be written"),
     (
+        "run/deadline",
+        "a build, or the whole run, took longer than its time limit",
+    ),
+    (
         "run/disconnected",
         "a script lost the connection to its machine",
     ),
     (
         "run/exit-code",
         "a command ended with an exit code that is not allowed",
+    ),
+    (
+        "run/fail-fast",
+        "a build was stopped because another one failed",
     ),
     (
         "run/file-builder",

@@ -61,6 +61,29 @@ pub enum Event {
         #[serde(serialize_with = "optional_seconds")]
         retry_in: Option<Duration>,
     },
+    /// Nothing has been heard of a step for a while.
+    StepWaiting {
+        /// Which.
+        #[serde(serialize_with = "step_number")]
+        step: StepId,
+        /// Its address.
+        address: String,
+        /// The build it belongs to.
+        #[serde(serialize_with = "build_number")]
+        build: BuildId,
+        /// The build's name.
+        name: String,
+        /// How long the attempt has been running.
+        #[serde(serialize_with = "seconds")]
+        running: Duration,
+        /// How long nothing has been heard.
+        #[serde(serialize_with = "seconds")]
+        quiet: Duration,
+        /// What it waits for, if it said so; secrets masked.
+        waiting_for: Option<String>,
+        /// All of it in words.
+        text: String,
+    },
     /// A step will not run.
     StepSkipped {
         /// Which.

@@ -40,5 +40,6 @@ pub mod state;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod watch;
 
 pub use error::{Class, Error, Result};

@@ -7,6 +7,9 @@
 //! - `run/ends.rs`: whose turn it is, and artifacts that builds have for each other.
 //! - `run/build.rs`: one build from its first step to its last, and the undoing.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
+//! - `run/stop.rs`: deadlines, and other reasons for an early end.
+//! - `run/stall.rs`: what a step waits for of which nothing is heard.
+//! - `run/hosts.rs`: how many builds are connected to the same host.
 //! - `run/execute.rs`: what each kind of step does.
 //! - `run/undo.rs`: removing what the ledger still records.
 //! - `run/keep.rs`: which artifacts are kept when all post-processors are done.
@@ -15,7 +18,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use imgc_compiler::plan::{BuildId, Plan, StepId};
@@ -25,6 +29,7 @@ use smol_str::SmolStr;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::cancel::Cancel;
 use crate::error::{Class, Error};
@@ -40,10 +45,13 @@ mod build;
 mod ends;
 mod execute;
 mod facts;
+mod hosts;
 pub(crate) mod keep;
 mod outputs;
 mod result;
+mod stall;
 mod step;
+mod stop;
 mod undo;
 
 pub(crate) use ends::value as artifact_value;
@@ -98,6 +106,10 @@ pub async fn run(
         ends: ends::Ends::new(plan.builds.len()),
         timings: Mutex::new(Vec::with_capacity(plan.steps.len())),
         launches: Semaphore::new(settings.parallel_launches.max(1)),
+        halt: cancel.stop_token().child_token(),
+        why: OnceLock::new(),
+        held: AtomicUsize::new(0),
+        hosts: Mutex::default(),
         asking: tokio::sync::Mutex::new(()),
         ledger: Ledger::new(settings.state.clone(), settings.run_id.as_str().into()),
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
@@ -146,6 +158,14 @@ struct Run {
     ends: ends::Ends,
     timings: Mutex<Vec<Timing>>,
     launches: Semaphore,
+    /// Cancelled when all work is to stop, whatever the reason.
+    halt: CancellationToken,
+    /// That reason, where it is no request.
+    why: OnceLock<stop::Why>,
+    /// Builds whose machines are held.
+    held: AtomicUsize,
+    /// Places at each host.
+    hosts: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     /// Held while the user is asked: one question at a time.
     asking: tokio::sync::Mutex<()>,
     variables: Arc<BTreeMap<SmolStr, Value>>,
@@ -183,13 +203,15 @@ impl Run {
             ids.insert(task.id(), index);
         }
         let deadline = async {
-            self.cancel.stop_token().cancelled().await;
+            self.halt.cancelled().await;
             tokio::select! {
-                () = tokio::time::sleep(self.settings.cleanup_deadline) => true,
+                () = self.patience() => true,
                 () = self.cancel.leave_token().cancelled() => false,
             }
         };
         tokio::pin!(deadline);
+        let expiry = self.expire(started);
+        tokio::pin!(expiry);
         let voice = self.voice();
         loop {
             tokio::select! {
@@ -205,6 +227,7 @@ impl Run {
                     undo::kill_processes(&self.ledger);
                     break;
                 }
+                () = &mut expiry => {}
                 ended = tasks.join_next_with_id() => match ended {
                     None => break,
                     Some(Ok((id, outcome))) => outcomes[ids[&id]] = Some(outcome),

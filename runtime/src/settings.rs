@@ -15,6 +15,10 @@ use crate::state::{Memory, NewRun, State};
 pub const PARALLEL_LAUNCHES: usize = 64;
 /// How long cleaning up may take after a request to stop.
 pub const CLEANUP_DEADLINE: Duration = Duration::from_secs(120);
+/// How often a step that reaches out is tried again unless said otherwise.
+pub const RETRIES: u32 = 2;
+/// After how long without a word a step says what it waits for.
+pub const QUIET: Duration = Duration::from_secs(60);
 
 /// How to run a plan.
 #[derive(Clone)]
@@ -23,6 +27,17 @@ pub struct Settings {
     pub parallel_builds: usize,
     /// Launches at the same time, whatever the number of builds; at least 1.
     pub parallel_launches: usize,
+    /// Builds connected to the same host at the same time; 0 for no limit.
+    pub parallel_per_host: usize,
+    /// How long the whole run may take, cleaning up included; `None` for no limit.
+    pub timeout: Option<Duration>,
+    /// How often a step that reaches out (prepare, launch, connect, post-processor) is tried again after a transient
+    /// failure.
+    pub retries: u32,
+    /// Whether the first build that fails stops the others.
+    pub fail_fast: bool,
+    /// After how long without a word a step says what it waits for; then after 2, 5, 10 times as long, and so on.
+    pub quiet: Duration,
     /// What to do when a step fails.
     pub on_error: OnError,
     /// Asks the user; `None` where nobody is there.
@@ -74,6 +89,11 @@ impl Settings {
         Self {
             parallel_builds: 0,
             parallel_launches: PARALLEL_LAUNCHES,
+            parallel_per_host: 0,
+            timeout: None,
+            retries: RETRIES,
+            fail_fast: false,
+            quiet: QUIET,
             on_error: OnError::Cleanup,
             ask: None,
             force: false,

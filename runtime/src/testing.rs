@@ -31,6 +31,7 @@ use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{Clock, Recorder};
 use crate::template::Surroundings;
+use crate::watch::Watch;
 
 /// An object value.
 pub fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
@@ -92,6 +93,7 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         build: Arc::default(),
         variables: Arc::default(),
         world: Arc::new(world()),
+        watch: Watch::new(),
     }
 }
 
@@ -574,6 +576,7 @@ impl PlanMaker {
             source_name: name.into(),
             keys: Vec::new(),
             description: None,
+            timeout: None,
             communicator: "none".into(),
             source: Options::known(source),
             cleanup: Vec::new(),

@@ -516,7 +516,7 @@ async fn chains_run_at_the_same_time_and_fail_by_themselves() {
     let theatre = Theatre::default()
         .on("post x", [Act::Takes(Duration::from_secs(10))])
         .on("post y", [Act::Takes(Duration::from_secs(10))])
-        .on("post z", [Act::Fail(Class::Remote)]);
+        .on("post z", [Act::Fail(Class::Timeout)]);
     let plan = PlanMaker::new()
         .build(
             "fake",
@@ -541,7 +541,7 @@ async fn chains_run_at_the_same_time_and_fail_by_themselves() {
     // A failure keeps all there is.
     assert_eq!(ids, ["image-a", "image-a+x", "image-a+x+x2", "image-a+y"]);
     assert!(outline(&events).contains(&"skip fake.a.post-processor[2][1]".to_owned()));
-    assert_eq!(exit_code(&result), 5);
+    assert_eq!(exit_code(&result), 6);
 }
 
 #[tokio::test(start_paused = true)]

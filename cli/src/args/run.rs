@@ -36,6 +36,33 @@ pub(crate) struct RunArgs {
         help_heading = "Run"
     )]
     pub(crate) on_error: OnError,
+    /// Stop everything, cleaned up, when the run takes longer than this, such as `2h30m`; `timeout` in a `build` block
+    /// limits one build.
+    #[arg(long, value_name = "DURATION", value_parser = limit, help_heading = "Time and limits")]
+    pub(crate) timeout: Option<Duration>,
+    /// How often a step that reaches out (prepare, launch, connect, post-processor) is tried again after a failure that
+    /// may be gone; provisioners have `max_retries`.
+    #[arg(
+        long,
+        default_value_t = imgc_runtime::settings::RETRIES,
+        value_name = "NUMBER",
+        help_heading = "Time and limits"
+    )]
+    pub(crate) retries: u32,
+    /// The first build that fails stops the others; they are cleaned up.
+    #[arg(long, conflicts_with = "keep_going", help_heading = "Time and limits")]
+    pub(crate) fail_fast: bool,
+    /// Builds go on when another one fails, as with Packer; the default.
+    #[arg(long, help_heading = "Time and limits")]
+    pub(crate) keep_going: bool,
+    /// How many builds may be connected to the same host at the same time; 0 for no limit.
+    #[arg(
+        long,
+        default_value = "0",
+        value_name = "NUMBER",
+        help_heading = "Time and limits"
+    )]
+    pub(crate) parallel_per_host: u32,
     /// How many builds may run at the same time; 0 for as many as there are.
     #[arg(long, default_value = "0", value_name = "NUMBER", help_heading = "Run")]
     pub(crate) parallel_builds: u32,
@@ -63,4 +90,13 @@ pub(crate) struct RunArgs {
 fn duration(text: &str) -> Result<Duration, String> {
     imgc_runtime::duration::parse(text)
         .ok_or_else(|| format!("`{text}` is no duration: write `90s`, `10m` or `1h30m`"))
+}
+
+/// A time limit, as templates write durations.
+fn limit(text: &str) -> Result<Duration, String> {
+    match imgc_runtime::duration::parse(text) {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        Some(_) => Err("a time limit is more than nothing".to_owned()),
+        None => Err("write a duration such as `90s`, `45m` or `2h30m`".to_owned()),
+    }
 }

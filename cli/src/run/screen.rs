@@ -142,6 +142,11 @@ impl Sink for Bars {
                     bar.set_message(text);
                 }
             }
+            Event::StepWaiting { build, text, .. } => {
+                if let Some(bar) = self.bar(*build) {
+                    bar.set_message(text.clone());
+                }
+            }
             Event::Progress {
                 build,
                 what,

@@ -40,6 +40,7 @@ pub(super) fn build(block: Block, registry: &mut Vec<Expr>, out: &mut Vec<Diagno
         repeat,
         name: take.value("name"),
         description: take.value("description"),
+        timeout: take.attribute("timeout"),
         sources: take.value("sources"),
         nested: Vec::new(),
         provisioners: Vec::new(),

@@ -171,6 +171,9 @@ fn build(key: &str, old: &Build, new: &Build, out: &mut Vec<String>) {
     if old.description != new.description {
         out.push(format!("{key}: its description"));
     }
+    if old.timeout != new.timeout {
+        out.push(format!("{key}: its time limit"));
+    }
     options(&key, &old.source, &new.source, out);
     if old.cleanup.len() != new.cleanup.len() {
         out.push(format!(

@@ -403,7 +403,11 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    fn duration(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<Duration> {
+    pub(super) fn duration(
+        &mut self,
+        attribute: Option<&Attribute>,
+        place: &dyn Scope,
+    ) -> Option<Duration> {
         let attribute = attribute?;
         let name = &attribute.name.text;
         let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, name);

@@ -133,6 +133,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         source_name: instance.name.clone(),
         keys: instance.keys.clone(),
         description: block.description.clone(),
+        timeout: block.timeout,
         communicator: source.communicator,
         source: source.options,
         cleanup: undoing.steps,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
@@ -143,6 +144,7 @@ pub(super) struct Block<'a> {
     pub(super) build: &'a module::Build,
     pub(super) name: String,
     pub(super) description: Option<String>,
+    pub(super) timeout: Option<Duration>,
     /// What it is repeated over.
     pub(super) elements: Elements,
     pub(super) key: Option<Key>,
@@ -335,11 +337,16 @@ impl<'a> Maker<'a, '_> {
             .text(build.name.as_ref(), "name", place, enabled)
             .unwrap_or_default();
         let description = self.text(build.description.as_ref(), "description", place, enabled);
+        let timeout = match enabled {
+            true => self.duration(build.timeout.as_ref(), &place),
+            false => None,
+        };
         let mut block = Block {
             unit,
             build,
             name,
             description,
+            timeout,
             elements: Arc::clone(&elements),
             key,
             instances: Vec::new(),

@@ -121,7 +121,8 @@ impl Document {
 fn repetition(kind: &str, body: &Body, out: &mut Vec<(Span, String)>) {
     let names: &[&str] = match kind {
         "source" => &["for_each", "count", "enabled", "extends"],
-        "build" | "provisioner" | "error-cleanup-provisioner" | "post-processor" => {
+        "build" => &["for_each", "count", "enabled", "timeout"],
+        "provisioner" | "error-cleanup-provisioner" | "post-processor" => {
             &["for_each", "count", "enabled"]
         }
         _ => return,

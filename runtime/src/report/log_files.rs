@@ -71,7 +71,7 @@ impl LogFiles {
     fn build_of(&self, event: &Event) -> Option<BuildId> {
         match event {
             Event::Line { build, .. } => *build,
-            Event::BuildFinished { build, .. } => Some(*build),
+            Event::BuildFinished { build, .. } | Event::StepWaiting { build, .. } => Some(*build),
             Event::StepStarted { step, .. }
             | Event::StepFinished { step, .. }
             | Event::StepFailed { step, .. }

@@ -141,6 +141,9 @@ impl<W: Write + Send> Sink for MachineReadable<W> {
                 };
                 self.ui(kind, &text);
             }
+            Event::StepWaiting { name, text, .. } => {
+                self.ui("message", &format!("    {name}: {text}"));
+            }
             Event::BuildFinished {
                 build,
                 name,

@@ -163,6 +163,9 @@ impl<W: Write + Send> Sink for Plain<W> {
                 level,
                 text,
             } => self.line(*build, name, *level, text),
+            Event::StepWaiting {
+                build, name, text, ..
+            } => self.line(Some(*build), name, Level::Detail, text),
             Event::StepFailed {
                 address,
                 help: Some(help),

@@ -86,6 +86,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             build: Arc::default(),
             variables: variables.clone(),
             world: ahead.world.clone(),
+            watch: crate::watch::Watch::new(),
         };
         let values = RunValues {
             artifacts: artifacts.clone(),

@@ -1,7 +1,7 @@
 //! One build, from its first step to its last, and the undoing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use imgc_compiler::plan::{Build, BuildId, Step, StepId, StepKind};
 use imgc_compiler::value::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +19,11 @@ use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
 use crate::settings::{Answer, OnError};
+use crate::watch::Watch;
 
 use super::ends::Progress;
 use super::keep::{self, Post};
+use super::stop::Why;
 use super::{BuildOutcome, Failure, Run, State, StepOutcome, lock, undo};
 
 /// A build at work.
@@ -30,6 +33,12 @@ pub(super) struct Work<'a> {
     pub(super) build: &'a Build,
     pub(super) output: Output,
     pub(super) data: Mutex<Data>,
+    /// Cancelled when the work on it is to stop, whatever the reason.
+    pub(super) stop: CancellationToken,
+    /// That reason, where it is this build's own and no request.
+    pub(super) why: OnceLock<Why>,
+    /// Progress of its steps.
+    pub(super) watch: Watch,
 }
 
 /// What the steps of a build leave for each other.
@@ -38,6 +47,10 @@ pub(super) struct Data {
     pub(super) source: Option<Value>,
     pub(super) instance: Option<Arc<dyn Instance>>,
     pub(super) machine: Option<Arc<dyn Machine>>,
+    /// Its place at the machine's host.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// When the steps at work began.
+    pub(super) begun: BTreeMap<StepId, Instant>,
     /// Facts of the machine, kept when the connection has ended.
     pub(super) machine_facts: BTreeMap<String, String>,
     pub(super) artifact: Option<Artifact>,
@@ -55,19 +68,27 @@ pub(super) struct Data {
 pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
     let started = Instant::now();
     let build = run.plan.build(id);
+    let watch = Watch::new();
     let work = Work {
         run,
         id,
         build,
+        stop: run.halt.child_token(),
+        why: OnceLock::new(),
         output: Output::new(
-            run.sink.clone(),
+            watch.listen(run.sink.clone()),
             run.redact.clone(),
             Some(id),
             build.name.as_str(),
         ),
         data: Mutex::default(),
+        watch,
     };
-    work.steps().await;
+    tokio::select! {
+        biased;
+        () = work.steps() => {}
+        () = work.expire(started) => {}
+    }
     work.undo().await;
     let artifacts = work.artifacts().await;
     let abandoned = work.abandoned();
@@ -129,7 +150,7 @@ impl<'a> Work<'a> {
             tokio::select! {
                 Some(()) = running.next() => {}
                 () = &mut changed => {}
-                () = self.run.cancel.stop_token().cancelled(), if running.is_empty() => {}
+                () = self.stop.cancelled(), if running.is_empty() => {}
             }
         }
     }
@@ -156,8 +177,8 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        if self.run.cancel.is_stopping() && step.kind != StepKind::Release {
-            return Readiness::Skip("stopped on request".into());
+        if self.stop.is_cancelled() && step.kind != StepKind::Release {
+            return Readiness::Skip(self.stopped().message);
         }
         if waiting {
             Readiness::Wait
@@ -170,7 +191,7 @@ impl<'a> Work<'a> {
     fn lost(&self, id: StepId, other: BuildId, class: crate::Class) {
         let address = &self.run.plan.build(other).address;
         let step = self.run.plan.step(id);
-        if !self.run.cancel.is_stopping() {
+        if !self.stop.is_cancelled() {
             let error = super::ends::needed(address, class);
             self.fail(Failure::of(&error, &step.address, &*self.run.redact));
         }
@@ -180,9 +201,9 @@ impl<'a> Work<'a> {
     fn skip(&self, id: StepId, reason: &str) {
         let step = self.run.plan.step(id);
         self.run.states.set(id, State::Dead);
-        if self.run.cancel.is_stopping() {
+        if self.stop.is_cancelled() {
             self.fail(Failure::of(
-                &crate::Error::cancelled(),
+                &self.stopped(),
                 &step.address,
                 &*self.run.redact,
             ));
@@ -210,7 +231,11 @@ impl<'a> Work<'a> {
 
     /// Remembers the first failure.
     pub(super) fn fail(&self, failure: Failure) {
+        let cancelled = failure.class == crate::Class::Cancelled;
         lock(&self.data).failure.get_or_insert(failure);
+        if !cancelled {
+            self.run.one_failed(&self.build.address);
+        }
     }
 
     /// Whether the user wants everything left as it is.
@@ -299,6 +324,7 @@ impl<'a> Work<'a> {
             self.output
                 .warn(format!("cannot disconnect: {}", error.chain()));
         }
+        lock(&self.data).place = None;
     }
 
     fn release_step(&self) -> Option<StepId> {
@@ -432,6 +458,7 @@ impl<'a> Work<'a> {
             build: Arc::new(build),
             variables: run.variables.clone(),
             world: run.world.clone(),
+            watch: self.watch.clone(),
         }
     }
 }

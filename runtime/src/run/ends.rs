@@ -67,12 +67,12 @@ impl Run {
             }
             tokio::select! {
                 () = &mut changed => {}
-                () = self.cancel.stop_token().cancelled() => return None,
+                () = self.halt.cancelled() => return None,
             }
         }
         let permit = tokio::select! {
             permit = permits.acquire() => permit.ok(),
-            () = self.cancel.stop_token().cancelled() => None,
+            () = self.halt.cancelled() => None,
         };
         self.progressed(id, Progress::Begun);
         permit

@@ -3,6 +3,7 @@
 use imgc_compiler::components::ComponentKind;
 use imgc_compiler::plan::{Options, RunValues, Step, StepKind};
 use imgc_compiler::value::Value;
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
@@ -11,6 +12,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::event::Output;
 use crate::template;
+use crate::watch::Watch;
 
 use super::build::Work;
 use super::lock;
@@ -22,21 +24,23 @@ impl Work<'_> {
         &self,
         step: &Step,
         cancel: CancellationToken,
+        watch: &Watch,
     ) -> Result<(), Trouble> {
         let output = match &step.kind {
             StepKind::PostProcess { post_processor, .. } => Output::new(
-                self.run.sink.clone(),
+                watch.listen(self.run.sink.clone()),
                 self.run.redact.clone(),
                 Some(self.id),
                 format!("{} ({post_processor})", self.build.name),
             ),
             _ => self.output.clone(),
         };
-        let cx = self.context(&step.address, output, cancel);
+        let mut cx = self.context(&step.address, output, cancel);
+        cx.watch = watch.clone();
         match &step.kind {
             StepKind::Prepare => {
                 let source = self.source(&cx)?;
-                let _permit = self.run.launches.acquire().await;
+                let _permit = self.launch_turn(&cx).await;
                 Ok(self.builder()?.prepare(&cx, &source).await?)
             }
             StepKind::Launch => self.launch(&cx).await,
@@ -80,10 +84,15 @@ impl Work<'_> {
 
     async fn launch(&self, cx: &Context) -> Result<(), Trouble> {
         let source = self.source(cx)?;
-        let _permit = self.run.launches.acquire().await;
+        let _permit = self.launch_turn(cx).await;
         let instance = self.builder()?.launch(cx, &source).await?;
         lock(&self.data).instance = Some(instance);
         Ok(())
+    }
+
+    async fn launch_turn(&self, cx: &Context) -> Option<SemaphorePermit<'_>> {
+        let _waiting = cx.waiting("its turn to launch");
+        self.run.launches.acquire().await.ok()
     }
 
     async fn connect(&self, cx: &Context) -> Result<(), Trouble> {
@@ -101,7 +110,10 @@ impl Work<'_> {
                     .communicators
                     .get(name)
                     .ok_or_else(|| absent(ComponentKind::Communicator, name))?;
-                communicator.connect(cx, &source, &endpoint).await?
+                let place = self.place_at_host(cx, &source, &endpoint).await;
+                let machine = communicator.connect(cx, &source, &endpoint).await?;
+                lock(&self.data).place = place;
+                machine
             }
         };
         let mut data = lock(&self.data);

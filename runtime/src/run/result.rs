@@ -133,7 +133,10 @@ pub const EXIT_CODES: &[ExitCode] = &[
         5,
         "the other side: a host that does not answer, a service that refuses",
     ),
-    (6, "a step took longer than its timeout"),
+    (
+        6,
+        "a step, a build or the run took longer than its time limit",
+    ),
     (70, "a mistake of this program; please report it"),
     (130, "stopped on request"),
 ];
@@ -154,13 +157,18 @@ pub fn class_code(class: Class) -> u8 {
 /// The exit code of a run: a request to stop comes first, then our mistakes; one cause has its own code, several
 /// causes together have 1.
 pub fn exit_code(result: &RunResult) -> u8 {
-    if result.builds.iter().any(|build| build.cancelled) {
+    // One that was stopped for another one's sake has no cause of its own.
+    let own = |failure: &&Failure| failure.id != super::stop::FAIL_FAST;
+    let cancelled =
+        |build: &BuildOutcome| build.cancelled && build.error.iter().any(|failure| own(&failure));
+    if result.builds.iter().any(cancelled) {
         return class_code(Class::Cancelled);
     }
     let mut codes: Vec<u8> = result
         .builds
         .iter()
         .filter_map(|build| build.error.as_ref())
+        .filter(own)
         .chain(&result.output_failures)
         .map(|failure| class_code(failure.class))
         .collect();

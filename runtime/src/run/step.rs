@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use imgc_compiler::diagnostic::Diagnostic;
-use imgc_compiler::plan::{Limits, Step, StepId, StepKind};
+use imgc_compiler::plan::{Step, StepId, StepKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Redact as _};
 use crate::settings::{Answer, OnError};
+use crate::watch::Watch;
 
 use super::build::Work;
 use super::{Failure, State, StepOutcome, lock, undo};
+
+/// The number of steps that are not part of the graph.
+const NO_STEP: StepId = StepId(u32::MAX);
 
 /// A failure with the problems that name places in the template.
 pub(super) struct Trouble {
@@ -44,6 +48,7 @@ impl Work<'_> {
         }
         self.pause_before(step).await;
         let started = Instant::now();
+        lock(&self.data).begun.insert(id, started);
         let mut attempt = 1;
         let trouble = loop {
             self.run.emit(Event::StepStarted {
@@ -52,7 +57,8 @@ impl Work<'_> {
                 attempt,
             });
             let begun = Instant::now();
-            let Err(trouble) = self.attempt(step, &step.limits).await else {
+            let Err(trouble) = self.attempt(id, step).await else {
+                lock(&self.data).begun.remove(&id);
                 self.run.states.set(id, State::Done);
                 self.run.time(id, started.elapsed(), StepOutcome::Finished);
                 self.run.emit(Event::StepFinished {
@@ -72,17 +78,13 @@ impl Work<'_> {
                 }
                 break trouble;
             };
-            self.output.say(format!(
-                "Provisioner failed with \"{}\", retrying in {} with {} trie(s) left",
-                trouble.error.chain(),
-                crate::duration::short(wait),
-                step.limits.max_retries - attempt + 1,
-            ));
+            self.say_again(step, attempt, &trouble.error, wait);
             if self.sleep(wait).await.is_err() {
-                break Error::cancelled().into();
+                break self.stopped().into();
             }
             attempt += 1;
         };
+        lock(&self.data).begun.remove(&id);
         self.end(id, step, trouble, started.elapsed());
     }
 
@@ -90,7 +92,7 @@ impl Work<'_> {
     pub(super) async fn cleanup_step(&self, step: &Step) {
         let mut attempt = 1;
         self.pause_before(step).await;
-        while let Err(trouble) = self.attempt(step, &step.limits).await {
+        while let Err(trouble) = self.attempt(NO_STEP, step).await {
             self.output.warn(format!(
                 "the error-cleanup provisioner failed: {}",
                 trouble.error.chain()
@@ -122,50 +124,92 @@ impl Work<'_> {
         }
         tokio::select! {
             () = tokio::time::sleep(duration) => Ok(()),
-            () = self.run.cancel.stop_token().cancelled() => Err(Error::cancelled()),
+            () = self.stop.cancelled() => Err(self.stopped()),
         }
     }
 
-    /// One attempt, within its timeout, until the run is stopped; a panic becomes an error.
-    async fn attempt(&self, step: &Step, limits: &Limits) -> Result<(), Trouble> {
+    /// One attempt, within its timeout, until the build is stopped; a panic becomes an error.
+    async fn attempt(&self, id: StepId, step: &Step) -> Result<(), Trouble> {
         // What lets a machine go is not dropped half-way: it is called once.
         let stoppable = step.kind != StepKind::Release && !lock(&self.data).cleaning;
-        let stop = self.run.cancel.stop_token();
-        let cancel = if stoppable {
-            stop.child_token()
-        } else {
-            CancellationToken::new()
+        let cancel = match stoppable {
+            true => self.stop.child_token(),
+            false => CancellationToken::new(),
         };
-        let work = AssertUnwindSafe(self.execute(step, cancel)).catch_unwind();
+        // Post-processors run side by side; what comes before them does not.
+        let watch = match step.kind {
+            StepKind::PostProcess { .. } => Watch::new(),
+            _ => self.watch.clone(),
+        };
+        let work = AssertUnwindSafe(self.execute(step, cancel, &watch)).catch_unwind();
         let work = async {
-            let ended = match limits.timeout {
+            let ended = match step.limits.timeout {
                 None => work.await,
                 Some(limit) => match tokio::time::timeout(limit, work).await {
                     Ok(ended) => ended,
-                    Err(_) => return Err(timed_out(limit).into()),
+                    Err(_) => return Err(timed_out(limit, &watch).into()),
                 },
             };
             ended.unwrap_or_else(|panic| Err(panicked(&*panic).into()))
         };
-        if !stoppable {
-            return work.await;
-        }
+        let stopped = async {
+            match stoppable {
+                true => self.stop.cancelled().await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            () = stop.cancelled() => Err(Error::cancelled().into()),
+            () = stopped => Err(self.stopped().into()),
             ended = work => ended,
+            () = self.speak_up(id, step, &watch) => Ok(()),
         }
     }
 
-    /// How long to wait for the next attempt; `None` if there is none.
+    /// How long to wait for the next attempt; `None` if there is none. Provisioners are tried again as the template
+    /// says, as with Packer; what reaches out by itself, as the error says, and only when nothing of the failed attempt
+    /// is left.
     fn wait_before_retry(&self, step: &Step, attempt: u32, error: &Error) -> Option<Duration> {
-        let hopeless = matches!(error.class, Class::Cancelled | Class::Bug | Class::Template);
-        (!hopeless && attempt <= step.limits.max_retries).then(|| {
+        let again = match step.kind {
+            StepKind::Provision { .. } => {
+                !matches!(error.class, Class::Cancelled | Class::Bug | Class::Template)
+            }
+            StepKind::Capture | StepKind::Release => false,
+            _ => {
+                error.is_transient()
+                    && !self.stop.is_cancelled()
+                    && self.run.ledger.outstanding(&step.address).is_empty()
+            }
+        };
+        (again && attempt <= self.retries(step)).then(|| {
             self.run
                 .settings
                 .backoff
                 .wait(attempt, self.run.world.random())
         })
+    }
+
+    /// Attempts after the first.
+    fn retries(&self, step: &Step) -> u32 {
+        match step.kind {
+            StepKind::Provision { .. } => step.limits.max_retries,
+            _ => self.run.settings.retries,
+        }
+    }
+
+    fn say_again(&self, step: &Step, attempt: u32, error: &Error, wait: Duration) {
+        let (why, wait) = (error.chain(), crate::duration::short(wait));
+        let left = (self.retries(step) + 1).saturating_sub(attempt);
+        self.output.say(match step.kind {
+            StepKind::Provision { .. } => format!(
+                "Provisioner failed with \"{why}\", retrying in {wait} with {left} trie(s) left"
+            ),
+            _ => format!(
+                "{} failed: {why}; trying again in {wait}, {left} {} left",
+                self.called(step),
+                if left == 1 { "try" } else { "tries" }
+            ),
+        });
     }
 
     fn failed(
@@ -209,7 +253,7 @@ impl Work<'_> {
         let _one = self.run.asking.lock().await;
         let answer = tokio::select! {
             answer = ask.on_error(&self.build.name, &step.address, &message) => answer,
-            () = self.run.cancel.stop_token().cancelled() => Answer::Cleanup,
+            () = self.stop.cancelled() => Answer::Cleanup,
         };
         if answer == Answer::Retry {
             return true;
@@ -253,16 +297,17 @@ impl Work<'_> {
     }
 }
 
-fn timed_out(limit: Duration) -> Error {
-    Error::new(
-        Class::Timeout,
-        "run/timeout",
-        format!(
-            "the step took longer than its timeout of {}",
-            crate::duration::short(limit)
-        ),
-    )
-    .help("raise `timeout`, or look at what the step was waiting for")
+fn timed_out(limit: Duration, watch: &Watch) -> Error {
+    let mut message = format!(
+        "the step took longer than its timeout of {}",
+        crate::duration::short(limit)
+    );
+    if let (_, Some(what)) = watch.now() {
+        message.push_str(", waiting for ");
+        message.push_str(&what);
+    }
+    Error::new(Class::Timeout, "run/timeout", message)
+        .help("raise `timeout`, or look at what the step was waiting for")
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {

@@ -113,13 +113,14 @@ impl Inside {
 
     /// Whether an object under a key that is no block was meant as one.
     pub(super) fn means_block(&self, key: &str) -> bool {
-        const VALUES: [&str; 6] = [
+        const VALUES: [&str; 7] = [
             "count",
             "description",
             "enabled",
             "for_each",
             "name",
             "sources",
+            "timeout",
         ];
         match self {
             Self::Top | Self::Packer => true,

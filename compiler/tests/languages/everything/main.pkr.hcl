@@ -80,6 +80,7 @@ source "null" "base" {
 build {
   name        = "first"
   description = "the first build"
+  timeout     = "2h30m"
   sources     = ["source.amazon-ebs.web", "source.null.base"]
 
   source "source.null.base" {
