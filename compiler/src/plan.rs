@@ -23,6 +23,7 @@ pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
 
+mod blocks;
 pub mod compare;
 mod component;
 mod digest;
@@ -30,10 +31,14 @@ mod files;
 mod fit;
 pub mod inputs;
 mod inside;
+mod instance;
 mod instances;
 mod known;
+mod late;
 mod layout;
 mod make;
+mod mentions;
+mod meta;
 mod names;
 mod options;
 mod order;
@@ -43,6 +48,7 @@ pub(crate) mod repeat;
 pub(crate) mod select;
 mod sources;
 mod unit;
+mod unused;
 
 /// Everything one run will do.
 #[derive(Clone, Debug, Default)]

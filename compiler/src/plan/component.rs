@@ -1,31 +1,30 @@
 //! One component of one build: its options, limits and the files it reads.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::make::{Instance, Maker};
+use super::instance::Instance;
+use super::late::Late;
+use super::make::Maker;
+use super::mentions::Mentions;
+use super::meta::only_and_except;
 use super::pieces::Piece;
 use super::repeat::Elements;
 use super::unit::View;
-use super::{Limits, Open, Options, RunValues, digest, options::Deferred};
+use super::{Limits, Options, digest};
 use crate::artifacts::{BuildIndex, Values};
 use crate::components::ComponentKind;
-use crate::configure::{self, Layer, Overrides, Subject};
+use crate::configure::{self, Layer, Subject};
 use crate::diagnostic::Diagnostic;
-use crate::duration;
-use crate::eval::trace::{self, Trace};
-use crate::eval::{self, Context, Scope};
-use crate::hir::{Attribute, Body, Expr, Name};
-use crate::late::LateId;
-use crate::module::{self, Repeat};
+use crate::eval;
+use crate::hir::{Body, Name};
+use crate::module;
 use crate::schema::{self, Component};
 use crate::scope::{BuildValues, Place};
-use crate::source::World;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -334,130 +333,6 @@ impl<'a> Maker<'a, '_> {
         self.limits(block, &place);
     }
 
-    fn meta_name(&mut self, block: &module::Component, place: &dyn Scope) -> Option<String> {
-        let attribute = block.meta.name.as_ref()?;
-        let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, "name");
-        value.as_str().map(str::to_owned)
-    }
-
-    /// Whether `only` and `except` let a block apply to this source.
-    pub(super) fn lets_through(
-        &mut self,
-        only: Option<&Attribute>,
-        except: Option<&Attribute>,
-        instance: &Instance<'_>,
-        place: &dyn Scope,
-    ) -> bool {
-        let only = self.filter(only, place);
-        let except = self.filter(except, place);
-        let named = |filter: &[String]| filter.iter().any(|text| instance.is_named(text));
-        only.is_none_or(|only| only.is_empty() || named(&only))
-            && !except.is_some_and(|except| named(&except))
-    }
-
-    fn filter(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<Vec<String>> {
-        let attribute = attribute?;
-        let ty = Type::list(Type::String);
-        let value = eval::evaluate_as(&attribute.value, &ty, place, self.cx, &attribute.name.text);
-        if !value.is_wholly_known() && !value.contains_error() {
-            self.not_yet(attribute.value.span, &attribute.name.text);
-        }
-        Some(
-            value
-                .as_slice()?
-                .iter()
-                .filter_map(|element| element.as_str().map(str::to_owned))
-                .collect(),
-        )
-    }
-
-    /// What `override` says for this source, later keys on top.
-    fn overrides(
-        &mut self,
-        block: &module::Component,
-        instance: &Instance<'_>,
-        place: &dyn Scope,
-    ) -> Option<Overrides> {
-        let attribute = block.meta.overrides.as_ref()?;
-        let value = eval::evaluate(&attribute.value, place, self.cx);
-        if value.is_error() {
-            return None;
-        }
-        // The builders of a legacy template have one name each, which may be the type of another.
-        let by_type = |key: &str| !instance.source.body.weak && key == instance.source.ty.text;
-        let applies = |key: &str| instance.is_named(key) || instance.is_called(key) || by_type(key);
-        Overrides::select(&value, &attribute.value, applies, |span| {
-            self.cx.report(override_form(span));
-        })
-    }
-
-    fn limits(&mut self, block: &module::Component, place: &dyn Scope) -> Limits {
-        let meta = &block.meta;
-        Limits {
-            pause_before: self.duration(meta.pause_before.as_ref(), place),
-            timeout: self.duration(meta.timeout.as_ref(), place),
-            max_retries: self.count(meta.max_retries.as_ref(), place),
-            continue_on_error: self
-                .flag(meta.continue_on_error.as_ref(), place)
-                .unwrap_or(false),
-        }
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        attribute: Option<&Attribute>,
-        place: &dyn Scope,
-    ) -> Option<Duration> {
-        let attribute = attribute?;
-        let name = &attribute.name.text;
-        let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, name);
-        let text = value.as_str()?;
-        let parsed = duration::parse(text);
-        if parsed.is_none() {
-            self.cx.report(configure::not_a_duration(
-                name,
-                &value,
-                attribute.value.span,
-            ));
-        }
-        parsed.filter(|duration| !duration.is_zero())
-    }
-
-    fn count(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> u32 {
-        let Some(attribute) = attribute else { return 0 };
-        let name = &attribute.name.text;
-        let value = eval::evaluate_as(&attribute.value, &Type::Number, place, self.cx, name);
-        let Some(number) = value.as_number() else {
-            return 0;
-        };
-        match number.to_u64().and_then(|count| u32::try_from(count).ok()) {
-            Some(count) => count,
-            None => {
-                self.cx.report(
-                    Diagnostic::error(
-                        "check/invalid-value",
-                        attribute.value.span,
-                        format!("`{name}` is a whole number, 0 or more"),
-                    )
-                    .help("write how often to try again, such as `3`"),
-                );
-                0
-            }
-        }
-    }
-
-    fn flag(&mut self, attribute: Option<&Attribute>, place: &dyn Scope) -> Option<bool> {
-        let attribute = attribute?;
-        eval::evaluate_as(
-            &attribute.value,
-            &Type::Bool,
-            place,
-            self.cx,
-            &attribute.name.text,
-        )
-        .as_bool()
-    }
-
     fn implementation_checks(
         &mut self,
         kind: ComponentKind,
@@ -479,95 +354,8 @@ impl<'a> Maker<'a, '_> {
     }
 }
 
-fn override_form(span: Span) -> Diagnostic {
-    Diagnostic::error(
-        "eval/wrong-type",
-        span,
-        "`override` holds one object of options for each source",
-    )
-    .help("write `override = { SOURCE = { option = … } }`")
-}
-
-/// The complaint about both of them.
-pub(super) fn only_and_except(first: &Attribute, second: &Attribute) -> Diagnostic {
-    Diagnostic::error(
-        "check/conflicting-options",
-        second.name.span,
-        "`only` and `except` exclude each other",
-    )
-    .label(first.name.span, "`only` is given here")
-    .help("remove one of them")
-}
-
 fn bodies<'b>(instance: &'b Instance<'_>) -> Vec<&'b Body> {
     instance.layers.iter().map(|layer| &**layer.body).collect()
-}
-
-/// The names a block's expressions begin with.
-pub(super) struct Mentions {
-    /// It has values of the running build or of the source.
-    build: bool,
-    /// Other names, as far as the block is not itself repeated over them.
-    elements: HashSet<SmolStr>,
-}
-
-impl Mentions {
-    fn of(block: &module::Component) -> Self {
-        let mut inside = HashSet::new();
-        roots(&block.body, &mut inside);
-        let meta = &block.meta;
-        let mut attributes = vec![
-            &meta.pause_before,
-            &meta.max_retries,
-            &meta.timeout,
-            &meta.continue_on_error,
-            &meta.keep_input_artifact,
-            &meta.cache,
-        ];
-        let add = |expr: &Expr, into: &mut HashSet<SmolStr>| {
-            into.extend(eval::references(expr).into_iter().map(|one| one.root));
-        };
-        for attribute in attributes.drain(..).flatten() {
-            add(&attribute.value, &mut inside);
-        }
-        if let module::Label::Computed(expr) = &block.label {
-            add(expr, &mut inside);
-        }
-        if let Some(own) = block.repeat.name() {
-            inside.remove(&own);
-        }
-        let Repeat {
-            for_each, count, ..
-        } = &block.repeat;
-        for attribute in [for_each, count].into_iter().flatten() {
-            add(&attribute.value, &mut inside);
-        }
-        Self {
-            build: meta.overrides.is_some()
-                || ["build", "source"]
-                    .iter()
-                    .any(|name| inside.contains(*name)),
-            elements: inside,
-        }
-    }
-
-    /// Whether the block is the same in all builds, and wherever it stands among these elements.
-    fn same_for_all(&self, outer: &Elements) -> bool {
-        !self.build && !outer.iter().any(|(name, _)| self.elements.contains(name))
-    }
-}
-
-fn roots(body: &Body, into: &mut HashSet<SmolStr>) {
-    for attribute in &body.attributes {
-        into.extend(
-            eval::references(&attribute.value)
-                .into_iter()
-                .map(|one| one.root),
-        );
-    }
-    for block in &body.blocks {
-        roots(&block.body, into);
-    }
 }
 
 /// The bodies of a source, each with what its expressions see: what it extends, the declared one, what the build adds.
@@ -579,130 +367,4 @@ fn views(instance: &Instance<'_>) -> Vec<(View, Arc<Body>)> {
             (view, Arc::clone(layer.body))
         })
         .collect()
-}
-
-/// Options to be evaluated again when the build runs.
-struct Late {
-    what: String,
-    /// The late values that are used, directly or through others.
-    lates: BTreeSet<LateId>,
-    component: &'static Component,
-    layers: Vec<(View, Arc<Body>)>,
-    /// For a provisioner or post-processor: the build block's name, and what its builder adds to `build`.
-    build: Option<(String, Vec<SmolStr>)>,
-    overrides: Option<Overrides>,
-    span: Span,
-}
-
-impl Late {
-    /// Looks at what the options are made of that are not known in a plan.
-    fn open_options(&self, value: &Value, world: &dyn World) -> Vec<Open> {
-        let Some(first) = self.layers.first() else {
-            return Vec::new();
-        };
-        let cx = Context::new(world, &first.0.root);
-        let entries = value.as_map().into_iter().flatten();
-        let unknown = entries.filter(|(_, value)| !value.is_wholly_known());
-        let mut open: Vec<Open> = unknown
-            .map(|(name, value)| self.open(name, value.contains_sensitive(), &cx))
-            .collect();
-        if let Some(last) = open.last_mut() {
-            first.0.tree().trace(&self.lates, &cx, &mut last.trace);
-        }
-        open
-    }
-
-    fn open(&self, option: &str, sensitive: bool, cx: &Context<'_>) -> Open {
-        let mut open = Open {
-            option: option.into(),
-            text: String::new(),
-            sensitive,
-            trace: Trace::default(),
-        };
-        let mut found = false;
-        for whole in [false, true] {
-            for (view, body) in &self.layers {
-                let place = match &self.build {
-                    Some((name, extra)) => {
-                        view.build(BuildValues::Planned { name, extra }, Values::Planned(None))
-                    }
-                    None => view.source(Values::Planned(None)),
-                };
-                let named = |name: &Name, labels: &[Name]| {
-                    // An option that is written under an older name: all that is written counts.
-                    whole || name.text == option || labels.iter().any(|label| label.text == option)
-                };
-                for attribute in body.attributes.iter().filter(|one| named(&one.name, &[])) {
-                    found = true;
-                    open.add(&crate::print::hcl::expression(&attribute.value));
-                    trace::expression(&attribute.value, &place, cx, &mut open.trace);
-                }
-                for block in body
-                    .blocks
-                    .iter()
-                    .filter(|one| named(&one.kind, &one.labels))
-                {
-                    found = true;
-                    let mut none = crate::print::Comments::default();
-                    open.add(&crate::print::hcl::body(&block.body, &mut none));
-                    trace::body(&block.body, &place, cx, &mut open.trace);
-                }
-            }
-            if found {
-                break;
-            }
-        }
-        open
-    }
-}
-
-impl Deferred for Late {
-    fn open(&self, value: &Value, world: &dyn World) -> Vec<Open> {
-        // What is drawn here is drawn a second time.
-        let drawn = world.drawn();
-        let open = self.open_options(value, world);
-        world.rewind(drawn);
-        open
-    }
-
-    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
-        let first = &self.layers[0].0;
-        let overlay = first.tree().known(&self.lates, &values.artifacts, world)?;
-        let mut cx = Context::new(world, &first.root);
-        let places: Vec<Place<'_>> = self
-            .layers
-            .iter()
-            .map(|(view, _)| {
-                let build = BuildValues::Running(&values.build);
-                view.build(
-                    build,
-                    Values::Running {
-                        artifacts: &values.artifacts,
-                        overlay: &overlay,
-                    },
-                )
-            })
-            .collect();
-        let layers: Vec<Layer<'_>> = self
-            .layers
-            .iter()
-            .zip(&places)
-            .map(|((_, body), scope)| Layer { body, scope })
-            .collect();
-        let subject = Subject {
-            what: self.what.clone(),
-            component: self.component,
-            meta: &[],
-            layers: &layers,
-            overrides: self.overrides.as_ref(),
-            span: self.span,
-        };
-        let value = configure::configure(&subject, &mut cx);
-        cx.diagnostics.retain(Diagnostic::is_error);
-        if cx.diagnostics.is_empty() {
-            Ok(value)
-        } else {
-            Err(cx.diagnostics)
-        }
-    }
 }

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use imgc_syntax::Span;
 
 use super::component::ConfiguredSource;
-use super::make::{Instance, Maker};
+use super::instance::Instance;
+use super::make::Maker;
 use super::pieces::Part;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
+use super::blocks::Block;
 use super::component::BuildsUsed;
-use super::make::{Block, Instance, Parts};
+use super::instance::{Instance, Parts};
 use super::pieces::Part;
 use super::{
     Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,

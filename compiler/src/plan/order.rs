@@ -8,7 +8,9 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
-use super::make::{Block, Instance, Maker, Parts};
+use super::blocks::Block;
+use super::instance::{Instance, Parts};
+use super::make::Maker;
 use super::names::InstanceName;
 use super::{BuildId, layout};
 use crate::artifacts::{BuildIndex, Builds};

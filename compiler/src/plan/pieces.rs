@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 
 use super::component::Configured;
 use super::inside::{Form, Inside, Mention, inside};
-use super::make::{Instance, Maker};
+use super::instance::Instance;
+use super::make::Maker;
 use super::names::Key;
 use super::repeat::{Elements, Turn};
 use super::unit::{Unit, View};
@@ -307,8 +308,7 @@ impl<'a> Maker<'a, '_> {
 
     fn check_use(&mut self, unit: &'a Unit<'a>, used: &GroupUse) {
         if let (Some(first), Some(second)) = (&used.only, &used.except) {
-            self.cx
-                .report(super::component::only_and_except(first, second));
+            self.cx.report(super::meta::only_and_except(first, second));
         }
         let name = &used.name;
         if find_group(self.units, unit, &name.text).is_some() {

@@ -6,9 +6,11 @@ use imgc_syntax::Span;
 use indexmap::IndexSet;
 use smol_str::SmolStr;
 
+use super::blocks::Block;
 use super::inside::{Inside, Mention, inside};
+use super::instance::Instance;
 use super::instances::Referred;
-use super::make::{Block, Instance, Maker};
+use super::make::Maker;
 use super::names::Key;
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Edit, nearest};

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
 
-use super::make::Instance;
+use super::instance::Instance;
 use super::repeat::Elements;
 use crate::artifacts::{Others, Uses, Values};
 use crate::eval::{self, Reference};
