@@ -5,5 +5,7 @@ pub mod json;
 
 pub mod legacy;
 pub mod structure;
+#[cfg(test)]
+mod testing;
 pub mod toml;
 pub mod tree;

@@ -1,103 +1,24 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fmt::Write as _;
-
-use imgc_syntax::FileId;
 use proptest::prelude::*;
 
 use super::{parse, repeated_keys};
-use crate::diagnostic::{Diagnostic, Edit};
+use crate::diagnostic::Diagnostic;
+use crate::lower::testing;
 use crate::lower::tree::{Node, NodeKind};
 use crate::value::Number;
 
 fn read(text: &str) -> (Node, Vec<Diagnostic>) {
-    let mut out = Vec::new();
-    let node = parse(FileId(0), text, &mut out);
-    for diagnostic in &out {
-        let labels = diagnostic.labels.iter().map(|label| label.span);
-        let edits = diagnostic.fixes.iter().flat_map(|fix| &fix.edits);
-        let places = labels.chain(edits.map(|edit| edit.span));
-        for span in places.chain([diagnostic.span]) {
-            let place = text.get(span.start as usize..span.end as usize);
-            assert!(place.is_some(), "{diagnostic:?}");
-        }
-    }
-    (node, out)
-}
-
-/// The tree as JSON, `?` for what did not parse, comments before what they belong to.
-fn show(node: &Node, text: &mut String) {
-    for comment in &node.comments {
-        write!(text, "/*{comment}*/").unwrap();
-    }
-    match &node.kind {
-        NodeKind::Error => text.push('?'),
-        NodeKind::Null => text.push_str("null"),
-        NodeKind::Bool(value) => write!(text, "{value}").unwrap(),
-        NodeKind::Number(number) => write!(text, "{number}").unwrap(),
-        NodeKind::Text(inner) => write!(text, "{:?}", inner.text).unwrap(),
-        NodeKind::Array(elements) => {
-            text.push('[');
-            for (at, element) in elements.iter().enumerate() {
-                text.push_str(if at > 0 { "," } else { "" });
-                show(element, text);
-            }
-            text.push(']');
-        }
-        NodeKind::Object(members) => {
-            text.push('{');
-            for (at, member) in members.iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                write!(text, "{comma}{:?}:", member.key.text).unwrap();
-                show(&member.value, text);
-            }
-            text.push('}');
-        }
-    }
-}
-
-/// The text, the tree, and each problem under the place it is about.
-fn report(text: &str) -> String {
-    let (node, problems) = read(text);
-    let mut shown = format!("{text}\n  = ");
-    show(&node, &mut shown);
-    shown.push('\n');
-    for problem in problems {
-        let (start, end) = (problem.span.start as usize, problem.span.end as usize);
-        write!(
-            shown,
-            "  {} at {start} {:?}: {}",
-            problem.id,
-            &text[start..end],
-            problem.message
-        )
-        .unwrap();
-        for label in &problem.labels {
-            write!(shown, "; {} ({})", label.span.start, label.text).unwrap();
-        }
-        writeln!(shown, "\n    {}", problem.help.clone().unwrap_or_default()).unwrap();
-        for fix in &problem.fixes {
-            let fixed = apply(text, &fix.edits);
-            writeln!(shown, "    {}: {fixed:?}", fix.title).unwrap();
-        }
-    }
-    shown
-}
-
-fn apply(text: &str, edits: &[Edit]) -> String {
-    let mut edits = edits.to_vec();
-    edits.sort_by_key(|edit| edit.span);
-    let mut text = text.to_owned();
-    for edit in edits.iter().rev() {
-        text.replace_range(edit.span.start as usize..edit.span.end as usize, &edit.text);
-    }
-    text
+    testing::read(parse, text)
 }
 
 #[test]
 fn mistakes() {
     let texts = include_str!("mistakes.txt");
-    let all: Vec<String> = texts.split("\n----\n").map(report).collect();
+    let all: Vec<String> = texts
+        .split("\n----\n")
+        .map(|text| testing::report(parse, text))
+        .collect();
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("json-mistakes", all.join("\n"));
     });
@@ -108,13 +29,13 @@ fn comments_stay_with_what_they_are_about() {
     let text = "// head\n{\n  // one\n  /* two\n   * three */\n  \"a\": 1, // behind\n  \"b\": [ // list\n    2 // two\n    // last\n  ]\n}\n// end";
     let (node, problems) = read(text);
     let mut shown = String::new();
-    show(&node, &mut shown);
+    testing::show(&node, &mut shown);
     assert_eq!(
         shown,
         r#"/*head*/{"a":/*one*//*two*//*three*//*behind*/1,"b":[/*list*//*two*//*last*/2]}"#
     );
     assert_eq!(problems.len(), 1);
-    let fixed = apply(text, &problems[0].fixes[0].edits);
+    let fixed = testing::apply(text, &problems[0].fixes[0].edits);
     assert_eq!(fixed, "{\n  \"a\": 1,\n  \"b\": [\n    2\n  ]\n}\n");
 }
 

@@ -1,111 +1,23 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fmt::Write as _;
-
-use imgc_syntax::FileId;
 use proptest::prelude::*;
 
 use super::parse;
 use crate::diagnostic::Diagnostic;
+use crate::lower::testing;
 use crate::lower::tree::{Node, NodeKind};
 
 fn read(text: &str) -> (Node, Vec<Diagnostic>) {
-    let mut out = Vec::new();
-    let node = parse(FileId(0), text, &mut out);
-    for diagnostic in &out {
-        let labels = diagnostic.labels.iter().map(|label| label.span);
-        let edits = diagnostic.fixes.iter().flat_map(|fix| &fix.edits);
-        let places = labels.chain(edits.map(|edit| edit.span));
-        for span in places.chain([diagnostic.span]) {
-            let place = text.get(span.start as usize..span.end as usize);
-            assert!(place.is_some(), "{diagnostic:?}");
-        }
-    }
-    places(&node, text);
-    (node, out)
-}
-
-/// Every place of the tree is one in the text.
-fn places(node: &Node, text: &str) {
-    assert!(
-        text.get(node.span.start as usize..node.span.end as usize)
-            .is_some()
-    );
-    match &node.kind {
-        NodeKind::Array(elements) => elements.iter().for_each(|element| places(element, text)),
-        NodeKind::Object(members) => {
-            for member in members {
-                let key = member.key_text().map.span(0, member.key.text.len() as u32);
-                assert!(text.get(key.start as usize..key.end as usize).is_some());
-                places(&member.value, text);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The tree as JSON, `?` for what did not parse, comments before what they belong to.
-fn show(node: &Node, text: &mut String) {
-    for comment in &node.comments {
-        write!(text, "/*{comment}*/").unwrap();
-    }
-    match &node.kind {
-        NodeKind::Error => text.push('?'),
-        NodeKind::Null => text.push_str("null"),
-        NodeKind::Bool(value) => write!(text, "{value}").unwrap(),
-        NodeKind::Number(number) => write!(text, "{number}").unwrap(),
-        NodeKind::Text(inner) => write!(text, "{:?}", inner.text).unwrap(),
-        NodeKind::Array(elements) => {
-            text.push('[');
-            for (at, element) in elements.iter().enumerate() {
-                text.push_str(if at > 0 { "," } else { "" });
-                show(element, text);
-            }
-            text.push(']');
-        }
-        NodeKind::Object(members) => {
-            text.push('{');
-            for (at, member) in members.iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                write!(text, "{comma}{:?}:", member.key.text).unwrap();
-                show(&member.value, text);
-            }
-            text.push('}');
-        }
-    }
-}
-
-fn report(text: &str) -> String {
-    let (node, problems) = read(text);
-    let mut shown = format!("{text}\n  = ");
-    show(&node, &mut shown);
-    shown.push('\n');
-    for problem in problems {
-        let (start, end) = (problem.span.start as usize, problem.span.end as usize);
-        let line = text[..start].matches('\n').count() + 1;
-        write!(
-            shown,
-            "  {line}: {} {:?}: {}",
-            problem.id,
-            &text[start..end],
-            problem.message
-        )
-        .unwrap();
-        for label in &problem.labels {
-            write!(shown, "; {} ({})", label.span.start, label.text).unwrap();
-        }
-        writeln!(shown, "\n    {}", problem.help.clone().unwrap_or_default()).unwrap();
-        for fix in &problem.fixes {
-            writeln!(shown, "    {}: {:?}", fix.title, fix.edits[0].text).unwrap();
-        }
-    }
-    shown
+    testing::read(parse, text)
 }
 
 #[test]
 fn mistakes() {
     let texts = include_str!("mistakes.txt");
-    let all: Vec<String> = texts.split("\n----\n").map(report).collect();
+    let all: Vec<String> = texts
+        .split("\n----\n")
+        .map(|text| testing::report(parse, text))
+        .collect();
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("toml-mistakes", all.join("\n"));
     });
@@ -130,7 +42,7 @@ source = { a.b = 1, "c d" = [ { e = 1 } ] }
     let (node, problems) = read(text);
     assert!(problems.is_empty(), "{problems:?}");
     let mut shown = String::new();
-    show(&node, &mut shown);
+    testing::show(&node, &mut shown);
     assert_eq!(
         shown,
         r#"{"top":1,"build":{"name":"b","provisioner":[{"type":"shell","env":{"A":{"B":1,"C":2}}},{"file":{"source":{"a":{"b":1},"c d":[{"e":1}]}}}]},"source":{"null":{"base":{"quoted.key":true}}}}"#
