@@ -145,7 +145,7 @@ pub struct Source {
     /// How often; once for a `data` block.
     pub repeat: Repeat,
     /// The source it is a variation of.
-    pub extends: Option<Attribute>,
+    pub extends: Option<Box<Attribute>>,
     /// Its options.
     pub body: Arc<Body>,
     /// The header.
@@ -231,16 +231,16 @@ pub struct Component {
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "named as in Packer's documentation of blocks")]
 pub struct Meta {
-    pub name: Option<Attribute>,
-    pub only: Option<Attribute>,
-    pub except: Option<Attribute>,
-    pub overrides: Option<Attribute>,
-    pub pause_before: Option<Attribute>,
-    pub max_retries: Option<Attribute>,
-    pub timeout: Option<Attribute>,
-    pub continue_on_error: Option<Attribute>,
-    pub keep_input_artifact: Option<Attribute>,
-    pub cache: Option<Attribute>,
+    pub name: Option<Box<Attribute>>,
+    pub only: Option<Box<Attribute>>,
+    pub except: Option<Box<Attribute>>,
+    pub overrides: Option<Box<Attribute>>,
+    pub pause_before: Option<Box<Attribute>>,
+    pub max_retries: Option<Box<Attribute>>,
+    pub timeout: Option<Box<Attribute>>,
+    pub continue_on_error: Option<Box<Attribute>>,
+    pub keep_input_artifact: Option<Box<Attribute>>,
+    pub cache: Option<Box<Attribute>>,
 }
 
 /// The names of [`Meta`]'s attributes, as written.

@@ -258,7 +258,7 @@ fn component_of(
                 continue;
             }
         };
-        *slot = Some(attribute);
+        *slot = Some(Box::new(attribute));
     }
     body.attributes = rest;
     Component {
@@ -341,7 +341,7 @@ pub(super) fn dynamic(
         kind,
         labels,
         repeat: Repeat {
-            for_each: Some(for_each),
+            for_each: Some(Box::new(for_each)),
             iterator: Some(iterator),
             ..Repeat::default()
         },

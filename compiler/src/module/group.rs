@@ -49,9 +49,9 @@ pub struct GroupUse {
     /// How often.
     pub repeat: Repeat,
     /// Only for these sources.
-    pub only: Option<Attribute>,
+    pub only: Option<Box<Attribute>>,
     /// Not for these.
-    pub except: Option<Attribute>,
+    pub except: Option<Box<Attribute>>,
     /// The header.
     pub span: Span,
 }
@@ -105,8 +105,8 @@ pub(super) fn used(block: Block, out: &mut Vec<Diagnostic>) -> Option<GroupUse> 
         out.extend(diagnostic.into_iter().map(|found| found.help(help)));
     }
     let mut take = Take::new(body.attributes, "where a provisioner group is used", out);
-    let only = take.attribute("only");
-    let except = take.attribute("except");
+    let only = take.attribute("only").map(Box::new);
+    let except = take.attribute("except").map(Box::new);
     for known in ["for_each", "count", "enabled"] {
         take.attribute(known);
     }

@@ -10,11 +10,11 @@ use crate::hir::{Attribute, Body, Name};
 #[derive(Debug, Default)]
 pub struct Repeat {
     /// Once for each element.
-    pub for_each: Option<Attribute>,
+    pub for_each: Option<Box<Attribute>>,
     /// So many times.
-    pub count: Option<Attribute>,
+    pub count: Option<Box<Attribute>>,
     /// Not at all where this is false; may differ from instance to instance.
-    pub enabled: Option<Attribute>,
+    pub enabled: Option<Box<Attribute>>,
     /// Of a `dynamic` block: what its elements are called. Lists may then repeat themselves: positions are the keys.
     pub iterator: Option<Name>,
 }
@@ -63,8 +63,8 @@ pub(super) fn take_out(
     body: &mut Body,
     name: &str,
     out: &mut Vec<Diagnostic>,
-) -> Option<Attribute> {
-    let mut taken: Option<Attribute> = None;
+) -> Option<Box<Attribute>> {
+    let mut taken: Option<Box<Attribute>> = None;
     while let Some(at) = body
         .attributes
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn take_out(
         let attribute = body.attributes.remove(at);
         match &taken {
             Some(first) => out.push(duplicate(&attribute, first)),
-            None => taken = Some(attribute),
+            None => taken = Some(Box::new(attribute)),
         }
     }
     taken

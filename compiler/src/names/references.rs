@@ -46,7 +46,7 @@ impl Named<'_> {
                     ..
                 } = &call.repeat;
                 let repeat = [for_each, count, enabled].into_iter().flatten();
-                let all = repeat.chain(&call.inputs);
+                let all = repeat.map(|attribute| &**attribute).chain(&call.inputs);
                 all.flat_map(|attribute| eval::references(&attribute.value))
                     .collect()
             }

@@ -212,7 +212,12 @@ impl<'a> Maker<'a, '_> {
         if let (Some(first), Some(second)) = (&meta.only, &meta.except) {
             self.cx.report(only_and_except(first, second));
         }
-        if !self.lets_through(meta.only.as_ref(), meta.except.as_ref(), instance, &place) {
+        if !self.lets_through(
+            meta.only.as_deref(),
+            meta.except.as_deref(),
+            instance,
+            &place,
+        ) {
             return None;
         }
         if kind == ComponentKind::PostProcessor
@@ -253,8 +258,8 @@ impl<'a> Maker<'a, '_> {
         );
         self.implementation_checks(kind, ty, &value, &bodies, block.span);
         let limits = self.limits(block, &place);
-        let keep_input = self.flag(meta.keep_input_artifact.as_ref(), &place);
-        let cache = self.flag(meta.cache.as_ref(), &place).unwrap_or(true);
+        let keep_input = self.flag(meta.keep_input_artifact.as_deref(), &place);
+        let cache = self.flag(meta.cache.as_deref(), &place).unwrap_or(true);
         let options = if value.is_wholly_known() {
             Options::known(value)
         } else {

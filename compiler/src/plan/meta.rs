@@ -80,11 +80,11 @@ impl Maker<'_, '_> {
     pub(super) fn limits(&mut self, block: &module::Component, place: &dyn Scope) -> Limits {
         let meta = &block.meta;
         Limits {
-            pause_before: self.duration(meta.pause_before.as_ref(), place),
-            timeout: self.duration(meta.timeout.as_ref(), place),
-            max_retries: self.count(meta.max_retries.as_ref(), place),
+            pause_before: self.duration(meta.pause_before.as_deref(), place),
+            timeout: self.duration(meta.timeout.as_deref(), place),
+            max_retries: self.count(meta.max_retries.as_deref(), place),
             continue_on_error: self
-                .flag(meta.continue_on_error.as_ref(), place)
+                .flag(meta.continue_on_error.as_deref(), place)
                 .unwrap_or(false),
         }
     }

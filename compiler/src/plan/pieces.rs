@@ -428,8 +428,8 @@ impl<'a, 'i> Spot<'a, 'i> {
         let view = View::of(self.unit, self.instance, &turn.elements);
         let place = self.place(&view);
         maker.lets_through(
-            used.only.as_ref(),
-            used.except.as_ref(),
+            used.only.as_deref(),
+            used.except.as_deref(),
             self.instance,
             &place,
         )

@@ -219,8 +219,8 @@ impl<'a> Maker<'a, '_> {
         // What a group says of sources is for all builds that use it.
         for provisioning in &build.provisioners {
             if let module::Provisioning::Group(group) = provisioning {
-                self.check_list(group.only.as_ref(), all, others);
-                self.check_list(group.except.as_ref(), all, others);
+                self.check_list(group.only.as_deref(), all, others);
+                self.check_list(group.except.as_deref(), all, others);
             }
         }
         let provisioners = build.provisioners.iter().filter_map(|one| match one {
@@ -233,8 +233,8 @@ impl<'a> Maker<'a, '_> {
             .chain(post_processors.flat_map(|chain| &chain.components));
         for component in components {
             let meta = &component.meta;
-            self.check_list(meta.only.as_ref(), all, others);
-            self.check_list(meta.except.as_ref(), all, others);
+            self.check_list(meta.only.as_deref(), all, others);
+            self.check_list(meta.except.as_deref(), all, others);
             if let Some(Expr {
                 kind: ExprKind::Object(entries),
                 ..
