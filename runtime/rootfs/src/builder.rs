@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use imgc_compiler::components::Problem;
 use imgc_compiler::value::Value;
 use imgc_runtime::Result;
-use imgc_runtime::builder::{Builder, Instance};
+use imgc_runtime::builder::{Builder, Instance, Known, Pin};
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
 
@@ -18,6 +18,7 @@ use crate::instance::{launch, restore};
 use crate::options::{Format, Options, machine_architecture};
 use crate::output::{oci, place};
 use crate::package_sources::{read_configured, sources_for};
+use crate::pins::pins;
 use crate::session::range;
 use crate::workshop::{Grounds, Workshop};
 use crate::{HOST_PATH, format};
@@ -107,6 +108,14 @@ impl Builder for RootfsBuilder {
 
     fn capture_options(&self) -> &'static [&'static str] {
         CAPTURE_OPTIONS
+    }
+
+    async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
+        let from = options.get("from").and_then(Value::as_str);
+        let from = from.unwrap_or_default().to_owned();
+        let options = read(options)?;
+        let base = options.base.clone().locate(&cx.world.working_directory())?;
+        pins(cx, &options, &from, &base, known).await
     }
 
     async fn restore(

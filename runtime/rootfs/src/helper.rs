@@ -27,7 +27,7 @@ mod files;
 mod keeper;
 mod mounts;
 mod namespaces;
-mod stamp;
+pub(crate) mod stamp;
 mod tools;
 mod transfer;
 

@@ -123,6 +123,30 @@ fn from_mirrors(suite: &str, components: &[String], mirrors: &[String]) -> Strin
     write(&sources, components)
 }
 
+/// The indices of the sources in a deb822 text that [`sources_for`] has made: for each archive and suite a name without
+/// the address, and the addresses at which its signed index may be, the best first.
+pub(crate) fn indices(sources: &str) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for source in parse_deb822(sources) {
+        for (address, suite) in source.addresses.split_whitespace().flat_map(|address| {
+            let suites = source.suites.iter();
+            suites.map(move |suite| (address.trim_end_matches('/'), suite))
+        }) {
+            // A suite that ends with a slash is a directory of its own.
+            let place = match suite.strip_suffix('/') {
+                Some(directory) => format!("{address}/{directory}"),
+                None => format!("{address}/dists/{suite}"),
+            };
+            let place = place.trim_end_matches('/').to_owned();
+            let addresses = vec![format!("{place}/InRelease"), format!("{place}/Release")];
+            if !all.iter().any(|(_, known)| *known == addresses) {
+                all.push((suite.clone(), addresses));
+            }
+        }
+    }
+    all
+}
+
 /// The sources with the suites of one release only, else those of another release, carried over.
 fn wanted(sources: &[Source], distribution: &str, suite: &str) -> Vec<Source> {
     let of_release = |release: &str| -> Vec<Source> {
@@ -399,6 +423,20 @@ mod tests {
         Suites: y
         Components: z
         "#);
+    }
+
+    #[test]
+    fn every_suite_of_every_archive_has_an_index() {
+        let sources = answer("debian", "bookworm", &[], "debian.sources", DEB822);
+        let indices: Vec<String> = indices(&sources)
+            .into_iter()
+            .map(|(suite, addresses)| format!("{suite} {}", addresses[0]))
+            .collect();
+        insta::assert_snapshot!(indices.join("\n"), @r"
+        bookworm http://mirror.example/debian/dists/bookworm/InRelease
+        bookworm-updates http://mirror.example/debian/dists/bookworm-updates/InRelease
+        bookworm-security http://mirror.example/debian-security/dists/bookworm-security/InRelease
+        ");
     }
 
     #[test]

@@ -25,6 +25,17 @@ pub(crate) fn stamp(directory: &Path) -> Outcome<Stamped> {
     })
 }
 
+/// The stamp of a file or a directory.
+pub(crate) fn stamp_any(path: &Path) -> Outcome<String> {
+    let metadata = fs::metadata(path).attempt(LAYER, || path.display().to_string())?;
+    if metadata.is_dir() {
+        return stamp(path).map(|stamped| stamped.stamp);
+    }
+    let mut stamper = Stamper::default();
+    stamper.add(b".", &metadata);
+    Ok(hex(&stamper.hash.finalize()))
+}
+
 #[derive(Default)]
 struct Stamper {
     hash: Sha256,
