@@ -16,6 +16,9 @@ use crate::text::Encoding;
 /// How long a request may take, where the client says nothing.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long nothing is typed before problems are looked for, where the client says nothing.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What the client can do.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "a list of yes and no")]
@@ -54,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) shows_references: Option<String>,
     /// The time limit of a request.
     pub(crate) limit: Duration,
+    /// Without a keystroke for this long, diagnostics are worth computing.
+    pub(crate) quiet: Duration,
 }
 
 impl Client {
@@ -71,7 +76,10 @@ impl Client {
             encodings.and_then(|kinds| serde_json::from_value(kinds.clone()).ok());
         let option = |name: &str| of(&format!("/initializationOptions/{name}"));
         let pushes = option("diagnostics").and_then(Value::as_str) == Some("push");
-        let limit = option("requestLimitMs").and_then(Value::as_u64);
+        let milliseconds = |name: &str, otherwise: Duration| {
+            let given = option(name).and_then(Value::as_u64);
+            given.map_or(otherwise, Duration::from_millis)
+        };
         Self {
             encoding: Encoding::agree(&encodings.unwrap_or_default()),
             process: of("/processId")
@@ -115,7 +123,8 @@ impl Client {
             shows_references: option("showReferencesCommand")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            limit: limit.map_or(LIMIT, Duration::from_millis),
+            limit: milliseconds("requestLimitMs", LIMIT),
+            quiet: milliseconds("quietMs", QUIET),
         }
     }
 }

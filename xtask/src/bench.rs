@@ -5,6 +5,7 @@
 //! there is one, and what was copied is compared with its source each time.
 
 mod compile;
+mod editor;
 mod machine;
 mod page;
 mod parallel;
@@ -43,6 +44,9 @@ const ROWS: &[(&str, Measure)] = &[
     ("tree-distant", transfer::tree_distant),
     ("big-file", transfer::big_file),
     ("compile", compile::compile),
+    ("editor-5000", editor::editor_5000),
+    ("editor-50000", editor::editor_50000),
+    ("recovery", editor::recovery),
 ];
 
 /// What every row needs.

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod fuzz;
 mod generate;
 mod tidy;
 mod tree;
@@ -32,6 +33,8 @@ usage: cargo xtask TASK
       --no-build     measures target/release/imgc as it is
       --imgc PATH    measures that program
       --write        writes the page even for --quick or for some rows
+  fuzz-lsp IMGC [SECONDS [SEED]]
+                     random edits and requests against that program's language server, 600 s unless said otherwise
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(&workspace),
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
+        "fuzz-lsp" => fuzz::run(&workspace, rest),
         "tree" => {
             let [file] = rest else {
                 bail!("`tree` takes one file")

@@ -65,6 +65,17 @@ impl AnalysisHost {
         self.changed(paths);
     }
 
+    /// Whether a change of a saved file may change an answer: it can be a part of a template by its name, or one that is
+    /// compiled was made with it.
+    pub fn concerns(&self, path: &Path) -> bool {
+        let named = ["hcl", "json", "toml"].map(std::ffi::OsStr::new);
+        path.extension()
+            .is_some_and(|extension| named.contains(&extension))
+            || crate::analysis::lock(&self.slots)
+                .values()
+                .any(|slot| slot.is_ready() && slot.depends_on(path))
+    }
+
     /// The text of an open document.
     pub fn text(&self, path: &Path) -> Option<Arc<str>> {
         self.overlay.text(path).cloned()

@@ -17,9 +17,6 @@ use super::Server;
 use crate::client::Settings;
 use crate::convert;
 
-/// Without a keystroke for this long, diagnostics are worth computing.
-const QUIET: Duration = Duration::from_millis(100);
-
 /// The parameters of a notification; nobody can be told that they are wrong.
 fn read<T: DeserializeOwned>(note: Notification) -> Option<T> {
     match serde_json::from_value(note.params) {
@@ -88,7 +85,7 @@ impl Server<'_> {
             .documents
             .change(&path, document.version, params.content_changes, encoding)
         {
-            self.edited(path, QUIET);
+            self.edited(path, self.client.quiet);
         } else {
             log::warn!("{} is changed and not open", path.display());
         }
@@ -130,6 +127,8 @@ impl Server<'_> {
             .filter_map(|change| convert::path(&change.uri))
             // The text of an open document is the editor's.
             .filter(|path| self.documents.get(path).is_none())
+            // Logs and the like change all the time, and nobody reads them.
+            .filter(|path| self.analysis.concerns(path))
             .collect();
         if paths.is_empty() {
             return;
@@ -137,7 +136,7 @@ impl Server<'_> {
         self.outdate();
         let paths: Vec<PathBuf> = paths.into_iter().collect();
         self.analysis.files_changed(&paths);
-        self.diagnose_in(QUIET);
+        self.diagnose_in(self.client.quiet);
         self.diagnoses.refresh_views();
     }
 

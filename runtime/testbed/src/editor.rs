@@ -153,13 +153,18 @@ impl Editor {
 
     /// Waits for the result of a request.
     pub fn answer(&mut self, id: i64) -> Result<Value, Value> {
+        self.answer_in_time(id)
+            .unwrap_or_else(|| panic!("no answer to request {id}"))
+    }
+
+    /// The same; `None` when the server does not answer in time.
+    pub fn answer_in_time(&mut self, id: i64) -> Option<Result<Value, Value>> {
         let is_answer = |message: &Value| message.get("method").is_none() && message["id"] == id;
-        let message = self.wait_for(PATIENCE, is_answer);
-        let mut message = message.unwrap_or_else(|| panic!("no answer to request {id}"));
-        match message.get_mut("error") {
+        let mut message = self.wait_for(PATIENCE, is_answer)?;
+        Some(match message.get_mut("error") {
             Some(error) => Err(error.take()),
             None => Ok(message["result"].take()),
-        }
+        })
     }
 
     /// Waits for an answer without a number: what the server says of something that is no message.

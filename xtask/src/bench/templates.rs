@@ -68,6 +68,30 @@ pub(crate) fn large(directory: &Path, count: usize) -> Result<PathBuf> {
     })
 }
 
+/// A directory of about `lines` lines in files of a thousand: variables, sources with options and builds that use them.
+/// Gives the first file.
+pub(crate) fn park(directory: &Path, lines: usize) -> Result<PathBuf> {
+    let mut paths = Vec::new();
+    // 20 lines for each, 50 in a file.
+    for file in 0..lines.div_ceil(1000) {
+        let path = write(directory, &format!("part-{file:02}"), |out| {
+            for number in file * 50..(file + 1) * 50 {
+                write!(
+                    out,
+                    "variable \"name_{number:04}\" {{\n  type    = string\n  default = \"machine {number:04}\"\n}}\n\n\
+                    source \"null\" \"s{number:04}\" {{\n  communicator = \"ssh\"\n  ssh_host     = \"192.0.2.1\"\n  \
+                    ssh_username = var.name_{number:04}\n}}\n\n\
+                    build {{\n  name    = \"b{number:04}\"\n  sources = [\"source.null.s{number:04}\"]\n\n  \
+                    provisioner \"shell\" {{\n    inline = [\"echo ${{upper(var.name_{number:04})}} is there\"]\n  }}\n}}\n\n"
+                )?;
+            }
+            Ok(())
+        })?;
+        paths.push(path);
+    }
+    Ok(paths.swap_remove(0))
+}
+
 /// Written as it is made: a big text in memory would count as memory of what is started next.
 fn write(
     directory: &Path,
@@ -104,6 +128,19 @@ mod tests {
             let text = std::fs::read_to_string(path).unwrap();
             assert!(imgc_syntax::hcl::parse(&text).errors().is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_park_has_as_many_lines_as_it_should() {
+        let directory = tempfile::tempdir().unwrap();
+        park(directory.path(), 2000).unwrap();
+        let mut lines = 0;
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert!(imgc_syntax::hcl::parse(&text).errors().is_empty(), "{text}");
+            lines += text.lines().count();
+        }
+        assert!((1900..=2100).contains(&lines), "{lines}");
     }
 
     #[test]
