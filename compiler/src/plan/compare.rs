@@ -4,9 +4,9 @@
 //! none where both would do the same. Builds are recognised by their builder and source, for a legacy template calls
 //! them by other names than HCL; where something stands and how a file is called makes no difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Build, Options, Plan, Step};
+use super::{Build, Need, Options, Plan, Step};
 use crate::value::Value;
 
 /// The differences between two plans, as `what: before → after`; sensitive values are not shown.
@@ -54,10 +54,13 @@ pub fn differences(before: &Plan, after: &Plan) -> Vec<String> {
         },
     );
     if out.is_empty() {
-        // A digest alone tells of something that is not shown.
+        // A digest alone tells of something that is not shown. What only the run knows counts there as it is written,
+        // which differs among languages.
         let (old, new) = (before.steps(), after.steps());
+        let late = before.late_steps();
         let changed = old
             .iter()
+            .filter(|(key, _)| !late.contains(*key))
             .filter(|(key, step)| new.get(*key).is_some_and(|new| new.digest != step.digest));
         out.extend(changed.map(|(key, _)| format!("step {key}: its digest")));
     }
@@ -133,6 +136,22 @@ impl<'a> View<'a> {
     fn steps(&self) -> BTreeMap<String, &'a Step> {
         let steps = self.plan.steps.iter();
         steps.map(|step| (self.step_key(step), step)).collect()
+    }
+
+    /// The steps in whose digests something counts that only the run knows: their own options, those of their source, or
+    /// those of a step they need.
+    fn late_steps(&self) -> BTreeSet<String> {
+        let mut late = BTreeSet::new();
+        // What a step needs stands before it.
+        for step in &self.plan.steps {
+            let source = &self.plan.builds[step.build.0 as usize].source;
+            let own = step.options.is_deferred() || source.is_deferred();
+            let of_need = |need: &Need| late.contains(&self.step_key(self.plan.step(need.step)));
+            if own || step.needs.iter().any(of_need) {
+                late.insert(self.step_key(step));
+            }
+        }
+        late
     }
 
     fn step_key(&self, step: &Step) -> String {
