@@ -94,6 +94,16 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A step need not run: what it would do has been done.
+    StepReused {
+        /// Which.
+        #[serde(serialize_with = "step_number")]
+        step: StepId,
+        /// Its address.
+        address: String,
+        /// The run that did it.
+        run: String,
+    },
     /// A line from a component or from a command it runs.
     Line {
         /// The build it belongs to; `None` for the run as a whole.

@@ -23,6 +23,7 @@ use crate::state::{ArtifactRecord, CheckpointRecord, State, StepRecord, StepStat
 mod ahead;
 mod resume;
 
+pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
 pub use resume::{origin, resumable};
 
@@ -66,6 +67,8 @@ pub struct Why {
     pub text: String,
     /// The inputs that differ from those of the last run, where that is why.
     pub differences: Vec<Difference>,
+    /// Whether something that was made is not what it was.
+    pub lost: bool,
 }
 
 /// What is foreseen of a build.
@@ -146,7 +149,11 @@ pub async fn foresee(looking: &Looking<'_>, chain: Chain) -> Result<Foresight> {
     }
     if !foresight.is_up_to_date() {
         let changed = looking.changes(&foresight).await?;
-        foresight.why.extend(changed);
+        for why in changed {
+            if !foresight.why.contains(&why) {
+                foresight.why.push(why);
+            }
+        }
     }
     Ok(foresight)
 }
@@ -247,7 +254,8 @@ impl Looking<'_> {
             }
         }
         if missing.is_empty() {
-            self.kept(&built, &posts, &mut missing, &mut lost).await?;
+            self.kept((capture, &built), &posts, &mut missing, &mut lost)
+                .await?;
         }
         // What works on an artifact that nobody kept needs that one again.
         let mut needs_built = missing.is_empty() && !lost.is_empty();
@@ -269,15 +277,18 @@ impl Looking<'_> {
             }
         }
         needs_built |= missing.iter().any(|step| self.input(*step).is_none());
+        lost.dedup();
         foresight.why.extend(lost);
         if needs_built {
             let gone = self.gone(&built, capture).await?;
             if !built.kept || !gone.is_empty() {
-                foresight.why.extend(gone);
+                let new = gone.into_iter().filter(|one| !foresight.why.contains(one));
+                let new: Vec<Why> = new.collect();
+                foresight.why.extend(new);
                 return Ok(());
             }
         }
-        self.found(foresight, capture, built, posts, missing);
+        self.found(foresight, built, posts, missing);
         Ok(())
     }
 
@@ -338,7 +349,7 @@ impl Looking<'_> {
     /// Whether everything that stays after the post-processors is there; what made the rest is missing.
     async fn kept(
         &self,
-        built: &ArtifactRecord,
+        (capture, built): (StepId, &ArtifactRecord),
         posts: &BTreeMap<StepId, ArtifactRecord>,
         missing: &mut BTreeSet<StepId>,
         why: &mut Vec<Why>,
@@ -349,18 +360,17 @@ impl Looking<'_> {
                 true => lost(built).await?,
                 false => Vec::new(),
             };
-            let address = &self.plan.build(self.build).address;
+            let address = &self.plan.step(capture).address;
             why.extend(gone.iter().map(|file| self::gone(address, file)));
             if !built.kept
                 && !posts
                     .values()
                     .any(|post| post.kept && post.artifact == built.artifact)
             {
-                why.push(Why {
-                    address: address.clone(),
-                    text: "the builder's artifact was not kept, and now it is to be".to_owned(),
-                    differences: Vec::new(),
-                });
+                why.push(self::why(
+                    address,
+                    "the builder's artifact was not kept, and now it is to be",
+                ));
             }
         }
         for (step, record) in posts {
@@ -393,12 +403,10 @@ impl Looking<'_> {
     fn found(
         &self,
         foresight: &mut Foresight,
-        capture: StepId,
         built: ArtifactRecord,
         posts: BTreeMap<StepId, ArtifactRecord>,
         missing: BTreeSet<StepId>,
     ) {
-        let _ = capture;
         for (id, step) in self.steps() {
             let run = match step.kind {
                 StepKind::PostProcess { .. } if missing.contains(&id) => continue,
@@ -555,6 +563,7 @@ impl Looking<'_> {
             address: address.to_owned(),
             text,
             differences,
+            lost: false,
         }))
     }
 }
@@ -564,6 +573,7 @@ fn why(address: &str, text: &str) -> Why {
         address: address.to_owned(),
         text: text.to_owned(),
         differences: Vec::new(),
+        lost: false,
     }
 }
 
@@ -572,7 +582,10 @@ fn gone(address: &str, (path, fate): &(PathBuf, Fate)) -> Why {
         Fate::Gone => "has been deleted",
         Fate::Altered | Fate::Same => "has been altered",
     };
-    why(address, &format!("`{}` {what}", path.display()))
+    Why {
+        lost: true,
+        ..why(address, &format!("`{}` {what}", path.display()))
+    }
 }
 
 /// Whether a step of a run has been done.

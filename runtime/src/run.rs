@@ -5,6 +5,8 @@
 //! those that need its artifact, not the others, as with Packer.
 //!
 //! - `run/ends.rs`: whose turn it is, and artifacts that builds have for each other.
+//! - `run/reused.rs`: what need not run.
+//! - `run/record.rs`: what is remembered of steps and artifacts.
 //! - `run/build.rs`: one build from its first step to its last, and the undoing.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
@@ -22,6 +24,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use imgc_compiler::plan::inputs::Read;
 use imgc_compiler::plan::{BuildId, Plan, StepId};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
@@ -48,7 +51,9 @@ mod facts;
 mod hosts;
 pub(crate) mod keep;
 mod outputs;
+mod record;
 mod result;
+mod reused;
 mod stall;
 mod step;
 mod stop;
@@ -113,6 +118,8 @@ pub async fn run(
         asking: tokio::sync::Mutex::new(()),
         ledger: Ledger::new(settings.state.clone(), settings.run_id.as_str().into()),
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
+        origin: origin(&settings).await,
+        read: Arc::default(),
         run_id: settings.run_id.clone().into(),
         plan,
         registry,
@@ -171,6 +178,20 @@ struct Run {
     variables: Arc<BTreeMap<SmolStr, Value>>,
     scratch: PathBuf,
     run_id: Arc<str>,
+    /// The run that began what this one goes on with, or this one.
+    origin: String,
+    /// Digests of what steps read.
+    read: Arc<Mutex<Read>>,
+}
+
+async fn origin(settings: &Settings) -> String {
+    let own = settings.run_id.clone();
+    match &settings.reuse.resume {
+        Some(run) => crate::reuse::origin(&*settings.state, run)
+            .await
+            .unwrap_or(own),
+        None => own,
+    }
 }
 
 impl Run {
@@ -385,6 +406,7 @@ impl Run {
             artifacts: Vec::new(),
             error,
             cancelled,
+            up_to_date: false,
             took: started.elapsed(),
         }
     }

@@ -1,5 +1,6 @@
 //! What the user decides about a run besides the template.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub struct Reuse {
     pub replace: Vec<String>,
     /// `--resume`: the run whose machines are gone on with where its steps have been done.
     pub resume: Option<String>,
+    /// The addresses of builds whose outputs are those of earlier runs, as they made them: they may be replaced.
+    pub ours: BTreeSet<String>,
 }
 
 impl Settings {

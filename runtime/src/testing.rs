@@ -19,7 +19,8 @@ use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Builder, Instance, Target};
+use crate::builder::{Builder, Instance, Known, Pin, Target};
+use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Level, Output};
@@ -206,6 +207,7 @@ pub fn outline(events: &[Event]) -> Vec<String> {
                 if retry_in.is_some() { " (again)" } else { "" }
             )),
             Event::StepSkipped { address, .. } => Some(format!("skip {address}")),
+            Event::StepReused { address, .. } => Some(format!("reuse {address}")),
             Event::BuildFinished { name, error, .. } => Some(format!(
                 "end {name} {}",
                 if error.is_some() { "failed" } else { "well" }
@@ -248,6 +250,8 @@ pub struct Theatre {
     files: Arc<Mutex<Files>>,
     exits: Arc<Mutex<Vec<Exit>>>,
     commands: Arc<Mutex<Vec<String>>>,
+    capability: Capability,
+    artifact: Arc<Mutex<Vec<std::path::PathBuf>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -271,6 +275,40 @@ impl Theatre {
     pub fn exits(self, exits: impl IntoIterator<Item = Exit>) -> Self {
         lock(&self.exits).extend(exits);
         self
+    }
+
+    /// What the builder can go back to; with layers it makes a checkpoint of every step.
+    #[must_use]
+    pub fn capable(mut self, capability: Capability) -> Self {
+        self.capability = capability;
+        self
+    }
+
+    /// A file that captures write with what was provisioned, and that is the artifact's.
+    #[must_use]
+    pub fn captures(self, path: impl Into<std::path::PathBuf>) -> Self {
+        lock(&self.artifact).push(path.into());
+        self
+    }
+
+    /// What was called since the last time.
+    pub fn new_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.calls))
+    }
+
+    async fn checkpoint(&self, cx: &Context, address: &str) -> Result<()> {
+        if let (Capability::Layer, Some(fingerprint), Some(checkpoints)) =
+            (self.capability, &cx.fingerprint, &cx.checkpoints)
+        {
+            let checkpoint = Checkpoint {
+                capability: Capability::Layer,
+                version: 1,
+                data: serde_json::Value::Null,
+                parts: Vec::new(),
+            };
+            checkpoints.put(fingerprint, address, checkpoint).await?;
+        }
+        Ok(())
     }
 
     /// What was called, in order: `launch a`.
@@ -371,10 +409,45 @@ impl Builder for Theatre {
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
         let _ = options;
         self.act(Some(cx), "launch", &cx.source_name).await?;
+        self.checkpoint(cx, &cx.address).await?;
         Ok(Arc::new(FakeInstance {
             theatre: self.clone(),
             name: cx.source_name.to_string(),
         }))
+    }
+
+    fn capability(&self, options: &Value) -> Capability {
+        let _ = options;
+        self.capability
+    }
+
+    fn capture_options(&self) -> &'static [&'static str] {
+        &["image_name"]
+    }
+
+    async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
+        let _ = (cx, known);
+        let base = options.get("base").and_then(Value::as_str);
+        let pin = |value: &str| Pin {
+            name: "fake base".into(),
+            value: value.into(),
+            about: String::new(),
+        };
+        Ok(base.map(pin).into_iter().collect())
+    }
+
+    async fn restore(
+        &self,
+        cx: &Context,
+        options: &Value,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let _ = (options, checkpoint);
+        self.act(Some(cx), "restore", &cx.source_name).await?;
+        Ok(Some(Arc::new(FakeInstance {
+            theatre: self.clone(),
+            name: cx.source_name.to_string(),
+        })))
     }
 }
 
@@ -397,13 +470,19 @@ impl Instance for FakeInstance {
     }
 
     async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
-        let _ = (address, summary);
-        self.theatre.act(Some(cx), "seal", &self.name).await
+        let _ = summary;
+        self.theatre.act(Some(cx), "seal", &self.name).await?;
+        self.theatre.checkpoint(cx, address).await
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
         self.theatre.act(Some(cx), "capture", &self.name).await?;
+        let files = lock(&self.theatre.artifact).clone();
+        for file in &files {
+            std::fs::write(file, &self.name).expect("the test's directory is there");
+        }
         Ok(Artifact {
+            files,
             builder_id: "fake".into(),
             id: format!("image-{}", self.name),
             description: format!("An image of {}", self.name),
@@ -687,6 +766,11 @@ impl PlanMaker {
             span: span(),
         });
         self
+    }
+
+    /// Goes on with a plan.
+    pub fn of(plan: Plan) -> Self {
+        Self { plan }
     }
 
     /// The plan.

@@ -8,6 +8,7 @@ use imgc_compiler::value::Value;
 
 use crate::artifact::Artifact;
 use crate::builder::{Builder, Endpoint, Instance, Problem, Target};
+use crate::checkpoint::Capability;
 use crate::context::Context;
 use crate::error::Result;
 use crate::options::Options;
@@ -46,6 +47,12 @@ impl Builder for Null {
                 "set `{host}`, or write communicator = \"none\" where no machine is wanted"
             )),
         }]
+    }
+
+    fn capability(&self, options: &Value) -> Capability {
+        let _ = options;
+        // The machine is found again at its address; without one it is this machine.
+        Capability::Machine
     }
 
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {

@@ -75,6 +75,7 @@ impl LogFiles {
             Event::StepStarted { step, .. }
             | Event::StepFinished { step, .. }
             | Event::StepFailed { step, .. }
+            | Event::StepReused { step, .. }
             | Event::StepSkipped { step, .. } => self.steps.get(step.0 as usize).copied(),
             _ => None,
         }

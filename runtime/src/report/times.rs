@@ -10,7 +10,7 @@ pub fn table(result: &RunResult) -> String {
     let ran: Vec<&Timing> = result
         .timings
         .iter()
-        .filter(|timing| timing.outcome != StepOutcome::Skipped)
+        .filter(|timing| !matches!(timing.outcome, StepOutcome::Skipped | StepOutcome::Reused))
         .collect();
     if ran.is_empty() {
         return String::new();
@@ -31,7 +31,7 @@ pub fn table(result: &RunResult) -> String {
     for timing in &ran {
         let bar = "#".repeat((timing.took.as_secs_f64() / longest * 20.0).round() as usize);
         let word = match timing.outcome {
-            StepOutcome::Finished | StepOutcome::Skipped => "",
+            StepOutcome::Finished | StepOutcome::Skipped | StepOutcome::Reused => "",
             StepOutcome::Failed => "failed ",
             StepOutcome::Ignored => "failed, ignored ",
             StepOutcome::Cancelled => "stopped ",
@@ -43,14 +43,30 @@ pub fn table(result: &RunResult) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let skipped = result.timings.len() - ran.len();
     let _ = write!(text, "{:<width$}  {:>10}", "total", short(result.took));
-    if skipped > 0 {
-        let plural = if skipped == 1 { "" } else { "s" };
-        let _ = write!(text, "  {skipped} step{plural} not run");
+    let notes = [
+        (StepOutcome::Reused, "reused"),
+        (StepOutcome::Skipped, "not run"),
+    ];
+    let notes: Vec<String> = notes
+        .into_iter()
+        .map(|(outcome, word)| (counted(result, outcome), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} step{plural} {word}")
+        })
+        .collect();
+    if !notes.is_empty() {
+        let _ = write!(text, "  {}", notes.join(", "));
     }
     text.push('\n');
     text
+}
+
+fn counted(result: &RunResult, outcome: StepOutcome) -> usize {
+    let timings = result.timings.iter();
+    timings.filter(|timing| timing.outcome == outcome).count()
 }
 
 #[cfg(test)]

@@ -14,11 +14,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Instance, Target};
+use crate::builder::{Instance, Pin, Target};
 use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
+use crate::reuse::Foresight;
 use crate::settings::{Answer, OnError};
+use crate::state::{ArtifactRecord, Moment};
 use crate::watch::Watch;
 
 use super::ends::Progress;
@@ -54,6 +56,18 @@ pub(super) struct Data {
     /// Facts of the machine, kept when the connection has ended.
     pub(super) machine_facts: BTreeMap<String, String>,
     pub(super) artifact: Option<Artifact>,
+    /// What has been done before, and the fingerprints.
+    pub(super) foresight: Option<Arc<Foresight>>,
+    /// Provisioners whose work the restored machine has, with the run that did it.
+    pub(super) restored: BTreeMap<StepId, String>,
+    /// What is remembered of the artifacts this run has made, by step.
+    pub(super) records: BTreeMap<StepId, ArtifactRecord>,
+    /// Steps that will not run.
+    pub(super) skipped: Vec<StepId>,
+    /// When steps began, for people.
+    pub(super) since: BTreeMap<StepId, Moment>,
+    /// What the builder pins.
+    pub(super) pins: Vec<Pin>,
     /// By chain and position.
     pub(super) posts: BTreeMap<(u32, u32), Post>,
     pub(super) failure: Option<Failure>,
@@ -84,13 +98,20 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         data: Mutex::default(),
         watch,
     };
-    tokio::select! {
+    let up_to_date = tokio::select! {
         biased;
-        () = work.steps() => {}
-        () = work.expire(started) => {}
-    }
+        up_to_date = async {
+            work.foresee().await;
+            let up_to_date = work.is_up_to_date();
+            work.steps().await;
+            up_to_date
+        } => up_to_date,
+        () = work.expire(started) => false,
+    };
     work.undo().await;
+    work.record_skipped().await;
     let artifacts = work.artifacts().await;
+    work.settle(&artifacts).await;
     let abandoned = work.abandoned();
     if !abandoned {
         let kept: Vec<&Artifact> = artifacts.iter().collect();
@@ -107,6 +128,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         artifacts,
         error: failure,
         cancelled,
+        up_to_date,
         took: started.elapsed(),
     };
     run.build_finished(&outcome);
@@ -140,7 +162,10 @@ impl<'a> Work<'a> {
                     false
                 }
                 Readiness::Start => {
-                    running.push(self.step(*step).boxed());
+                    running.push(match self.reused_from(*step) {
+                        Some(by) => self.reuse(*step, by).boxed(),
+                        None => self.step(*step).boxed(),
+                    });
                     false
                 }
             });
@@ -200,6 +225,7 @@ impl<'a> Work<'a> {
 
     fn skip(&self, id: StepId, reason: &str) {
         let step = self.run.plan.step(id);
+        lock(&self.data).skipped.push(id);
         self.run.states.set(id, State::Dead);
         if self.stop.is_cancelled() {
             self.fail(Failure::of(
@@ -361,6 +387,7 @@ impl<'a> Work<'a> {
             return Vec::new();
         };
         let (kept, going) = keep::decide(built, posts.into_values().collect());
+        self.dropped(&going).await;
         for artifact in going {
             let kept = kept.clone();
             let removed = crate::files::blocking(move || {
@@ -453,7 +480,7 @@ impl<'a> Work<'a> {
             checkpoints: None,
             cache: run.settings.cache.clone(),
             scratch: run.scratch.clone(),
-            force: run.settings.force,
+            force: run.settings.force || run.settings.reuse.ours.contains(&self.build.address),
             debug: run.settings.debug,
             build: Arc::new(build),
             variables: run.variables.clone(),

@@ -30,6 +30,8 @@ pub(super) enum Progress {
 pub(super) struct Ends {
     progress: Mutex<Vec<Progress>>,
     artifacts: Mutex<BTreeMap<String, Value>>,
+    /// What those are, as digests.
+    identities: Mutex<BTreeMap<String, String>>,
 }
 
 impl Ends {
@@ -37,6 +39,7 @@ impl Ends {
         Self {
             progress: Mutex::new(vec![Progress::Waiting; builds]),
             artifacts: Mutex::default(),
+            identities: Mutex::default(),
         }
     }
 
@@ -47,6 +50,16 @@ impl Ends {
     /// The artifacts there are, by address of the build.
     pub(super) fn artifacts(&self) -> BTreeMap<String, Value> {
         lock(&self.artifacts).clone()
+    }
+
+    /// What the artifacts are, by address of the build.
+    pub(super) fn identities(&self) -> BTreeMap<String, String> {
+        lock(&self.identities).clone()
+    }
+
+    /// Notes what the artifact of a build is; before the build has ended.
+    pub(super) fn identify(&self, address: &str, identity: String) {
+        lock(&self.identities).insert(address.to_owned(), identity);
     }
 }
 

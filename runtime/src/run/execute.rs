@@ -37,6 +37,9 @@ impl Work<'_> {
         };
         let mut cx = self.context(&step.address, output, cancel);
         cx.watch = watch.clone();
+        if !lock(&self.data).cleaning {
+            self.checkpointed(step, &mut cx);
+        }
         match &step.kind {
             StepKind::Prepare => {
                 let source = self.source(&cx)?;
@@ -73,7 +76,7 @@ impl Work<'_> {
         }
     }
 
-    fn builder(&self) -> Result<std::sync::Arc<dyn crate::builder::Builder>> {
+    pub(super) fn builder(&self) -> Result<std::sync::Arc<dyn crate::builder::Builder>> {
         self.run
             .registry
             .builders
@@ -85,7 +88,11 @@ impl Work<'_> {
     async fn launch(&self, cx: &Context) -> Result<(), Trouble> {
         let source = self.source(cx)?;
         let _permit = self.launch_turn(cx).await;
-        let instance = self.builder()?.launch(cx, &source).await?;
+        let builder = self.builder()?;
+        let instance = match self.restore(cx, &*builder, &source).await {
+            Some(instance) => instance,
+            None => builder.launch(cx, &source).await?,
+        };
         lock(&self.data).instance = Some(instance);
         Ok(())
     }
@@ -202,7 +209,12 @@ impl Work<'_> {
     }
 
     /// A component's options with everything known; their secrets are masked from now on.
-    fn options(&self, cx: &Context, options: &Options, late: &[&str]) -> Result<Value, Trouble> {
+    pub(super) fn options(
+        &self,
+        cx: &Context,
+        options: &Options,
+        late: &[&str],
+    ) -> Result<Value, Trouble> {
         let values = match options.is_deferred() {
             true => RunValues {
                 build: (*cx.build).clone(),

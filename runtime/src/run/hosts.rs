@@ -37,7 +37,7 @@ impl Work<'_> {
         places.acquire_owned().await.ok()
     }
 
-    async fn used_have_ended(&self) {
+    pub(super) async fn used_have_ended(&self) {
         loop {
             // Registered before looking, so that no change is missed.
             let changed = self.run.states.changed.notified();

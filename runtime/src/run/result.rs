@@ -45,6 +45,8 @@ pub struct BuildOutcome {
     pub error: Option<Failure>,
     /// Whether it was stopped on request.
     pub cancelled: bool,
+    /// Whether nothing of it had to run.
+    pub up_to_date: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -106,6 +108,8 @@ pub enum StepOutcome {
     Cancelled,
     /// It did not run.
     Skipped,
+    /// It did not run, since what it would do has been done.
+    Reused,
 }
 
 /// An exit code and what it stands for.
@@ -206,6 +210,7 @@ mod tests {
                         diagnostics: Vec::new(),
                     }),
                     cancelled: *class == Some(Class::Cancelled),
+                    up_to_date: false,
                     took: Duration::ZERO,
                 })
                 .collect(),

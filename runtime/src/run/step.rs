@@ -51,13 +51,21 @@ impl Work<'_> {
         lock(&self.data).begun.insert(id, started);
         let mut attempt = 1;
         let trouble = loop {
+            if let Err(error) = self.record_begun(id, attempt).await {
+                break error.into();
+            }
             self.run.emit(Event::StepStarted {
                 step: id,
                 address: step.address.clone(),
                 attempt,
             });
             let begun = Instant::now();
-            let Err(trouble) = self.attempt(id, step).await else {
+            let mut ended = self.attempt(id, step).await;
+            if ended.is_ok() {
+                let recorded = self.record_done(id, attempt, started.elapsed()).await;
+                ended = recorded.map_err(Trouble::from);
+            }
+            let Err(trouble) = ended else {
                 lock(&self.data).begun.remove(&id);
                 self.run.states.set(id, State::Done);
                 self.run.time(id, started.elapsed(), StepOutcome::Finished);
@@ -85,7 +93,10 @@ impl Work<'_> {
             attempt += 1;
         };
         lock(&self.data).begun.remove(&id);
+        let error = (trouble.error.class, trouble.error.id, trouble.error.chain());
         self.end(id, step, trouble, started.elapsed());
+        self.record_failed(id, attempt, started.elapsed(), error)
+            .await;
     }
 
     /// An error-cleanup provisioner: its failure is said, and cleaning up goes on.

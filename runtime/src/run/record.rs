@@ -1,0 +1,320 @@
+//! What is remembered of a build's steps and artifacts, in the order that `docs/design/durable.md` gives: a step is
+//! finished only when everything it leaves has been recorded, and only then is that said.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use imgc_compiler::plan::{StepId, StepKind};
+
+use crate::artifact::Artifact;
+use crate::error::{Class, Error, Result};
+use crate::event::Redact as _;
+use crate::identity;
+use crate::state::{ArtifactRecord, FileIdentity, Moment, StepRecord, StepStatus};
+
+use super::build::Work;
+use super::lock;
+
+/// The machine's clock: that of the compilation stands still.
+pub(super) fn now() -> Moment {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Moment::try_from(since.as_millis()).unwrap_or(Moment::MAX)
+}
+
+impl Work<'_> {
+    fn records(&self) -> bool {
+        self.run.settings.new_run.is_some()
+    }
+
+    /// Records how a step is doing.
+    pub(super) async fn record(
+        &self,
+        id: StepId,
+        status: StepStatus,
+        change: impl FnOnce(&mut StepRecord),
+    ) -> Result<()> {
+        if !self.records() {
+            return Ok(());
+        }
+        let step = self.run.plan.step(id);
+        let fingerprint = self
+            .foresight()
+            .and_then(|known| Some(known.chain.get(id)?.digest.clone()));
+        let mut record = StepRecord {
+            run: self.run.run_id.to_string(),
+            step: step.address.clone(),
+            build: self.build.address.clone(),
+            position: id.0,
+            kind: kind(&step.kind).to_owned(),
+            status,
+            fingerprint,
+            started: None,
+            took: None,
+            attempts: 0,
+            error: None,
+            reused_from: None,
+        };
+        change(&mut record);
+        self.run.settings.state.step(&record).await
+    }
+
+    /// A step begins.
+    pub(super) async fn record_begun(&self, id: StepId, attempt: u32) -> Result<()> {
+        if !self.records() {
+            return Ok(());
+        }
+        self.know_chain().await?;
+        if attempt == 1 {
+            lock(&self.data).since.insert(id, now());
+        }
+        self.record(id, StepStatus::Running, |record| {
+            record.attempts = attempt;
+            record.started = self.begun(id);
+        })
+        .await
+    }
+
+    fn begun(&self, id: StepId) -> Option<Moment> {
+        lock(&self.data).since.get(&id).copied()
+    }
+
+    /// A step has ended well: what it leaves, then that it is finished.
+    pub(super) async fn record_done(&self, id: StepId, attempt: u32, took: Duration) -> Result<()> {
+        if !self.records() {
+            return Ok(());
+        }
+        let state = &self.run.settings.state;
+        let fingerprint = self
+            .foresight()
+            .and_then(|known| known.chain.get(id).cloned());
+        let inputs = async {
+            match &fingerprint {
+                Some(own) => state.keep_inputs(&own.digest, &own.inputs).await,
+                None => Ok(()),
+            }
+        };
+        let (inputs, artifact) = tokio::join!(inputs, self.record_artifact(id));
+        inputs?;
+        artifact?;
+        self.record(id, StepStatus::Finished, |record| {
+            record.attempts = attempt;
+            record.started = self.begun(id);
+            record.took = Some(milliseconds(took));
+        })
+        .await
+    }
+
+    /// A step has failed for good; that this cannot be recorded is only worth a warning.
+    pub(super) async fn record_failed(
+        &self,
+        id: StepId,
+        attempt: u32,
+        took: Duration,
+        (class, problem, message): (Class, &'static str, String),
+    ) {
+        let ignored = self.run.plan.step(id).limits.continue_on_error;
+        let status = match class {
+            Class::Cancelled => StepStatus::Cancelled,
+            _ if ignored => StepStatus::Ignored,
+            _ => StepStatus::Failed,
+        };
+        let message = self.run.redact.redact(&message);
+        let recorded = self
+            .record(id, status, |record| {
+                record.attempts = attempt;
+                record.started = self.begun(id);
+                record.took = Some(milliseconds(took));
+                record.error = Some((problem.to_owned(), message));
+            })
+            .await;
+        if let Err(error) = recorded {
+            self.output.warn(error.chain());
+        }
+    }
+
+    /// The steps that did not run.
+    pub(super) async fn record_skipped(&self) {
+        let skipped = std::mem::take(&mut lock(&self.data).skipped);
+        let records = skipped
+            .into_iter()
+            .map(|step| self.record(step, StepStatus::Skipped, |_| {}));
+        for recorded in join_all(records).await {
+            if let Err(error) = recorded {
+                self.output.warn(error.chain());
+            }
+        }
+    }
+
+    /// What a capture or a post-processor has made.
+    async fn record_artifact(&self, id: StepId) -> Result<()> {
+        let step = self.run.plan.step(id);
+        let made = {
+            let data = lock(&self.data);
+            match step.kind {
+                StepKind::Capture => data.artifact.clone().map(|artifact| (artifact, true)),
+                StepKind::PostProcess {
+                    chain, position, ..
+                } => {
+                    let post = data.posts.get(&(chain, position));
+                    post.and_then(|post| Some((post.artifact.clone()?, post.keep_input)))
+                }
+                _ => None,
+            }
+        };
+        let Some((artifact, keep_input)) = made else {
+            return Ok(());
+        };
+        let files = identities(&artifact).await?;
+        let fingerprint = self
+            .foresight()
+            .and_then(|known| known.chain.get(id).cloned());
+        // What counts nowhere is found nowhere.
+        let fingerprint = fingerprint.filter(|own| own.reusable).map(|own| own.digest);
+        let template = self.run.settings.new_run.as_ref();
+        let mut record = ArtifactRecord {
+            id: 0,
+            run: self.run.run_id.to_string(),
+            template: template.map(|run| run.template.clone()).unwrap_or_default(),
+            build: self.build.address.clone(),
+            step: step.address.clone(),
+            fingerprint,
+            made: now(),
+            artifact: self.masked(&artifact),
+            files,
+            keep_input,
+            kept: true,
+            lineage: self.lineage(),
+        };
+        record.id = self.run.settings.state.artifact(&record).await?;
+        lock(&self.data).records.insert(id, record);
+        Ok(())
+    }
+
+    /// What the build is made from: what its builder pins, and the artifacts of others.
+    fn lineage(&self) -> Vec<(String, String)> {
+        let pins = lock(&self.data).pins.clone();
+        let pins = pins.into_iter().map(|pin| (pin.name, pin.value));
+        let identities = self.run.ends.identities();
+        let used = self.build.uses.iter().filter_map(|used| {
+            let address = &self.run.plan.build(*used).address;
+            Some((address.clone(), identities.get(address)?.clone()))
+        });
+        pins.chain(used).collect()
+    }
+
+    /// Artifacts that nobody keeps are about to be removed.
+    pub(super) async fn dropped(&self, going: &[Artifact]) {
+        let going: Vec<Artifact> = going.iter().map(|artifact| self.masked(artifact)).collect();
+        let dropped: Vec<u64> = {
+            let mut data = lock(&self.data);
+            let records = data.records.values_mut();
+            let gone = records.filter(|record| going.contains(&record.artifact));
+            gone.map(|record| {
+                record.kept = false;
+                record.id
+            })
+            .collect()
+        };
+        let state = &self.run.settings.state;
+        for result in join_all(dropped.iter().map(|id| state.drop_artifact(*id))).await {
+            if let Err(error) = result {
+                self.output.warn(error.chain());
+            }
+        }
+    }
+
+    /// The build has ended: what others use of it, and artifacts that a later post-processor has worked on.
+    pub(super) async fn settle(&self, artifacts: &[Artifact]) {
+        let records = lock(&self.data).records.clone();
+        let mut first = None;
+        for (step, mut record) in records {
+            if !record.kept {
+                continue;
+            }
+            if self.is_changed(&record).await {
+                match self.renewed(&record).await {
+                    Ok(renewed) => record = renewed,
+                    Err(error) => self.output.warn(error.chain()),
+                }
+                lock(&self.data).records.insert(step, record.clone());
+            }
+            let is_first = artifacts
+                .first()
+                .is_some_and(|kept| self.masked(kept) == record.artifact);
+            if is_first && first.is_none() {
+                first = artifacts
+                    .first()
+                    .map(|kept| crate::reuse::identity(kept, &record));
+            }
+        }
+        if let Some(identity) = first {
+            self.run.ends.identify(&self.build.address, identity);
+        }
+    }
+
+    /// Whether something has worked on an artifact's files since it was recorded, by this run.
+    async fn is_changed(&self, record: &ArtifactRecord) -> bool {
+        if record.run != *self.run.run_id || !self.records() {
+            return false;
+        }
+        match crate::reuse::lost(record).await {
+            Ok(lost) => !lost.is_empty(),
+            Err(_) => false,
+        }
+    }
+
+    async fn renewed(&self, record: &ArtifactRecord) -> Result<ArtifactRecord> {
+        let state = &self.run.settings.state;
+        let mut renewed = ArtifactRecord {
+            id: 0,
+            files: identities(&record.artifact).await?,
+            ..record.clone()
+        };
+        renewed.id = state.artifact(&renewed).await?;
+        state.drop_artifact(record.id).await?;
+        Ok(renewed)
+    }
+}
+
+/// What the files of an artifact are like; one that is not there is left out, since nothing can be said of it.
+async fn identities(artifact: &Artifact) -> Result<Vec<FileIdentity>> {
+    if artifact.files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let files = artifact.files.clone();
+    crate::files::blocking(move || {
+        let mut identities = Vec::with_capacity(files.len());
+        for file in files {
+            match identity::of(&file) {
+                Ok(identity) => identities.push(identity),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let message = format!("cannot read the artifact's `{}`", file.display());
+                    return Err(
+                        Error::new(Class::Environment, "run/artifact", message).because(error)
+                    );
+                }
+            }
+        }
+        Ok(identities)
+    })
+    .await
+}
+
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn kind(kind: &StepKind) -> &'static str {
+    match kind {
+        StepKind::Prepare => "prepare",
+        StepKind::Launch => "launch",
+        StepKind::Connect => "connect",
+        StepKind::Provision { .. } => "provision",
+        StepKind::Capture => "capture",
+        StepKind::Release => "release",
+        StepKind::PostProcess { .. } => "post-process",
+    }
+}

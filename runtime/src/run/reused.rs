@@ -1,0 +1,316 @@
+//! What of a build need not run: looking, when its turn comes, and going on from what is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use imgc_compiler::plan::{Step, StepId, StepKind};
+use imgc_compiler::value::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifact::Artifact;
+use crate::builder::{Builder, Instance, Pin};
+use crate::checkpoint::{Capability, Checkpoints};
+use crate::context::Context;
+use crate::error::Result;
+use crate::event::Event;
+use crate::fingerprint::{Basis, Chain, chain};
+use crate::reuse::{Foresight, Looking, Verdict, foresee, unknown_pin};
+use crate::state::StepStatus;
+
+use super::build::Work;
+use super::{State, StepOutcome, lock};
+
+impl Work<'_> {
+    /// Looks at what has been done before; nothing where neither is anything reused nor recorded.
+    pub(super) async fn foresee(&self) {
+        let settings = &self.run.settings;
+        if !settings.reuse.on && settings.new_run.is_none() {
+            return;
+        }
+        let looked = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return,
+            looked = self.look() => looked,
+        };
+        match looked {
+            Ok(foresight) => self.take(foresight).await,
+            Err(error) => self.output.warn(format!(
+                "cannot look at what earlier runs have done, so everything runs: {}",
+                error.chain()
+            )),
+        }
+    }
+
+    async fn look(&self) -> Result<Foresight> {
+        // What artifacts are decides what has to be done with them, so those that make them come first.
+        if self.run.settings.reuse.on {
+            self.used_have_ended().await;
+        }
+        let (chain, capability) = self.chain().await?;
+        let looking = Looking {
+            state: &self.run.settings.state,
+            reuse: &self.run.settings.reuse,
+            plan: &self.run.plan,
+            build: self.id,
+            capability,
+        };
+        foresee(&looking, chain).await
+    }
+
+    /// The fingerprints of the build's steps as far as they are known now, and what the builder can go back to.
+    async fn chain(&self) -> Result<(Chain, Capability)> {
+        let run = self.run;
+        let output = self.output.clone();
+        let cx = self.context(&self.build.address, output, CancellationToken::new());
+        let builder = self.builder()?;
+        let mut capability = Capability::None;
+        let mut pins: Vec<Pin> = Vec::new();
+        // What waits for artifacts waits with its source.
+        if let Ok(source) = self.options(&cx, &self.build.source, &[]) {
+            capability = builder.capability(&source);
+            pins = builder
+                .pins(&cx, &source, &run.settings.known)
+                .await
+                .unwrap_or_else(|error| vec![unknown_pin(&error.chain(), &run.run_id)]);
+        }
+        lock(&self.data).pins.clone_from(&pins);
+        let (artifacts, identities) = (run.ends.artifacts(), run.ends.identities());
+        let (plan, world, redact) = (run.plan.clone(), run.world.clone(), run.redact.clone());
+        let (salt, origin) = (run.settings.state.salt(), run.origin.clone());
+        let (id, run_id, variables) = (self.id, run.run_id.clone(), run.variables.clone());
+        let read = run.read.clone();
+        let chain = crate::files::blocking(move || {
+            let basis = Basis {
+                plan: &plan,
+                build: id,
+                world: &world,
+                salt,
+                run: &run_id,
+                origin: &origin,
+                pins: &pins,
+                capture_options: builder.capture_options(),
+                artifacts: &artifacts,
+                identities: &identities,
+                variables: &variables,
+                redact: &*redact,
+            };
+            Ok(chain(&basis, &mut lock(&read)))
+        })
+        .await?;
+        Ok((chain, capability))
+    }
+
+    /// Fingerprints that waited for artifacts are known when their step runs.
+    pub(super) async fn know_chain(&self) -> Result<()> {
+        let Some(known) = self.foresight().filter(|known| known.chain.waits()) else {
+            return Ok(());
+        };
+        let (chain, _) = self.chain().await?;
+        let foresight = Foresight {
+            chain,
+            ..(*known).clone()
+        };
+        lock(&self.data).foresight = Some(Arc::new(foresight));
+        Ok(())
+    }
+
+    pub(super) fn foresight(&self) -> Option<Arc<Foresight>> {
+        lock(&self.data).foresight.clone()
+    }
+
+    /// Begins with what is there.
+    async fn take(&self, foresight: Foresight) {
+        self.say(&foresight);
+        let reused: Vec<(StepId, String)> = foresight
+            .reused()
+            .filter_map(|step| Some((step, foresight.reused_from(step)?.to_owned())))
+            .collect();
+        {
+            let mut data = lock(&self.data);
+            if let Some(built) = &foresight.built {
+                data.artifact = Some(built.artifact.clone());
+                if let Some(capture) = self.step_of(&StepKind::Capture) {
+                    data.records.insert(capture, built.clone());
+                }
+            }
+            for (step, record) in &foresight.posts {
+                let artifact = Some(record.artifact.clone());
+                let post = self.post_of(self.run.plan.step(*step), artifact, record.keep_input);
+                data.posts.insert((post.chain, post.position), post);
+                data.records.insert(*step, record.clone());
+            }
+            data.foresight = Some(Arc::new(foresight));
+        }
+        self.record_reused(&reused).await;
+    }
+
+    fn say(&self, foresight: &Foresight) {
+        for why in foresight.why.iter().filter(|why| why.lost) {
+            self.output.warn(format!("{}: {}", why.address, why.text));
+        }
+        match &foresight.verdict {
+            Verdict::UpToDate { run, .. } => {
+                self.output
+                    .say(format!("up to date: run {} has made it", short(run)));
+            }
+            Verdict::ArtifactThere { run, .. } => self.output.say(format!(
+                "the builder's artifact is there, made by run {}: only what is missing runs",
+                short(run)
+            )),
+            Verdict::From { .. } | Verdict::Whole => {
+                let mut all = foresight.why.iter().filter(|why| !why.lost);
+                if let Some(first) = all.next() {
+                    self.output
+                        .detail(format!("{} runs: {}", first.address, first.text));
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.foresight()
+            .is_some_and(|foresight| foresight.is_up_to_date())
+    }
+
+    /// The run that has done a step already.
+    pub(super) fn reused_from(&self, step: StepId) -> Option<String> {
+        let data = lock(&self.data);
+        let foresight = data.foresight.as_ref();
+        let foreseen = foresight.and_then(|foresight| foresight.reused_from(step));
+        foreseen
+            .or(data.restored.get(&step).map(String::as_str))
+            .map(str::to_owned)
+    }
+
+    /// A step that need not run; it has been recorded before.
+    pub(super) async fn reuse(&self, id: StepId, by: String) {
+        let step = self.run.plan.step(id);
+        self.run.states.set(id, State::Done);
+        self.run.time(id, Duration::ZERO, StepOutcome::Reused);
+        self.run.emit(Event::StepReused {
+            step: id,
+            address: step.address.clone(),
+            run: by,
+        });
+    }
+
+    async fn record_reused(&self, steps: &[(StepId, String)]) {
+        let records = steps.iter().map(|(step, by)| {
+            self.record(*step, StepStatus::Reused, |record| {
+                record.reused_from = Some(by.clone());
+            })
+        });
+        for recorded in join_all(records).await {
+            if let Err(error) = recorded {
+                self.output.warn(error.chain());
+            }
+        }
+    }
+
+    /// What a step's component needs to make a checkpoint.
+    pub(super) fn checkpointed(&self, step: &Step, cx: &mut Context) {
+        if !matches!(step.kind, StepKind::Launch | StepKind::Provision { .. }) {
+            return;
+        }
+        let Some(foresight) = self.foresight() else {
+            return;
+        };
+        let steps = self.run.plan.step_ids();
+        let mut own = steps.filter(|id| std::ptr::eq(self.run.plan.step(*id), step));
+        let fingerprint = own.next().and_then(|id| foresight.chain.get(id));
+        let Some(fingerprint) = fingerprint.filter(|own| own.reusable) else {
+            return;
+        };
+        cx.fingerprint = Some(fingerprint.digest.as_str().into());
+        if self.run.settings.new_run.is_some() {
+            cx.checkpoints = Some(Checkpoints::new(
+                self.run.settings.state.clone(),
+                self.run.world.clone(),
+                self.run.run_id.clone(),
+                self.build.address.as_str().into(),
+                self.build.builder.clone(),
+            ));
+        }
+    }
+
+    /// The machine as it was after the latest step that can be gone back to; `None` where it has to be launched.
+    pub(super) async fn restore(
+        &self,
+        cx: &Context,
+        builder: &dyn Builder,
+        source: &Value,
+    ) -> Option<Arc<dyn Instance>> {
+        let foresight = self.foresight()?;
+        let state = &self.run.settings.state;
+        for (step, known) in &foresight.checkpoints {
+            let address = &self.run.plan.step(*step).address;
+            let now = super::record::now();
+            if let Err(error) = state.use_checkpoint(&known.fingerprint, now).await {
+                self.output.warn(error.chain());
+            }
+            let why = match builder.restore(cx, source, &known.checkpoint).await {
+                Ok(Some(instance)) => {
+                    self.output.say(format!(
+                        "going on after {address}, as run {} left it",
+                        short(&known.run)
+                    ));
+                    self.restored(*step, &known.run).await;
+                    return Some(instance);
+                }
+                Ok(None) => "it is gone or damaged".to_owned(),
+                Err(error) => error.chain(),
+            };
+            self.output.warn(format!(
+                "cannot go back to the machine after {address}: {why}"
+            ));
+            if let Err(error) = state.forget_checkpoint(&known.fingerprint).await {
+                self.output.warn(error.chain());
+            }
+        }
+        None
+    }
+
+    /// The machine is as it was after `last`: the provisioners up to there need not run.
+    async fn restored(&self, last: StepId, by: &str) {
+        let plan = &self.run.plan;
+        let done: Vec<(StepId, String)> = plan
+            .step_ids()
+            .take_while(|id| *id <= last)
+            .filter(|id| {
+                let step = plan.step(*id);
+                step.build == self.id && matches!(step.kind, StepKind::Provision { .. })
+            })
+            .map(|id| (id, by.to_owned()))
+            .collect();
+        self.record_reused(&done).await;
+        lock(&self.data).restored = BTreeMap::from_iter(done);
+    }
+
+    pub(super) fn step_of(&self, kind: &StepKind) -> Option<StepId> {
+        let plan = &self.run.plan;
+        plan.step_ids().find(|id| {
+            let step = plan.step(*id);
+            step.build == self.id && step.kind == *kind
+        })
+    }
+
+    /// The artifact as it is remembered: without secrets.
+    pub(super) fn masked(&self, artifact: &Artifact) -> Artifact {
+        use crate::event::Redact as _;
+        let redact = &self.run.redact;
+        let mut artifact = artifact.clone();
+        artifact.description = redact.redact(&artifact.description);
+        artifact.id = redact.redact(&artifact.id);
+        for value in artifact.metadata.values_mut() {
+            *value = redact.redact(value);
+        }
+        artifact
+    }
+}
+
+/// The first characters of a run's id.
+fn short(run: &str) -> &str {
+    run.get(..8).unwrap_or(run)
+}
