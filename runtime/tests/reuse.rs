@@ -15,7 +15,7 @@ use imgc_runtime::report::Recorder;
 use imgc_runtime::reuse::{Ahead, Foresight, Verdict, resumable};
 use imgc_runtime::run::{RunResult, StepOutcome, exit_code, run};
 use imgc_runtime::settings::{Reuse, Settings};
-use imgc_runtime::state::{Memory, NewRun, RunStatus, State, StepStatus};
+use imgc_runtime::state::{Memory, NewRun, State, StepStatus};
 use imgc_runtime::testing::{Act, PlanMaker, Theatre, object, world};
 
 /// A place where several runs happen.
@@ -78,10 +78,6 @@ impl Lab {
         self.runs += 1;
         let id = format!("{:08}-0000-4000-8000-000000000000", self.runs);
         let settings = self.settings(reuse, &id);
-        self.state
-            .begin(settings.new_run.as_ref().unwrap())
-            .await
-            .unwrap();
         self.theatre.new_calls();
         let recorder = Arc::new(Recorder::default());
         let result = run(
@@ -93,11 +89,6 @@ impl Lab {
             Cancel::new(),
         )
         .await;
-        let status = match exit_code(&result) {
-            0 => RunStatus::Succeeded,
-            _ => RunStatus::Failed,
-        };
-        self.state.end(&id, status, 0).await.unwrap();
         Done {
             calls: self.theatre.new_calls(),
             result,
