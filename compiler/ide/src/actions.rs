@@ -2,6 +2,7 @@
 
 mod add;
 mod convert;
+mod declare;
 mod extract;
 mod fixes;
 mod remove;
@@ -73,6 +74,7 @@ pub(crate) fn of(
         out: Vec::new(),
     };
     fixes::offer(&mut cx)?;
+    declare::offer(&mut cx);
     add::offer(&mut cx);
     remove::offer(&mut cx);
     extract::offer(&mut cx);
@@ -112,6 +114,20 @@ impl Cx<'_> {
             false => "\n",
         }
     }
+}
+
+/// The start of the lines of comments that stand directly above a line.
+fn before_comments(text: &str, line: u32) -> u32 {
+    let mut start = line as usize;
+    while start > 0 {
+        let above = text[..start - 1].rfind('\n').map_or(0, |at| at + 1);
+        let comment = text[above..start].trim_start();
+        if !comment.starts_with('#') && !comment.starts_with("//") {
+            break;
+        }
+        start = above;
+    }
+    start as u32
 }
 
 #[cfg(test)]

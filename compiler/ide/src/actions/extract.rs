@@ -162,7 +162,7 @@ fn place(
     let Some(outer) = spot.blocks.first() else {
         return;
     };
-    let start = before_comments(&cx.text, cx.line_start(outer.span.start));
+    let start = super::before_comments(&cx.text, cx.line_start(outer.span.start));
     let edits = [
         TextEdit::insert(start, block),
         TextEdit::replace(expr.span, reference),
@@ -170,20 +170,6 @@ fn place(
     let edit = WorkspaceEdit::of_file(cx.path, edits);
     let title = format!("Extract to the {what} `{name}`");
     cx.offer(title, ActionKind::Extract, edit);
-}
-
-/// The start of the lines of comments that stand directly above a line.
-fn before_comments(text: &str, line: u32) -> u32 {
-    let mut start = line as usize;
-    while start > 0 {
-        let above = text[..start - 1].rfind('\n').map_or(0, |at| at + 1);
-        let comment = text[above..start].trim_start();
-        if !comment.starts_with('#') && !comment.starts_with("//") {
-            break;
-        }
-        start = above;
-    }
-    start as u32
 }
 
 /// The text of an expression, with lines as they will stand in a block at the margin.

@@ -152,3 +152,22 @@ fn other_languages_become_hcl() {
         ],
     );
 }
+
+#[test]
+fn unknown_names_can_be_declared() {
+    check(
+        "unknown_names_can_be_declared",
+        &[
+            ("# c\nlocals { a = var.$0x }\n", "Declare"),
+            (
+                "build {\n  sources = [\"source.null.$0web\"]\n}\n",
+                "Declare",
+            ),
+            (
+                "variable \"a\" {}\n//- a.auto.pkrvars.hcl\n$0x = 1\n",
+                "Declare",
+            ),
+            ("variable \"a\" {}\nlocals { b = var.$0a }\n", "Declare"),
+        ],
+    );
+}

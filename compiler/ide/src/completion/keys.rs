@@ -32,6 +32,9 @@ pub(super) fn complete(cx: &mut Cx<'_>, followed: bool) {
             block(cx, &blk, followed);
         }
     }
+    if matches!(cx.place.frame(), Some(frame) if frame.kind == "required_plugins") {
+        plugins(cx, followed);
+    }
     if matches!(cx.place.frame(), Some(frame) if frame.kind == "module") {
         inputs(cx, followed);
     }
@@ -231,5 +234,27 @@ fn inputs(cx: &mut Cx<'_>, followed: bool) {
         let item = cx.push(rank, CompletionKind::Variable, name.as_str(), text);
         item.snippet = snippet;
         item.documentation = documentation;
+    }
+}
+
+/// The plugins of the catalogue.
+fn plugins(cx: &mut Cx<'_>, followed: bool) {
+    for plugin in imgc_compiler::schema::plugins() {
+        let Some((_, name)) = plugin.split_once('/') else {
+            continue;
+        };
+        if cx.place.given.contains_key(name) {
+            continue;
+        }
+        let text = match followed || !cx.is_hcl() {
+            true => key(cx, name),
+            false => format!(
+                "{name} = {{\n  source  = \"github.com/{plugin}\"\n  version = \"${{1:>= 1.0.0}}\"\n}}"
+            ),
+        };
+        let snippet = text.contains('$');
+        let item = cx.push(Rank::Usual, CompletionKind::Option, name, text);
+        item.snippet = snippet;
+        item.detail = Some(plugin.to_owned());
     }
 }

@@ -165,3 +165,32 @@ fn other_languages() {
     seen.offered("//- main.pkr.hcl\nvariable \"a\" {}\nvariable \"b\" { default = 1 }\n//- x.pkrvars.hcl\n$0\n");
     seen.check("other_languages");
 }
+
+#[test]
+fn plugins_and_objects() {
+    let mut seen = Seen::default();
+    seen.first("packer {\n  required_plugins {\n    am$0\n  }\n}", 2);
+    seen.accept("packer {\n  required_plugins {\n    am$0\n  }\n}", "amazon");
+    seen.offered("packer {\n  required_plugins {\n    amazon = {\n      $0\n    }\n  }\n}");
+    seen.first(
+        "packer {\n  required_plugins {\n    amazon = {\n      source = \"$0\"\n    }\n  }\n}",
+        2,
+    );
+    seen.offered("source \"null\" \"a\" {}\nbuild {\n  provisioner \"shell\" {\n    override = {\n      $0\n    }\n  }\n}");
+    seen.first("source \"null\" \"a\" {}\nbuild {\n  provisioner \"shell\" {\n    override = {\n      \"null.a\" = {\n        $0\n      }\n    }\n  }\n}", 2);
+    seen.offered(
+        "source \"null\" \"a\" {}\nbuild {\n  provisioner \"shell\" {\n    only = [\"$0\"]\n  }\n}",
+    );
+    seen.offered("variable \"o\" {\n  type = object({ a = string, b = number })\n  default = { a = \"x\", b = 1 }\n}\nlocals { x = var.o.$0 }");
+    seen.offered("data \"http\" \"d\" { url = \"u\" }\nlocals { x = data.http.d.$0 }");
+    seen.first(
+        "build {\n  provisioner \"shell\" {\n    inline = [build.$0]\n  }\n}",
+        3,
+    );
+    seen.offered("build {\n  dynamic \"$0\" {}\n}");
+    seen.first("locals { x = [for item in [1] : it$0] }", 2);
+    seen.offered("module \"m\" {\n  source = \"./m\"\n  $0\n}\n//- m/a.pkr.hcl\nvariable \"size\" {}\nvariable \"zone\" { default = 1 }\n");
+    seen.offered("module \"m\" { source = \"./m\" }\nlocals { x = module.m.$0 }\n//- m/a.pkr.hcl\noutput \"out\" { value = 1 }\n");
+    seen.offered("module \"m\" { source = \"./$0\" }\n//- m/a.pkr.hcl\n");
+    seen.check("plugins_and_objects");
+}

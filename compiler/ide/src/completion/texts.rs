@@ -62,6 +62,15 @@ pub(super) fn complete(
             }
         }
     }
+    let in_plugins =
+        matches!(cx.place.inside, Inside::Core(core) if core.name == "required_plugins");
+    if in_plugins && value.keys.last().is_some_and(|key| key == "source") {
+        for plugin in imgc_compiler::schema::plugins() {
+            let address = format!("github.com/{plugin}");
+            let text = wrap(&address);
+            cx.push_at(content, Rank::Fits, CompletionKind::Value, address, text);
+        }
+    }
     if paths::is_path(cx, value, opt) {
         paths::complete(cx, before, content, bare)?;
     }
