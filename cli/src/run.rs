@@ -58,6 +58,7 @@ pub(crate) fn run(
     new_run.logs = settings.log_dir.as_deref().map(state::absolute);
     let _held = state::hold(&state, &new_run, args.lock_timeout)?;
     settings.state = state.clone();
+    settings.state_place = Some(state::absolute(&place.directory));
     settings.new_run = Some(new_run);
     settings.cache = Some(place.cache());
     let mut registry = components::registry();

@@ -25,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 /// After the command has ended, how long output of processes it left in the background is waited for.
 const DRAIN: Duration = Duration::from_millis(300);
+/// In the environment of every process that a run starts: the run's id, by which it is found when the run has died.
+pub const RUN_VARIABLE: &str = "IMGC_RUN";
 /// Longer lines are shown in pieces.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -47,6 +49,7 @@ pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
     let mut builder = tokio::process::Command::new(&command.program);
     builder
         .args(&command.arguments)
+        .env(RUN_VARIABLE, &*cx.run_id)
         .envs(
             command
                 .environment
@@ -302,6 +305,80 @@ fn stat(pid: u32) -> Option<Stat> {
         zombie,
         group,
     })
+}
+
+/// The entry that the processes of a run have in their environment.
+pub fn marker(run: &str) -> String {
+    format!("{RUN_VARIABLE}={run}")
+}
+
+/// The processes whose environment this process may read, with the run that each belongs to; itself excepted.
+pub fn of_runs() -> Vec<(u32, String)> {
+    let own = std::process::id();
+    let name = format!("{RUN_VARIABLE}=");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = pid.filter(|pid| *pid != own) else {
+            continue;
+        };
+        // It may have ended since, or be another user's.
+        let Ok(environment) = std::fs::read(entry.path().join("environ")) else {
+            continue;
+        };
+        let run = environment
+            .split(|byte| *byte == 0)
+            .find_map(|variable| variable.strip_prefix(name.as_bytes()));
+        if let Some(run) = run.filter(|run| !run.is_empty()) {
+            found.push((pid, String::from_utf8_lossy(run).into_owned()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Ends every process that has `marker` in its environment, and what they start meanwhile. `false` if some stay.
+pub(crate) async fn end_marked(marker: &str) -> bool {
+    let Some(run) = marker
+        .strip_prefix(RUN_VARIABLE)
+        .and_then(|rest| rest.strip_prefix('='))
+    else {
+        return true;
+    };
+    let marked = || -> Vec<u32> {
+        let of_runs = of_runs().into_iter();
+        of_runs
+            .filter(|(_, of)| of == run)
+            .map(|(pid, _)| pid)
+            .collect()
+    };
+    for (sign, patience) in [
+        (Signal::SIGTERM, GRACE + Duration::from_secs(1)),
+        (Signal::SIGKILL, GRACE),
+    ] {
+        let mut waited = Duration::ZERO;
+        let mut told = std::collections::BTreeSet::new();
+        loop {
+            let left: Vec<u32> = marked()
+                .into_iter()
+                .filter(|pid| stat(*pid).is_some_and(|stat| !stat.zombie))
+                .collect();
+            if left.is_empty() {
+                return true;
+            }
+            for pid in left {
+                if told.insert(pid) {
+                    let _ = signal::kill(raw(pid), sign);
+                }
+            }
+            if waited >= patience {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+            waited += POLL;
+        }
+    }
+    false
 }
 
 /// Start time of a process in clock ticks since boot, as the ledger records it.

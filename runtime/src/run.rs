@@ -16,6 +16,7 @@
 //! - `run/undo.rs`: removing what the ledger still records.
 //! - `run/keep.rs`: which artifacts are kept when all post-processors are done.
 //! - `run/outputs.rs`: the values of the template's outputs.
+//! - `run/life.rs`: what is recorded when the run begins and when it ends.
 //! - `run/result.rs`: the outcome, and the exit codes.
 
 use std::collections::BTreeMap;
@@ -37,12 +38,11 @@ use tokio_util::sync::CancellationToken;
 use crate::cancel::Cancel;
 use crate::error::{Class, Error};
 use crate::event::{Event, Output, Redact, Sink};
-use crate::ledger::{Ledger, Record, Resource};
+use crate::ledger::{Ledger, Record};
 use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{LogFiles, Tee};
 use crate::settings::Settings;
-use crate::state::RunStatus;
 
 mod build;
 mod ends;
@@ -50,6 +50,7 @@ mod execute;
 mod facts;
 mod hosts;
 pub(crate) mod keep;
+mod life;
 mod outputs;
 mod record;
 mod result;
@@ -198,13 +199,8 @@ impl Run {
     async fn all(self: Arc<Self>, started: Instant) -> RunResult {
         let builds = self.plan.builds.len();
         let mut outcomes: Vec<Option<BuildOutcome>> = vec![None; builds];
-        if let Some(new) = &self.settings.new_run
-            && let Err(error) = self.settings.state.begin(new).await
-        {
-            return self.nothing(started, error);
-        }
-        let scratch = match self.make_scratch().await {
-            Ok(record) => record,
+        let (scratch, _mark) = match self.begin().await {
+            Ok(begun) => begun,
             Err(error) => return self.nothing(started, error),
         };
         let limit = match self.settings.parallel_builds {
@@ -271,7 +267,7 @@ impl Run {
         } else if !self.keeps_something(&scratch) {
             undo::sweep(&self, &voice, RUN, &[]).await;
         }
-        let leftovers = self.ledger.outstanding("");
+        let leftovers = self.leftovers();
         if !leftovers.is_empty() {
             voice.line(crate::event::Level::Error, "these things are left behind:");
             for record in &leftovers {
@@ -301,47 +297,6 @@ impl Run {
                 && undo::path(&other.resource).is_some_and(|path| path.starts_with(scratch))
         };
         self.ledger.outstanding("").iter().any(kept)
-    }
-
-    async fn make_scratch(&self) -> Result<(u64, PathBuf), Error> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let path = self.scratch.clone();
-        let (record, ()) = self
-            .ledger
-            .create(RUN, Resource::Directory { path: path.clone() }, async {
-                let path = path.clone();
-                crate::files::blocking(move || {
-                    std::fs::DirBuilder::new()
-                        .recursive(true)
-                        .mode(0o700)
-                        .create(&path)
-                        .map_err(|error| {
-                            crate::files::failure("run/scratch", "make the directory", &path, error)
-                        })
-                })
-                .await
-            })
-            .await?;
-        Ok((record, path))
-    }
-
-    /// Records how the run has ended.
-    async fn end(&self, result: &RunResult) {
-        let Some(new) = &self.settings.new_run else {
-            return;
-        };
-        let status = if result.builds.iter().any(|build| build.cancelled) {
-            RunStatus::Cancelled
-        } else if result.builds.iter().any(|build| build.error.is_some()) {
-            RunStatus::Failed
-        } else {
-            RunStatus::Succeeded
-        };
-        let took = i64::try_from(result.took.as_millis()).unwrap_or(i64::MAX);
-        let now = new.started.saturating_add(took);
-        if let Err(error) = self.settings.state.end(&self.run_id, status, now).await {
-            self.voice().warn(error.chain());
-        }
     }
 
     /// The run could not begin.

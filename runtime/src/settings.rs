@@ -61,6 +61,8 @@ pub struct Settings {
     pub removers: Vec<Arc<dyn Remover>>,
     /// What is remembered of this run and the ones before.
     pub state: Arc<dyn State>,
+    /// The directory of that state, for whoever finds something of this run; `None` where it has none.
+    pub state_place: Option<PathBuf>,
     /// What is recorded of this run when it begins; its id is `run_id`. Nothing is recorded of it where there is none.
     pub new_run: Option<NewRun>,
     /// The directory of the cache; `None` for no cache.
@@ -108,6 +110,7 @@ impl Settings {
             backoff: Backoff::default(),
             removers: Vec::new(),
             state: Arc::new(Memory::new()),
+            state_place: None,
             new_run: None,
             cache: None,
             reuse: Reuse::default(),

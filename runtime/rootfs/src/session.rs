@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use imgc_runtime::Result;
 use imgc_runtime::event::Output;
+use imgc_runtime::process::RUN_VARIABLE;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -25,6 +27,8 @@ pub(crate) struct Session {
     /// Process 1 of the namespaces.
     init: u32,
     token: String,
+    /// The run's id, which every process bears in its environment.
+    run: Arc<str>,
     count: AtomicU64,
     keeper: Mutex<Option<Keeper>>,
 }
@@ -37,13 +41,14 @@ struct Keeper {
 
 impl Session {
     /// Makes namespaces: as root mount and pid namespaces, as an ordinary user also a user namespace with the range of
-    /// ids the machine gives that user. `token` is random text.
-    pub(crate) async fn start(helper: &Path, token: String) -> Result<Self> {
+    /// ids the machine gives that user. `token` is random text. The processes are those of the run `run`.
+    pub(crate) async fn start(helper: &Path, token: String, run: Arc<str>) -> Result<Self> {
         let is_root = nix::unistd::geteuid().is_root();
         let mut command = Command::new(helper);
         command
             .arg(HELPER_WORD)
             .args(["keep", if is_root { "root" } else { "user" }])
+            .env(RUN_VARIABLE, &*run)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -68,6 +73,7 @@ impl Session {
                     helper: helper.to_owned(),
                     init,
                     token,
+                    run,
                     count: AtomicU64::new(0),
                     keeper,
                 });
@@ -91,6 +97,7 @@ impl Session {
         Command::new(&self.helper)
             .arg(HELPER_WORD)
             .args(["join", &self.init.to_string(), isolation.word()])
+            .env(RUN_VARIABLE, &*self.run)
             .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
@@ -337,7 +344,8 @@ pub async fn remove_mapped(helper: &Path, directory: &Path) -> Result<()> {
     let job = Job::Remove {
         paths: vec![directory.to_owned()],
     };
-    let session = Session::start(helper, format!("remove-{}", std::process::id())).await?;
+    let token = format!("remove-{}", std::process::id());
+    let session = Session::start(helper, token, "".into()).await?;
     let result = session.tell(job).await;
     session.stop().await.and(result)
 }

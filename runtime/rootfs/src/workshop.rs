@@ -132,7 +132,9 @@ impl Workshop {
             ledger: &cx.ledger,
             record: Some(record),
         };
-        let session = Arc::new(Session::start(&grounds.helper, hex(&cx.world.random())).await?);
+        let token = hex(&cx.world.random());
+        let session = Session::start(&grounds.helper, token, cx.run_id.clone()).await?;
+        let session = Arc::new(session);
         furnished.record = None;
         drop(furnished);
         Ok(Self {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use crate::artifact::Artifact;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Output;
-use crate::files;
 use crate::ledger::{Ledger, Record, Resource};
 use crate::process;
+use crate::remove::gone;
 
 use super::Run;
 
@@ -33,38 +33,10 @@ pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Arti
 }
 
 async fn remove(run: &Run, record: &Record) -> Result<()> {
-    for remover in &run.settings.removers {
-        if let Some(result) = remover.remove(&record.resource).await {
-            return result;
-        }
-    }
     match &record.resource {
-        Resource::File { path } => gone(tokio::fs::remove_file(path).await, path),
-        Resource::Directory { path } | Resource::MappedDirectory { path } => {
-            gone(tokio::fs::remove_dir_all(path).await, path)
-        }
-        // They end with what started them, or are somebody else's to remove.
-        Resource::Processes { .. } | Resource::RemoteFile { .. } => Ok(()),
-        Resource::Process { pid, started, .. } => {
-            if process::end(*pid, *started).await {
-                Ok(())
-            } else {
-                Err(Error::new(
-                    crate::Class::Environment,
-                    "run/leftovers",
-                    "it does not end",
-                ))
-            }
-        }
-    }
-}
-
-fn gone(result: std::io::Result<()>, path: &std::path::Path) -> Result<()> {
-    match result {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(files::failure("run/leftovers", "remove", path, error))
-        }
-        _ => Ok(()),
+        // What the run has started ends with what started it; what a script leaves in the background on purpose stays.
+        Resource::Processes { .. } => Ok(()),
+        resource => crate::remove::remove(&run.settings.removers, resource).await,
     }
 }
 

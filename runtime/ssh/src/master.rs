@@ -19,6 +19,7 @@ use std::time::Duration;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{Ledger, Resource};
+use imgc_runtime::process::RUN_VARIABLE;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -171,6 +172,7 @@ impl Master {
             .command(&control, connect_timeout)
             .map_err(|error| directory::problem(road.directory.path(), error))?;
         let mut child = command
+            .env(RUN_VARIABLE, &*cx.run_id)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -181,6 +183,7 @@ impl Master {
         let pid = child.id().unwrap_or_default();
         let watchdog = Command::new("/bin/sh")
             .args(["-c", WATCHDOG, &pid.to_string()])
+            .env(RUN_VARIABLE, &*cx.run_id)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

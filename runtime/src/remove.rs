@@ -1,0 +1,52 @@
+//! Removing what the ledger records: one road for undo, Ctrl-C and `imgc gc`.
+//!
+//! In: a resource, and removers for what this crate cannot. Out: it is gone, or why not. Gone already is no error.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Class, Error, Result};
+use crate::files;
+use crate::ledger::Resource;
+use crate::process;
+use crate::settings::Remover;
+
+/// Removes a resource.
+pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Result<()> {
+    for remover in removers {
+        if let Some(result) = remover.remove(resource).await {
+            return result;
+        }
+    }
+    match resource {
+        Resource::File { path } => gone(tokio::fs::remove_file(path).await, path),
+        Resource::Directory { path } | Resource::MappedDirectory { path } => {
+            gone(tokio::fs::remove_dir_all(path).await, path)
+        }
+        Resource::Process { pid, started, .. } => ended(process::end(*pid, *started).await),
+        Resource::Processes { marker } => ended(process::end_marked(marker).await),
+        // Nobody here knows how to get there.
+        Resource::RemoteFile { .. } => Ok(()),
+    }
+}
+
+fn ended(ended: bool) -> Result<()> {
+    match ended {
+        true => Ok(()),
+        false => Err(Error::new(
+            Class::Environment,
+            "run/leftovers",
+            "it does not end",
+        )),
+    }
+}
+
+/// What removing a file or directory came to.
+pub(crate) fn gone(result: std::io::Result<()>, path: &Path) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(files::failure("run/leftovers", "remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,89 @@
+//! What is recorded when a run begins and when it ends.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::files;
+use crate::ledger::{Record, Resource};
+use crate::mark::{self, Mark};
+use crate::process;
+use crate::state::RunStatus;
+
+use super::{RUN, Run, RunResult};
+
+/// The record and the path of the scratch directory, and the lock on its mark.
+type Begun = ((u64, PathBuf), Option<File>);
+
+impl Run {
+    /// Records the run before it makes anything, then makes its directory.
+    pub(super) async fn begin(&self) -> Result<Begun, Error> {
+        if let Some(new) = &self.settings.new_run {
+            self.settings.state.begin(new).await?;
+            let marker = process::marker(&self.run_id);
+            let processes = Resource::Processes { marker };
+            let start = std::future::ready(Ok(()));
+            self.ledger.create(RUN, processes, start).await?;
+        }
+        let path = self.scratch.clone();
+        let mark = self.settings.new_run.as_ref().map(|new| Mark {
+            run: new.id.clone(),
+            state: self.settings.state_place.clone(),
+            started: new.started,
+            expires: new.expires,
+            host: new.host.clone(),
+            process: new.process,
+        });
+        let scratch = path.clone();
+        let make = files::blocking(move || make(&scratch, mark.as_ref()));
+        let resource = Resource::Directory { path: path.clone() };
+        let (record, held) = self.ledger.create(RUN, resource, make).await?;
+        Ok(((record, path), held))
+    }
+
+    /// What could not be removed, or is left on purpose. That processes were started is forgotten where none is left.
+    pub(super) fn leftovers(&self) -> Vec<Record> {
+        let is_intent = |record: &Record| matches!(record.resource, Resource::Processes { .. });
+        let (intents, left): (Vec<Record>, Vec<Record>) =
+            self.ledger.outstanding("").into_iter().partition(is_intent);
+        let running = |record: &Record| matches!(record.resource, Resource::Process { .. });
+        if !left.iter().any(running) {
+            for intent in intents {
+                self.ledger.forget(intent.id);
+            }
+        }
+        left
+    }
+
+    /// Records how the run has ended. The time is counted, not asked: clocks are moved.
+    pub(super) async fn end(&self, result: &RunResult) {
+        let Some(new) = &self.settings.new_run else {
+            return;
+        };
+        let status = if result.builds.iter().any(|build| build.cancelled) {
+            RunStatus::Cancelled
+        } else if result.builds.iter().any(|build| build.error.is_some()) {
+            RunStatus::Failed
+        } else {
+            RunStatus::Succeeded
+        };
+        let took = i64::try_from(result.took.as_millis()).unwrap_or(i64::MAX);
+        let at = new.started.saturating_add(took);
+        if let Err(error) = self.settings.state.end(&self.run_id, status, at).await {
+            self.voice().warn(error.chain());
+        }
+    }
+}
+
+fn make(scratch: &std::path::Path, mark: Option<&Mark>) -> Result<Option<File>, Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let failed = |error| files::failure("run/scratch", "make the directory", scratch, error);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(scratch)
+        .map_err(failed)?;
+    mark.map(|mark| mark::write(scratch, mark))
+        .transpose()
+        .map_err(failed)
+}
