@@ -19,7 +19,7 @@ use crate::failure::Failure;
 
 pub(crate) use convert::ConvertArgs;
 pub(crate) use run::{OnError, RunArgs};
-pub(crate) use state::{HistoryArgs, LookArgs, StateArgs};
+pub(crate) use state::{GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ShowArgs, StateArgs};
 pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
@@ -75,6 +75,14 @@ pub(crate) enum Command {
     Output(OutputArgs),
     /// List the runs that are remembered, newest first.
     History(HistoryArgs),
+    /// Show a run: its steps with their times, what it made, what went wrong, what it has left.
+    Show(ShowArgs),
+    /// Print the log files of a run.
+    Logs(LogsArgs),
+    /// List the images that were made and kept, with what they were made from.
+    Images(ImagesArgs),
+    /// Remove what runs have left behind that no longer live.
+    Gc(GcArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
     /// Lay HCL files out in the canonical way, as Packer's `fmt` does.

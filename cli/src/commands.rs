@@ -6,16 +6,20 @@ mod convert;
 mod explain;
 mod fix;
 mod fmt;
+mod gc;
 mod graph;
 mod help;
 mod history;
+mod images;
 mod init;
 mod inspect;
+mod logs;
 mod lsp;
 mod output;
 mod plan;
 mod plugins;
 mod schema;
+mod show;
 mod validate;
 mod version;
 
@@ -47,7 +51,11 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Validate(args) => validate::run(&args, terminal),
         Command::Graph(args) => graph::run(&args, terminal),
         Command::Output(args) => output::run(&args),
-        Command::History(args) => history::run(&args, terminal),
+        Command::History(args) => history::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Images(args) => images::run(&args),
+        Command::Gc(args) => gc::run(&args),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

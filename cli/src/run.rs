@@ -17,7 +17,7 @@ use imgc_compiler::plan::Plan;
 use imgc_compiler::source::{SourceMap, World};
 use imgc_runtime::cancel::Cancel;
 use imgc_runtime::event::Sink;
-use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, times, wall_clock};
+use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, Trace, times, wall_clock};
 use imgc_runtime::run::{RunResult, exit_code};
 use imgc_runtime::settings::{OnError, Settings};
 
@@ -57,6 +57,7 @@ pub(crate) fn run(
     let mut new_run = state::new_run(what, origin, &settings.scratch);
     new_run.logs = settings.log_dir.as_deref().map(state::absolute);
     let _held = state::hold(&state, &new_run, args.lock_timeout)?;
+    state::notice_dead(&state)?;
     settings.state = state.clone();
     settings.state_place = Some(state::absolute(&place.directory));
     settings.new_run = Some(new_run);
@@ -218,6 +219,12 @@ fn sink(
     }
     if let Some(log) = debug_log()? {
         all.push(log);
+    }
+    if let Some(path) = &args.trace {
+        let file =
+            std::fs::File::create(path).map_err(|error| Failure::file("write", path, &error))?;
+        let file = std::io::BufWriter::new(file);
+        all.push(Arc::new(Trace::new(plan, file, wall_clock())));
     }
     Ok(match all.len() {
         1 => all.remove(0),

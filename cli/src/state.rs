@@ -10,14 +10,15 @@ use std::time::Duration;
 use imgc_compiler::compile::Request;
 use imgc_compiler::plan::Plan;
 use imgc_runtime::error::Error;
-use imgc_runtime::state::{Moment, NewRun, Run, RunStatus};
+use imgc_runtime::state::{Moment, NewRun, Owner, Run, RunStatus};
 use imgc_state::{Hold, Sqlite};
 use sha2::{Digest as _, Sha256};
 
 use crate::args::{LookArgs, StateArgs};
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
-use crate::terminal::{complain, shown_path};
+use crate::plan_text::counted;
+use crate::terminal::{complain, harmless, shown_path};
 
 /// How long after its beginning what a run has left may be removed by anyone.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -150,19 +151,43 @@ impl Look {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(Failure::file("find the template", &args.template, &error));
         }
-        let state = existing(&place)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                let text = format!("cannot begin to read the state: {}", reason(&error));
-                Failure::new(Exit::Environment, text)
-            })?;
         Ok(Self {
+            state: existing(&place)?,
             directory: place.directory,
-            state,
-            runtime,
+            runtime: reader()?,
         })
+    }
+
+    /// The run that a person means: `last`, or the beginning of an id that no other has.
+    pub(crate) fn run(&self, name: &str) -> Result<Run, Failure> {
+        use imgc_runtime::state::State as _;
+        let runs = match &self.state {
+            Some(state) => self.wait(state.runs(None))?,
+            None => Vec::new(),
+        };
+        let nothing = || {
+            let place = shown_path(&self.directory);
+            Failure::usage(format!(
+                "no run `{}` is remembered in {place}",
+                harmless(name)
+            ))
+            .help("`imgc history` lists the runs")
+        };
+        if name == "last" {
+            return runs.into_iter().next().ok_or_else(nothing);
+        }
+        let mut meant = runs
+            .into_iter()
+            .filter(|run| !name.is_empty() && run.new.id.starts_with(name));
+        match (meant.next(), meant.next()) {
+            (Some(run), None) => Ok(run),
+            (None, _) => Err(nothing()),
+            (Some(_), Some(_)) => Err(Failure::usage(format!(
+                "more than one run begins with `{}`",
+                harmless(name)
+            ))
+            .help("type more of its id; `imgc history --json` has it whole")),
+        }
     }
 
     /// Waits for what the state says.
@@ -170,10 +195,31 @@ impl Look {
         &self,
         asked: impl Future<Output = imgc_runtime::Result<T>>,
     ) -> Result<T, Failure> {
-        self.runtime
-            .block_on(asked)
-            .map_err(|error| failure(&error))
+        waited(&self.runtime, asked)
     }
+}
+
+/// What waits for the state's answers.
+fn reader() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let text = format!("cannot begin to read the state: {}", reason(&error));
+            Failure::new(Exit::Environment, text)
+        })
+}
+
+fn waited<T>(
+    runtime: &tokio::runtime::Runtime,
+    asked: impl Future<Output = imgc_runtime::Result<T>>,
+) -> Result<T, Failure> {
+    runtime.block_on(asked).map_err(|error| failure(&error))
+}
+
+/// This machine's clock.
+pub(crate) fn now() -> Moment {
+    moment(crate::world::RealWorld::new().clock())
 }
 
 /// How a run is doing, its process asked: nobody may have noticed yet that it died.
@@ -246,13 +292,36 @@ pub(crate) fn hold(
     })
 }
 
+/// Marks runs as died whose process is gone, and says once what they have left.
+pub(crate) fn notice_dead(state: &Arc<Sqlite>) -> Result<(), Failure> {
+    use imgc_runtime::state::State as _;
+    let look = async {
+        let mut notes = Vec::new();
+        for run in state.bury(now()).await? {
+            let left = state.resources(Owner::Run(&run.new.id)).await?.len();
+            if left > 0 {
+                notes.push((run, left));
+            }
+        }
+        Ok(notes)
+    };
+    for (run, left) in waited(&reader()?, look)? {
+        complain(&format!(
+            "note: run {} died and has left {}: `imgc gc` removes what there is of it\n",
+            short(&run.new.id),
+            counted(left, "thing")
+        ));
+    }
+    Ok(())
+}
+
 /// What is recorded of a run when it begins.
 pub(crate) fn new_run(
     (command, request, plan): (&str, &Request, &Plan),
-    (id, now, seed): (&str, (i64, u32), [u8; 32]),
+    (id, clock, seed): (&str, (i64, u32), [u8; 32]),
     scratch: &Path,
 ) -> NewRun {
-    let started = moment(crate::world::RealWorld::new().clock());
+    let started = now();
     let secret = |name: &str| {
         plan.variables
             .iter()
@@ -277,7 +346,7 @@ pub(crate) fn new_run(
                 _ => given.clone(),
             })
             .collect(),
-        clock: now,
+        clock,
         seed: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
         started,
         expires: started.saturating_add(EXPIRY.as_millis() as Moment),

@@ -318,7 +318,10 @@ pub fn of_runs() -> Vec<(u32, String)> {
     let name = format!("{RUN_VARIABLE}=");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         let Some(pid) = pid.filter(|pid| *pid != own) else {
             continue;
         };

@@ -9,6 +9,7 @@
 //! | [`MachineReadable`] | Packer's `-machine-readable` |
 //! | [`Json`] | one object per line, `docs` in [`json`] |
 //! | [`LogFiles`] | Packer's log, one file per build |
+//! | [`Trace`] | Chrome's trace events |
 //! | [`times`] | the table of step times |
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +22,13 @@ mod log_files;
 mod machine_readable;
 mod plain;
 pub mod times;
+mod trace;
 
 pub use json::Json;
 pub use log_files::LogFiles;
 pub use machine_readable::MachineReadable;
 pub use plain::{Plain, Style};
+pub use trace::Trace;
 
 /// Where folds take the time from.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;

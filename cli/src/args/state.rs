@@ -26,9 +26,6 @@ pub(crate) struct LookArgs {
     pub(crate) template: PathBuf,
     #[command(flatten)]
     pub(crate) state: StateArgs,
-    /// As JSON.
-    #[arg(long, help_heading = "Display")]
-    pub(crate) json: bool,
 }
 
 /// `imgc history`.
@@ -36,7 +33,62 @@ pub(crate) struct LookArgs {
 pub(crate) struct HistoryArgs {
     #[command(flatten)]
     pub(crate) look: LookArgs,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
     /// How many runs to list, the newest ones; 0 for all.
     #[arg(long, short = 'n', default_value = "20", value_name = "NUMBER")]
     pub(crate) limit: usize,
+}
+
+/// `imgc show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The run: the beginning of its id, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
+}
+
+/// `imgc logs`.
+#[derive(Args, Debug)]
+pub(crate) struct LogsArgs {
+    /// The run: the beginning of its id, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// Only this build or step, by name or address.
+    #[arg(value_name = "BUILD|STEP")]
+    pub(crate) part: Option<String>,
+    /// Go on with what is written until the run ends.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+}
+
+/// `imgc images`.
+#[derive(Args, Debug)]
+pub(crate) struct ImagesArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
+}
+
+/// `imgc gc`.
+#[derive(Args, Debug)]
+pub(crate) struct GcArgs {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
 }

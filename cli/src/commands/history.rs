@@ -10,11 +10,11 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::state::{self, Look};
 use crate::table;
-use crate::terminal::{Terminal, harmless, print, shown_path};
+use crate::terminal::{harmless, print, shown_path};
 
 use super::json_text;
 
-pub(super) fn run(args: &HistoryArgs, _terminal: Terminal) -> Outcome {
+pub(super) fn run(args: &HistoryArgs) -> Outcome {
     let look = Look::at(&args.look)?;
     let limit = match args.limit {
         0 => usize::MAX,
@@ -32,7 +32,7 @@ pub(super) fn run(args: &HistoryArgs, _terminal: Terminal) -> Outcome {
         })?,
         None => Vec::new(),
     };
-    if args.look.json {
+    if args.json {
         let runs: Vec<serde_json::Value> =
             runs.iter().map(|(run, steps)| object(run, steps)).collect();
         print(&json_text(&json!(runs)))?;

@@ -136,3 +136,37 @@ pub(crate) fn migrate(
     imgc_runtime::fault::point("state.migrated")?;
     Ok(copy)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_older_form_becomes_the_newest_with_a_copy_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        let mut db = Connection::open(&path).unwrap();
+        fill(&db, [7; 32]).unwrap();
+        let forms = [FIRST, "ALTER TABLE runs ADD COLUMN more TEXT"];
+        let copy = migrate(&mut db, &path, 1, &forms).unwrap();
+        assert_eq!(form(&db, 2).unwrap(), 2);
+        assert_eq!(form(&Connection::open(copy).unwrap(), 2).unwrap(), 1);
+        db.prepare("SELECT more FROM runs").unwrap();
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        let mut db = Connection::open(&path).unwrap();
+        fill(&db, [7; 32]).unwrap();
+        let forms = [
+            FIRST,
+            "ALTER TABLE runs ADD COLUMN more TEXT; SELECT broken",
+        ];
+        migrate(&mut db, &path, 1, &forms).unwrap_err();
+        assert_eq!(form(&db, 2).unwrap(), 1);
+        db.prepare("SELECT more FROM runs").unwrap_err();
+    }
+}

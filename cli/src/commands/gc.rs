@@ -1,0 +1,302 @@
+//! `imgc gc`: removes what runs have left behind that no longer live.
+//!
+//! First what the state has recorded; then, without any state, what carries the marks of a run: directories in the
+//! temporary directories, and processes. What cannot be judged is listed and left.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use imgc_runtime::ledger::Resource;
+use imgc_runtime::mark::{self, Life};
+use imgc_runtime::settings::{Remover, Settings};
+use imgc_runtime::state::{Owned, Owner, RunStatus, State};
+use imgc_runtime::{Result, process, remove};
+use imgc_state::Sqlite;
+use serde_json::json;
+
+use crate::args::GcArgs;
+use crate::components;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::plan_text::counted;
+use crate::state::{self, Look};
+use crate::terminal::{harmless, print};
+
+use super::json_text;
+
+pub(super) fn run(args: &GcArgs) -> Outcome {
+    let look = Look::at(&args.look)?;
+    let mut settings = Settings::new("");
+    components::add_removers(&mut settings);
+    let mut gc = Gc {
+        dry_run: args.dry_run,
+        removers: settings.removers,
+        host: state::host(),
+        live: BTreeSet::new(),
+        dead: BTreeSet::new(),
+        ended: BTreeSet::new(),
+        found: Vec::new(),
+    };
+    look.wait(async {
+        if let Some(state) = &look.state {
+            gc.recorded(state).await?;
+        }
+        gc.marked_directories().await;
+        gc.marked_processes().await;
+        Ok(())
+    })?;
+    print(&match args.json {
+        true => json_text(&gc.object()),
+        false => gc.text(),
+    })?;
+    let failed = gc
+        .found
+        .iter()
+        .any(|one| matches!(one.fate, Fate::Failed(_)));
+    Ok(match failed {
+        true => Exit::Environment,
+        false => Exit::Done,
+    })
+}
+
+/// What has become of something.
+enum Fate {
+    /// It is gone, or would be.
+    Removed,
+    /// It could not be removed.
+    Failed(String),
+    /// It is left alone.
+    Left(String),
+}
+
+/// Something that a run has left.
+struct Found {
+    what: String,
+    run: String,
+    owner: Option<String>,
+    fate: Fate,
+}
+
+struct Gc {
+    dry_run: bool,
+    removers: Vec<Arc<dyn Remover>>,
+    host: String,
+    /// Runs that live.
+    live: BTreeSet<String>,
+    /// Runs that died.
+    dead: BTreeSet<String>,
+    /// Runs that ended by themselves: what they have left running, they have left on purpose.
+    ended: BTreeSet<String>,
+    found: Vec<Found>,
+}
+
+impl Gc {
+    /// What the state has recorded for runs that do not live: newest first, processes before what they may write to.
+    async fn recorded(&mut self, state: &Arc<Sqlite>) -> Result<()> {
+        if !self.dry_run {
+            state.bury(state::now()).await?;
+        }
+        let mut foreign = BTreeSet::new();
+        for run in state.runs(None).await? {
+            let kind = match state::status(state, &run).await? {
+                RunStatus::Running => &mut self.live,
+                RunStatus::Died => &mut self.dead,
+                _ => &mut self.ended,
+            };
+            kind.insert(run.new.id.clone());
+            if run.new.host != self.host {
+                foreign.insert(run.new.id.clone());
+            }
+        }
+        let mut left = state.resources(Owner::All).await?;
+        left.retain(|owned| !self.live.contains(&owned.run));
+        left.sort_by_key(|owned| !runs(&owned.record.resource));
+        for owned in left {
+            let fate = match foreign.contains(&owned.run) {
+                true => Fate::Left("it was made on another host: run `imgc gc` there".to_owned()),
+                false => self.remove(&owned.record.resource).await,
+            };
+            if matches!(fate, Fate::Removed) && !self.dry_run {
+                state.forget(owned.record.id);
+            }
+            self.note(owned, fate);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, owned: Owned, fate: Fate) {
+        // That processes were started is no thing by itself.
+        let intent = matches!(owned.record.resource, Resource::Processes { .. });
+        if intent && matches!(fate, Fate::Removed) {
+            return;
+        }
+        self.found.push(Found {
+            what: owned.record.resource.describe(),
+            run: owned.run,
+            owner: Some(owned.record.owner),
+            fate,
+        });
+    }
+
+    /// Scratch directories of runs that no state here knows of.
+    async fn marked_directories(&mut self) {
+        let mut places: Vec<PathBuf> = vec![std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+        places.sort();
+        places.dedup();
+        let recorded: BTreeSet<String> = self.found.iter().map(|one| one.what.clone()).collect();
+        for (path, run) in places.iter().flat_map(|place| mark::directories(place)) {
+            let directory = Resource::Directory { path: path.clone() };
+            if self.live.contains(&run) || recorded.contains(&directory.describe()) {
+                continue;
+            }
+            let fate = match mark::life(&path) {
+                Life::Lives => {
+                    self.live.insert(run);
+                    continue;
+                }
+                Life::Unknown(why) => Fate::Left(why),
+                Life::Gone(mark) if mark.host != self.host && mark.expires > state::now() => {
+                    Fate::Left(format!("its run was on the host {}", harmless(&mark.host)))
+                }
+                Life::Gone(mark) => {
+                    self.dead.insert(mark.run.clone());
+                    let marker = process::marker(&run);
+                    match self.remove(&Resource::Processes { marker }).await {
+                        Fate::Removed => self.remove_directory(path).await,
+                        fate => fate,
+                    }
+                }
+            };
+            self.found.push(Found {
+                what: directory.describe(),
+                run,
+                owner: None,
+                fate,
+            });
+        }
+    }
+
+    /// Processes that bear the id of a run.
+    async fn marked_processes(&mut self) {
+        let mut runs: BTreeSet<String> =
+            process::of_runs().into_iter().map(|(_, run)| run).collect();
+        runs.retain(|run| !self.live.contains(run) && !self.ended.contains(run));
+        for run in runs {
+            let marker = process::marker(&run);
+            let resource = Resource::Processes { marker };
+            let fate = match self.dead.contains(&run) {
+                true => self.remove(&resource).await,
+                false => Fate::Left("nothing here tells whether their run lives".to_owned()),
+            };
+            self.found.push(Found {
+                what: resource.describe(),
+                run,
+                owner: None,
+                fate,
+            });
+        }
+    }
+
+    /// A directory that may have files of mapped users in it.
+    async fn remove_directory(&self, path: PathBuf) -> Fate {
+        match self
+            .remove(&Resource::Directory { path: path.clone() })
+            .await
+        {
+            Fate::Failed(_) => self.remove(&Resource::MappedDirectory { path }).await,
+            fate => fate,
+        }
+    }
+
+    async fn remove(&self, resource: &Resource) -> Fate {
+        if self.dry_run {
+            return Fate::Removed;
+        }
+        if let Resource::RemoteFile { machine, .. } = resource {
+            for remover in &self.removers {
+                if let Some(result) = remover.remove(resource).await {
+                    return fate(result);
+                }
+            }
+            return Fate::Left(format!("it is on {}", harmless(machine)));
+        }
+        fate(remove::remove(&self.removers, resource).await)
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let (mut removed, mut left) = (0, 0);
+        for one in &self.found {
+            let by = one
+                .owner
+                .as_deref()
+                .map_or_else(String::new, |owner| format!(", {}", harmless(owner)));
+            let what = format!(
+                "{} (run {}{by})",
+                harmless(&one.what),
+                harmless(state::short(&one.run))
+            );
+            let line = match &one.fate {
+                Fate::Removed if self.dry_run => format!("would remove {what}\n"),
+                Fate::Removed => format!("removed {what}\n"),
+                Fate::Failed(why) => format!("cannot remove {what}: {}\n", harmless(why)),
+                Fate::Left(why) => format!("left {what}: {}\n", harmless(why)),
+            };
+            match one.fate {
+                Fate::Removed => removed += 1,
+                Fate::Failed(_) | Fate::Left(_) => left += 1,
+            }
+            text.push_str(&line);
+        }
+        let verb = if self.dry_run { "to remove" } else { "removed" };
+        match (removed, left) {
+            (0, 0) => text.push_str("nothing is left behind\n"),
+            (removed, 0) => text.push_str(&format!("{} {verb}\n", counted(removed, "thing"))),
+            (removed, left) => {
+                text.push_str(&format!(
+                    "{} {verb}, {left} left\n",
+                    counted(removed, "thing")
+                ));
+            }
+        }
+        text
+    }
+
+    fn object(&self) -> serde_json::Value {
+        let list = |wanted: fn(&Fate) -> bool| -> Vec<serde_json::Value> {
+            let found = self.found.iter().filter(|one| wanted(&one.fate));
+            found
+                .map(|one| match &one.fate {
+                    Fate::Removed => {
+                        json!({ "what": one.what, "run": one.run, "owner": one.owner })
+                    }
+                    Fate::Failed(why) | Fate::Left(why) => {
+                        json!({ "what": one.what, "run": one.run, "owner": one.owner, "why": why })
+                    }
+                })
+                .collect()
+        };
+        json!({
+            "dry_run": self.dry_run,
+            "removed": list(|fate| matches!(fate, Fate::Removed)),
+            "failed": list(|fate| matches!(fate, Fate::Failed(_))),
+            "left": list(|fate| matches!(fate, Fate::Left(_))),
+        })
+    }
+}
+
+fn fate(result: Result<()>) -> Fate {
+    match result {
+        Ok(()) => Fate::Removed,
+        Err(error) => Fate::Failed(error.chain()),
+    }
+}
+
+/// Whether it does something by itself and must end before what it works on is removed.
+fn runs(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Process { .. } | Resource::Processes { .. }
+    )
+}

@@ -1,0 +1,105 @@
+//! `imgc images`: the artifacts that are kept, and what they were made from.
+
+use std::path::Path;
+
+use imgc_runtime::identity::{self, Fate};
+use imgc_runtime::state::{ArtifactRecord, State as _};
+use serde_json::json;
+
+use crate::args::ImagesArgs;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::state::{self, Look};
+use crate::terminal::{harmless, print, shown_path};
+
+use super::json_text;
+
+pub(super) fn run(args: &ImagesArgs) -> Outcome {
+    let look = Look::at(&args.look)?;
+    let images = match &look.state {
+        Some(state) => look.wait(state.images())?,
+        None => Vec::new(),
+    };
+    if args.json {
+        let images: Vec<serde_json::Value> = images.iter().map(object).collect();
+        print(&json_text(&json!(images)))?;
+    } else if images.is_empty() {
+        let place = shown_path(&look.directory);
+        print(&format!("no image is remembered in {place}\n"))?;
+    } else {
+        print(&images.iter().map(text).collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What has become of a file, in a word; `None` where it is as it was.
+fn fate(record: &ArtifactRecord, path: &Path) -> Option<&'static str> {
+    let known = record.files.iter().find(|file| file.path == path);
+    match known.map(identity::fate) {
+        Some(Fate::Same) => None,
+        Some(Fate::Altered) => Some("altered"),
+        Some(Fate::Gone) => Some("missing"),
+        None => (!path.exists()).then_some("missing"),
+    }
+}
+
+/// One image as lines.
+pub(super) fn text(record: &ArtifactRecord) -> String {
+    let what = match record.artifact.id.as_str() {
+        "" => record.artifact.builder_id.as_str(),
+        id => id,
+    };
+    let mut lines = vec![
+        format!("{} {}", harmless(&record.build), harmless(what)),
+        format!(
+            "  made {} by run {} ({})",
+            state::time(record.made),
+            state::short(&record.run),
+            harmless(&record.step)
+        ),
+        format!("  template {}", state::shown_template(&record.template)),
+    ];
+    for (name, value) in &record.lineage {
+        lines.push(format!("  from {} {}", harmless(name), harmless(value)));
+    }
+    for path in &record.artifact.files {
+        let note = fate(record, path).map_or_else(String::new, |note| format!("  ({note})"));
+        lines.push(format!("  file {}{note}", shown_path(path)));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// One image for programs.
+pub(super) fn object(record: &ArtifactRecord) -> serde_json::Value {
+    let files: Vec<serde_json::Value> = record
+        .artifact
+        .files
+        .iter()
+        .map(|path| {
+            let known = record.files.iter().find(|file| file.path == *path);
+            json!({
+                "path": path,
+                "size": known.map(|known| known.size),
+                "sha256": known.map(|known| &known.digest),
+                "state": fate(record, path).unwrap_or("same"),
+            })
+        })
+        .collect();
+    let lineage: serde_json::Map<String, serde_json::Value> = record
+        .lineage
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
+    json!({
+        "id": record.artifact.id,
+        "builder": record.artifact.builder_id,
+        "build": record.build,
+        "step": record.step,
+        "template": record.template,
+        "run": record.run,
+        "made": record.made,
+        "lineage": lineage,
+        "files": files,
+        "metadata": record.artifact.metadata,
+    })
+}
