@@ -24,7 +24,7 @@ pub(super) fn run(args: &HistoryArgs) -> Outcome {
         Some(state) => look.wait(async {
             let mut runs = Vec::new();
             for mut run in state.runs(None).await?.into_iter().take(limit) {
-                run.status = state::status(&**state, &run).await?;
+                run.status = state::status(state, &run).await?;
                 let steps = state.steps(&run.new.id).await?;
                 runs.push((run, steps));
             }
