@@ -166,6 +166,8 @@ fn unused(template: &Template, files: &mut BTreeMap<PathBuf, Vec<Problem>>) {
             tag: Some(Tag::Unused),
             fixes: Vec::new(),
         });
+    }
+    for problems in files.values_mut() {
         problems.sort_by_key(|problem| problem.range);
     }
 }

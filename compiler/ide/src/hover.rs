@@ -138,15 +138,7 @@ fn entity(template: &Template, occurrence: &Occurrence) -> String {
 pub(crate) fn variable(template: &Template, unit: usize, name: &str) -> Option<String> {
     let module = template.module(unit)?;
     let declared = module.variables.get(name)?;
-    let given = (unit == 0)
-        .then(|| {
-            template
-                .compilation
-                .variables()
-                .iter()
-                .find(|v| v.name == name)
-        })
-        .flatten();
+    let given = template.given(name).filter(|_| unit == 0);
     let is_secret =
         declared.sensitive.is_some() || given.is_some_and(|given| given.value.contains_sensitive());
     let ty = match &declared.ty {

@@ -64,8 +64,7 @@ fn hint(template: &Template, found: &Occurrence) -> Option<InlayHint> {
     let offset = found.span.end + u32::from(quote);
     match &found.key.entity {
         Entity::Variable(name) => {
-            let variables = template.compilation.variables();
-            let given = variables.iter().find(|variable| variable.name == *name)?;
+            let given = template.given(name)?;
             let is_secret = template
                 .compilation
                 .module

@@ -165,6 +165,16 @@ impl Template {
         }
     }
 
+    /// The value of a variable of the template, with where it comes from.
+    pub(crate) fn given(&self, name: &str) -> Option<&imgc_compiler::plan::Variable> {
+        // They are sorted by name.
+        let all = self.compilation.variables();
+        let at = all
+            .binary_search_by(|variable| variable.name.as_str().cmp(name))
+            .ok()?;
+        all.get(at)
+    }
+
     /// The unit a file belongs to.
     pub(crate) fn unit_of(&self, path: &Path) -> usize {
         let parent = path.parent();

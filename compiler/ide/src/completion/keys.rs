@@ -17,10 +17,11 @@ pub(super) fn complete(cx: &mut Cx<'_>, followed: bool) {
         return;
     }
     let is_legacy = cx.place.language == Language::Legacy;
+    let needed: Vec<&str> = bodies::needed(inside).iter().map(|opt| opt.name).collect();
     for opt in inside.options() {
         let is_ours = is_legacy && is_beyond_packer(opt.name);
         if !cx.place.given.contains_key(opt.name) && !is_idle(cx, &opt) && !is_ours {
-            option(cx, &opt, followed);
+            option(cx, &opt, &needed, followed);
         }
     }
     for blk in inside.blocks() {
@@ -40,6 +41,11 @@ pub(super) fn complete(cx: &mut Cx<'_>, followed: bool) {
     }
 }
 
+/// Options that any block may have.
+fn is_repetition(name: &str) -> bool {
+    matches!(name, "count" | "enabled" | "for_each")
+}
+
 /// Whether templates from before HCL lack an option of the language.
 fn is_beyond_packer(name: &str) -> bool {
     matches!(
@@ -48,19 +54,16 @@ fn is_beyond_packer(name: &str) -> bool {
     )
 }
 
-fn option(cx: &mut Cx<'_>, opt: &Opt, followed: bool) {
+fn option(cx: &mut Cx<'_>, opt: &Opt, needed: &[&str], followed: bool) {
     let inside = cx.place.inside;
     let group = opt
         .schema()
         .and_then(|attribute| attribute.group.as_deref());
     let rank = if opt.deprecated() || is_excluded(cx, opt) {
         Rank::Last
-    } else if bodies::needed(inside)
-        .iter()
-        .any(|needed| needed.name == opt.name)
-    {
+    } else if needed.contains(&opt.name) {
         Rank::Must
-    } else if opt.schema().is_none() && inside.component().is_some() {
+    } else if opt.schema().is_none() && inside.component().is_some() || is_repetition(opt.name) {
         Rank::Rare
     } else if group.is_some_and(|group| COMMON.contains(&group)) {
         Rank::Common

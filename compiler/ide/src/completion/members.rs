@@ -336,7 +336,10 @@ fn variable(template: &Template, name: &str) -> (Option<String>, Option<String>)
     let names = template.compilation.names.as_deref();
     let value = names.and_then(|names| names.variables.0.get(name));
     let detail = value.map(|value| format!("{} = {}", value.ty(), shown(value)));
-    (detail, crate::hover::variable(template, 0, name))
+    // What is known of each of very many is not worth the time.
+    let few = template.compilation.module.variables.len() <= MOST;
+    let doc = few.then(|| crate::hover::variable(template, 0, name));
+    (detail, doc.flatten())
 }
 
 fn local(template: &Template, name: &str) -> Option<String> {

@@ -194,3 +194,79 @@ fn plugins_and_objects() {
     seen.offered("module \"m\" { source = \"./$0\" }\n//- m/a.pkr.hcl\n");
     seen.check("plugins_and_objects");
 }
+
+#[test]
+fn half_written_and_other_places() {
+    let mut seen = Seen::default();
+    let t = "//- a.imgc.toml\n";
+    seen.first(format!("{t}[source.ama$0]\n"), 3);
+    seen.first(
+        format!("{t}[source.amazon-ebs.web]\nami_name = \"x\"\n$0\n\n[locals]\na = 1\n"),
+        3,
+    );
+    seen.first(format!("{t}[[build.provisioner]]\ntype = \"sh$0\"\n"), 3);
+    seen.first(
+        format!("{t}[[build.provisioner]]\ntype = \"shell\"\nin$0\n"),
+        3,
+    );
+    seen.offered(format!("{t}[source.null.a]\n[build]\nsources = [\"$0\"]\n"));
+    seen.first(format!("{t}[$0]\n"), 3);
+    seen.first(
+        "//- a.pkr.json\n{\"source\": {\"null\": {\"a\": {\"communicator\": $0}}}}",
+        3,
+    );
+    seen.accept(
+        "//- a.pkr.json\n{\"source\": {\"null\": {\"a\": {\"communicator\": $0}}}}",
+        "ssh",
+    );
+    seen.accept(
+        "//- a.pkr.json\n{\"source\": {\"null\": {\"a\": {$0}}}}",
+        "ssh_host",
+    );
+    seen.accept(
+        "//- a.pkr.json\n{\"build\": {\"provisioner\": [{\"she$0",
+        "shell",
+    );
+    seen.first(
+        "//- a.json\n{\"builders\": [], \"provisioners\": [{\"type\": \"shell\", \"$0\"}]}",
+        3,
+    );
+    seen.first(
+        "//- a.json\n{\"builders\": [], \"post-processors\": [[\"$0\"]]}",
+        3,
+    );
+    seen.offered("//- a.json\n{\"builders\": [{\"type\": \"null\", \"name\": \"web\"}], \"provisioners\": [{\"type\": \"shell\", \"only\": [\"$0\"]}]}");
+    seen.offered(
+        "source \"null\" \"a\" {}\nbuild {\n  sources = [\"source.null.a\", $0]\n}"
+            .replace(", $0", ", \"$0\""),
+    );
+    seen.accept(
+        "build {\r\n  provisioner \"shell\" {\r\n    inl$0\r\n\r\nvariable \"x\" {\r\n}\r\n",
+        "inline",
+    );
+    seen.first("source \"null\" \"a\" {}\nbuild {\n  sources = [$0\n", 1);
+    seen.first(
+        "build {\n  post-processors {\n    post-processor \"man$0\" {}\n  }\n}",
+        2,
+    );
+    seen.first("build {\n  post-processors {\n    $0\n  }\n}", 2);
+    seen.offered("source \"amazon-ebs\" \"a\" {\n  source_ami_filter {\n    $0\n  }\n}");
+    seen.accept(
+        "source \"amazon-ebs\" \"a\" {\n  source_ami_f$0\n}",
+        "source_ami_filter",
+    );
+    seen.first("variable \"x\" {\n  type = list($0)\n}", 2);
+    seen.offered("variable \"x\" {\n  validation {\n    condition = length(var.$0\n  }\n}");
+    seen.first("source \"null\" \"a\" {\n  communicator =$0\n}", 2);
+    seen.offered("variable \"x\" {\n  default = 1\n  $0\n}");
+    seen.first(
+        "source \"null\" \"a\" {\n  dynamic \"x\" {\n    $0\n  }\n}",
+        4,
+    );
+    seen.offered("build {\n  provisioner \"file\" {\n    source = \"$0\n//- up.txt\n");
+    seen.offered(
+        "build {\n  provisioner \"shell\" {\n    inline = [<<EOT\n  echo ${v$0}\nEOT\n]\n  }\n}"
+            .replace("${v$0}", "${path.$0}"),
+    );
+    seen.check("half_written_and_other_places");
+}
