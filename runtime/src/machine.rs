@@ -101,6 +101,18 @@ pub trait Machine: Send + Sync {
     /// Copies the *contents* of the remote directory `source` into the local directory `destination`.
     async fn download_tree(&self, source: &str, destination: &Path) -> Result<()>;
 
+    /// The file or directory `path` is to go away when the connection ends, in whatever way, a crash of this process
+    /// included. Called before it is made.
+    async fn temporary(&self, path: &str) -> Result<()> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// A [`temporary`](Self::temporary) path is gone already, or is to stay.
+    async fn settled(&self, path: &str) {
+        let _ = path;
+    }
+
     /// A command of this machine (program and arguments, no secret) that opens a shell on it in the terminal, as long as
     /// this connection lives; `None` where there is no such thing.
     fn attach(&self) -> Option<Vec<String>> {

@@ -237,6 +237,11 @@ impl Plan {
     }
 
     async fn upload(&self, machine: &dyn Machine, script: &Script) -> Result<()> {
+        if !self.skip_clean || self.has_secret_files(script) {
+            for path in self.remote() {
+                machine.temporary(path).await?;
+            }
+        }
         let mode = |mode| Attributes {
             mode: Some(mode),
             ..Attributes::default()
@@ -277,18 +282,27 @@ impl Plan {
 
     async fn clean(&self, machine: &dyn Machine) -> Result<()> {
         let mut line = String::from("rm -f");
-        let mut paths = vec![&self.paths.script];
+        for path in self.remote() {
+            line.push(' ');
+            line.push_str(&script::quote(path));
+        }
+        machine.query(&Command::new(line)).await?;
+        for path in self.remote() {
+            machine.settled(path).await;
+        }
+        Ok(())
+    }
+
+    /// The files on the machine.
+    fn remote(&self) -> Vec<&str> {
+        let mut paths = vec![self.paths.script.as_str()];
         if self.wraps() {
             paths.push(&self.paths.wrapped);
         }
         if self.wraps() || self.use_file {
             paths.push(&self.paths.variables);
         }
-        for path in paths {
-            line.push(' ');
-            line.push_str(&script::quote(path));
-        }
-        machine.query(&Command::new(line)).await.map(drop)
+        paths
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Guard<'a> {
 }
 
 /// Run by `sh` on the machine; `MARK` stands for the mark, written so that it does not match itself.
-const END_COMMAND: &str = r#"
+pub(crate) const END_COMMAND: &str = r#"
 marked() { grep -ls 'IMGC_COMMAND[=]MARK' /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; }
 groups() {
   for file in $(marked); do
@@ -43,10 +43,12 @@ const SHELL_WITH_RIGHTS: &str =
 
 impl<'a> Guard<'a> {
     pub(crate) fn new(shared: &'a Arc<Shared>, connection: &Arc<Connection>) -> Self {
+        let mark = shared.next_mark();
+        shared.tell(&format!("!{mark}"));
         Self {
             shared,
             connection: Some(Arc::clone(connection)),
-            mark: shared.next_mark(),
+            mark,
         }
     }
 
@@ -56,6 +58,7 @@ impl<'a> Guard<'a> {
 
     pub(crate) fn disarm(mut self) {
         self.connection = None;
+        self.shared.tell(&format!("?{}", self.mark));
     }
 }
 

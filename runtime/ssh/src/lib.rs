@@ -10,6 +10,7 @@ mod connection;
 mod directory;
 mod ending;
 mod host_keys;
+mod janitor;
 mod keys;
 mod lines;
 mod machine;

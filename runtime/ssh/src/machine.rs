@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     /// Commands that are being ended after nobody waits for them any more.
     pub(crate) ending: Mutex<JoinSet<()>>,
     mark: AtomicU64,
+    pub(crate) janitor: Mutex<crate::janitor::State>,
     pub(crate) has_zstd: OnceCell<bool>,
 }
 
@@ -74,6 +75,7 @@ impl SshMachine {
                 permits: Semaphore::new(SESSIONS),
                 ending: Mutex::default(),
                 mark: AtomicU64::new(1),
+                janitor: Mutex::default(),
                 has_zstd: OnceCell::new(),
             }),
         }
@@ -241,6 +243,9 @@ impl Shared {
         if !is_gone || *tries > TRIES {
             return Err(error);
         }
+        if error.id == NO_SESSION && *tries == 4 && self.dismiss().await {
+            return Ok(());
+        }
         // Either it ends now, or this is the pause before the next try.
         connection
             .master
@@ -385,6 +390,25 @@ impl Machine for SshMachine {
         self.shared.download_tree(source, destination).await
     }
 
+    async fn temporary(&self, path: &str) -> Result<()> {
+        self.shared.temporary(path).await
+    }
+
+    async fn settled(&self, path: &str) {
+        self.shared.settled(path);
+    }
+
+    fn attach(&self) -> Option<Vec<String>> {
+        let control = self.shared.roads.target.control();
+        // Port 9: should the connection be gone, no new one is made.
+        let mut command: Vec<String> = ["ssh", "-F", "none", "-p", "9", "-o", "BatchMode=yes"]
+            .map(str::to_owned)
+            .to_vec();
+        command.extend(["-S".to_owned(), control.to_string_lossy().into_owned()]);
+        command.extend(["-t".to_owned(), "none".to_owned()]);
+        Some(command)
+    }
+
     async fn reconnect(&self, limit: Duration) -> Result<()> {
         let mut state = self.shared.state.lock().await;
         if state.closed {
@@ -415,6 +439,7 @@ impl Machine for SshMachine {
                 .unwrap_or_else(PoisonError::into_inner),
         );
         let _ = tokio::time::timeout(Duration::from_secs(5), ending.join_all()).await;
+        self.shared.last_round().await;
         let mut state = self.shared.state.lock().await;
         state.closed = true;
         if let Some(connection) = state.connection.take() {

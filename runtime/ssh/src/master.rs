@@ -32,8 +32,9 @@ use crate::probe::{Probe, Stage};
 use crate::settings::{Hop, Settings};
 use crate::shell;
 
-/// Run by `sh -c` with the master's process number as `$0`; its input ends when imgc does.
-const WATCHDOG: &str = "read -r end; kill \"$0\"";
+/// Run by `sh -c` with the master's process number as `$0`; its input ends when imgc does. The moment before is for the
+/// machine, to learn that it was not the connection that ended.
+const WATCHDOG: &str = "read -r end; sleep 1; kill \"$0\"";
 
 /// What is needed to start a master, again and again.
 pub(crate) struct Road {

@@ -44,6 +44,7 @@ pub(crate) async fn establish(road: &Road, cx: &Context, limits: Limits) -> Resu
     let mut refused = 0;
     let mut delay = INTERVAL;
     let mut last_said = None;
+    let waiting = cx.waiting(format!("an answer of {}", road.shown()));
     loop {
         let probe = match attempt(road, cx, limits.deadline).await? {
             Attempt::Ready(master) => return Ok(*master),
@@ -51,6 +52,7 @@ pub(crate) async fn establish(road: &Road, cx: &Context, limits: Limits) -> Resu
             Attempt::Failed(probe) => probe,
         };
         let cause = probe.cause();
+        waiting.set(format!("{} ({cause})", road.shown()));
         if cause == Cause::Authentication {
             refused += 1;
             if refused >= limits.attempts {
@@ -289,5 +291,6 @@ fn failure(
     if let Some(total) = waited {
         message.push_str(&format!(" (gave up after {})", duration::short(total)));
     }
-    Error::new(class, id, message).help(help)
+    // It has been waited for as long as the options say.
+    Error::new(class, id, message).help(help).permanent()
 }

@@ -86,6 +86,7 @@ impl Bed {
         let cx = Context {
             output: Output::new(log.clone(), Arc::new(Plain), None, "rootfs.test"),
             ledger: Ledger::default(),
+            watch: imgc_runtime::watch::Watch::new(),
             fingerprint: None,
             checkpoints: None,
             cache: None,

@@ -102,6 +102,7 @@ impl Bench {
         let cx = Context {
             output: Output::new(log.clone(), Arc::new(Open), Some(BuildId(0)), "test"),
             ledger: Ledger::default(),
+            watch: imgc_runtime::watch::Watch::new(),
             fingerprint: None,
             checkpoints: None,
             cache: None,

@@ -1,0 +1,203 @@
+//! What is put on the machine for a while goes away with us, however we end.
+//!
+//! Before the first upload a shell is started on the machine that reads paths from its input and ignores signals. When
+//! its input ends (this process has died, or the connection has) it removes them. If the connection is still there at
+//! that moment it was this process that died: then the commands it had running are ended as well; after a lost
+//! connection they go on, since a script that restarts the network may want that.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use imgc_runtime::error::Result;
+use imgc_runtime::ledger::Resource;
+
+use crate::connection::{Connection, Input, Running, Stream};
+use crate::ending::END_COMMAND;
+use crate::machine::{Shared, pipe, read_all};
+use crate::shell;
+
+/// Run by `sh` on the machine. Arguments: the mark of the janitor before this one, or nothing; how a command is ended.
+const JANITOR: &str = r#"
+trap '' HUP INT TERM PIPE
+end=$2 marks= told=
+if [ -n "$1" ]; then
+  for file in $(grep -ls "IMGC_JANITOR[=]$1" /proc/[0-9]*/environ 2>/dev/null); do
+    file=${file%/environ}
+    kill -9 "${file#/proc/}" 2>/dev/null
+  done
+fi
+set --
+while IFS= read -r line; do
+  case $line in
+    +*) set -- "$@" "${line#+}" ;;
+    -*) for one in "$@"; do
+          shift
+          [ "$one" = "${line#-}" ] || set -- "$@" "$one"
+        done ;;
+    !*) marks="$marks ${line#!}" ;;
+    \?*) kept=
+        for one in $marks; do [ "$one" = "${line#?}" ] || kept="$kept $one"; done
+        marks=$kept ;;
+    .) told=yes; break ;;
+  esac
+done
+if [ -z "$told" ]; then
+  sleep 0.3 2>/dev/null || sleep 1
+  if echo 2>/dev/null; then
+    for one in $marks; do
+      printf '%s\n' "$end" | sed "s/MARK/$one/" |
+        if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then sudo -n sh; else sh; fi
+    done > /dev/null 2>&1
+  fi
+fi
+for path in "$@"; do
+  case $path in '~/'*) path=$HOME/${path#??} ;; esac
+  rm -rf -- "$path" 2>/dev/null
+done
+"#;
+
+/// How long the machine may take to remove what is left when the connection ends.
+const LAST: Duration = Duration::from_secs(3);
+
+/// What is known of the janitor and its work.
+#[derive(Default)]
+pub(crate) struct State {
+    at_work: Option<Janitor>,
+    /// The mark of the last one.
+    mark: String,
+    /// Paths on the machine, with the number of the ledger's record.
+    paths: BTreeMap<String, u64>,
+    /// The server has no session to spare.
+    dismissed: bool,
+}
+
+struct Janitor {
+    input: std::io::PipeWriter,
+    connection: Arc<Connection>,
+    streams: (Option<Stream>, Option<Stream>),
+    running: Running,
+}
+
+impl Shared {
+    /// The path is removed when this connection ends, in whatever way, unless it is [`settled`](Self::settled) before.
+    pub(crate) async fn temporary(self: &Arc<Self>, path: &str) -> Result<()> {
+        // Such a path cannot be told in a line; nobody has one.
+        if path.contains('\n') {
+            return Ok(());
+        }
+        self.employ().await?;
+        let cx = &self.roads.cx;
+        let known = self.janitor().paths.contains_key(path);
+        if !known {
+            let resource = Resource::RemoteFile {
+                machine: self.roads.target.shown(),
+                path: path.to_owned(),
+            };
+            let made = std::future::ready(Ok(()));
+            let (record, ()) = cx.ledger.create(&cx.address, resource, made).await?;
+            self.janitor().paths.insert(path.to_owned(), record);
+        }
+        self.tell(&format!("+{path}"));
+        Ok(())
+    }
+
+    /// The path is gone, or is to stay.
+    pub(crate) fn settled(&self, path: &str) {
+        let record = self.janitor().paths.remove(path);
+        if let Some(record) = record {
+            self.tell(&format!("-{path}"));
+            self.roads.cx.ledger.forget(record);
+        }
+    }
+
+    /// Tells the janitor something, if there is one.
+    pub(crate) fn tell(&self, line: &str) {
+        if let Some(janitor) = &mut self.janitor().at_work {
+            // Where it has ended there is nobody to tell; the connection is lost.
+            let _ = janitor.input.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
+    /// Starts a janitor on the connection there is, which takes over from the one of a lost connection.
+    async fn employ(self: &Arc<Self>) -> Result<()> {
+        let connection = self.connection().await?;
+        let (before, paths) = {
+            let state = self.janitor();
+            let employed = state
+                .at_work
+                .as_ref()
+                .is_some_and(|janitor| Arc::ptr_eq(&janitor.connection, &connection));
+            if employed || state.dismissed {
+                return Ok(());
+            }
+            (state.mark.clone(), state.paths.keys().cloned().collect())
+        };
+        let mark = self.next_mark();
+        let arguments = [shell::word(&before), shell::word(END_COMMAND)];
+        let line = format!(
+            "export IMGC_JANITOR={mark}; {}",
+            shell::script(JANITOR, &arguments)
+        );
+        let (reader, input) = pipe()?;
+        // Without it the work goes on: then only an orderly end removes what is left.
+        let Ok(channel) = connection
+            .start(&line, Input::From(reader.into()), None)
+            .await
+        else {
+            return Ok(());
+        };
+        let (stdout, stderr, running) = channel.split();
+        {
+            let mut state = self.janitor();
+            state.mark = mark;
+            state.at_work = Some(Janitor {
+                input,
+                connection,
+                streams: (stdout, stderr),
+                running,
+            });
+        }
+        let paths: Vec<String> = paths;
+        for path in paths {
+            self.tell(&format!("+{path}"));
+        }
+        Ok(())
+    }
+
+    /// The server opens too few sessions for a janitor: whether one had to go.
+    pub(crate) async fn dismiss(&self) -> bool {
+        self.janitor().dismissed = true;
+        self.last_round().await
+    }
+
+    /// Everything that is left is removed now, and the janitor ends.
+    pub(crate) async fn last_round(&self) -> bool {
+        self.tell(".");
+        let Some(janitor) = self.janitor().at_work.take() else {
+            return false;
+        };
+        let Janitor {
+            input,
+            connection,
+            streams: (stdout, stderr),
+            running,
+        } = janitor;
+        drop(input);
+        let ending = async {
+            tokio::join!(read_all(stdout, 0), read_all(stderr, 0));
+            let _ = connection.wait(running).await;
+        };
+        let _ = tokio::time::timeout(LAST, ending).await;
+        let paths = std::mem::take(&mut self.janitor().paths);
+        for record in paths.into_values() {
+            self.roads.cx.ledger.forget(record);
+        }
+        true
+    }
+
+    fn janitor(&self) -> std::sync::MutexGuard<'_, State> {
+        self.janitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
