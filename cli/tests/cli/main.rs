@@ -13,6 +13,7 @@ mod fmt;
 mod help;
 mod images;
 mod inspect;
+mod killed;
 mod language;
 mod legacy;
 mod lsp;

@@ -1,9 +1,9 @@
 //! What is put on the machine for a while goes away with us, however we end.
 //!
 //! Before the first upload a shell is started on the machine that reads paths from its input and ignores signals. When
-//! its input ends (this process has died, or the connection has) it removes them. If the connection is still there at
-//! that moment it was this process that died: then the commands it had running are ended as well; after a lost
-//! connection they go on, since a script that restarts the network may want that.
+//! its input ends (this process has died, or the connection has) it removes them. If its server process is still there at
+//! that moment the connection is, and it was this process that died: then the commands it had running are ended as well.
+//! After a lost connection they go on, since a script that restarts the network may want that.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -45,7 +45,7 @@ while IFS= read -r line; do
 done
 if [ -z "$told" ]; then
   sleep 0.3 2>/dev/null || sleep 1
-  if echo 2>/dev/null; then
+  if kill -0 "$PPID" 2>/dev/null; then
     for one in $marks; do
       printf '%s\n' "$end" | sed "s/MARK/$one/" |
         if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then sudo -n sh; else sh; fi
