@@ -41,6 +41,23 @@ fn corrections_are_written_and_named() {
 }
 
 #[test]
+fn names_in_labels_are_corrected_without_more_quotes() {
+    let test = Test::new(
+        "source \"null\" \"base\" {\n  communicator = \"none\"\n}\nprovisioners \"greet\" {\n}\nbuild {\n  sources = [\"source.null.bas\"]\n  source \"source.null.bse\" {\n    name = \"x\"\n  }\n  provisioners \"gret\" {}\n}\n",
+    );
+    let said = test.run(&["validate", "-fix", "."]);
+    assert_eq!(said.code, 0, "{}", said.text());
+    let text = test.read("main.pkr.hcl");
+    for right in [
+        "sources = [\"source.null.base\"]",
+        "source \"source.null.base\" {",
+        "provisioners \"greet\" {}",
+    ] {
+        assert!(text.contains(right), "{text}");
+    }
+}
+
+#[test]
 fn corrections_can_be_looked_at_first() {
     let test = Test::new(WRONG);
     insta::assert_snapshot!(test.run(&["validate", "-fix", "-diff", "."]).text(), @r#"
