@@ -1,4 +1,5 @@
-// Bundles the extension into dist/, or its tests into dist-test/ (--tests). --production: minified, no source maps.
+// Bundles the extension into dist/, its tests into dist-test/ (--tests), or those in a real editor into dist-e2e/ (--e2e).
+// --production: minified, no source maps.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
@@ -13,6 +14,15 @@ if (process.argv.includes("--tests")) {
     entryPoints: tests.map((name) => `test/${name}`),
     outdir: "dist-test",
     external: ["vscode", "vscode-textmate", "vscode-oniguruma"],
+    sourcemap: "inline",
+  });
+} else if (process.argv.includes("--e2e")) {
+  rmSync("dist-e2e", { recursive: true, force: true });
+  await build({
+    ...node,
+    entryPoints: ["e2e/suite.ts"],
+    outdir: "dist-e2e",
+    external: ["playwright-core"],
     sourcemap: "inline",
   });
 } else {

@@ -1,0 +1,8 @@
+source "file" "page" {
+  target  = "page.txt"
+  content = "${var.greeting}, world"
+}
+
+build {
+  sources = ["source.file.page"]
+}

@@ -1,0 +1,8 @@
+source "file" "page" {
+    target="page.txt"
+  content       =   "Hello"
+}
+
+build {
+sources=["source.file.page"]
+}
