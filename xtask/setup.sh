@@ -51,9 +51,11 @@ want_test_packages() {
     want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
     want graphviz "draws 'imgc graph --svg'" command -v dot
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
+    want npm "builds and tests the VS Code extension" command -v npm
     want python3-venv "holds moto, which answers as AWS does, where there is none yet" has_moto_or_venv
     want npm "fetches Microsoft's SARIF validator, where there is none yet" has_sarif_or_npm
     want_packer
+    want_chromium
 }
 
 has_moto() { [ -x target/testbed/moto/bin/moto_server ] || command -v moto_server >/dev/null 2>&1; }
@@ -94,6 +96,25 @@ want_packer() {
         fi
     fi
     want packer "1.6.6, whose console judges the values of functions" false
+}
+
+has_chromium() {
+    [ -n "${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+# Some systems only have it as a snap, which is no package of theirs: the extension is then tested without the editor.
+want_chromium() {
+    has_chromium >/dev/null 2>&1 && return 0
+    if command -v apt-get >/dev/null 2>&1 && can_be_root; then
+        apt_update_once
+        if [ -z "$(apt_version chromium)" ]; then
+            say "chromium is not among this system's packages: install one by hand for the tests in a real VS Code"
+            return 0
+        fi
+    fi
+    want chromium "shows VS Code, in which the extension is tested" false
+    # Letters of one width, which the pictures and the columns of the tests want.
+    want fonts-dejavu-core "letters for it" test -e /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
 }
 
 # as_root COMMAND...: with sudo where needed; sudo may ask for a password only on a terminal.

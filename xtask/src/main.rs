@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod tidy;
 mod tree;
+mod vscode;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,6 +36,9 @@ usage: cargo xtask TASK
       --write        writes the page even for --quick or for some rows
   fuzz-lsp IMGC [SECONDS [SEED]]
                      random edits and requests against that program's language server, 600 s unless said otherwise
+  vscode-test        tests the VS Code extension, in a real editor too; needs npm and chromium
+      --quick        without the editor
+      --imgc PATH    tests with that program
 ";
 
 fn main() -> ExitCode {
@@ -59,6 +63,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "fuzz-lsp" => fuzz::run(&workspace, rest),
+        "vscode-test" => vscode::run(&workspace, rest),
         "tree" => {
             let [file] = rest else {
                 bail!("`tree` takes one file")

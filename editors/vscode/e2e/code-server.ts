@@ -132,6 +132,8 @@ function settings(imgc: string): Record<string, unknown> {
     "workbench.startupEditor": "none",
     "workbench.enableExperiments": false,
     "workbench.tips.enabled": false,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.layoutControl.enabled": false,
     "workbench.editor.enablePreview": false,
     "window.commandCenter": false,
     "chat.disableAIFeatures": true,

@@ -79,7 +79,7 @@ describe("the extension in the editor", () => {
     const fix = window.page.locator(".action-widget .monaco-list-row", { hasText: "communicator" });
     await fix.first().waitFor();
     await window.picture("quick-fix");
-    await fix.first().click();
+    await window.press("Enter");
     await until("the fix is in the text", async () => /communicator = "none"/.test(await window.text()));
     await window.squiggles.first().waitFor({ state: "detached" });
     await until("Problems is empty", async () => (await window.problems.count()) === 0);
@@ -156,7 +156,7 @@ describe("the extension in the editor", () => {
     assert.equal(await panel.locator("svg.graph .lane").count(), 2);
     assert.match(await panel.locator(".totals").innerText(), /^2 builds, \d+ steps, \d+ artifacts?$/);
     await panel.locator('.step[data-address="build.web.null.web.provisioner[1]"]').click();
-    await window.page.locator(".statusbar-item", { hasText: /Ln 40\b/ }).waitFor();
+    await window.page.locator(".line-numbers.active-line-number", { hasText: /^41$/ }).waitFor();
     assert.match(await panel.locator("section:not([hidden])").innerText(), /gives up after\s+300 s/);
     await window.picture("plan");
     await panel.getByRole("button", { name: "Text" }).click();

@@ -111,7 +111,9 @@ async function convertFile(server: Server, uri?: vscode.Uri): Promise<void> {
   const wish = { uri: source.toString(), to: language.to, remove: fate.remove };
   const converted = await server.execute<Converted>("imgc.convert", wish);
   const result = server.running().protocol2CodeConverter.asUri(converted.uri);
-  await vscode.window.showTextDocument(result, { preview: false });
+  const editor = await vscode.window.showTextDocument(result, { preview: false });
+  // What the server has written into the new file is not saved yet.
+  await editor.document.save();
   const plan = converted.samePlan ? " The plan is the same." : "";
   const notes = converted.notes.length > 0 ? ` ${converted.notes.join(" ")}` : "";
   void vscode.window.showInformationMessage(`Converted ${name}.${plan}${notes}`);

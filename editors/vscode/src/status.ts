@@ -5,26 +5,26 @@ import * as vscode from "vscode";
 import { isTemplate } from "./languages";
 import type { Health, Server } from "./server";
 
-/** Shows the item while a template is open in an editor, and where something is wrong. */
+/** Shows the item while a template can be seen, and where something is wrong. */
 export function showStatus(server: Server): vscode.Disposable {
   const item = vscode.window.createStatusBarItem("imgc.status", vscode.StatusBarAlignment.Right, 90);
   item.name = "imgc";
   item.command = "imgc.showMenu";
   const update = (): void => {
-    const document = vscode.window.activeTextEditor?.document;
+    const isSeen = vscode.window.visibleTextEditors.some((editor) => isTemplate(editor.document));
     const { text, tooltip, severity } = say(server.health);
     item.text = text;
     item.tooltip = tooltip;
     item.accessibilityInformation = { label: tooltip };
     item.backgroundColor = severity && new vscode.ThemeColor(`statusBarItem.${severity}Background`);
-    if ((document && isTemplate(document)) || severity === "error") item.show();
+    if (isSeen || severity === "error") item.show();
     else item.hide();
   };
   update();
   return vscode.Disposable.from(
     item,
     server.onChange(update),
-    vscode.window.onDidChangeActiveTextEditor(update),
+    vscode.window.onDidChangeVisibleTextEditors(update),
     // A document whose language changes is closed and opened.
     vscode.workspace.onDidOpenTextDocument(update),
     vscode.commands.registerCommand("imgc.showMenu", () => menu(server)),

@@ -173,6 +173,8 @@ fn the_plan_is_that_of_the_unsaved_text() {
     let plan = run(&mut session, "imgc.plan", json!({ "uri": FILE })).unwrap();
     assert_eq!(plan["text"], "1 builds");
     assert_eq!(plan["path"], "/t");
+    assert_eq!(plan["places"]["build.null.a"]["uri"], FILE);
+    assert_eq!(plan["places"]["build.null.a"]["range"]["start"]["line"], 5);
     let graph = run(&mut session, "imgc.graph", json!("file:///t")).unwrap();
     assert_eq!(graph["mermaid"], "flowchart LR\n");
     session.replace(FILE, 2, BROKEN);

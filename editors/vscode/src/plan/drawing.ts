@@ -97,5 +97,5 @@ function about(build: Build): string {
 
 function clip(text: string): string {
   const characters = [...text];
-  return characters.length > 19 ? `${characters.slice(0, 18).join("")}…` : text;
+  return characters.length > 22 ? `${characters.slice(0, 21).join("")}…` : text;
 }

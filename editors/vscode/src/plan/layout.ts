@@ -37,12 +37,12 @@ export interface Layout {
   readonly height: number;
 }
 
-const BOX = { width: 132, height: 44 };
+const BOX = { width: 150, height: 44 };
 const GAP = { x: 36, y: 14 };
 const LANE = { padding: 16, header: 34, gap: 18 };
 const MARGIN = 12;
 /** How far lines that pass over boxes bow, and how much more for each column more. */
-const BOW = { first: 12, more: 4, most: 26 };
+const BOW = { first: 4, more: 8, most: 44 };
 
 /** Lays a plan out. */
 export function layOut(plan: Plan): Layout {
@@ -53,7 +53,7 @@ export function layOut(plan: Plan): Layout {
   for (const build of plan.builds) {
     const steps = plan.steps.filter((step) => step.build === build.address);
     const rows = rowsOf(steps, columns);
-    const bow = bowOf(steps, columns);
+    const room = bowOf(steps, columns);
     const count = Math.max(1, ...[...rows.values()].map((row) => row + 1));
     const first = top + LANE.header + LANE.padding;
     for (const step of steps) {
@@ -65,7 +65,7 @@ export function layOut(plan: Plan): Layout {
         ...BOX,
       });
     }
-    const height = LANE.header + 2 * LANE.padding + count * (BOX.height + GAP.y) - GAP.y + bow;
+    const height = LANE.header + 2 * LANE.padding + count * (BOX.height + GAP.y) - GAP.y + room;
     lanes.push({ build, x: MARGIN, y: top, width: 0, height });
     top += height + LANE.gap;
   }
@@ -111,7 +111,13 @@ function bowOf(steps: readonly Step[], columns: ReadonlyMap<string, number>): nu
       .filter((need) => own.has(need.step))
       .map((need) => (columns.get(step.address) ?? 0) - (columns.get(need.step) ?? 0)),
   );
-  return spans.some((span) => span > 1) ? BOW.most : 0;
+  const widest = Math.max(0, ...spans);
+  return widest > 1 ? bow(widest) : 0;
+}
+
+/** How far below its boxes a line over so many columns passes. */
+function bow(columns: number): number {
+  return Math.min(BOW.first + BOW.more * columns, BOW.most);
 }
 
 function linesOf(steps: readonly Step[], boxes: readonly Box[]): Line[] {
@@ -131,8 +137,8 @@ function pathOf(from: Box, to: Box): string {
     // Over other boxes of the row: from below to below.
     const [x1, x2] = [from.x + from.width - 24, to.x + 24];
     const y = from.y + from.height;
-    const bow = Math.min(BOW.first + BOW.more * columns, BOW.most);
-    return `M ${x1} ${y} C ${x1 + 16} ${y + bow}, ${x1 + 24} ${y + bow}, ${x1 + 40} ${y + bow} L ${x2 - 40} ${y + bow} C ${x2 - 24} ${y + bow}, ${x2 - 8} ${y + bow}, ${x2} ${y + 1}`;
+    const low = y + bow(columns);
+    return `M ${x1} ${y} C ${x1 + 16} ${low}, ${x1 + 24} ${low}, ${x1 + 40} ${low} L ${x2 - 40} ${low} C ${x2 - 24} ${low}, ${x2 - 8} ${low}, ${x2} ${y + 1}`;
   }
   const [x1, y1] = [from.x + from.width, from.y + from.height / 2];
   const [x2, y2] = [to.x, to.y + to.height / 2];

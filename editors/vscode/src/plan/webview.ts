@@ -15,7 +15,8 @@ interface State {
 }
 
 const host = acquireVsCodeApi();
-let state: State = host.getState() ?? { zoom: 1, view: "graph" };
+const known = host.getState();
+let state: State = known ?? { zoom: 1, view: "graph" };
 
 const graph = document.querySelector<SVGSVGElement>("svg.graph");
 const size = { width: Number(graph?.getAttribute("width")), height: Number(graph?.getAttribute("height")) };
@@ -49,9 +50,10 @@ function zoom(factor: number): void {
   change({ zoom: Math.min(3, Math.max(0.2, state.zoom * factor)) });
 }
 
-function fit(): void {
+/** Makes the graph as wide as there is room, between two sizes. */
+function fit(least: number, most: number): void {
   const room = document.querySelector(".canvas")?.clientWidth ?? size.width;
-  change({ zoom: Math.min(1.5, Math.max(0.2, room / size.width)) });
+  change({ zoom: Math.min(most, Math.max(least, room / size.width)) });
 }
 
 function choose(address: string): void {
@@ -64,7 +66,7 @@ const actions: Record<string, () => void> = {
   text: () => change({ view: "text" }),
   smaller: () => zoom(1 / 1.2),
   larger: () => zoom(1.2),
-  fit,
+  fit: () => fit(0.2, 1.5),
   refresh: () => host.postMessage({ type: "refresh" }),
   problems: () => host.postMessage({ type: "problems" }),
 };
@@ -99,4 +101,6 @@ document.addEventListener(
   { passive: false },
 );
 
-show();
+if (known || !graph) show();
+// All of it, where it can still be read then.
+else fit(0.6, 1);

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use imgc_compiler::Span;
 use imgc_compiler::compile::{self, Compilation, Request};
 use imgc_compiler::plan::Plan;
-use imgc_compiler::source::{EntryKind, Sources as _};
-use serde_json::json;
+use imgc_compiler::source::{EntryKind, SourceMap, Sources as _};
+use imgc_ide::{Location, TextRange};
+use serde_json::{Map, Value, json};
 
 use super::{Target, path, shown};
 use crate::dispatch::Reply;
@@ -14,11 +16,12 @@ use crate::snapshot::{Answer, Refused, Snapshot};
 
 /// The plan in every form, without its secrets.
 pub(super) fn plan(snapshot: &Snapshot, target: &Target) -> Answer<Reply> {
-    let (directory, plan) = make(snapshot, target)?;
+    let (directory, plan, sources) = make(snapshot, target)?;
     let views = (snapshot.host.views)(&plan);
     Ok(Reply {
         result: json!({
             "path": directory.display().to_string(),
+            "places": places(snapshot, &plan, &sources),
             "text": views.text,
             "plan": views.json,
             "mermaid": views.mermaid,
@@ -31,7 +34,7 @@ pub(super) fn plan(snapshot: &Snapshot, target: &Target) -> Answer<Reply> {
 
 /// The graph alone.
 pub(super) fn graph(snapshot: &Snapshot, target: &Target) -> Answer<Reply> {
-    let (directory, plan) = make(snapshot, target)?;
+    let (directory, plan, _) = make(snapshot, target)?;
     let views = (snapshot.host.views)(&plan);
     Ok(Reply {
         result: json!({
@@ -44,7 +47,21 @@ pub(super) fn graph(snapshot: &Snapshot, target: &Target) -> Answer<Reply> {
     })
 }
 
-fn make(snapshot: &Snapshot, target: &Target) -> Answer<(PathBuf, Plan)> {
+/// Where builds and steps are written, by address.
+fn places(snapshot: &Snapshot, plan: &Plan, sources: &SourceMap) -> Map<String, Value> {
+    let builds = plan.builds.iter().map(|build| (&build.address, build.span));
+    let steps = plan.steps.iter().map(|step| (&step.address, step.span));
+    let place = |span: Span| {
+        let path = sources.file(span.file).path.clone();
+        let range = TextRange::new(span.start, span.end);
+        serde_json::to_value(snapshot.location(&Location { path, range })?).ok()
+    };
+    let all = builds.chain(steps);
+    all.filter_map(|(address, span)| Some((address.clone(), place(span)?)))
+        .collect()
+}
+
+fn make(snapshot: &Snapshot, target: &Target) -> Answer<(PathBuf, Plan, SourceMap)> {
     let path = match &target.uri {
         Some(uri) => path(uri)?,
         // Without any, the only folder there is.
@@ -76,7 +93,7 @@ fn make(snapshot: &Snapshot, target: &Target) -> Answer<(PathBuf, Plan)> {
     };
     let mut compilation = compile(snapshot, &request, &overlay);
     match compilation.plan.take() {
-        Some(plan) => Ok((path, plan)),
+        Some(plan) => Ok((path, plan, compilation.sources)),
         None => Err(Refused::Failed(why(&compilation, snapshot))),
     }
 }
