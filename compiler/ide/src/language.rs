@@ -51,7 +51,7 @@ pub(crate) fn role(path: &Path, text: &str) -> Option<(Role, Language)> {
         Language::Hcl => has_line(text, &["source ", "build ", "build{", "packer ", "packer{"])
             .then_some((Role::Alone, Language::Hcl)),
         Language::Json | Language::Legacy => {
-            if has_key(text, "builders") {
+            if has_builders(text) {
                 Some((Role::Alone, Language::Legacy))
             } else {
                 let hcl = has_key(text, "build") && has_key(text, "source");
@@ -67,6 +67,16 @@ fn has_line(text: &str, starts: &[&str]) -> bool {
         .any(|line| starts.iter().any(|start| line.starts_with(start)))
 }
 
+/// Whether a JSON text has builders as legacy templates have them: a list, and not one of texts. Angular and others have a
+/// key of that name too, for something else.
+fn has_builders(text: &str) -> bool {
+    let mut values = text.split("\"builders\"").skip(1).filter_map(|rest| {
+        let list = rest.trim_start().strip_prefix(':')?.trim_start();
+        list.strip_prefix('[').map(str::trim_start)
+    });
+    values.any(|list| !list.starts_with('"'))
+}
+
 /// Whether a JSON text has a key of that name; near enough, for it only decides whether to look closer.
 fn has_key(text: &str, key: &str) -> bool {
     let quoted = format!("\"{key}\"");
@@ -74,4 +84,36 @@ fn has_key(text: &str, key: &str) -> bool {
         let rest = text[at + quoted.len()..].trim_start();
         rest.starts_with(':')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_legacy(text: &str) -> bool {
+        role(Path::new("x.json"), text) == Some((Role::Alone, Language::Legacy))
+    }
+
+    #[test]
+    fn a_list_of_builders_makes_a_legacy_template() {
+        assert!(is_legacy(r#"{ "builders": [{ "type": "null" }] }"#));
+        assert!(is_legacy(r#"{ "builders" :  [ ] }"#));
+        assert!(is_legacy("{ \"x\": \"builders\", \"builders\": ["));
+    }
+
+    #[test]
+    fn builders_of_other_programs_do_not() {
+        assert_eq!(
+            role(
+                Path::new("builders.json"),
+                r#"{ "builders": { "run": {} } }"#
+            ),
+            None
+        );
+        assert_eq!(
+            role(Path::new("x.json"), r#"{ "builders": ["make"] }"#),
+            None
+        );
+        assert_eq!(role(Path::new("x.json"), r#"{ "kind": "builders" }"#), None);
+    }
 }

@@ -30,7 +30,9 @@ export class CodeServer {
     const directory = mkdtempSync(path.join(os.tmpdir(), "imgc-vscode-"));
     cpSync(places.workspace, path.join(directory, "workspace"), { recursive: true });
     const user = path.join(directory, "user");
-    write(path.join(user, "User/settings.json"), JSON.stringify(settings(places.imgc)));
+    write(path.join(user, "User/settings.json"), JSON.stringify(SETTINGS));
+    // Where a program is, is a setting of the machine, and those of a user's do not count in a remote window.
+    write(path.join(user, "Machine/settings.json"), JSON.stringify({ "imgc.path": places.imgc }));
     write(path.join(directory, "config.yaml"), "cert: false\n");
     const environment = {
       PATH: process.env["PATH"],
@@ -122,32 +124,30 @@ export class CodeServer {
   }
 }
 
-function settings(imgc: string): Record<string, unknown> {
-  return {
-    "imgc.path": imgc,
-    "telemetry.telemetryLevel": "off",
-    "update.mode": "none",
-    "extensions.autoCheckUpdates": false,
-    "extensions.autoUpdate": false,
-    "workbench.startupEditor": "none",
-    "workbench.enableExperiments": false,
-    "workbench.tips.enabled": false,
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "workbench.layoutControl.enabled": false,
-    "workbench.editor.enablePreview": false,
-    "window.commandCenter": false,
-    "chat.disableAIFeatures": true,
-    "chat.commandCenter.enabled": false,
-    "security.workspace.trust.enabled": false,
-    "editor.accessibilitySupport": "off",
-    "editor.minimap.enabled": false,
-    "editor.cursorBlinking": "solid",
-    "editor.fontFamily": "DejaVu Sans Mono, monospace",
-    "files.autoSave": "off",
-    "files.simpleDialog.enable": true,
-    "git.enabled": false,
-  };
-}
+/** No telemetry, no updates, no hints, no assistants; and what makes pictures the same. */
+const SETTINGS: Readonly<Record<string, unknown>> = {
+  "telemetry.telemetryLevel": "off",
+  "update.mode": "none",
+  "extensions.autoCheckUpdates": false,
+  "extensions.autoUpdate": false,
+  "workbench.startupEditor": "none",
+  "workbench.enableExperiments": false,
+  "workbench.tips.enabled": false,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "workbench.layoutControl.enabled": false,
+  "workbench.editor.enablePreview": false,
+  "window.commandCenter": false,
+  "chat.disableAIFeatures": true,
+  "chat.commandCenter.enabled": false,
+  "security.workspace.trust.enabled": false,
+  "editor.accessibilitySupport": "off",
+  "editor.minimap.enabled": false,
+  "editor.cursorBlinking": "solid",
+  "editor.fontFamily": "DejaVu Sans Mono, monospace",
+  "files.autoSave": "off",
+  "files.simpleDialog.enable": true,
+  "git.enabled": false,
+};
 
 function write(file: string, text: string, mode = 0o644): void {
   mkdirSync(path.dirname(file), { recursive: true });

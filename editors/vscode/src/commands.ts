@@ -2,6 +2,7 @@
 
 import path from "node:path";
 import * as vscode from "vscode";
+import type { WorkspaceEdit } from "vscode-languageclient";
 
 import { find } from "./binary";
 import { isTemplate, TEMPLATE_FILES } from "./languages";
@@ -87,6 +88,7 @@ async function validateWorkspace(server: Server): Promise<void> {
 
 interface Converted {
   readonly uri: string;
+  readonly edit: WorkspaceEdit;
   readonly samePlan: boolean;
   readonly notes: readonly string[];
 }
@@ -108,11 +110,15 @@ async function convertFile(server: Server, uri?: vscode.Uri): Promise<void> {
   ];
   const fate = await vscode.window.showQuickPick(fates, { title: "And the old file?" });
   if (!fate) return;
-  const wish = { uri: source.toString(), to: language.to, remove: fate.remove };
+  const wish = { uri: source.toString(), to: language.to, remove: fate.remove, apply: false };
   const converted = await server.execute<Converted>("imgc.convert", wish);
-  const result = server.running().protocol2CodeConverter.asUri(converted.uri);
+  const converter = server.running().protocol2CodeConverter;
+  // Not by the server, whose answer may come before its edit is made.
+  const isApplied = await vscode.workspace.applyEdit(await converter.asWorkspaceEdit(converted.edit));
+  if (!isApplied) throw new Error(`${name} could not be converted: the new file was not made.`);
+  const result = converter.asUri(converted.uri);
   const editor = await vscode.window.showTextDocument(result, { preview: false });
-  // What the server has written into the new file is not saved yet.
+  // The text of the new file is not saved yet.
   await editor.document.save();
   const plan = converted.samePlan ? " The plan is the same." : "";
   const notes = converted.notes.length > 0 ? ` ${converted.notes.join(" ")}` : "";
