@@ -10,6 +10,9 @@ use imgc_ide::{FoldKind, Symbol, SymbolKind};
 
 use crate::snapshot::{Answer, File, Refused, Snapshot};
 
+/// How deep an answer nests: many clients read JSON to 128 levels, and a symbol takes two of them.
+const LEVELS: usize = 40;
+
 /// What a document declares.
 pub(crate) fn symbols(
     snapshot: &Snapshot,
@@ -18,7 +21,7 @@ pub(crate) fn symbols(
     let (path, file) = snapshot.document(&params.text_document)?;
     let found = snapshot.analysis.document_symbols(&path)?;
     if snapshot.client.nested_symbols {
-        let nested = found.into_iter().map(|symbol| nested(symbol, &file));
+        let nested = found.into_iter().map(|symbol| nested(symbol, &file, 1));
         return Ok(Some(DocumentSymbolResponse::DocumentSymbolList(
             nested.collect(),
         )));
@@ -32,9 +35,13 @@ pub(crate) fn symbols(
 }
 
 #[expect(deprecated, reason = "all fields have to be named")]
-fn nested(symbol: Symbol, file: &File) -> DocumentSymbol {
-    let children = symbol.children.into_iter().map(|child| nested(child, file));
-    let children: Vec<_> = children.collect();
+fn nested(symbol: Symbol, file: &File, level: usize) -> DocumentSymbol {
+    let children = symbol.children.into_iter();
+    let children = children.map(|child| nested(child, file, level + 1));
+    let children: Vec<_> = match level < LEVELS {
+        true => children.collect(),
+        false => Vec::new(),
+    };
     DocumentSymbol {
         // An empty name makes clients drop the whole answer.
         name: named(symbol.name),
@@ -174,7 +181,8 @@ pub(crate) fn selections(
         let offset = file.offset(position);
         let ranges = snapshot.analysis.selection_ranges(&path, offset)?;
         let mut selection: Option<SelectionRange> = None;
-        for range in ranges.into_iter().rev() {
+        // The smallest ones; a client that wants more asks from a larger one, or selects everything.
+        for range in ranges.into_iter().take(LEVELS).rev() {
             selection = Some(SelectionRange {
                 range: file.range(range),
                 parent: selection.map(Box::new),

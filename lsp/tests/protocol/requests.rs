@@ -101,3 +101,26 @@ fn every_request_of_the_capabilities_is_answered() {
     );
     session.end().unwrap();
 }
+
+#[test]
+fn answers_about_deep_nesting_are_not_deeper_than_clients_read() {
+    let mut session = Session::with(&[]);
+    let text = format!(
+        "locals {{\n  a = {}{}\n}}\n",
+        "[".repeat(250),
+        "]".repeat(250)
+    );
+    session.open(FILE, &text);
+    let place = behind(FILE, &text, &"[".repeat(250));
+    let mut params = document();
+    params["positions"] = json!([place["position"]]);
+    for (method, params) in [("documentSymbol", document()), ("selectionRange", params)] {
+        let result = session
+            .ask(&format!("textDocument/{method}"), params)
+            .unwrap();
+        // The reader of tests takes 128 levels, as many do.
+        let text = result.to_string();
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{method}");
+    }
+    session.end().unwrap();
+}

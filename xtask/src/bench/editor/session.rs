@@ -21,7 +21,7 @@ pub(super) struct Session {
 /// A server that publishes without waiting for a quiet moment.
 pub(super) fn server(imgc: &Path) -> Result<Editor> {
     let mut command = Command::new(imgc);
-    command.args(["lsp", "--stdio"]).stderr(Stdio::null());
+    command.args(["lsp", "--stdio"]).stderr(Stdio::inherit());
     Editor::start(&mut command).with_context(|| format!("cannot start {}", imgc.display()))
 }
 
