@@ -50,6 +50,7 @@ want_test_packages() {
     want skopeo "reads the OCI layouts we write, as an independent judge" command -v skopeo
     want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
     want graphviz "draws 'imgc graph --svg'" command -v dot
+    want neovim "uses the language server as docs/editors.md says" command -v nvim
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
     want npm "builds and tests the VS Code extension" command -v npm
     want python3-venv "holds moto, which answers as AWS does, where there is none yet" has_moto_or_venv

@@ -418,6 +418,8 @@ pub(crate) fn damaged(bodies: &[Body], problems: &[Diagnostic]) -> Vec<Span> {
 fn is_consequence(diagnostic: &Diagnostic, damaged: &[Span]) -> bool {
     const MISSING: &[&str] = &[
         "check/build-without-source",
+        "check/invalid-dynamic",
+        "check/invalid-option",
         "check/missing-attribute",
         "check/missing-option",
         "check/missing-variable",

@@ -362,7 +362,7 @@ impl Fuzz {
             "options": { "tabSize": 2, "insertSpaces": true },
             "ch": typed,
             "newName": name,
-            "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1 },
+            "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1, "isRetrigger": false },
             "previousResultId": "1",
         });
         self.requests += 1;

@@ -9,6 +9,7 @@ mod bad_input;
 mod console;
 mod convert;
 mod data;
+mod editors;
 mod fmt;
 mod help;
 mod images;
