@@ -1,8 +1,8 @@
 //! The client's requests: handed to workers, answered exactly once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lsp_server::{ErrorCode, Request, RequestId, Response, ResponseError};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Server};
 use crate::dispatch::{self, Reply};
-use crate::snapshot::Refused;
+use crate::snapshot::{Refused, Snapshot};
 
 /// How many requests may wait.
 const WAITING: usize = 1000;
@@ -29,7 +29,23 @@ struct Question {
     method: String,
     limit: Instant,
     cancel: Arc<AtomicBool>,
+    work: Work,
     came: Instant,
+}
+
+/// What a worker takes when it begins. Taken away before, it holds no texts while it stands in the queue.
+type Work = Arc<Mutex<Option<(Snapshot, Value)>>>;
+
+impl Question {
+    /// Nobody waits for it any more.
+    fn take_back(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        begin(&self.work);
+    }
+}
+
+fn begin(work: &Work) -> Option<(Snapshot, Value)> {
+    work.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// What a worker found out.
@@ -113,19 +129,20 @@ impl Server<'_> {
             false => self.questions.limit,
         };
         let now = Instant::now();
+        let work: Work = Arc::new(Mutex::new(Some((snapshot, request.params))));
         let question = Question {
             id: request.id,
             method: request.method.clone(),
             limit: now + patience,
-            cancel: Arc::clone(&cancel),
+            cancel,
+            work: Arc::clone(&work),
             came: now,
         };
         self.questions.open.insert(number, question);
         self.pool.send(number, move || {
-            // Nobody waits any more for what was taken back while it stood in the queue.
-            let reply = match cancel.load(Ordering::Relaxed) {
-                true => Err(Refused::Cancelled),
-                false => dispatch::reply(&request.method, &snapshot, request.params),
+            let reply = match begin(&work) {
+                Some((snapshot, params)) => dispatch::reply(&request.method, &snapshot, params),
+                None => Err(Refused::Cancelled),
             };
             Outcome::Answer(Answered(reply))
         });
@@ -180,7 +197,7 @@ impl Server<'_> {
             return;
         };
         if let Some(question) = self.questions.open.remove(&number) {
-            question.cancel.store(true, Ordering::Relaxed);
+            question.take_back();
             let reason = "the client took the request back".to_owned();
             self.respond(question.id, Err(error(ErrorCode::RequestCanceled, reason)));
         }
@@ -189,7 +206,7 @@ impl Server<'_> {
     /// The text has changed: what is under way is about another one.
     pub(super) fn outdate(&mut self) {
         for question in std::mem::take(&mut self.questions.open).into_values() {
-            question.cancel.store(true, Ordering::Relaxed);
+            question.take_back();
             self.respond(question.id, Err(outdated(&question.method)));
         }
     }
@@ -203,7 +220,7 @@ impl Server<'_> {
             let Some(question) = self.questions.open.remove(&number) else {
                 continue;
             };
-            question.cancel.store(true, Ordering::Relaxed);
+            question.take_back();
             self.pool.leave_behind(number);
             let took = now.duration_since(question.came);
             log::error!("{} took longer than {took:?}", question.method);

@@ -199,6 +199,25 @@ fn the_plan_is_that_of_the_unsaved_text() {
 }
 
 #[test]
+fn a_panic_answers_one_request_and_the_server_lives() {
+    let mut session = Session::with(&[]);
+    session.open(
+        FILE,
+        &GOOD.replace("build {", "build {\n  name = \"mistake\""),
+    );
+    for _ in 0..6 {
+        let refused = run(&mut session, "imgc.plan", json!(FILE)).unwrap_err();
+        assert_eq!(refused["code"], -32603, "{refused}");
+    }
+    session.replace(FILE, 2, GOOD);
+    assert_eq!(
+        run(&mut session, "imgc.plan", json!(FILE)).unwrap()["text"],
+        "1 builds"
+    );
+    session.end().unwrap();
+}
+
+#[test]
 fn a_conversion_is_a_new_file_with_the_same_plan() {
     let mut session = Session::with(&[]);
     session.open(FILE, GOOD);
