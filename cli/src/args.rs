@@ -3,6 +3,7 @@
 //! In: arguments as Packer's users type them (`-var-file=x`, `-force=false`), made uniform by [`normalise`]. Out:
 //! [`Cli`]. The help texts here are also the source of `docs/cli.md`.
 
+mod cache;
 mod convert;
 pub(crate) mod normalise;
 mod run;
@@ -17,6 +18,7 @@ use imgc_compiler::compile::Request;
 
 use crate::failure::Failure;
 
+pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use run::{OnError, RunArgs};
 pub(crate) use state::{GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ShowArgs, StateArgs};
@@ -83,6 +85,10 @@ pub(crate) enum Command {
     Images(ImagesArgs),
     /// Remove what runs have left behind that no longer live.
     Gc(GcArgs),
+    /// Show what is kept for later runs and what it takes (`ls`), or make room (`prune`).
+    Cache(CacheArgs),
+    /// Look again at everything outside that can move, and write it into `imgc.lock`: bases, git modules.
+    Update(UpdateArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
     /// Lay HCL files out in the canonical way, as Packer's `fmt` does.

@@ -1,6 +1,7 @@
 //! The commands, one module each; here what they share.
 
 mod apply;
+pub(crate) mod cache;
 mod console;
 mod convert;
 mod explain;
@@ -20,6 +21,7 @@ mod plan;
 mod plugins;
 mod schema;
 mod show;
+mod update;
 mod validate;
 mod version;
 
@@ -56,6 +58,8 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Logs(args) => logs::run(&args),
         Command::Images(args) => images::run(&args),
         Command::Gc(args) => gc::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Update(args) => update::run(&args, terminal),
         Command::Inspect(args) => inspect::run(&args, &display, terminal),
         Command::Console(args) => console::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

@@ -84,7 +84,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         Exit::Stale,
         7,
-        "a plan file was refused: something it was made from has changed",
+        "a plan file was refused: something it was made from has changed; with `-locked`, something outside is not as `imgc.lock` has it",
     ),
     row(
         Exit::Declined,

@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use imgc_compiler::modules::address::Git;
-use imgc_compiler::modules::lock::{FILE_NAME, Lock};
 use imgc_compiler::modules::wanted;
 use imgc_compiler::source::SourceMap;
 
-use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
-use crate::terminal::{Terminal, complain, shown_path};
+use crate::terminal::{Terminal, complain};
 use crate::world::Disk;
+use crate::{diagnostics, lock};
 
 /// Modules inside of modules that are fetched one after another, at most.
 const ROUNDS: usize = 32;
@@ -28,10 +27,17 @@ pub(crate) struct Fetched {
     pub(crate) commit: String,
     /// Whether it had to be fetched.
     pub(crate) is_new: bool,
+    /// The commit that was locked.
+    pub(crate) before: Option<String>,
 }
 
-/// Brings everything here that the template at `path` uses; `upgrade` takes newer commits than those locked.
-pub(crate) fn all(path: &Path, upgrade: bool, terminal: Terminal) -> Result<Vec<Fetched>, Failure> {
+/// Brings everything here that the template at `path` uses; of the repositories that `upgrade` takes, newer
+/// commits than those locked.
+pub(crate) fn all(
+    path: &Path,
+    upgrade: impl Fn(&str) -> bool,
+    terminal: Terminal,
+) -> Result<Vec<Fetched>, Failure> {
     let mut fetched: Vec<Fetched> = Vec::new();
     for _ in 0..ROUNDS {
         let mut map = SourceMap::default();
@@ -45,8 +51,7 @@ pub(crate) fn all(path: &Path, upgrade: bool, terminal: Terminal) -> Result<Vec<
             ));
             return Err(Failure::said(Exit::Template));
         }
-        let file = wanted.root.join(FILE_NAME);
-        let mut lock = read(&file)?;
+        let mut lock = lock::read(&wanted.root)?;
         let done = |fetched: &[Fetched], git: &Git| {
             let repository = git.repository();
             fetched.iter().any(|known| known.repository == repository)
@@ -65,20 +70,23 @@ pub(crate) fn all(path: &Path, upgrade: bool, terminal: Terminal) -> Result<Vec<
             let before = lock.commits.len();
             lock.commits.retain(|repository, _| used(repository));
             if lock.commits.len() < before {
-                write(&file, &lock)?;
+                lock::write(&wanted.root, &lock)?;
             }
             return Ok(fetched);
         }
         for git in open {
             let repository = git.repository();
-            let locked = lock.commits.get(&repository).filter(|_| !upgrade).cloned();
+            let locked = lock.commits.get(&repository).cloned();
+            let before = locked.clone();
+            let locked = locked.filter(|_| !upgrade(&repository));
             let (commit, is_new) = one(&wanted.root, git, locked)?;
             lock.commits.insert(repository.clone(), commit.clone());
-            write(&file, &lock)?;
+            lock::write(&wanted.root, &lock)?;
             fetched.push(Fetched {
                 repository,
                 commit,
                 is_new,
+                before,
             });
         }
     }
@@ -217,37 +225,4 @@ fn run<'o>(
         .map(|line| line.to_string())
         .collect();
     Err(failure)
-}
-
-fn read(path: &Path) -> Result<Lock, Failure> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Lock::default()),
-        Err(error) => return Err(Failure::file("read", path, &error)),
-    };
-    Lock::parse(&text).map_err(|error| {
-        let text = format!("`{}` is damaged: {}", shown_path(path), error.message);
-        Failure::new(Exit::Template, text)
-            .help("take it back from version control, or remove it and run `imgc init`")
-    })
-}
-
-fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let failed = |error: std::io::Error| Failure::file("write", path, &error);
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".imgc-lock-")
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    write!(temporary, "{lock}").map_err(failed)?;
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::Permissions::from_mode(0o644);
-    temporary.as_file().set_permissions(mode).map_err(failed)?;
-    temporary
-        .persist(path)
-        .map_err(|error| failed(error.error))?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod fetch;
 mod files;
 mod fix;
 mod graph;
+mod lock;
 mod outputs;
 mod panic;
 mod plan_file;

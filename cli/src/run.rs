@@ -15,17 +15,22 @@ use std::sync::Arc;
 use imgc_compiler::compile::Request;
 use imgc_compiler::plan::Plan;
 use imgc_compiler::source::{SourceMap, World};
+use imgc_runtime::cache::Cache;
 use imgc_runtime::cancel::Cancel;
 use imgc_runtime::event::Sink;
+use imgc_runtime::pins::{self, drift};
+use imgc_runtime::registry::Registry;
 use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, Trace, times, wall_clock};
 use imgc_runtime::run::{RunResult, exit_code};
 use imgc_runtime::settings::{OnError, Settings};
 
 use crate::args::{self, DisplayArgs, RunArgs};
+use crate::commands::cache::limit_after_run;
 use crate::components;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
+use crate::lock;
 use crate::outputs;
 use crate::state::{self, Place};
 use crate::terminal::{Style as Emphasis, Terminal, complain, harmless, shown_path};
@@ -62,6 +67,8 @@ pub(crate) fn run(
     settings.state_place = Some(state::absolute(&place.directory));
     settings.new_run = Some(new_run);
     settings.cache = Some(place.cache());
+    settings.known = lock::known(&lock::read(&plan.root)?);
+    settings.locked = args.locked;
     let mut registry = components::registry();
     if terminal.interactive && !for_programs {
         let person = Arc::new(Person::new(screen.clone()));
@@ -79,12 +86,14 @@ pub(crate) fn run(
             Failure::new(Exit::Environment, text)
         })?;
     let logs = settings.log_dir.clone();
+    let door: Arc<dyn World> = world;
+    runtime.block_on(pin(&plan, &registry, &mut settings, &door))?;
+    let cache = (Cache::new(place.cache()), settings.clone());
     let declared: Vec<String> = plan
         .outputs
         .iter()
         .map(|output| output.name.to_string())
         .collect();
-    let door: Arc<dyn World> = world;
     let (result, stopped) = runtime.block_on(async {
         let voice = screen.clone();
         let stopped = signals::listen(cancel.clone(), move |text| {
@@ -93,6 +102,7 @@ pub(crate) fn run(
         let run = imgc_runtime::run::run(plan, Arc::new(registry), settings, sink, door, cancel);
         Ok::<_, Failure>((run.await, stopped))
     })?;
+    runtime.block_on(limit_after_run(&cache.0, &cache.1));
     // A question still waiting for an answer must not keep the process.
     runtime.shutdown_background();
     if !for_programs {
@@ -119,6 +129,34 @@ pub(crate) fn run(
         130 => stopped.exit(),
         code => Exit::Run(code),
     })
+}
+
+/// Looks at what builders pin, before anything runs: a run that is killed goes on with the same. What cannot be looked at
+/// is the run's own matter, unless everything has to be locked.
+async fn pin(
+    plan: &Plan,
+    registry: &Registry,
+    settings: &mut Settings,
+    world: &Arc<dyn World>,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    for (_, pins) in pins::look(plan, registry, settings, world).await {
+        match pins {
+            Ok(pins) => found.extend(pins),
+            Err(error) if settings.locked => return Err(state::failure(&error)),
+            Err(_) => {}
+        }
+    }
+    if settings.locked {
+        return lock::refuse(&plan.root, &drift(&settings.known, &found));
+    }
+    lock::keep(&plan.root, &found)?;
+    let found = found.into_iter().filter(|pin| !pin.is_local());
+    settings
+        .known
+        .pins
+        .extend(found.map(|pin| (pin.name.clone(), pin)));
+    Ok(())
 }
 
 /// What the user asked for.

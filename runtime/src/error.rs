@@ -157,6 +157,10 @@ pub const IDS: &[Id] = &[
         "run/local-process",
         "a program of this machine cannot be started",
     ),
+    (
+        "run/lock-drift",
+        "something outside is not as the lock file has it",
+    ),
     ("run/log-file", "a log file cannot be written"),
     ("run/manifest", "the manifest cannot be read or written"),
     (

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod machine;
 pub mod mark;
 pub mod options;
+pub mod pins;
 pub mod post_processor;
 pub mod post_processors;
 pub mod process;

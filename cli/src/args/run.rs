@@ -72,6 +72,9 @@ pub(crate) struct RunArgs {
     /// Run the builds one after another, with more in the log.
     #[arg(long, help_heading = "Run")]
     pub(crate) debug: bool,
+    /// Refuse to run where something outside is not as `imgc.lock` has it, or is missing there; never write that file.
+    #[arg(long, help_heading = "Run")]
+    pub(crate) locked: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// How long to wait for another process that makes the same build, such as `10m`; `0` for not at all, for ever

@@ -19,7 +19,7 @@ pub(super) fn run(args: &InitArgs, terminal: Terminal) -> Outcome {
     if compilation.has_errors() {
         return Ok(exit_of(&compilation));
     }
-    for fetched in fetch::all(&args.template.path, args.upgrade, terminal)? {
+    for fetched in fetch::all(&args.template.path, |_| args.upgrade, terminal)? {
         let commit = &fetched.commit[..12];
         let repository = harmless(&fetched.repository);
         print(&match fetched.is_new {

@@ -1,7 +1,8 @@
-//! `imgc.lock`: which commit each git module is at.
+//! `imgc.lock`: which commit each git module is at, and what builds found outside.
 //!
-//! A TOML file beside the template, written by `imgc init` and kept with it: `version = 1`, and for each repository a
-//! table `[[module]]` with `source` (`git::URL?ref=REFERENCE`) and `commit`, sorted by source.
+//! A TOML file beside the template, written by `imgc init`, `apply`, `build` and `update` and kept with it: `version = 1`;
+//! for each repository a table `[[module]]` with `source` (`git::URL?ref=REFERENCE`) and `commit`, sorted by source; for each
+//! thing that a builder pins a table `[[pin]]` with `name`, `value` and, for people, `about`, sorted by name.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,17 @@ const VERSION: i64 = 1;
 pub struct Lock {
     /// By repository.
     pub commits: BTreeMap<String, String>,
+    /// What builders pin, by name.
+    pub pins: BTreeMap<String, Pin>,
+}
+
+/// What something outside was when it was pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// `sha256:…` or another identity.
+    pub value: String,
+    /// For people: a date, a version; may be empty.
+    pub about: String,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +38,17 @@ struct Form {
     version: i64,
     #[serde(default)]
     module: Vec<Entry>,
+    #[serde(default)]
+    pin: Vec<PinEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinEntry {
+    name: String,
+    value: String,
+    #[serde(default)]
+    about: String,
 }
 
 #[derive(Deserialize)]
@@ -74,18 +97,33 @@ impl Lock {
             }
             commits.insert(entry.source, entry.commit.to_ascii_lowercase());
         }
-        Ok(Self { commits })
+        let mut pins = BTreeMap::new();
+        for PinEntry { name, value, about } in form.pin {
+            if value.is_empty() {
+                return Err(whole(format!("the pin `{name}` has no value")));
+            }
+            pins.insert(name, Pin { value, about });
+        }
+        Ok(Self { commits, pins })
     }
 }
 
 /// As it is written.
 impl std::fmt::Display for Lock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "# Written by `imgc init`. Keep it with the template.")?;
+        writeln!(f, "# Written by imgc. Keep it with the template.")?;
         writeln!(f, "version = {VERSION}")?;
         for (source, commit) in &self.commits {
             let source = toml::Value::String(source.clone());
             writeln!(f, "\n[[module]]\nsource = {source}\ncommit = \"{commit}\"")?;
+        }
+        let text = |text: &str| toml::Value::String(text.to_owned());
+        for (name, pin) in &self.pins {
+            let (name, value) = (text(name), text(&pin.value));
+            writeln!(f, "\n[[pin]]\nname = {name}\nvalue = {value}")?;
+            if !pin.about.is_empty() {
+                writeln!(f, "about = {}", text(&pin.about))?;
+            }
         }
         Ok(())
     }
@@ -103,6 +141,10 @@ mod tests {
         lock.commits
             .insert("git::/b\"?ref=x".into(), "a".repeat(40));
         lock.commits.insert("git::/a".into(), "0".repeat(40));
+        for (name, about) in [("rootfs b", "a \"date\""), ("rootfs a", "")] {
+            let (value, about) = ("sha256:0".to_owned(), about.to_owned());
+            lock.pins.insert(name.to_owned(), Pin { value, about });
+        }
         let text = lock.to_string();
         assert!(
             text.find("/a").unwrap() < text.find("/b").unwrap(),
@@ -119,6 +161,8 @@ mod tests {
             "version = 1\n[[module]]\nsource = \"x\"",
             "version = 1\n[[module]]\nsource = \"x\"\ncommit = \"../../etc\"",
             "version = 1\nextra = 1",
+            "version = 1\n[[pin]]\nname = \"x\"",
+            "version = 1\n[[pin]]\nname = \"x\"\nvalue = \"\"",
         ] {
             assert!(Lock::parse(text).is_err(), "{text}");
         }

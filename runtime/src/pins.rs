@@ -1,0 +1,136 @@
+//! What the outside gives the builds of a plan now, and what of it has moved away from what a lock file knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imgc_compiler::plan::{BuildId, Plan, RunValues};
+use imgc_compiler::source::World;
+use tokio_util::sync::CancellationToken;
+
+use crate::builder::{Known, Pin};
+use crate::context::Context;
+use crate::error::Result;
+use crate::event::{Event, Output, Sink};
+use crate::ledger::Ledger;
+use crate::redact::Redactor;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::template;
+
+/// Something that is not as the lock file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// What it was; `None` where the lock file has nothing of that name.
+    pub old: Option<Pin>,
+    /// What it is.
+    pub new: Pin,
+}
+
+/// What a lock file should have and does not, by name.
+pub fn drift<'a>(known: &Known, pins: impl IntoIterator<Item = &'a Pin>) -> Vec<Drift> {
+    let mut found: BTreeMap<&str, Drift> = BTreeMap::new();
+    for pin in pins.into_iter().filter(|pin| !pin.is_local()) {
+        let old = known.pins.get(&pin.name);
+        if old.is_none_or(|old| old.value != pin.value) {
+            found.insert(
+                &pin.name,
+                Drift {
+                    old: old.cloned(),
+                    new: pin.clone(),
+                },
+            );
+        }
+    }
+    found.into_values().collect()
+}
+
+struct Silence;
+
+impl Sink for Silence {
+    fn event(&self, _event: &Event) {}
+}
+
+/// Asks the builder of every build, read-only; by the build's address. What waits for values of the run has no pins yet.
+pub async fn look(
+    plan: &Plan,
+    registry: &Registry,
+    settings: &Settings,
+    world: &Arc<dyn World>,
+) -> Vec<(String, Result<Vec<Pin>>)> {
+    let redact = Arc::new(Redactor::new());
+    let variables = plan.variables.iter();
+    let variables = Arc::new(
+        variables
+            .map(|variable| (variable.name.clone(), variable.value.clone()))
+            .collect::<BTreeMap<_, _>>(),
+    );
+    let mut all = Vec::new();
+    for (at, build) in plan.builds.iter().enumerate() {
+        let Some(builder) = registry.builders.get(build.builder.as_str()) else {
+            continue;
+        };
+        let id = BuildId(at as u32);
+        let cx = Context {
+            output: Output::new(Arc::new(Silence), redact.clone(), Some(id), ""),
+            ledger: Ledger::default(),
+            cancel: CancellationToken::new(),
+            address: build.address.as_str().into(),
+            source_name: build.instance_name().into(),
+            builder_type: build.builder.as_str().into(),
+            run_id: settings.run_id.as_str().into(),
+            root: plan.root.clone(),
+            fingerprint: None,
+            checkpoints: None,
+            cache: settings.cache.clone(),
+            scratch: settings.scratch.clone(),
+            force: false,
+            debug: false,
+            build: Arc::default(),
+            variables: variables.clone(),
+            world: world.clone(),
+            watch: crate::watch::Watch::new(),
+        };
+        let surroundings = template::Surroundings::from(&cx);
+        let options = build.source.resolve(&RunValues::default(), &**world).ok();
+        let options =
+            options.and_then(|options| template::render_options(&options, &[], &surroundings).ok());
+        if let Some(options) = options {
+            let pins = builder.pins(&cx, &options, &settings.known).await;
+            all.push((build.address.clone(), pins));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_and_what_is_new_is_told_and_facts_of_the_machine_are_not() {
+        let pin = |name: &str, value: &str| Pin {
+            name: name.into(),
+            value: value.into(),
+            about: String::new(),
+        };
+        let mut known = Known::default();
+        for old in [pin("same", "1"), pin("moved", "1")] {
+            known.pins.insert(old.name.clone(), old);
+        }
+        let now = [
+            pin("same", "1"),
+            pin("moved", "2"),
+            pin("new", "3"),
+            Pin::local("fact", "4"),
+        ];
+        let found: Vec<(Option<String>, String)> = drift(&known, &now)
+            .into_iter()
+            .map(|drift| (drift.old.map(|old| old.value), drift.new.name))
+            .collect();
+        let expected = [
+            (Some("1".to_owned()), "moved".to_owned()),
+            (None, "new".to_owned()),
+        ];
+        assert_eq!(found, expected);
+    }
+}
