@@ -63,7 +63,7 @@ pub(crate) fn known(lock: &Lock) -> Known {
     });
     Known {
         pins: pins.collect(),
-        refresh: false,
+        ..Known::default()
     }
 }
 
@@ -104,24 +104,7 @@ pub(crate) fn keep(root: &Path, pins: &[Pin]) -> Result<(), Failure> {
 
 /// What has moved, in one line.
 pub(crate) fn told(drift: &Drift) -> String {
-    let name = harmless(&drift.new.name).into_owned();
-    match &drift.old {
-        None => format!("{name}: {} (new)", one(&drift.new)),
-        Some(old) => format!("{name}: {} -> {}", one(old), one(&drift.new)),
-    }
-}
-
-/// A pin for people: the beginning of its value, and what it was.
-fn one(pin: &Pin) -> String {
-    let value = harmless(&pin.value).into_owned();
-    let short = match value.strip_prefix("sha256:") {
-        Some(digest) => format!("sha256:{}", digest.get(..12).unwrap_or(digest)),
-        None => value,
-    };
-    match pin.about.is_empty() {
-        true => short,
-        false => format!("{short} ({})", harmless(&pin.about)),
-    }
+    harmless(&imgc_runtime::pins::told(drift)).into_owned()
 }
 
 /// `--locked`: what has moved, or is not in the file, is refused.

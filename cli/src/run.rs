@@ -89,6 +89,7 @@ pub(crate) fn run(
     let door: Arc<dyn World> = world;
     runtime.block_on(pin(&plan, &registry, &mut settings, &door))?;
     let cache = (Cache::new(place.cache()), settings.clone());
+    let root = plan.root.clone();
     let declared: Vec<String> = plan
         .outputs
         .iter()
@@ -102,6 +103,9 @@ pub(crate) fn run(
         let run = imgc_runtime::run::run(plan, Arc::new(registry), settings, sink, door, cancel);
         Ok::<_, Failure>((run.await, stopped))
     })?;
+    if let Err(failure) = lock::keep(&root, &result.moved) {
+        complain(&failure.text());
+    }
     runtime.block_on(limit_after_run(&cache.0, &cache.1));
     // A question still waiting for an answer must not keep the process.
     runtime.shutdown_background();
@@ -151,11 +155,14 @@ async fn pin(
         return lock::refuse(&plan.root, &drift(&settings.known, &found));
     }
     lock::keep(&plan.root, &found)?;
-    let found = found.into_iter().filter(|pin| !pin.is_local());
-    settings
-        .known
-        .pins
-        .extend(found.map(|pin| (pin.name.clone(), pin)));
+    let known = &mut settings.known;
+    for pin in found.into_iter().filter(|pin| !pin.is_local()) {
+        // What is not as the file had it has been looked at just now.
+        if known.pins.get(&pin.name) != Some(&pin) {
+            known.fresh.insert(pin.name.clone());
+            known.pins.insert(pin.name.clone(), pin);
+        }
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Builders: from a source to a machine, from a machine to an artifact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -105,6 +105,8 @@ pub struct Known {
     pub pins: BTreeMap<String, Pin>,
     /// Look again, whatever is known.
     pub refresh: bool,
+    /// Names of pins that this process has looked at itself: they need no second look.
+    pub fresh: BTreeSet<String>,
 }
 
 /// What a builder has launched.

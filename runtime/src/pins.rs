@@ -44,6 +44,27 @@ pub fn drift<'a>(known: &Known, pins: impl IntoIterator<Item = &'a Pin>) -> Vec<
     found.into_values().collect()
 }
 
+/// What has moved, in one line for people.
+pub fn told(drift: &Drift) -> String {
+    let name = &drift.new.name;
+    match &drift.old {
+        None => format!("{name}: {} (new)", one(&drift.new)),
+        Some(old) => format!("{name}: {} -> {}", one(old), one(&drift.new)),
+    }
+}
+
+/// The beginning of a pin's value, and what it was.
+fn one(pin: &Pin) -> String {
+    let short = match pin.value.strip_prefix("sha256:") {
+        Some(digest) => format!("sha256:{}", digest.get(..12).unwrap_or(digest)),
+        None => pin.value.clone(),
+    };
+    match pin.about.is_empty() {
+        true => short,
+        false => format!("{short} ({})", pin.about),
+    }
+}
+
 struct Silence;
 
 impl Sink for Silence {

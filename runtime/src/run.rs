@@ -121,6 +121,7 @@ pub async fn run(
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
         origin: origin(&settings).await,
         read: Arc::default(),
+        moved: Mutex::default(),
         run_id: settings.run_id.clone().into(),
         plan,
         registry,
@@ -183,6 +184,8 @@ struct Run {
     origin: String,
     /// Digests of what steps read.
     read: Arc<Mutex<Read>>,
+    /// What builders found to have moved.
+    moved: Mutex<Vec<crate::builder::Pin>>,
 }
 
 async fn origin(settings: &Settings) -> String {
@@ -286,6 +289,7 @@ impl Run {
             leftovers,
             outputs: Vec::new(),
             output_failures: Vec::new(),
+            moved: std::mem::take(&mut *lock(&self.moved)),
             took: started.elapsed(),
         }
     }
@@ -319,6 +323,7 @@ impl Run {
             leftovers: Vec::new(),
             outputs: Vec::new(),
             output_failures: Vec::new(),
+            moved: std::mem::take(&mut *lock(&self.moved)),
             took: started.elapsed(),
         }
     }

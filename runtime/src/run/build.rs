@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Instance, Pin, Target};
+use crate::builder::{Instance, Known, Pin, Target};
 use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
@@ -68,6 +68,8 @@ pub(super) struct Data {
     pub(super) since: BTreeMap<StepId, Moment>,
     /// What the builder pins.
     pub(super) pins: Vec<Pin>,
+    /// What is known of the outside, where a second look has changed that.
+    pub(super) known: Option<Arc<Known>>,
     /// By chain and position.
     pub(super) posts: BTreeMap<(u32, u32), Post>,
     pub(super) failure: Option<Failure>,

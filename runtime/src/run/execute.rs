@@ -91,7 +91,10 @@ impl Work<'_> {
         let builder = self.builder()?;
         let instance = match self.restore(cx, &*builder, &source).await {
             Some(instance) => instance,
-            None => builder.launch(cx, &source).await?,
+            None => {
+                let cx = self.looked_again(cx, &*builder, &source).await?;
+                builder.launch(&cx, &source).await?
+            }
         };
         lock(&self.data).instance = Some(instance);
         Ok(())

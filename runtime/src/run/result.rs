@@ -7,6 +7,7 @@ use imgc_compiler::plan::{BuildId, StepId};
 
 use super::outputs::OutputValue;
 use crate::artifact::Artifact;
+use crate::builder::Pin;
 use crate::error::{Class, Error};
 use crate::event::Redact;
 use crate::ledger::Record;
@@ -26,6 +27,8 @@ pub struct RunResult {
     pub outputs: Vec<OutputValue>,
     /// What went wrong with outputs.
     pub output_failures: Vec<Failure>,
+    /// What builders found to have moved away from what was known, where they had to look again.
+    pub moved: Vec<Pin>,
     /// How long it took.
     pub took: Duration,
 }
