@@ -33,6 +33,9 @@ pub(crate) struct CacheArgs {
     /// Say what would be removed, and remove nothing.
     #[arg(long, help_heading = "Limits for prune")]
     pub(crate) dry_run: bool,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) look: LookArgs,
 }

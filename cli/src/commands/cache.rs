@@ -65,7 +65,7 @@ fn limits(args: &CacheArgs) -> Limits {
 }
 
 fn show(args: &CacheArgs, cache: &Cache, inventory: &Inventory) -> Outcome {
-    if args.look.json {
+    if args.json {
         let entries: Vec<_> = inventory.entries.iter().map(object).collect();
         let all = json!({
             "directory": cache.root(),
@@ -134,7 +134,7 @@ fn object(entry: &Entry) -> serde_json::Value {
 }
 
 fn tell(args: &CacheArgs, pruned: &Pruned) -> Outcome {
-    if args.look.json {
+    if args.json {
         let entries: Vec<_> = pruned.entries.iter().map(removed).collect();
         let all = json!({
             "dry_run": args.dry_run,
