@@ -20,8 +20,11 @@ use crate::failure::Failure;
 
 pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
-pub(crate) use run::{OnError, RunArgs};
-pub(crate) use state::{GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ShowArgs, StateArgs};
+pub(crate) use run::{OnError, OnFailure, RunArgs};
+pub(crate) use state::{
+    AttachArgs, GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs, ShowArgs,
+    StateArgs,
+};
 pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
 /// Builds machine images from declarative templates.
@@ -79,6 +82,10 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Show a run: its steps with their times, what it made, what went wrong, what it has left.
     Show(ShowArgs),
+    /// Open a shell on the machine of a run that is at work or holds it after a failure.
+    Attach(AttachArgs),
+    /// Let a machine go that a run holds after a failure.
+    Release(ReleaseArgs),
     /// Print the log files of a run.
     Logs(LogsArgs),
     /// List the images that were made and kept, with what they were made from.

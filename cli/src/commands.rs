@@ -1,6 +1,7 @@
 //! The commands, one module each; here what they share.
 
 mod apply;
+mod attach;
 pub(crate) mod cache;
 mod console;
 mod convert;
@@ -55,6 +56,8 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Output(args) => output::run(&args),
         Command::History(args) => history::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Attach(args) => attach::attach(&args),
+        Command::Release(args) => attach::release(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Images(args) => images::run(&args),
         Command::Gc(args) => gc::run(&args),

@@ -185,6 +185,9 @@ fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {
     settings.timeout = args.timeout;
     settings.retries = args.retries;
     settings.fail_fast = args.fail_fast;
+    if let args::OnFailure::Hold(limit) = args.on_failure {
+        settings.hold = Some(limit);
+    }
     settings.on_error = match args.on_error {
         args::OnError::Cleanup => OnError::Cleanup,
         args::OnError::Abort => OnError::Abort,

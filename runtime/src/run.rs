@@ -11,6 +11,7 @@
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
 //! - `run/stall.rs`: what a step waits for of which nothing is heard.
+//! - `run/hold.rs`: machines that can be entered, and those that are held.
 //! - `run/hosts.rs`: how many builds are connected to the same host.
 //! - `run/execute.rs`: what each kind of step does.
 //! - `run/undo.rs`: removing what the ledger still records.
@@ -48,6 +49,7 @@ mod build;
 mod ends;
 mod execute;
 mod facts;
+mod hold;
 mod hosts;
 pub(crate) mod keep;
 mod life;

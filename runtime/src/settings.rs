@@ -37,6 +37,8 @@ pub struct Settings {
     pub retries: u32,
     /// Whether the first build that fails stops the others.
     pub fail_fast: bool,
+    /// How long the machine of a failed build is held before it is cleaned up; `None` for not at all.
+    pub hold: Option<Duration>,
     /// After how long without a word a step says what it waits for; then after 2, 5, 10 times as long, and so on.
     pub quiet: Duration,
     /// What to do when a step fails.
@@ -98,6 +100,7 @@ impl Settings {
             timeout: None,
             retries: RETRIES,
             fail_fast: false,
+            hold: None,
             quiet: QUIET,
             on_error: OnError::Cleanup,
             ask: None,

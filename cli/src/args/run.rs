@@ -55,6 +55,16 @@ pub(crate) struct RunArgs {
     /// Builds go on when another one fails, as with Packer; the default.
     #[arg(long, help_heading = "Time and limits")]
     pub(crate) keep_going: bool,
+    /// What to do with the machine of a failed build before `-on-error` takes its course: `cleanup` for nothing, or
+    /// `hold` to keep it for an hour (`hold:2h` for two) so that `imgc attach` can open a shell on it.
+    #[arg(
+        long,
+        default_value = "cleanup",
+        value_name = "WHAT",
+        value_parser = on_failure,
+        help_heading = "Run"
+    )]
+    pub(crate) on_failure: OnFailure,
     /// How many builds may be connected to the same host at the same time; 0 for no limit.
     #[arg(
         long,
@@ -101,5 +111,24 @@ fn limit(text: &str) -> Result<Duration, String> {
         Some(duration) if !duration.is_zero() => Ok(duration),
         Some(_) => Err("a time limit is more than nothing".to_owned()),
         None => Err("write a duration such as `90s`, `45m` or `2h30m`".to_owned()),
+    }
+}
+
+/// What to do with the machine of a failed build.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// Go on to clean up.
+    #[default]
+    Cleanup,
+    /// Hold it for so long.
+    Hold(Duration),
+}
+
+fn on_failure(text: &str) -> Result<OnFailure, String> {
+    match text.split_once(':') {
+        None if text == "cleanup" => Ok(OnFailure::Cleanup),
+        None if text == "hold" => Ok(OnFailure::Hold(imgc_runtime::hold::HOLD)),
+        Some(("hold", time)) => limit(time).map(OnFailure::Hold),
+        _ => Err("write `cleanup`, `hold` or `hold:2h`".to_owned()),
     }
 }

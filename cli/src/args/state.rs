@@ -54,6 +54,30 @@ pub(crate) struct ShowArgs {
     pub(crate) json: bool,
 }
 
+/// `imgc attach`.
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// The run: the beginning of its id, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// The build, where the run has several machines.
+    pub(crate) build: Option<String>,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+}
+
+/// `imgc release`.
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseArgs {
+    /// The run: the beginning of its id, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// The build; without it, all that the run holds.
+    pub(crate) build: Option<String>,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+}
+
 /// `imgc logs`.
 #[derive(Args, Debug)]
 pub(crate) struct LogsArgs {

@@ -118,3 +118,38 @@ fn stopping_removes_scripts_and_ends_them() {
         names.contains(&"started".to_owned())
     });
 }
+
+#[test]
+fn a_failed_machine_is_held_entered_and_let_go() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    let test = Test::new("");
+    let folder = sshd.home();
+    test.write("main.pkr.hcl", template(&sshd, &folder, "exit 7"));
+    let child = test.spawn(&["build", "-on-failure=hold:10m", "main.pkr.hcl"]);
+    let mut shell = None;
+    wait_until("the machine is held", Duration::from_secs(30), || {
+        let mut command = test.command(&["attach", "last"]);
+        let mut attached = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let input = attached.stdin.take().unwrap();
+        std::io::Write::write_all(&mut { input }, b"echo in $((40 + 2))\nexit\n").unwrap();
+        let printed = test.finish(attached);
+        shell = Some(printed.text());
+        printed.stdout.contains("in 42")
+    });
+    let released = test.run(&["release", "last"]);
+    // The shell may have been opened before the failure.
+    if released.code != 0 {
+        wait_until("it can be let go", Duration::from_secs(30), || {
+            test.run(&["release", "last"]).code == 0
+        });
+    }
+    let printed = test.finish(child);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    assert!(
+        printed.stdout.contains("it is let go"),
+        "{}",
+        printed.text()
+    );
+    let gone = test.run(&["attach", "last"]);
+    assert_eq!(gone.code, 4, "{}", gone.text());
+}

@@ -295,6 +295,7 @@ impl<'a> Work<'a> {
         if !broken {
             return;
         }
+        self.hold().await;
         let abandoned = self.abandoned();
         let runs_cleanup = !abandoned
             || match answer {
@@ -346,11 +347,14 @@ impl<'a> Work<'a> {
     /// Ends the connection; once.
     pub(super) async fn disconnect(&self) {
         let machine = lock(&self.data).machine.take();
-        if let Some(machine) = machine
-            && let Err(error) = machine.disconnect().await
-        {
-            self.output
-                .warn(format!("cannot disconnect: {}", error.chain()));
+        if let Some(machine) = machine {
+            if machine.attach().is_some() {
+                self.left().await;
+            }
+            if let Err(error) = machine.disconnect().await {
+                self.output
+                    .warn(format!("cannot disconnect: {}", error.chain()));
+            }
         }
         lock(&self.data).place = None;
     }

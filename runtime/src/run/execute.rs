@@ -126,9 +126,12 @@ impl Work<'_> {
                 machine
             }
         };
-        let mut data = lock(&self.data);
-        data.machine_facts = machine.facts();
-        data.machine = Some(machine);
+        {
+            let mut data = lock(&self.data);
+            data.machine_facts = machine.facts();
+            data.machine = Some(machine);
+        }
+        self.enterable(None).await;
         Ok(())
     }
 
