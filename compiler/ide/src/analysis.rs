@@ -62,6 +62,9 @@ pub(crate) struct Shared {
 /// The trees that were made last, by file.
 pub(crate) type Trees = Mutex<BTreeMap<PathBuf, (Arc<str>, Arc<Parse>)>>;
 
+/// So many compiled templates are kept besides those with open documents.
+const MOST_TEMPLATES: usize = 64;
+
 /// So many trees are kept.
 const MOST_TREES: usize = 32;
 
@@ -168,7 +171,27 @@ impl Analysis {
     pub(crate) fn template(&self, id: &TemplateId) -> Arc<Template> {
         let slot = Arc::clone(lock(&self.shared.slots).entry(id.clone()).or_default());
         let compile = || Arc::new(Template::compile(id, &self.shared));
-        Arc::clone(slot.0.get_or_init(compile))
+        let template = Arc::clone(slot.0.get_or_init(compile));
+        self.forget_others(id);
+        template
+    }
+
+    /// Forgets templates that nobody has open, where there are many: a search through a workspace must not keep all of it.
+    fn forget_others(&self, but: &TemplateId) {
+        let mut slots = lock(&self.shared.slots);
+        if slots.len() <= MOST_TEMPLATES {
+            return;
+        }
+        let overlay = &self.shared.overlay;
+        slots.retain(|id, slot| {
+            let keep = id == but || overlay.has_open_at(&id.path);
+            if let Some(template) = slot.0.get().filter(|_| !keep) {
+                for (_, file, _) in template.bodies() {
+                    self.shared.cache.forget(&file.path);
+                }
+            }
+            keep
+        });
     }
 
     /// The compiled template of a file, with the file's number in it.

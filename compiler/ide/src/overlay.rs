@@ -35,6 +35,11 @@ impl Overlay {
         self.open.get(path)
     }
 
+    /// Whether a document of a template is open: the file itself, or one in the directory.
+    pub(crate) fn has_open_at(&self, path: &Path) -> bool {
+        self.open.contains_key(path) || self.open_in(path).next().is_some()
+    }
+
     fn open_in<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
         let after = self.open.range(directory.to_owned()..);
         after

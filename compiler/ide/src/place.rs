@@ -20,7 +20,7 @@ pub(crate) use word::{Steps, open_expression};
 const MARK: &str = "imgc0mark0imgc";
 
 /// Texts longer than this are cut to what is around the cursor before they are parsed again.
-const LONG: usize = 200_000;
+const LONG: usize = 64_000;
 
 /// Where the cursor is.
 #[derive(Clone, Debug)]

@@ -131,3 +131,22 @@ fn files_of_other_programs_get_no_answer() {
     assert_eq!(language("a.json"), Some(Language::Legacy));
     assert_eq!(language("t.hcl"), Some(Language::Hcl));
 }
+
+#[test]
+fn a_workspace_of_many_templates_is_not_kept() {
+    let disk = (0..200).map(|at| {
+        let path = format!("/t/d{at}/main.pkr.hcl");
+        (path, format!("variable \"v{at}\" {{}}\n"))
+    });
+    let mut host = crate::AnalysisHost::new(crate::Outside {
+        sources: Arc::new(imgc_compiler::source::Memory::new(disk)),
+        world: Arc::new(|| Arc::new(imgc_compiler::source::FixedWorld::default())),
+        components: Arc::new(imgc_compiler::components::Everything),
+    });
+    host.set_text(Path::new("/t/d7/main.pkr.hcl"), "variable \"open\" {}\n");
+    let analysis = host.analysis();
+    let roots = [PathBuf::from("/t")];
+    assert_eq!(analysis.workspace_symbols(&roots, "v1").unwrap().len(), 119);
+    assert_eq!(analysis.workspace_symbols(&roots, "open").unwrap().len(), 1);
+    assert!(crate::analysis::lock(&analysis.shared.slots).len() < 100);
+}
