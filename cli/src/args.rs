@@ -20,7 +20,7 @@ use crate::failure::Failure;
 
 pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
-pub(crate) use run::{OnError, OnFailure, RunArgs};
+pub(crate) use run::{OnError, ReuseArgs, OnFailure, RunArgs};
 pub(crate) use state::{
     AttachArgs, GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs, ShowArgs,
     StateArgs,
@@ -234,6 +234,14 @@ pub(crate) struct PlanArgs {
     /// Read the data sources that the builds use; without it their values are unknown in the plan.
     #[arg(long)]
     pub(crate) online: bool,
+    /// Show every input that differs from the last run's, old and new.
+    #[arg(long, help_heading = "Reuse")]
+    pub(crate) explain: bool,
+    /// End with 0 where nothing would run and with 2 where something would.
+    #[arg(long, help_heading = "Reuse")]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Show all options, digests and reasons for the order.
     #[arg(long, short, help_heading = "Display")]
     pub(crate) verbose: bool,
@@ -253,6 +261,9 @@ pub(crate) struct ApplyArgs {
     pub(crate) template: TemplateArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    /// Make everything anew, whatever has been done before.
+    #[arg(long, conflicts_with = "resume", help_heading = "Reuse")]
+    pub(crate) rebuild: bool,
     /// Do not ask before something is deleted or replaced.
     #[arg(long, help_heading = "Run")]
     pub(crate) auto_approve: bool,

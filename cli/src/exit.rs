@@ -59,7 +59,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         Exit::Usage,
         2,
-        "the command line is not understood: unknown command or flag, missing value",
+        "the command line is not understood: unknown command or flag, missing value; `plan -detailed-exitcode` found something to make",
     ),
     row(
         Exit::Template,

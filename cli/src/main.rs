@@ -20,6 +20,7 @@ mod plan_json;
 mod plan_shape;
 mod plan_text;
 mod reference;
+mod reuse;
 mod run;
 #[cfg(test)]
 mod sample;

@@ -127,7 +127,7 @@ pub(crate) fn make(
 }
 
 /// `name` of `name=value`.
-fn variable_name(given: &str) -> &str {
+pub(crate) fn variable_name(given: &str) -> &str {
     given.split_once('=').map_or(given, |(name, _)| name).trim()
 }
 
@@ -335,7 +335,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;

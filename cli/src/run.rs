@@ -22,7 +22,7 @@ use imgc_runtime::pins::{self, drift};
 use imgc_runtime::registry::Registry;
 use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, Trace, times, wall_clock};
 use imgc_runtime::run::{RunResult, exit_code};
-use imgc_runtime::settings::{OnError, Settings};
+use imgc_runtime::settings::{OnError, Reuse, Settings};
 
 use crate::args::{self, DisplayArgs, RunArgs};
 use crate::commands::cache::limit_after_run;
@@ -65,6 +65,8 @@ pub(crate) fn run(
     state::notice_dead(&state)?;
     settings.state = state.clone();
     settings.state_place = Some(state::absolute(&place.directory));
+    new_run.resumes = asked.reuse.resume.clone();
+    settings.reuse = asked.reuse.clone();
     settings.new_run = Some(new_run);
     settings.cache = Some(place.cache());
     settings.known = lock::known(&lock::read(&plan.root)?);
@@ -172,6 +174,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) command: &'static str,
     /// The template and what was said about it.
     pub(crate) request: &'a Request,
+    /// What of earlier runs is used.
+    pub(crate) reuse: Reuse,
 }
 
 fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {
@@ -315,6 +319,12 @@ fn summary(result: &RunResult, logs: Option<&Path>, terminal: Terminal) -> Strin
         let values = result.outputs.iter();
         let lines = outputs::lines(values.map(|one| (one.name.as_str(), one.value.as_ref())));
         let _ = write!(text, "\n{title}\n{lines}");
+    }
+    if !result.builds.is_empty() && result.builds.iter().all(|build| build.up_to_date) {
+        let _ = match result.builds.len() {
+            1 => writeln!(text, "\nnothing changed: 1 build is up to date"),
+            count => writeln!(text, "\nnothing changed: {count} builds are up to date"),
+        };
     }
     if let Some(logs) = logs {
         let _ = writeln!(text, "\nLogs: {}", shown_path(logs));

@@ -268,6 +268,13 @@ pub(crate) fn shown_template(template: &Path) -> String {
     }
 }
 
+/// An id for what is no run: looking ahead.
+pub(crate) fn no_run(world: &crate::world::RealWorld) -> String {
+    use imgc_compiler::source::World as _;
+    let random = world.for_run().random();
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Takes the builds of a run; says who has them while it waits.
 pub(crate) fn hold(
     state: &Sqlite,

@@ -41,6 +41,7 @@ pub(crate) struct RealWorld {
     drawn: AtomicU64,
     online: bool,
     asked_offline: AtomicBool,
+    asked_time: AtomicBool,
     services: services::Answers,
 }
 
@@ -74,6 +75,7 @@ impl RealWorld {
             drawn: AtomicU64::new(0),
             online: false,
             asked_offline: AtomicBool::new(false),
+            asked_time: AtomicBool::new(false),
             services: services::Answers::default(),
         }
     }
@@ -87,6 +89,18 @@ impl RealWorld {
     /// Whether something of a service was asked for while this world was offline.
     pub(crate) fn was_asked_offline(&self) -> bool {
         self.asked_offline.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything has asked for the clock or for random numbers.
+    pub(crate) fn was_asked_what_moves(&self) -> bool {
+        self.asked_time.load(Ordering::Relaxed) || self.drawn.load(Ordering::Relaxed) > 0
+    }
+
+    /// The same place at another moment, with other random numbers.
+    pub(crate) fn another(&self) -> Self {
+        let (seconds, nanoseconds) = self.now;
+        let other = (seconds.saturating_add(31_622_461), nanoseconds ^ 1);
+        Self::with(other, OnceLock::new()).online(self.online)
     }
 
     /// The moment at which the clock stands.
@@ -121,6 +135,7 @@ fn fixed(text: &str) -> Option<RealWorld> {
 
 impl World for RealWorld {
     fn now(&self) -> (i64, u32) {
+        self.asked_time.store(true, Ordering::Relaxed);
         self.now
     }
 

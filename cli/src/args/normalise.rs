@@ -36,7 +36,7 @@ pub(crate) fn normalise(
     root: &Command,
 ) -> Result<Vec<OsString>, Failure> {
     let mut current = root;
-    let mut words = arguments.into_iter();
+    let mut words = arguments.into_iter().peekable();
     let mut uniform: Vec<OsString> = words.next().into_iter().collect();
     while let Some(word) = words.next() {
         if word == "--" {
@@ -54,6 +54,11 @@ pub(crate) fn normalise(
                     Known::Switch => {
                         switch(&mut uniform, name, value)?;
                         continue;
+                    }
+                    Known::Optional => {
+                        let own = value.map(OsStr::to_owned);
+                        let value = own.or_else(|| words.next_if(|next| is_id(next)));
+                        joined(name, &value.unwrap_or_default())
                     }
                     Known::WithValue => match value.map(OsStr::to_owned).or_else(|| words.next()) {
                         Some(value) => joined(name, &value),
@@ -146,6 +151,8 @@ enum Known {
     Version,
     Switch,
     WithValue,
+    /// What follows is its value only where it looks like the id of a run.
+    Optional,
     No,
 }
 
@@ -165,12 +172,29 @@ fn find(current: &Command, root: &Command, name: &str) -> Known {
     }
     match arguments().find(|argument| argument.get_long() == Some(name)) {
         None => Known::No,
+        Some(argument) if takes_value(argument) && may_stand_alone(argument) => Known::Optional,
         Some(argument) if takes_value(argument) => Known::WithValue,
         Some(_) => Known::Switch,
     }
 }
 
-/// Whether the flag cannot stand alone.
+/// Whether a word can be the beginning of a run's id: not a template's name.
+fn is_id(word: &OsStr) -> bool {
+    let bytes = word.as_encoded_bytes();
+    bytes.len() >= 4
+        && bytes[0] != b'-'
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+}
+
+fn may_stand_alone(argument: &Arg) -> bool {
+    argument
+        .get_num_args()
+        .is_some_and(|count| count.min_values() == 0)
+}
+
+/// Whether the flag takes a value.
 fn takes_value(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Set | ArgAction::Append)
 }

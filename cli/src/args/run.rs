@@ -21,6 +21,24 @@ pub(crate) enum OnError {
     RunCleanupProvisioner,
 }
 
+/// What of earlier runs is used.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ReuseArgs {
+    /// Run this build, or this step and what follows it, whatever has been done before; may be repeated.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Reuse")]
+    pub(crate) replace: Vec<String>,
+    /// Go on with a run that did not end well, where it stopped: the beginning of its id, or nothing for the last run of
+    /// the template.
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        default_missing_value = "",
+        help_heading = "Reuse"
+    )]
+    pub(crate) resume: Option<String>,
+}
+
 /// How to run.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RunArgs {
@@ -85,6 +103,8 @@ pub(crate) struct RunArgs {
     /// Refuse to run where something outside is not as `imgc.lock` has it, or is missing there; never write that file.
     #[arg(long, help_heading = "Run")]
     pub(crate) locked: bool,
+    #[command(flatten)]
+    pub(crate) reuse: ReuseArgs,
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// How long to wait for another process that makes the same build, such as `10m`; `0` for not at all, for ever

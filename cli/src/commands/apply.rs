@@ -2,23 +2,26 @@
 //!
 //! `apply` shows the plan and asks where something would be deleted or replaced; `build` goes ahead, as Packer does.
 
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
 use imgc_compiler::compile::{Compilation, Request, Unreadable};
 use imgc_compiler::plan::Plan;
+use imgc_runtime::settings::Reuse;
 
 use crate::args::{ApplyArgs, BuildArgs, DisplayArgs, RunArgs};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
+use crate::reuse;
 use crate::run::{self, Asked, replaced};
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 
-use super::{compile, compile_in, exit_of, json_text, note_empty, note_ignored, refuse_plan_file};
+use super::{compile_in, exit_of, json_text, note_empty, note_ignored, refuse_plan_file};
 
 /// What is about to run.
 struct Ready {
@@ -31,6 +34,7 @@ struct Ready {
 
 pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
+    let mut resume = None;
     let ready = match plan_file::read(&args.template.path)? {
         Some(file) => {
             let other = &args.template;
@@ -40,31 +44,41 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
                 )
                 .help("make a new plan with `imgc plan -out FILE`"));
             }
+            if args.run.reuse.resume.is_some() {
+                return Err(Failure::usage("a plan file is not a run to go on with")
+                    .help("name the template instead, or leave `-resume` out"));
+            }
             from_file(&file, &args, terminal)?
         }
-        None => ready(args.template.request(), args.run.json, terminal)?,
+        None => ready(args.template.request(), &args.run, &mut resume, terminal)?,
     };
+    let mut wanted = reuse::wanted(&args.run.reuse, !args.rebuild, &ready.plan)?;
+    wanted.resume = resume;
     let quiet = args.run.json || display.machine_readable;
     if !quiet {
         print(&plan_text::render(&ready.plan, terminal.out, args.verbose))?;
     }
-    approve(&ready.plan, &args, quiet, terminal)?;
+    wanted.ours = approve(&ready.plan, &args, quiet, terminal)?;
     if !quiet {
         print("\n")?;
     }
-    go("apply", ready, &args.run, display, terminal)
+    go("apply", ready, wanted, &args.run, display, terminal)
 }
 
 pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
     refuse_plan_file("build", &args.template.path)?;
-    let ready = ready(args.template.request(), args.run.json, terminal)?;
-    go("build", ready, &args.run, display, terminal)
+    let mut resume = None;
+    let ready = ready(args.template.request(), &args.run, &mut resume, terminal)?;
+    let mut wanted = reuse::wanted(&args.run.reuse, resume.is_some(), &ready.plan)?;
+    wanted.resume = resume;
+    go("build", ready, wanted, &args.run, display, terminal)
 }
 
 fn go(
     command: &'static str,
     ready: Ready,
+    reuse: Reuse,
     run: &RunArgs,
     display: &DisplayArgs,
     terminal: Terminal,
@@ -79,6 +93,7 @@ fn go(
     let asked = Asked {
         command,
         request: &request,
+        reuse,
     };
     run::run(
         (&asked, plan),
@@ -90,10 +105,25 @@ fn go(
     )
 }
 
-fn ready(mut request: Request, json: bool, terminal: Terminal) -> Result<Ready, Failure> {
+/// Compiles; with `--resume` what that run was asked for, at its moment, and `resume` is its id then.
+fn ready(
+    mut request: Request,
+    run: &RunArgs,
+    resume: &mut Option<String>,
+    terminal: Terminal,
+) -> Result<Ready, Failure> {
+    let resumed = reuse::resumed(&run.reuse, &run.state, &request)?;
+    let world = match resumed {
+        Some(resumed) => {
+            request = resumed.request;
+            *resume = Some(resumed.run);
+            resumed.world
+        }
+        None => RealWorld::new(),
+    };
     request.online = true;
-    let (compilation, world) = compile(&request);
-    take(request, compilation, world, json, terminal)
+    let (compilation, world) = compile_in(&request, world);
+    take(request, compilation, world, run.json, terminal)
 }
 
 fn from_file(file: &PlanFile, args: &ApplyArgs, terminal: Terminal) -> Result<Ready, Failure> {
@@ -162,11 +192,20 @@ fn take(
     }
 }
 
-/// Asks where something that exists would be deleted or replaced.
-fn approve(plan: &Plan, args: &ApplyArgs, quiet: bool, terminal: Terminal) -> Result<(), Failure> {
-    let replaced = replaced::outputs(plan, args.run.force);
+/// Asks where something that exists would be deleted or replaced; gives the builds whose outputs are an earlier run's.
+fn approve(
+    plan: &Plan,
+    args: &ApplyArgs,
+    quiet: bool,
+    terminal: Terminal,
+) -> Result<BTreeSet<String>, Failure> {
+    // What an earlier run has made and nobody has touched since is made anew without a question.
+    let ours = reuse::ours(&replaced::outputs(plan, true), plan, &args.run.state)?;
+    let builds = reuse::builds(&ours);
+    let mut replaced = replaced::outputs(plan, args.run.force);
+    replaced.retain(|output| !ours.contains(output));
     if replaced.is_empty() || args.auto_approve {
-        return Ok(());
+        return Ok(builds);
     }
     let lines: Vec<String> = replaced
         .iter()
@@ -192,7 +231,7 @@ fn approve(plan: &Plan, args: &ApplyArgs, quiet: bool, terminal: Terminal) -> Re
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     match read.is_ok() && answer.trim() == "yes" {
-        true => Ok(()),
+        true => Ok(builds),
         false => Err(Failure::new(Exit::Declined, "stopped: nothing was changed")),
     }
 }

@@ -2,15 +2,18 @@
 
 use imgc_compiler::plan::{Plan, Variable};
 use imgc_compiler::source::SourceMap;
+use imgc_runtime::reuse::Foresight;
 
 use crate::args::PlanArgs;
 use crate::diagnostics::json;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::terminal::{Terminal, print, shown_path};
-use crate::{plan_file, plan_json, plan_text};
+use crate::{plan_file, plan_json, plan_text, reuse, state};
 
-use super::{compile, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file};
+use super::{
+    compile, compile_in, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file,
+};
 
 pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
@@ -35,13 +38,36 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
         (Some(plan), true) => places(plan, &compilation.sources),
         _ => Vec::new(),
     };
+    let moved = world.was_asked_what_moves();
     let mut plan = planned(compilation, terminal)?;
+    let foresights = reuse::ahead(&plan, &world, &args.state)?;
+    let moving = match moved {
+        true => {
+            let (other, _) = compile_in(&request, world.another());
+            let other = other.plan.as_ref();
+            other.map_or_else(Vec::new, |other| reuse::moving(&plan, other))
+        }
+        false => Vec::new(),
+    };
     for (variable, place) in plan.variables.iter_mut().zip(places) {
         variable.origin.push_str(&place);
     }
     let text = match args.json {
-        true => json_text(&plan_json::plan(&plan)),
-        false => plan_text::render(&plan, terminal.out, args.verbose),
+        true => {
+            let mut json = plan_json::plan(&plan);
+            json["reuse"] = reuse::show::json(&plan, &foresights, &moving);
+            json_text(&json)
+        }
+        false => {
+            let mut text = plan_text::render(&plan, terminal.out, args.verbose);
+            let place = state::place_to_read(&plan.root, &args.state);
+            let is_known = state::existing(&place)?.is_some();
+            if !plan.builds.is_empty() && (is_known || args.explain) {
+                let look = terminal.out;
+                text += &reuse::show::text(&plan, &foresights, &moving, args.explain, look);
+            }
+            text
+        }
     };
     if let (Some(path), Some(file)) = (&args.out, file) {
         plan_file::write(path, &file)?;
@@ -54,7 +80,11 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
             path.display()
         ))?;
     }
-    Ok(Exit::Done)
+    let runs = !foresights.iter().all(Foresight::is_up_to_date);
+    Ok(match args.detailed_exitcode && runs {
+        true => Exit::Run(2),
+        false => Exit::Done,
+    })
 }
 
 /// For each variable the line its value is written in, as it continues the origin: `file x.pkrvars.hcl` with `:3`, `default`

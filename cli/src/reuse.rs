@@ -1,0 +1,248 @@
+//! What of earlier runs is used: the flags, and what `plan` says about it.
+//!
+//! In: `--rebuild`, `--replace`, `--resume`, a plan, the state beside it. Out: what the runtime is told
+//! ([`imgc_runtime::settings::Reuse`]), the request and the moment of a run that is gone on with, and for `plan` what
+//! would be made, what would not, and why.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use imgc_compiler::compile::Request;
+use imgc_compiler::diagnostic::nearest;
+use imgc_compiler::plan::Plan;
+use imgc_compiler::plan::inputs::canonical;
+use imgc_compiler::source::World;
+use imgc_compiler::value::Value;
+use imgc_runtime::identity::{self, Fate};
+use imgc_runtime::reuse::{self, Ahead, Foresight};
+use imgc_runtime::settings::{Reuse, Settings};
+use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
+
+use crate::args::{ReuseArgs, StateArgs};
+use crate::components;
+use crate::exit::Exit;
+use crate::failure::{Failure, reason};
+use crate::plan_file::{unhex, variable_name};
+use crate::run::replaced::Output;
+use crate::state;
+use crate::world::RealWorld;
+
+pub(crate) mod show;
+
+/// What the flags ask for; `on` without them.
+pub(crate) fn wanted(args: &ReuseArgs, on: bool, plan: &Plan) -> Result<Reuse, Failure> {
+    for address in &args.replace {
+        let builds = plan.builds.iter().map(|build| build.address.as_str());
+        let steps = plan.steps.iter().map(|step| step.address.as_str());
+        let all: Vec<&str> = builds.chain(steps).collect();
+        if all.contains(&address.as_str()) {
+            continue;
+        }
+        let failure = Failure::usage(format!("there is no build or step `{address}` to replace"));
+        return Err(match nearest(address, all.into_iter()) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure.help("`imgc plan -verbose` shows the addresses"),
+        });
+    }
+    Ok(Reuse {
+        on,
+        replace: args.replace.clone(),
+        ..Reuse::default()
+    })
+}
+
+/// A run that is gone on with: what it was asked for, and its moment.
+pub(crate) struct Resumed {
+    /// Its id.
+    pub(crate) run: String,
+    /// What to compile.
+    pub(crate) request: Request,
+    /// Its clock and random numbers.
+    pub(crate) world: RealWorld,
+}
+
+/// The run that `--resume` means.
+pub(crate) fn resumed(
+    args: &ReuseArgs,
+    state: &StateArgs,
+    request: &Request,
+) -> Result<Option<Resumed>, Failure> {
+    let Some(wanted) = &args.resume else {
+        return Ok(None);
+    };
+    let place = state::place_to_read(&state::root(&request.path), state);
+    let known: Arc<dyn State> = match state::existing(&place)? {
+        Some(known) => known,
+        None => Arc::new(Memory::new()),
+    };
+    let template = state::absolute(&request.path);
+    let run = wait(reuse::resumable(&*known, Some(wanted), &template))?;
+    let world = unhex(&run.new.seed).map(|seed| RealWorld::at(run.new.clock, seed));
+    let world = world.ok_or_else(|| {
+        Failure::new(Exit::Environment, "what is recorded of the run is damaged")
+            .help("run without `-resume`")
+    })?;
+    Ok(Some(Resumed {
+        request: repeated(&run, request)?,
+        world,
+        run: run.new.id,
+    }))
+}
+
+/// The request of a run, with the secrets that are given again.
+fn repeated(run: &Run, given: &Request) -> Result<Request, Failure> {
+    let new = &run.new;
+    let refuse = |what: &str| {
+        Failure::usage(format!(
+            "{what} cannot change what the run {} was asked for",
+            state::short(&new.id)
+        ))
+        .help("leave it out, or run without `-resume`: what is unchanged is reused all the same")
+    };
+    let files: Vec<PathBuf> = given
+        .var_files
+        .iter()
+        .map(|file| state::absolute(file))
+        .collect();
+    if !files.is_empty() && files != new.var_files {
+        return Err(refuse("`-var-file`"));
+    }
+    if !given.only.is_empty() && given.only != new.only {
+        return Err(refuse("`-only`"));
+    }
+    if !given.except.is_empty() && given.except != new.except {
+        return Err(refuse("`-except`"));
+    }
+    let secrets: Vec<&String> = new.vars.iter().filter(|var| !var.contains('=')).collect();
+    for variable in &given.vars {
+        let name = variable_name(variable);
+        if !new.vars.contains(variable) && !secrets.iter().any(|secret| *secret == name) {
+            return Err(refuse(&format!("`-var {name}=…`")));
+        }
+    }
+    let missing: Vec<String> = secrets
+        .iter()
+        .filter(|secret| !given.vars.iter().any(|var| variable_name(var) == **secret))
+        .map(|secret| format!("-var '{secret}=...'"))
+        .collect();
+    if !missing.is_empty() {
+        let text = "this run was given secret values, which are not remembered";
+        return Err(Failure::usage(text).help(format!("give them again: {}", missing.join(" "))));
+    }
+    let open = new.vars.iter().filter(|var| var.contains('=')).cloned();
+    let given_secrets = given.vars.iter().filter(|var| !new.vars.contains(var));
+    Ok(Request {
+        vars: open.chain(given_secrets.cloned()).collect(),
+        var_files: new.var_files.clone(),
+        only: new.only.clone(),
+        except: new.except.clone(),
+        ..given.clone()
+    })
+}
+
+/// Which existing outputs are those of earlier runs, as they made them.
+pub(crate) fn ours(
+    outputs: &[Output],
+    plan: &Plan,
+    state: &StateArgs,
+) -> Result<Vec<Output>, Failure> {
+    let place = state::place_to_read(&plan.root, state);
+    let Some(known) = state::existing(&place)?.filter(|_| !outputs.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let images = wait(known.images())?;
+    let is_ours = |output: &&Output| {
+        let records = images
+            .iter()
+            .filter(|record| record.step == output.address || record.build == output.address);
+        let mut records = records;
+        records.any(|record| covers(record, &state::absolute(&output.path)))
+    };
+    Ok(outputs.iter().filter(is_ours).cloned().collect())
+}
+
+/// Whether all there is at a path is an artifact's, as it was.
+fn covers(record: &ArtifactRecord, path: &Path) -> bool {
+    let as_it_was = |path: &Path| {
+        let mut files = record.files.iter();
+        files.any(|file| file.path == path && identity::fate(file) == Fate::Same)
+    };
+    if as_it_was(path) {
+        return true;
+    }
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return false;
+    };
+    let mut entries = entries.map(|entry| entry.map(|entry| entry.path()));
+    entries.all(|entry| entry.is_ok_and(|entry| covers(record, &entry)))
+}
+
+/// The builds among outputs.
+pub(crate) fn builds(outputs: &[Output]) -> BTreeSet<String> {
+    outputs
+        .iter()
+        .map(|output| output.address.clone())
+        .collect()
+}
+
+/// What would be reused of a plan; nothing is known where there is no state yet.
+pub(crate) fn ahead(
+    plan: &Plan,
+    world: &Arc<RealWorld>,
+    state: &StateArgs,
+) -> Result<Vec<Foresight>, Failure> {
+    let place = state::place_to_read(&plan.root, state);
+    let mut settings = Settings::new(state::no_run(world));
+    if let Some(known) = state::existing(&place)? {
+        settings.state = known;
+    }
+    settings.cache = Some(place.cache());
+    settings.reuse.on = true;
+    let door: Arc<dyn World> = world.clone();
+    let registry = components::registry();
+    let ahead = Ahead {
+        plan,
+        registry: &registry,
+        settings: &settings,
+        world: &door,
+    };
+    wait(reuse::plan(&ahead))
+}
+
+/// The options that have another value at another moment, with other random numbers: by address of the step, or of the
+/// build for those of its source.
+pub(crate) fn moving(plan: &Plan, other: &Plan) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut compare = |address: &str, one: &Value, other: &Value| {
+        for (name, value) in one.as_map().into_iter().flatten() {
+            let same = other
+                .get(name)
+                .is_some_and(|other| canonical(other) == canonical(value));
+            if !same {
+                found.push((address.to_owned(), name.to_string()));
+            }
+        }
+    };
+    for (one, other) in plan.builds.iter().zip(&other.builds) {
+        compare(&one.address, one.source.value(), other.source.value());
+    }
+    for (one, other) in plan.steps.iter().zip(&other.steps) {
+        compare(&one.address, one.options.value(), other.options.value());
+    }
+    found
+}
+
+/// Waits for what the runtime says.
+fn wait<T>(asked: impl Future<Output = imgc_runtime::Result<T>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let text = format!("cannot begin to read the state: {}", reason(&error));
+            Failure::new(Exit::Environment, text)
+        })?;
+    runtime
+        .block_on(asked)
+        .map_err(|error| state::failure(&error))
+}
