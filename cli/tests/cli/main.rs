@@ -24,6 +24,7 @@ mod output;
 mod packers;
 mod plan_files;
 mod plans;
+mod reuse;
 mod runs;
 mod sarif;
 mod schema;

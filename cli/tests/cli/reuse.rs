@@ -1,0 +1,366 @@
+//! What runs again and what does not: several runs of one template.
+
+use std::time::{Duration, Instant};
+
+use imgc_testbed::{Options, Sshd};
+
+use crate::harness::{Printed, Test};
+
+const NOTE: &str = r#"
+variable "text" {
+  default = "hello"
+}
+source "file" "note" {
+  content = "${var.text}\n"
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+  provisioner "shell-local" {
+    inline = ["echo ran >> ran.txt"]
+  }
+  post-processors {
+    post-processor "compress" {
+      output              = "note.tar.gz"
+      keep_input_artifact = true
+    }
+    post-processor "checksum" {
+      checksum_types = ["sha256"]
+      output         = "note.{{.ChecksumType}}"
+    }
+  }
+  post-processor "manifest" {
+    output = "manifest.json"
+  }
+}
+"#;
+
+fn ran(test: &Test) -> usize {
+    test.read("ran.txt").lines().count()
+}
+
+/// The lines that name artifacts.
+fn artifacts(printed: &Printed) -> Vec<&str> {
+    let lines = printed.stdout.lines();
+    lines.filter(|line| line.starts_with("--> ")).collect()
+}
+
+fn well(printed: &Printed) {
+    assert_eq!(printed.code, 0, "{}", printed.text());
+}
+
+fn reuse_of(printed: &Printed) -> &str {
+    let at = printed.stdout.find("\nReuse\n").map_or(0, |at| at + 7);
+    printed.stdout[at..].trim_end()
+}
+
+/// Text with the ids of runs as `RUN`.
+fn without_ids(text: &str) -> String {
+    let words = text.split_inclusive([' ', '\n']).map(|word| {
+        let bare = word.trim_end_matches([' ', '\n', ';', ':']);
+        let is_id = bare.len() == 8 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match is_id {
+            true => word.replace(bare, "RUN"),
+            false => word.to_owned(),
+        }
+    });
+    words.collect()
+}
+
+#[test]
+fn nothing_changed_means_nothing_runs() {
+    let test = Test::new(NOTE);
+    let first = test.run(&["apply"]);
+    well(&first);
+    let manifest = test.read("manifest.json");
+    let second = test.run(&["apply"]);
+    well(&second);
+    assert_eq!(ran(&test), 1);
+    assert_eq!(artifacts(&second), artifacts(&first));
+    assert!(
+        second.stdout.contains("nothing changed: 1 build is up to date"),
+        "{}",
+        second.text()
+    );
+    assert_eq!(test.read("manifest.json"), manifest);
+    // A comment and the order of attributes change nothing.
+    let text = NOTE.replace(
+        "  content = \"${var.text}\\n\"\n  target  = \"note.txt\"",
+        "  # where\n  target  = \"note.txt\"\n  content = \"${var.text}\\n\"",
+    );
+    assert_ne!(text, NOTE);
+    test.write("main.pkr.hcl", text);
+    well(&test.run(&["apply"]));
+    assert_eq!(ran(&test), 1);
+    // Who wants a build gets one.
+    well(&test.run(&["build"]));
+    well(&test.run(&["apply", "-rebuild"]));
+    well(&test.run(&["apply", "-replace", "build.file.note.provisioner[0]"]));
+    assert_eq!(ran(&test), 4);
+}
+
+#[test]
+fn plan_says_what_would_run_and_why() {
+    let test = Test::new(NOTE);
+    let codes = |arguments: &[&str]| {
+        let mut all = vec!["plan", "-detailed-exitcode"];
+        all.extend(arguments);
+        test.run(&all).code
+    };
+    assert_eq!(codes(&[]), 2);
+    well(&test.run(&["apply"]));
+    assert_eq!(codes(&[]), 0);
+    assert_eq!(codes(&["-var", "text=bye"]), 2);
+    assert_eq!(codes(&["-var", "nobody=bye"]), 3);
+    let same = test.run(&["plan"]);
+    insta::assert_snapshot!(without_ids(reuse_of(&same)), @r"
+    build.file.note  up to date, made by run RUN
+    Nothing would change.
+    ");
+    let other = test.run(&["plan", "-explain", "-var", "text=bye"]);
+    insta::assert_snapshot!(without_ids(reuse_of(&other)), @r#"
+    build.file.note  all of it runs
+        build.file.note.launch: `option content` has changed
+          option content: "hello\n" → "bye\n"
+    1 build would run, 0 are up to date.
+    "#);
+    let json = test.run(&["plan", "-json", "-var", "text=bye"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let build = &json["reuse"]["builds"][0];
+    assert_eq!(build["verdict"], "whole");
+    assert_eq!(build["why"][0]["differences"][0]["input"], "option content");
+    let moving = NOTE.replace("${var.text}", "${timestamp()}");
+    test.write("main.pkr.hcl", moving);
+    let moving = test.run(&["plan"]);
+    assert!(
+        reuse_of(&moving).contains("`content` depends on the clock or on random numbers"),
+        "{}",
+        moving.text()
+    );
+}
+
+#[test]
+fn a_failed_post_processor_is_all_that_runs_again() {
+    let failing = NOTE.replace(
+        "  post-processor \"manifest\" {\n    output = \"manifest.json\"\n",
+        "  post-processor \"shell-local\" {\n    inline = [\"test -e allowed\"]\n",
+    );
+    let test = Test::new(&failing);
+    let first = test.run(&["apply"]);
+    assert_eq!(first.code, 1, "{}", first.text());
+    assert_eq!(test.read("note.txt"), "hello\n");
+    test.write("allowed", "");
+    let second = test.run(&["apply"]);
+    well(&second);
+    assert_eq!(ran(&test), 1);
+    assert!(!second.stdout.contains("Running post-processor: compress"));
+    assert!(second.stdout.contains("Running post-processor: shell-local"));
+}
+
+#[test]
+fn files_that_are_deleted_or_altered_outside_are_said_and_not_lost() {
+    let test = Test::new(NOTE);
+    well(&test.run(&["apply"]));
+    // Of a post-processor: only that one, and what works on it.
+    std::fs::remove_file(test.path("note.tar.gz")).unwrap();
+    let printed = test.run(&["apply"]);
+    well(&printed);
+    assert!(
+        printed.stdout.contains("`$TEST/note.tar.gz` has been deleted"),
+        "{}",
+        printed.text()
+    );
+    assert!(test.path("note.tar.gz").exists());
+    assert_eq!(ran(&test), 1);
+    // Of the builder, altered: that is somebody's work now, and asked about.
+    test.write("note.txt", "mine\n");
+    let printed = test.run(&["apply"]);
+    assert_eq!(printed.code, 8, "{}", printed.text());
+    assert!(printed.stderr.contains("note.txt"), "{}", printed.text());
+    assert_eq!(test.read("note.txt"), "mine\n");
+    let printed = test.run(&["apply", "-auto-approve"]);
+    well(&printed);
+    assert!(
+        printed.stdout.contains("`$TEST/note.txt` has been altered"),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(test.read("note.txt"), "hello\n");
+    // A changed template replaces what is our own without a question.
+    well(&test.run(&["apply", "-var", "text=bye"]));
+    assert_eq!(test.read("note.txt"), "bye\n");
+}
+
+#[test]
+fn a_build_that_uses_an_artifact_follows_it() {
+    let test = Test::new(
+        r#"
+variable "text" {
+  default = "one"
+}
+source "file" "base" {
+  content = var.text
+  target  = "base.txt"
+}
+source "file" "copy" {
+  source = build.file.base.artifact.files[0]
+  target = "copy.txt"
+}
+build {
+  sources = ["source.file.base", "source.file.copy"]
+}
+"#,
+    );
+    well(&test.run(&["apply"]));
+    let second = test.run(&["apply"]);
+    well(&second);
+    assert!(
+        second.stdout.contains("nothing changed: 2 builds are up to date"),
+        "{}",
+        second.text()
+    );
+    well(&test.run(&["apply", "-var", "text=two"]));
+    assert_eq!(test.read("copy.txt"), "two");
+    // Made anew and the same: who uses it has nothing to do.
+    let rebuilt = test.run(&["apply", "-var", "text=two", "-replace=build.file.base"]);
+    well(&rebuilt);
+    assert!(
+        rebuilt.stdout.contains("==> file.copy: up to date"),
+        "{}",
+        rebuilt.text()
+    );
+}
+
+/// Ten provisioners on a machine, each of which notes that it ran.
+fn ten(sshd: &Sshd, ninth: &str) -> String {
+    let steps: String = (1..=10)
+        .map(|number| {
+            let extra = if number == 9 { ninth } else { "true" };
+            let log = sshd.home().join("log");
+            format!(
+                "  provisioner \"shell\" {{\n    inline = [\"echo {number} >> {}\", \"{extra}\"]\n  }}\n",
+                log.display()
+            )
+        })
+        .collect();
+    format!(
+        "source \"null\" \"machine\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {}\n  ssh_username = \"{}\"\n  \
+         ssh_private_key_file = \"{}\"\n  ssh_timeout = \"20s\"\n}}\nbuild {{\n  sources = [\"null.machine\"]\n{steps}}}\n",
+        sshd.port(),
+        sshd.user(),
+        sshd.key().display(),
+    )
+}
+
+fn log(sshd: &Sshd) -> String {
+    let text = std::fs::read_to_string(sshd.home().join("log")).unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn step_nine_of_ten_fails_on_a_machine_and_nine_and_ten_run() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    let test = Test::new(&ten(&sshd, "exit 3"));
+    let failed = test.run(&["apply"]);
+    assert_eq!(failed.code, 1, "{}", failed.text());
+    assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9");
+    test.write("main.pkr.hcl", ten(&sshd, "true"));
+    let resumed = test.run(&["apply", "-resume"]);
+    well(&resumed);
+    assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9 9 10");
+    let again = test.run(&["apply", "--resume"]);
+    assert_eq!(again.code, 3, "{}", again.text());
+    assert!(again.stderr.contains("there is nothing to go on with"));
+    well(&test.run(&["apply"]));
+    assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9 9 10");
+}
+
+#[test]
+fn a_killed_run_is_gone_on_with() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    let test = Test::new(&ten(&sshd, "sleep 600"));
+    let mut child = test.spawn(&["apply"]);
+    let begun = Instant::now();
+    while !log(&sshd).ends_with('9') {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", log(&sshd));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    test.write("main.pkr.hcl", ten(&sshd, "true"));
+    well(&test.run(&["build", "-resume"]));
+    assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9 9 10");
+}
+
+#[test]
+fn what_a_resumed_run_was_asked_for_stays() {
+    let text = r#"
+variable "token" {
+  sensitive = true
+}
+variable "color" {
+  default = "blue"
+}
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    inline = ["echo ${var.color} ${timestamp()} >> log.txt"]
+  }
+  provisioner "shell-local" {
+    environment_vars = ["TOKEN=${var.token}"]
+    inline           = ["test -e allowed"]
+  }
+}
+"#;
+    let test = Test::new(text);
+    let first = test.run(&["apply", "-var", "token=s3cret-t0ken", "-var", "color=red"]);
+    assert_eq!(first.code, 1, "{}", first.text());
+    test.write("allowed", "");
+    let missing = test.run(&["apply", "-resume"]);
+    assert_eq!(missing.code, 2, "{}", missing.text());
+    assert!(missing.stderr.contains("-var 'token=...'"), "{}", missing.text());
+    let other = test.run(&["apply", "-resume", "-var", "token=x", "-var", "color=green"]);
+    assert_eq!(other.code, 2, "{}", other.text());
+    assert!(other.stderr.contains("`-var color=…` cannot change"), "{}", other.text());
+    let well_done = test.run(&["apply", "-resume", "-var", "token=s3cret-t0ken"]);
+    well(&well_done);
+    assert_eq!(test.read("log.txt"), "red 1700000000\n");
+}
+
+#[test]
+fn unknown_addresses_are_refused_with_what_was_meant() {
+    let test = Test::new(NOTE);
+    let printed = test.run(&["apply", "-replace=build.file.nite"]);
+    assert_eq!(printed.code, 2, "{}", printed.text());
+    assert!(
+        printed.stderr.contains("did you mean `build.file.note`?"),
+        "{}",
+        printed.text()
+    );
+}
+
+#[test]
+fn the_page_shows_what_happens() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reuse.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> = page
+        .split("```hcl\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let test = Test::new(blocks[0]);
+    well(&test.run(&["apply"]));
+    let second = test.run(&["apply"]);
+    assert!(second.stdout.contains("nothing changed: 1 build is up to date"));
+    let explained = test.run(&["plan", "-explain", "-var", "greeting=bye"]);
+    for line in reuse_of(&explained).lines() {
+        assert!(page.contains(line.trim_end()), "{line}");
+    }
+    let uncached = Test::new(&blocks[1].replace("apt-get update", "echo ran >> ran.txt"));
+    well(&uncached.run(&["apply"]));
+    well(&uncached.run(&["apply"]));
+    assert_eq!(ran(&uncached), 2);
+}
