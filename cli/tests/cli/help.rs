@@ -27,7 +27,7 @@ fn exit_codes() {
 
         0  all went well
         1  a build failed in what it runs (a script, a command), or several failed from different causes
-        2  the command line is not understood: unknown command or flag, missing value
+        2  the command line is not understood: unknown command or flag, missing value; `plan -detailed-exitcode` found something to make
         3  the template has errors, or asks for something that cannot be; `fmt -check` found a file to format
         4  this machine: a missing file or program, a missing right, a full disk, something that could not be removed
         5  the other side: a host that does not answer, a key or password it refuses

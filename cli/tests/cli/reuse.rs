@@ -78,7 +78,9 @@ fn nothing_changed_means_nothing_runs() {
     assert_eq!(ran(&test), 1);
     assert_eq!(artifacts(&second), artifacts(&first));
     assert!(
-        second.stdout.contains("nothing changed: 1 build is up to date"),
+        second
+            .stdout
+            .contains("nothing changed: 1 build is up to date"),
         "{}",
         second.text()
     );
@@ -114,12 +116,12 @@ fn plan_says_what_would_run_and_why() {
     assert_eq!(codes(&["-var", "nobody=bye"]), 3);
     let same = test.run(&["plan"]);
     insta::assert_snapshot!(without_ids(reuse_of(&same)), @r"
-    build.file.note  up to date, made by run RUN
+      build.file.note  up to date, made by run RUN
     Nothing would change.
     ");
     let other = test.run(&["plan", "-explain", "-var", "text=bye"]);
     insta::assert_snapshot!(without_ids(reuse_of(&other)), @r#"
-    build.file.note  all of it runs
+      build.file.note  all of it runs
         build.file.note.launch: `option content` has changed
           option content: "hello\n" → "bye\n"
     1 build would run, 0 are up to date.
@@ -154,7 +156,11 @@ fn a_failed_post_processor_is_all_that_runs_again() {
     well(&second);
     assert_eq!(ran(&test), 1);
     assert!(!second.stdout.contains("Running post-processor: compress"));
-    assert!(second.stdout.contains("Running post-processor: shell-local"));
+    assert!(
+        second
+            .stdout
+            .contains("Running post-processor: shell-local")
+    );
 }
 
 #[test]
@@ -166,7 +172,9 @@ fn files_that_are_deleted_or_altered_outside_are_said_and_not_lost() {
     let printed = test.run(&["apply"]);
     well(&printed);
     assert!(
-        printed.stdout.contains("`$TEST/note.tar.gz` has been deleted"),
+        printed
+            .stdout
+            .contains("`$TEST/note.tar.gz` has been deleted"),
         "{}",
         printed.text()
     );
@@ -215,7 +223,9 @@ build {
     let second = test.run(&["apply"]);
     well(&second);
     assert!(
-        second.stdout.contains("nothing changed: 2 builds are up to date"),
+        second
+            .stdout
+            .contains("nothing changed: 2 builds are up to date"),
         "{}",
         second.text()
     );
@@ -321,13 +331,21 @@ build {
     test.write("allowed", "");
     let missing = test.run(&["apply", "-resume"]);
     assert_eq!(missing.code, 2, "{}", missing.text());
-    assert!(missing.stderr.contains("-var 'token=...'"), "{}", missing.text());
+    assert!(
+        missing.stderr.contains("-var 'token=...'"),
+        "{}",
+        missing.text()
+    );
     let other = test.run(&["apply", "-resume", "-var", "token=x", "-var", "color=green"]);
     assert_eq!(other.code, 2, "{}", other.text());
-    assert!(other.stderr.contains("`-var color=…` cannot change"), "{}", other.text());
+    assert!(
+        other.stderr.contains("`-var color=…` cannot change"),
+        "{}",
+        other.text()
+    );
     let well_done = test.run(&["apply", "-resume", "-var", "token=s3cret-t0ken"]);
     well(&well_done);
-    assert_eq!(test.read("log.txt"), "red 1700000000\n");
+    assert_eq!(test.read("log.txt"), "red 2023-11-14T22:13:20Z\n");
 }
 
 #[test]
@@ -354,7 +372,11 @@ fn the_page_shows_what_happens() {
     let test = Test::new(blocks[0]);
     well(&test.run(&["apply"]));
     let second = test.run(&["apply"]);
-    assert!(second.stdout.contains("nothing changed: 1 build is up to date"));
+    assert!(
+        second
+            .stdout
+            .contains("nothing changed: 1 build is up to date")
+    );
     let explained = test.run(&["plan", "-explain", "-var", "greeting=bye"]);
     for line in reuse_of(&explained).lines() {
         assert!(page.contains(line.trim_end()), "{line}");

@@ -333,6 +333,10 @@ impl Work<'_> {
                     return Some(instance);
                 }
                 Ok(None) => "it is gone or damaged".to_owned(),
+                // Not the checkpoint's fault: launching says it.
+                Err(error) if matches!(error.class, Class::Template | Class::Cancelled) => {
+                    return None;
+                }
                 Err(error) => error.chain(),
             };
             self.output.warn(format!(
