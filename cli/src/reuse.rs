@@ -23,6 +23,7 @@ use crate::args::{ReuseArgs, StateArgs};
 use crate::components;
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
+use crate::lock;
 use crate::plan_file::{unhex, variable_name};
 use crate::run::replaced::Output;
 use crate::state;
@@ -198,6 +199,7 @@ pub(crate) fn ahead(
         settings.state = known;
     }
     settings.cache = Some(place.cache());
+    settings.known = lock::known(&lock::read(&plan.root)?);
     settings.reuse.on = true;
     let door: Arc<dyn World> = world.clone();
     let registry = components::registry();
