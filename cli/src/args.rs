@@ -20,7 +20,7 @@ use crate::failure::Failure;
 
 pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
-pub(crate) use run::{OnError, ReuseArgs, OnFailure, RunArgs};
+pub(crate) use run::{OnError, OnFailure, ReuseArgs, RunArgs};
 pub(crate) use state::{
     AttachArgs, GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs, ShowArgs,
     StateArgs,
