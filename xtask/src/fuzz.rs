@@ -392,7 +392,7 @@ impl Fuzz {
             };
             if let Err(error) = answer {
                 match error["code"].as_i64() {
-                    Some(-32800 | -32801 | -32802) => self.outdated += 1,
+                    Some(-32802..=-32800) => self.outdated += 1,
                     // It cannot be done, and the user is told why; but not because it took too long.
                     Some(-32803) if !error.to_string().contains("took too long") => {}
                     _ => bail!("{error}"),

@@ -136,7 +136,7 @@ fn bytes_that_are_no_messages_are_refused_and_survived() {
         "textDocument/documentSymbol",
         json!({ "textDocument": { "uri": uri } }),
     );
-    assert_eq!(symbols.unwrap().as_array().unwrap().is_empty(), false);
+    assert!(!symbols.unwrap().as_array().unwrap().is_empty());
     assert!(editor.leave().unwrap().success());
 }
 

@@ -143,9 +143,8 @@ fn a_large_file_is_edited_and_answered() {
             json!({ "textDocument": { "uri": FILE } }),
         )
         .unwrap();
-    assert_eq!(
+    assert!(
         symbols[0]["name"].as_str().unwrap().contains("nome"),
-        true,
         "{symbols}"
     );
     session.end().unwrap();
