@@ -174,7 +174,8 @@ fn the_plan_is_that_of_the_unsaved_text() {
     assert_eq!(plan["text"], "1 builds");
     assert_eq!(plan["path"], "/t");
     assert_eq!(plan["places"]["build.null.a"]["uri"], FILE);
-    assert_eq!(plan["places"]["build.null.a"]["range"]["start"]["line"], 5);
+    // Where the build names its source.
+    assert_eq!(plan["places"]["build.null.a"]["range"]["start"]["line"], 10);
     let graph = run(&mut session, "imgc.graph", json!("file:///t")).unwrap();
     assert_eq!(graph["mermaid"], "flowchart LR\n");
     session.replace(FILE, 2, BROKEN);
