@@ -21,7 +21,7 @@ export class EditorWindow {
   ) {}
 
   static async open(browser: Browser, address: string, output: string): Promise<EditorWindow> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const context = await browser.newContext({ viewport: { width: 1440, height: 780 } });
     const page = await context.newPage();
     page.setDefaultTimeout(LIMIT);
     await page.goto(address);

@@ -37,8 +37,8 @@ export interface Layout {
   readonly height: number;
 }
 
-const BOX = { width: 150, height: 44 };
-const GAP = { x: 36, y: 14 };
+const BOX = { width: 138, height: 44 };
+const GAP = { x: 28, y: 14 };
 const LANE = { padding: 16, header: 34, gap: 18 };
 const MARGIN = 12;
 /** How far lines that pass over boxes bow, and how much more for each column more. */
