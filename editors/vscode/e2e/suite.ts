@@ -66,7 +66,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("a misspelt option has a squiggle, an entry in Problems, and a quick fix", "misspelt", async (window) => {
-    await window.openFile("web.pkr.hcl");
+    await window.openTemplate("web.pkr.hcl");
     await window.squiggles.first().waitFor();
     await window.showProblems();
     const problem = window.problems.filter({ hasText: "communicatr" });
@@ -90,7 +90,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("an option of amazon-ebs is completed", "aws", async (window) => {
-    await window.openFile("web.pkr.hcl");
+    await window.openTemplate("web.pkr.hcl");
     await window.goTo(7, 1);
     await window.type("  associate_pub");
     const entry = window.page.locator(".suggest-widget.visible .monaco-list-row", { hasText: "associate_public_ip_address" });
@@ -101,7 +101,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("hover explains an option", "aws", async (window) => {
-    await window.openFile("web.pkr.hcl");
+    await window.openTemplate("web.pkr.hcl");
     await window.goTo(3, 6);
     await window.press("Control+K", "Control+I");
     const hover = window.page.locator(".monaco-hover:not(.hidden)", { hasText: "instance_type" });
@@ -111,16 +111,20 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("a definition in another file is found", "across", async (window) => {
-    await window.openFile("page.pkr.hcl");
+    await window.openTemplate("page.pkr.hcl");
     await window.goTo(3, 22);
-    await window.press("F12");
-    await window.tab("variables.pkr.hcl").waitFor();
+    // What the server can do is known to the editor a moment after the server runs.
+    await until("the other file is shown", async () => {
+      await window.press("F12");
+      const tab = window.tab("variables.pkr.hcl");
+      return tab.waitFor({ timeout: 5000 }).then(() => true, () => false);
+    });
     await window.page.locator(".statusbar-item", { hasText: /Ln 1, Col \d+/ }).waitFor();
     await window.picture("definition");
   });
 
   inWindow("a variable is renamed in all files", "across", async (window) => {
-    await window.openFile("variables.pkr.hcl");
+    await window.openTemplate("variables.pkr.hcl");
     await window.goTo(1, 13);
     await window.press("F2");
     const box = window.page.locator(".rename-box input, .rename-input");
@@ -142,8 +146,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("a file is laid out", "untidy", async (window) => {
-    await window.openFile("page.pkr.hcl");
-    await window.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
+    await window.openTemplate("page.pkr.hcl");
     await window.command("Format Document");
     await until("the text is laid out", async () => (await window.text()).includes('  target  = "page.txt"\n  content = "Hello"\n'));
     assert.ok((await window.text()).includes('\n  sources = ["source.file.page"]\n'));
@@ -151,8 +154,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("the plan is drawn, and a step leads to its place", "graph", async (window) => {
-    await window.openFile("images.pkr.hcl");
-    await window.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
+    await window.openTemplate("images.pkr.hcl");
     // Room for two columns.
     await window.press("Control+B");
     await window.command("imgc: Show Plan");
@@ -172,7 +174,7 @@ describe("the extension in the editor", () => {
     server.write("hints/page.pkr.hcl", 'variable "name" {\n  default = "web"\n}\n\nlocals {\n  page = "${var.name}.html"\n}\n');
     server.write("hints/.vscode/settings.json", "{}\n");
     const window = await EditorWindow.open(browser, server.window("hints"), places.output);
-    await window.openFile("page.pkr.hcl");
+    await window.openTemplate("page.pkr.hcl");
     const hint = window.editor.locator(".view-line", { hasText: /page\s*:\sstring\s*=/ });
     await hint.first().waitFor();
     await window.picture("hints");
@@ -184,9 +186,8 @@ describe("the extension in the editor", () => {
   inWindow("a legacy template is recognised and converted, other JSON is left alone", "legacy", async (window) => {
     await window.openFile("other.json");
     await window.page.locator(".statusbar-item", { hasText: /^JSON$/ }).waitFor();
-    await window.openFile("web.json");
+    await window.openTemplate("web.json");
     await window.page.locator(".statusbar-item", { hasText: "Image template (JSON)" }).waitFor();
-    await window.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
     await window.command("imgc: Convert File to Another Language");
     const choose = async (label: string): Promise<void> => {
       await window.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first().click();
@@ -201,8 +202,7 @@ describe("the extension in the editor", () => {
   });
 
   inWindow("the workspace is validated", "", async (window) => {
-    await window.openFile("graph/images.pkr.hcl");
-    await window.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
+    await window.openTemplate("graph/images.pkr.hcl");
     await window.command("imgc: Validate Workspace");
     await window.messages.filter({ hasText: /\d errors?.* in \d+ files?/ }).first().waitFor();
     await window.picture("workspace");

@@ -67,6 +67,12 @@ export class EditorWindow {
     await input.waitFor({ state: "hidden" });
   }
 
+  /** Opens a template, and waits until the language server runs. */
+  async openTemplate(file: string): Promise<void> {
+    await this.openFile(file);
+    await this.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
+  }
+
   /** The tab with a label. */
   tab(label: string): Locator {
     return this.page.locator(".tabs-container .tab.active", { hasText: label });
