@@ -32,7 +32,7 @@ fn exit_codes() {
         4  this machine: a missing file or program, a missing right, a full disk, something that could not be removed
         5  the other side: a host that does not answer, a key or password it refuses
         6  a step, a build or the run took longer than its time limit
-        7  a plan file was refused: something it was made from has changed
+        7  a plan file was refused: something it was made from has changed; with `-locked`, something outside is not as `imgc.lock` has it
         8  something would be deleted or replaced, and nobody agreed to it
         9  another process is making the same build, and `-lock-timeout` has passed
        70  a mistake in imgc; please report it
