@@ -28,6 +28,7 @@ mod reuse;
 mod runs;
 mod sarif;
 mod schema;
+mod secret_roads;
 mod secrets;
 mod services;
 mod signals;
