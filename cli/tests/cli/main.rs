@@ -17,6 +17,7 @@ mod inspect;
 mod killed;
 mod language;
 mod legacy;
+mod lock_file;
 mod lsp;
 mod machines;
 mod modules;
