@@ -194,7 +194,7 @@ build {
 }
 
 /// Copies a program of this machine with the libraries it is linked to.
-fn static_copy(program: &str, root: &Path) {
+pub(crate) fn static_copy(program: &str, root: &Path) {
     let path = tool("debianutils", "which", &[program]);
     let path = path.trim();
     let libraries = tool("libc-bin", "ldd", &[path]);

@@ -1,0 +1,160 @@
+//! A run is killed at every point where something is written down, `gc` cleans up after it, and the next run makes what an
+//! undisturbed one makes.
+//!
+//! `IMGC_EVERY_FAULT=1` tries every point of the image build, too; without it every few.
+
+use std::process::ExitStatus;
+
+use crate::harness::Test;
+use crate::images::static_copy;
+
+/// What was tried and what came of it.
+#[derive(Debug, Default)]
+struct Tried {
+    points: usize,
+    killed: usize,
+}
+
+/// Kills a run at its points, `stride` apart, and checks what follows each time. `result` is what the run makes.
+fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> String) -> Tried {
+    let test = fresh();
+    let trace = test.path("points");
+    let test = test.env("IMGC_FAULT_TRACE", trace.to_str().unwrap());
+    let printed = test.run(&["apply", "-auto-approve", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let points = test.read("points").lines().count();
+    let expected = result(&test);
+    let mut tried = Tried { points, killed: 0 };
+    for point in (1..=points).step_by(stride) {
+        let test = fresh().env("IMGC_FAULT", &format!("kill@*#{point}"));
+        let mut command = test.command(&["apply", "-auto-approve", "."]);
+        let status = command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        tried.killed += usize::from(killed(status.status().unwrap()));
+        let test = test.env("IMGC_FAULT", "");
+        let printed = test.run(&["gc"]);
+        assert_eq!(printed.code, 0, "point {point}: {}", printed.text());
+        assert_eq!(
+            left(&test),
+            Vec::<String>::new(),
+            "point {point}: {}",
+            printed.text()
+        );
+        assert_eq!(
+            test.run(&["gc"]).stdout,
+            "nothing is left behind\n",
+            "point {point}: {}",
+            printed.text()
+        );
+        let printed = test.run(&["apply", "-auto-approve", "-force", "."]);
+        assert_eq!(printed.code, 0, "point {point}: {}", printed.text());
+        assert_eq!(result(&test), expected, "point {point}");
+        assert_eq!(left(&test), Vec::<String>::new(), "point {point}");
+    }
+    tried
+}
+
+fn killed(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.signal() == Some(9)
+}
+
+/// Directories, mounts and processes of runs of this test.
+fn left(test: &Test) -> Vec<String> {
+    let here = test.path("").display().to_string();
+    let here = here.trim_end_matches('/');
+    let mut left: Vec<String> = std::fs::read_dir(test.path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("imgc-") || name.starts_with(".imgc-"))
+        .collect();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    left.extend(
+        mounts
+            .lines()
+            .filter(|line| line.contains(here))
+            .map(str::to_owned),
+    );
+    let home = format!("HOME={here}");
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|one| one == home.as_bytes())
+        {
+            left.push(format!("process {}", entry.file_name().to_string_lossy()));
+        }
+    }
+    left
+}
+
+#[test]
+fn a_build_without_a_machine_survives_a_kill_at_any_point() {
+    let fresh = || {
+        Test::new(
+            r#"
+source "null" "base" {
+  communicator = "none"
+}
+source "file" "note" {
+  content = "made\n"
+  target  = "note.txt"
+}
+build {
+  sources = ["source.null.base", "source.file.note"]
+  provisioner "shell-local" {
+    only   = ["null.base"]
+    inline = ["echo done > proof"]
+  }
+}
+"#,
+        )
+    };
+    let result = |test: &Test| test.read("note.txt") + &test.read("proof");
+    let tried = torture(fresh, 1, result);
+    assert!(
+        tried.points > 20 && tried.killed * 10 > tried.points * 8,
+        "{tried:?}"
+    );
+}
+
+#[test]
+fn an_image_survives_a_kill_at_any_point() {
+    let base = tempfile::tempdir().unwrap();
+    for program in ["sh", "chmod", "rm", "mkdir", "cat"] {
+        static_copy(program, base.path());
+    }
+    let fresh = || {
+        Test::new(&format!(
+            r#"
+source "rootfs" "small" {{
+  from             = "dir:{}"
+  output_directory = "out"
+}}
+build {{
+  sources = ["rootfs.small"]
+  provisioner "shell" {{
+    inline = ["echo one > /one"]
+  }}
+  provisioner "shell" {{
+    inline = ["echo two > /two"]
+  }}
+}}
+"#,
+            base.path().display()
+        ))
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+    };
+    let result = |test: &Test| {
+        let index = test.read("out/small.oci/index.json");
+        let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        index["manifests"][0]["digest"].as_str().unwrap().to_owned()
+    };
+    let stride = match std::env::var_os("IMGC_EVERY_FAULT") {
+        Some(_) => 1,
+        None => 7,
+    };
+    let tried = torture(fresh, stride, result);
+    assert!(tried.points > 20 && tried.killed > 0, "{tried:?}");
+}
