@@ -312,10 +312,21 @@ pub fn marker(run: &str) -> String {
     format!("{RUN_VARIABLE}={run}")
 }
 
-/// The processes whose environment this process may read, with the run that each belongs to; itself excepted.
-pub fn of_runs() -> Vec<(u32, String)> {
+/// A process that a run has started.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OfRun {
+    /// Its number.
+    pub pid: u32,
+    /// The run's id.
+    pub run: String,
+    /// Its directory of temporary files, as its environment names it: the run's as a rule.
+    pub temporary: Option<PathBuf>,
+}
+
+/// The processes whose environment this process may read and that bear a run's id; itself excepted.
+pub fn of_runs() -> Vec<OfRun> {
+    use std::os::unix::ffi::OsStringExt as _;
     let own = std::process::id();
-    let name = format!("{RUN_VARIABLE}=");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry
@@ -329,11 +340,18 @@ pub fn of_runs() -> Vec<(u32, String)> {
         let Ok(environment) = std::fs::read(entry.path().join("environ")) else {
             continue;
         };
-        let run = environment
-            .split(|byte| *byte == 0)
-            .find_map(|variable| variable.strip_prefix(name.as_bytes()));
-        if let Some(run) = run.filter(|run| !run.is_empty()) {
-            found.push((pid, String::from_utf8_lossy(run).into_owned()));
+        let value = |name: &str| {
+            environment
+                .split(|byte| *byte == 0)
+                .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+                .filter(|value| !value.is_empty())
+        };
+        if let Some(run) = value(RUN_VARIABLE) {
+            found.push(OfRun {
+                pid,
+                run: String::from_utf8_lossy(run).into_owned(),
+                temporary: value("TMPDIR").map(|path| OsString::from_vec(path.to_vec()).into()),
+            });
         }
     }
     found.sort();
@@ -351,8 +369,8 @@ pub(crate) async fn end_marked(marker: &str) -> bool {
     let marked = || -> Vec<u32> {
         let of_runs = of_runs().into_iter();
         of_runs
-            .filter(|(_, of)| of == run)
-            .map(|(pid, _)| pid)
+            .filter(|process| process.run == run)
+            .map(|process| process.pid)
             .collect()
     };
     for (sign, patience) in [

@@ -142,6 +142,12 @@ impl Gc {
     /// Scratch directories of runs that no state here knows of.
     async fn marked_directories(&mut self) {
         let mut places: Vec<PathBuf> = vec![std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+        // Runs have their own ideas of where temporary files belong.
+        places.extend(
+            process::of_runs()
+                .into_iter()
+                .filter_map(|one| one.temporary),
+        );
         places.sort();
         places.dedup();
         let recorded: BTreeSet<String> = self.found.iter().map(|one| one.what.clone()).collect();
@@ -179,8 +185,10 @@ impl Gc {
 
     /// Processes that bear the id of a run.
     async fn marked_processes(&mut self) {
-        let mut runs: BTreeSet<String> =
-            process::of_runs().into_iter().map(|(_, run)| run).collect();
+        let mut runs: BTreeSet<String> = process::of_runs()
+            .into_iter()
+            .map(|process| process.run)
+            .collect();
         runs.retain(|run| !self.live.contains(run) && !self.ended.contains(run));
         for run in runs {
             let marker = process::marker(&run);
