@@ -1,7 +1,7 @@
 //! A run is killed at every point where something is written down, `gc` cleans up after it, and the next run makes what an
 //! undisturbed one makes.
 //!
-//! `IMGC_EVERY_FAULT=1` tries every point of the image build, too; without it every few.
+//! `IMGC_EVERY_FAULT=1` tries every point; without it every few.
 
 use std::process::ExitStatus;
 
@@ -25,6 +25,10 @@ fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> St
     assert_eq!(printed.code, 0, "{}", printed.text());
     let points = test.read("points").lines().count();
     let expected = result(&test);
+    let stride = match std::env::var_os("IMGC_EVERY_FAULT") {
+        Some(_) => 1,
+        None => stride,
+    };
     let mut tried = Tried { points, killed: 0 };
     for point in (1..=points).step_by(stride) {
         let test = fresh().env("IMGC_FAULT", &format!("kill@*#{point}"));
@@ -108,11 +112,8 @@ build {
         )
     };
     let result = |test: &Test| test.read("note.txt") + &test.read("proof");
-    let tried = torture(fresh, 1, result);
-    assert!(
-        tried.points > 20 && tried.killed * 10 > tried.points * 8,
-        "{tried:?}"
-    );
+    let tried = torture(fresh, 11, result);
+    assert!(tried.points > 20 && tried.killed > 5, "{tried:?}");
 }
 
 #[test]
@@ -147,10 +148,6 @@ build {{
         let index: serde_json::Value = serde_json::from_str(&index).unwrap();
         index["manifests"][0]["digest"].as_str().unwrap().to_owned()
     };
-    let stride = match std::env::var_os("IMGC_EVERY_FAULT") {
-        Some(_) => 1,
-        None => 7,
-    };
-    let tried = torture(fresh, stride, result);
+    let tried = torture(fresh, 29, result);
     assert!(tried.points > 20 && tried.killed > 0, "{tried:?}");
 }
