@@ -142,14 +142,20 @@ impl Gc {
     /// Scratch directories of runs that no state here knows of.
     async fn marked_directories(&mut self) {
         let mut places: Vec<PathBuf> = vec![std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-        // Runs have their own ideas of where temporary files belong.
-        places.extend(
-            process::of_runs()
-                .into_iter()
-                .filter_map(|one| one.temporary),
-        );
         places.sort();
         places.dedup();
+        // Runs with other ideas of where temporary files belong are recognised if they live, and left alone if not.
+        let elsewhere = process::of_runs().into_iter().filter_map(|one| {
+            Some((
+                one.temporary?.join(format!("{}{}", mark::PREFIX, one.run)),
+                one.run,
+            ))
+        });
+        for (path, run) in elsewhere {
+            if mark::life(&path) == Life::Lives {
+                self.live.insert(run);
+            }
+        }
         let recorded: BTreeSet<String> = self.found.iter().map(|one| one.what.clone()).collect();
         for (path, run) in places.iter().flat_map(|place| mark::directories(place)) {
             let directory = Resource::Directory { path: path.clone() };
