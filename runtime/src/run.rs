@@ -206,7 +206,11 @@ impl Run {
         let mut outcomes: Vec<Option<BuildOutcome>> = vec![None; builds];
         let (scratch, _mark) = match self.begin().await {
             Ok(begun) => begun,
-            Err(error) => return self.nothing(started, error),
+            Err(error) => {
+                // The directory may have been made before this went wrong.
+                undo::sweep(&self, &self.voice(), RUN, &[]).await;
+                return self.nothing(started, error);
+            }
         };
         let limit = match self.settings.parallel_builds {
             0 => builds.max(1),
