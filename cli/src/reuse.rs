@@ -41,7 +41,7 @@ pub(crate) fn wanted(args: &ReuseArgs, on: bool, plan: &Plan) -> Result<Reuse, F
             continue;
         }
         let failure = Failure::usage(format!("there is no build or step `{address}` to replace"));
-        return Err(match nearest(address, all.into_iter()) {
+        return Err(match nearest(address, all) {
             Some(near) => failure.help(format!("did you mean `{near}`?")),
             None => failure.help("`imgc plan -verbose` shows the addresses"),
         });

@@ -49,10 +49,13 @@ pub enum Content {
     Unforeseeable(String),
 }
 
+/// What reading a path has given: its kind and digest, or why not.
+type Outcome = Result<(&'static str, String), String>;
+
 /// Digests of what has been read, so that many steps read a tree once.
 #[derive(Debug, Default)]
 pub struct Read {
-    seen: BTreeMap<(PathBuf, bool), Result<(&'static str, String), String>>,
+    seen: BTreeMap<(PathBuf, bool), Outcome>,
 }
 
 /// What is known besides the options.

@@ -98,6 +98,7 @@ mod tests {
                 ),
                 timing(2, "build.null.a.capture", 0, StepOutcome::Skipped),
             ],
+            moved: Vec::new(),
             leftovers: Vec::new(),
             outputs: Vec::new(),
             output_failures: Vec::new(),

@@ -218,6 +218,7 @@ mod tests {
                 })
                 .collect(),
             timings: Vec::new(),
+            moved: Vec::new(),
             leftovers: Vec::new(),
             outputs: Vec::new(),
             output_failures: Vec::new(),
