@@ -14,6 +14,7 @@ mod faults;
 mod fmt;
 mod help;
 mod images;
+mod inputs;
 mod inspect;
 mod killed;
 mod language;
