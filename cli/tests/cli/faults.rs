@@ -1,9 +1,12 @@
-//! A run is killed at every point where something is written down, `gc` cleans up after it, and the next run makes what an
-//! undisturbed one makes.
+//! A run is killed at every point where something is written down, `gc` cleans up after it, and `apply -resume` makes what
+//! an undisturbed run makes.
 //!
 //! `IMGC_EVERY_FAULT=1` tries every point; without it every few.
 
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use imgc_testbed::{Options, Sshd};
 
 use crate::harness::Test;
 use crate::images::static_copy;
@@ -14,7 +17,14 @@ use crate::state::nothing_more;
 struct Tried {
     points: usize,
     killed: usize,
+    resumed: usize,
 }
+
+/// What `-resume` says of a run that was killed before it was recorded, or after it was recorded as ended well.
+const NOTHING_TO_RESUME: [&str; 2] = [
+    "there is no run of this template to go on with",
+    "ended well: there is nothing to go on with",
+];
 
 /// Kills a run at its points, `stride` apart, and checks what follows each time. `result` is what the run makes.
 fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> String) -> Tried {
@@ -29,7 +39,10 @@ fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> St
         Some(_) => 1,
         None => stride,
     };
-    let mut tried = Tried { points, killed: 0 };
+    let mut tried = Tried {
+        points,
+        ..Tried::default()
+    };
     for point in (1..=points).step_by(stride) {
         let test = fresh().env("IMGC_FAULT", &format!("kill@*#{point}"));
         let mut command = test.command(&["apply", "-auto-approve", "."]);
@@ -47,12 +60,26 @@ fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> St
             printed.text()
         );
         nothing_more(&test, &format!("point {point}: {}", printed.text()));
-        let printed = test.run(&["apply", "-auto-approve", "-force", "."]);
+        let mut printed = test.run(&["apply", "-resume", "-auto-approve", "."]);
+        let nothing = NOTHING_TO_RESUME
+            .iter()
+            .any(|text| printed.stderr.contains(text));
+        tried.resumed += usize::from(!nothing);
+        if nothing {
+            printed = test.run(&["apply", "-auto-approve", "."]);
+        }
         assert_eq!(printed.code, 0, "point {point}: {}", printed.text());
         assert_eq!(result(&test), expected, "point {point}");
         assert_eq!(left(&test), Vec::<String>::new(), "point {point}");
     }
     tried
+}
+
+/// Says what was tried; most points must have been died at, and gone on from.
+fn survived(what: &str, tried: &Tried) {
+    println!("{what}: {tried:?}");
+    assert!(tried.points > 20, "{what}: {tried:?}");
+    assert!(tried.killed > 2 && tried.resumed > 2, "{what}: {tried:?}");
 }
 
 fn killed(status: ExitStatus) -> bool {
@@ -113,7 +140,7 @@ build {
     };
     let result = |test: &Test| test.read("note.txt") + &test.read("proof");
     let tried = torture(fresh, 11, result);
-    assert!(tried.points > 20 && tried.killed > 5, "{tried:?}");
+    survived("null and file", &tried);
 }
 
 #[test]
@@ -149,5 +176,63 @@ build {{
         index["manifests"][0]["digest"].as_str().unwrap().to_owned()
     };
     let tried = torture(fresh, 29, result);
-    assert!(tried.points > 20 && tried.killed > 0, "{tried:?}");
+    survived("rootfs", &tried);
+}
+
+#[test]
+fn a_machine_behind_sshd_survives_a_kill_at_any_point() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    let (made, folder) = (sshd.home().join("made"), sshd.home().join("scripts"));
+    let fresh = || {
+        for directory in [&made, &folder] {
+            let _ = std::fs::remove_dir_all(directory);
+            std::fs::create_dir(directory).unwrap();
+        }
+        let test = Test::new(&format!(
+            r#"
+source "null" "machine" {{
+  ssh_host             = "127.0.0.1"
+  ssh_port             = {port}
+  ssh_username         = "{user}"
+  ssh_private_key_file = "{key}"
+}}
+build {{
+  sources = ["source.null.machine"]
+  provisioner "shell" {{
+    remote_folder = "{folder}"
+    inline        = ["echo one > {made}/one"]
+  }}
+  provisioner "file" {{
+    source      = "tree"
+    destination = "{made}"
+  }}
+  provisioner "shell" {{
+    remote_folder = "{folder}"
+    inline        = ["cat {made}/one {made}/tree/page > {made}/both"]
+  }}
+}}
+"#,
+            port = sshd.port(),
+            user = sshd.user(),
+            key = sshd.key().display(),
+            folder = folder.display(),
+            made = made.display(),
+        ));
+        test.write("tree/page", "page\n");
+        test
+    };
+    let result = |_: &Test| {
+        // What the machine itself removes when a connection ends takes a moment.
+        let begun = Instant::now();
+        while std::fs::read_dir(&folder).unwrap().next().is_some() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "scripts are left"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::read_to_string(made.join("both")).unwrap()
+    };
+    let tried = torture(fresh, 23, result);
+    survived("null behind sshd", &tried);
 }
