@@ -23,6 +23,7 @@ use imgc_runtime::registry::Registry;
 use imgc_runtime::report::{Json, MachineReadable, Plain, Style, Tee, Trace, times, wall_clock};
 use imgc_runtime::run::{RunResult, exit_code};
 use imgc_runtime::settings::{OnError, Reuse, Settings};
+use imgc_state::{Hold, Sqlite};
 
 use crate::args::{self, DisplayArgs, RunArgs};
 use crate::commands::cache::limit_after_run;
@@ -55,22 +56,23 @@ pub(crate) fn run(
         terminal.out.unicode,
     );
     let place = state::place(&plan.root, &args.state);
-    let state = state::open(&place)?;
+    let forgetful = state::is_forgetful();
+    let known = match forgetful {
+        true => None,
+        false => Some(state::open(&place)?),
+    };
     let mut settings = settings(&place, &world, args);
-    let origin = (&*settings.run_id, compiled_in.clock(), compiled_in.seed());
-    let what = (asked.command, asked.request, &*plan);
-    let mut new_run = state::new_run(what, origin, &settings.scratch);
-    new_run.logs = settings.log_dir.as_deref().map(state::absolute);
-    let _held = state::hold(&state, &new_run, args.lock_timeout)?;
-    state::notice_dead(&state)?;
-    settings.state = state.clone();
-    settings.state_place = Some(state::absolute(&place.directory));
-    new_run.resumes = asked.reuse.resume.clone();
-    settings.reuse = asked.reuse.clone();
-    settings.new_run = Some(new_run);
-    settings.cache = Some(place.cache());
-    settings.known = lock::known(&lock::read(&plan.root)?);
-    settings.locked = args.locked;
+    let origin = (compiled_in.clock(), compiled_in.seed());
+    let _held = match known {
+        Some(known) => Some(remember(
+            known,
+            (asked, &plan, args),
+            origin,
+            &place,
+            &mut settings,
+        )?),
+        None => None,
+    };
     let mut registry = components::registry();
     if terminal.interactive && !for_programs {
         let person = Arc::new(Person::new(screen.clone()));
@@ -89,7 +91,9 @@ pub(crate) fn run(
         })?;
     let logs = settings.log_dir.clone();
     let door: Arc<dyn World> = world;
-    runtime.block_on(pin(&plan, &registry, &mut settings, &door))?;
+    if !forgetful {
+        runtime.block_on(pin(&plan, &registry, &mut settings, &door))?;
+    }
     let cache = (Cache::new(place.cache()), settings.clone());
     let root = plan.root.clone();
     let declared: Vec<String> = plan
@@ -135,6 +139,31 @@ pub(crate) fn run(
         130 => stopped.exit(),
         code => Exit::Run(code),
     })
+}
+
+/// Takes the builds: from here on the run is remembered, and what earlier ones left is known to it.
+fn remember(
+    state: Arc<Sqlite>,
+    (asked, plan, args): (&Asked<'_>, &Plan, &RunArgs),
+    (clock, seed): ((i64, u32), [u8; 32]),
+    place: &Place,
+    settings: &mut Settings,
+) -> Result<Hold, Failure> {
+    let what = (asked.command, asked.request, plan);
+    let origin = (&*settings.run_id, clock, seed);
+    let mut new_run = state::new_run(what, origin, &settings.scratch);
+    new_run.logs = settings.log_dir.as_deref().map(state::absolute);
+    new_run.resumes = asked.reuse.resume.clone();
+    let held = state::hold(&state, &new_run, args.lock_timeout)?;
+    state::notice_dead(&state)?;
+    settings.state = state;
+    settings.state_place = Some(state::absolute(&place.directory));
+    settings.reuse = asked.reuse.clone();
+    settings.new_run = Some(new_run);
+    settings.cache = Some(place.cache());
+    settings.known = lock::known(&lock::read(&plan.root)?);
+    settings.locked = args.locked;
+    Ok(held)
 }
 
 /// Looks at what builders pin, before anything runs: a run that is killed goes on with the same. What cannot be looked at

@@ -23,6 +23,14 @@ use crate::terminal::{complain, harmless, shown_path};
 /// How long after its beginning what a run has left may be removed by anyone.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// `memory`: nothing is remembered, kept or reused, to measure what that costs. Internal, no promise.
+const KIND: &str = "IMGC_INTERNAL_STATE";
+
+/// Whether a run is to forget everything when it ends.
+pub(crate) fn is_forgetful() -> bool {
+    std::env::var_os(KIND).is_some_and(|kind| kind == "memory")
+}
+
 /// A directory for what is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

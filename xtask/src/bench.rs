@@ -5,6 +5,7 @@
 //! there is one, and what was copied is compared with its source each time.
 
 mod compile;
+mod durable;
 mod editor;
 mod machine;
 mod page;
@@ -47,11 +48,15 @@ const ROWS: &[(&str, Measure)] = &[
     ("editor-5000", editor::editor_5000),
     ("editor-50000", editor::editor_50000),
     ("recovery", editor::recovery),
+    ("quickstart", durable::quickstart),
+    ("reuse-ten", durable::ten),
+    ("state-300", durable::state_300),
 ];
 
 /// What every row needs.
 pub(crate) struct Bench {
     scratch: TempDir,
+    disk: TempDir,
     /// Absent with `--peer-only`.
     imgc: Option<PathBuf>,
     quick: bool,
@@ -61,6 +66,13 @@ impl Bench {
     /// A fresh directory for a row.
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.scratch.path().join(name);
+        std::fs::create_dir_all(&directory)?;
+        Ok(directory)
+    }
+
+    /// The same on a disk, for rows whose subject is what is written to it.
+    pub(crate) fn disk(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.disk.path().join(name.replace([' ', ','], "-"));
         std::fs::create_dir_all(&directory)?;
         Ok(directory)
     }
@@ -150,7 +162,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         Some(find_imgc(workspace, &options)?)
     };
     let bench = Bench {
-        scratch: scratch()?,
+        scratch: scratch(Path::new("/dev/shm"))?,
+        disk: scratch(Path::new("/var/tmp"))?,
         imgc,
         quick: options.quick,
     };
@@ -212,11 +225,10 @@ fn find_imgc(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
         .with_context(|| format!("there is no {}", path.display()))
 }
 
-/// A directory in memory where there is one, so that no disk is measured.
-fn scratch() -> Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    let parent = if memory.is_dir() {
-        memory.to_path_buf()
+/// A directory in this one, where there is it: in memory no disk is measured.
+fn scratch(wanted: &Path) -> Result<TempDir> {
+    let parent = if wanted.is_dir() {
+        wanted.to_path_buf()
     } else {
         std::env::temp_dir()
     };

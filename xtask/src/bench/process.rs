@@ -97,6 +97,12 @@ impl Job {
         self
     }
 
+    /// The same with one more variable in its environment.
+    pub(crate) fn with(mut self, (name, value): (&str, &str)) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Runs it for its time.
     pub(crate) fn time(&self) -> Result<Outcome> {
         self.run(None)

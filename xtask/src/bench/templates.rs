@@ -26,6 +26,26 @@ pub(crate) fn null_builds(directory: &Path, count: usize) -> Result<PathBuf> {
     })
 }
 
+/// An image on the directory `base` with ten provisioners that write half a megabyte each; `number` is in the last one alone.
+pub(crate) fn ten_provisioners(directory: &Path, base: &Path, number: usize) -> Result<PathBuf> {
+    write(directory, "ten", |file| {
+        writeln!(
+            file,
+            "source \"rootfs\" \"small\" {{\n  from    = \"dir:{}\"\n  network = \"none\"\n}}\n\nbuild {{\n  \
+            sources = [\"source.rootfs.small\"]\n",
+            base.display()
+        )?;
+        for step in 0..10 {
+            let number = if step == 9 { number } else { 0 };
+            writeln!(
+                file,
+                "  provisioner \"shell\" {{\n    inline = [\"echo {number}\", \"head -c 500000 /dev/urandom > /step{step}\"]\n  }}\n"
+            )?;
+        }
+        writeln!(file, "}}")
+    })
+}
+
 /// How to reach a machine.
 pub(crate) struct Machine {
     pub(crate) port: u16,
@@ -124,6 +144,7 @@ mod tests {
             null_builds(directory.path(), 2).unwrap(),
             over_ssh(directory.path(), "ssh", &machine, shell).unwrap(),
             large(directory.path(), 3).unwrap(),
+            ten_provisioners(directory.path(), Path::new("/base"), 1).unwrap(),
         ] {
             let text = std::fs::read_to_string(path).unwrap();
             assert!(imgc_syntax::hcl::parse(&text).errors().is_empty(), "{text}");
