@@ -27,7 +27,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// Mounts below `directory`, in this process's view.
-fn mounts(directory: &Path) -> Vec<String> {
+pub(crate) fn mounts(directory: &Path) -> Vec<String> {
     let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
     table
         .lines()
@@ -37,7 +37,7 @@ fn mounts(directory: &Path) -> Vec<String> {
 }
 
 /// Processes that mention `directory` on their command line.
-fn processes(directory: &Path) -> Vec<String> {
+pub(crate) fn processes(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         if let Ok(line) = std::fs::read(entry.path().join("cmdline")) {

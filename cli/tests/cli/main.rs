@@ -12,6 +12,7 @@ mod data;
 mod editors;
 mod faults;
 mod fmt;
+mod held;
 mod help;
 mod images;
 mod inputs;

@@ -27,6 +27,7 @@ mod files;
 mod keeper;
 mod mounts;
 mod namespaces;
+mod shell;
 pub(crate) mod stamp;
 mod tools;
 mod transfer;
@@ -58,6 +59,15 @@ pub fn helper_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             None => ExitCode::from(FAILED),
         },
         ["work"] => work(),
+        ["shell", pid, isolation, file] => match Isolation::from_word(isolation) {
+            Some(isolation) => shell::join(pid, isolation, file),
+            None => ExitCode::from(FAILED),
+        },
+        ["shell-isolate", isolation, file] => match Isolation::from_word(isolation) {
+            Some(isolation) => shell::isolate(isolation, file),
+            None => ExitCode::from(FAILED),
+        },
+        ["shell-work", file] => shell::work(file),
         _ => ExitCode::from(FAILED),
     }
 }

@@ -27,6 +27,7 @@ use crate::output::oci::{self, BaseImage, History, LayerBlob};
 use crate::package_sources::{read_configured, sources_for};
 use crate::session::Session;
 use crate::shelf::{Owner, Shelf};
+use crate::shells::Shells;
 use crate::workshop::Workshop;
 
 mod capture;
@@ -264,6 +265,7 @@ fn machine(
         hostname: options.hostname.clone(),
         host_network: options.host_network,
         mounts: Arc::new(RwLock::new(())),
+        shells: Shells::new(&workshop.work),
     })
 }
 

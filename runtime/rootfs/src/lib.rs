@@ -27,6 +27,7 @@ mod package_sources;
 mod pins;
 mod session;
 mod shelf;
+mod shells;
 mod workshop;
 
 pub use builder::RootfsBuilder;

@@ -20,6 +20,7 @@ use crate::job::{Isolation, Job, Put, Run, Whiteouts};
 use crate::layer::pack::{PackOptions, pack};
 use crate::layer::unpack::{UnpackOptions, unpack};
 use crate::session::{Lines, Session, read_failure};
+use crate::shells::Shells;
 
 /// The root file system as a machine.
 pub(crate) struct RootfsMachine {
@@ -30,6 +31,8 @@ pub(crate) struct RootfsMachine {
     pub(crate) host_network: bool,
     /// Held for reading by whatever uses the mounts, for writing by who exchanges them.
     pub(crate) mounts: Arc<RwLock<()>>,
+    /// What people who enter the machine need to know.
+    pub(crate) shells: Shells,
 }
 
 impl RootfsMachine {
@@ -41,14 +44,18 @@ impl RootfsMachine {
         }
     }
 
-    fn run_job(&self, line: &str) -> Job {
-        Job::Run(Run {
+    fn command(&self, line: &str) -> Run {
+        Run {
             work: self.work.clone(),
             line: line.to_owned(),
             env: self.env.clone(),
             hostname: self.hostname.clone(),
             host_network: self.host_network,
-        })
+        }
+    }
+
+    fn run_job(&self, line: &str) -> Job {
+        Job::Run(self.command(line))
     }
 
     fn put(&self, destination: &str, attributes: &Attributes) -> Put {
@@ -348,6 +355,11 @@ impl Machine for RootfsMachine {
         self.pipe(job, Direction::Out, work, what).await
     }
 
+    fn attach(&self) -> Option<Vec<String>> {
+        let file = self.shells.open(&self.command(""))?;
+        self.session.shell(self.isolation(), file)
+    }
+
     async fn reconnect(&self, _limit: Duration) -> Result<()> {
         // There is no machine that could have gone away: rebooting is not permitted inside.
         Ok(())
@@ -355,6 +367,7 @@ impl Machine for RootfsMachine {
 
     async fn disconnect(&self) -> Result<()> {
         // Every command's processes end with it; the namespaces belong to the build and end in its release.
+        self.shells.close();
         Ok(())
     }
 }

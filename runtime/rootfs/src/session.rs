@@ -107,6 +107,21 @@ impl Session {
             .map_err(|error| cannot_start(&self.helper, error))
     }
 
+    /// The command that opens a shell for a person in the namespaces; `file` holds the [`crate::job::Run`] it belongs
+    /// to. `None` where a path cannot be written as text.
+    pub(crate) fn shell(&self, isolation: Isolation, file: &Path) -> Option<Vec<String>> {
+        let init = self.init.to_string();
+        let words = [
+            self.helper.to_str()?,
+            HELPER_WORD,
+            "shell",
+            &init,
+            isolation.word(),
+            file.to_str()?,
+        ];
+        Some(words.map(str::to_owned).to_vec())
+    }
+
     /// A job's line with a token of its own.
     pub(crate) fn envelope(&self, job: Job) -> Result<(Vec<u8>, String)> {
         let count = self.count.fetch_add(1, Ordering::Relaxed);

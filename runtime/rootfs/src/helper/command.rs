@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -13,7 +13,7 @@ use super::namespaces::{change_root, withhold_rights};
 use crate::error::{Attempt, COMMAND, Failure, NO_SHELL, Outcome};
 use crate::job::Run;
 
-const SHELL: &str = "/bin/sh";
+pub(super) const SHELL: &str = "/bin/sh";
 
 /// Goes into the root file system of a build for good.
 ///
@@ -27,26 +27,44 @@ pub(super) fn enter_root(work: &Path, own_network: bool) -> Outcome<()> {
 /// Runs a command and reaps what it leaves behind until it ends. As this is process 1 of the command's pid namespace, its
 /// return ends all that the command has started.
 pub(super) fn run(run: &Run) -> Outcome<ExitCode> {
+    enter(run)?;
+    let child = spawn(SHELL, run, |shell| {
+        shell.args(["-c", &run.line]);
+    });
+    // The command has it now: its end must be seen when all of its readers have gone.
+    wait_for(&child.map_err(|error| no_shell(&error))?)
+}
+
+/// Goes where commands of the template run, with what they may do.
+pub(super) fn enter(run: &Run) -> Outcome<()> {
     sethostname(&run.hostname).attempt(COMMAND, || "the host name cannot be set")?;
     enter_root(&run.work, !run.host_network)?;
-    withhold_rights(run.host_network)?;
+    withhold_rights(run.host_network)
+}
+
+/// Starts a program of the root file system with the environment of commands; `with` adds to it.
+pub(super) fn spawn(
+    program: &str,
+    run: &Run,
+    with: impl FnOnce(&mut Command),
+) -> std::io::Result<Child> {
     let home = run
         .env
         .get("HOME")
         .map(Path::new)
         .filter(|home| home.is_dir());
-    let child = Command::new(SHELL)
-        .args(["-c", &run.line])
+    let mut command = Command::new(program);
+    command
         .env_clear()
         .envs(&run.env)
-        .current_dir(home.unwrap_or(Path::new("/")))
-        .spawn()
-        .map_err(|error| no_shell(&error))?;
-    // The command has it now: its end must be seen when all of its readers have gone.
-    wait_for(Pid::from_raw(child.id() as i32))
+        .current_dir(home.unwrap_or(Path::new("/")));
+    with(&mut command);
+    command.spawn()
 }
 
-fn wait_for(main: Pid) -> Outcome<ExitCode> {
+/// Waits for a child's end, as process 1 of the pid namespace it is in.
+pub(super) fn wait_for(child: &Child) -> Outcome<ExitCode> {
+    let main = Pid::from_raw(child.id() as i32);
     loop {
         match waitpid(None, None) {
             Ok(WaitStatus::Exited(pid, code)) if pid == main => {
@@ -64,7 +82,7 @@ fn wait_for(main: Pid) -> Outcome<ExitCode> {
 }
 
 /// Says why the shell did not start: the three usual reasons look alike to the kernel.
-fn no_shell(error: &std::io::Error) -> Failure {
+pub(super) fn no_shell(error: &std::io::Error) -> Failure {
     let Ok(metadata) = std::fs::metadata(SHELL) else {
         return Failure::new(NO_SHELL, format!("the root file system has no {SHELL} to run commands with")).help(
             "provisioners that only copy files (`file`) work without a shell; to run commands start `from` a \

@@ -93,6 +93,8 @@ impl RootfsInstance {
         keep: bool,
     ) -> Result<()> {
         let _mounts = self.machine.mounts.write().await;
+        let _no_shells = self.machine.shells.closed(cx).await?;
+        let keep = keep && !self.machine.shells.used();
         let mut state = self.state.lock().await;
         let number = state.upper;
         let upper = self.work.join(format!("l/{number}"));
