@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use imgc_compiler::compile::Request;
 use imgc_compiler::diagnostic::nearest;
@@ -14,6 +15,7 @@ use imgc_compiler::plan::Plan;
 use imgc_compiler::plan::inputs::canonical;
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
+use imgc_runtime::hold::release_failed;
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::reuse::{self, Ahead, Foresight};
 use imgc_runtime::settings::{Reuse, Settings};
@@ -27,9 +29,13 @@ use crate::lock;
 use crate::plan_file::{unhex, variable_name};
 use crate::run::replaced::Output;
 use crate::state;
+use crate::terminal::complain;
 use crate::world::RealWorld;
 
 pub(crate) mod show;
+
+/// How often it is looked whether a run has ended.
+const POLL: Duration = Duration::from_millis(100);
 
 /// What the flags ask for; `on` without them.
 pub(crate) fn wanted(args: &ReuseArgs, on: bool, plan: &Plan) -> Result<Reuse, Failure> {
@@ -67,6 +73,7 @@ pub(crate) struct Resumed {
 pub(crate) fn resumed(
     args: &ReuseArgs,
     state: &StateArgs,
+    patience: Option<Duration>,
     request: &Request,
 ) -> Result<Option<Resumed>, Failure> {
     let Some(wanted) = &args.resume else {
@@ -78,7 +85,9 @@ pub(crate) fn resumed(
         None => Arc::new(Memory::new()),
     };
     let template = state::absolute(&request.path);
-    let run = wait(reuse::resumable(&*known, Some(wanted), &template))?;
+    let meant = wait(reuse::meant(&*known, Some(wanted), &template))?;
+    let_go(&*known, &meant, patience)?;
+    let run = wait(reuse::resumable(&*known, Some(&meant.new.id), &template))?;
     let world = unhex(&run.new.seed).map(|seed| RealWorld::at(run.new.clock, seed));
     let world = world.ok_or_else(|| {
         Failure::new(Exit::Environment, "what is recorded of the run is damaged")
@@ -89,6 +98,28 @@ pub(crate) fn resumed(
         world,
         run: run.new.id,
     }))
+}
+
+/// Lets the machines go that a run holds after a failure, and waits for the run's end, at most `patience`.
+fn let_go(known: &dyn State, run: &Run, patience: Option<Duration>) -> Result<(), Failure> {
+    let scratch = &run.new.scratch;
+    let unreadable = |error| Failure::file("read", scratch, &error);
+    let is_live = || wait(known.is_live(&run.new.id));
+    if !is_live()? || release_failed(scratch).map_err(unreadable)?.is_empty() {
+        // One that is at work is refused.
+        return Ok(());
+    }
+    complain(&format!(
+        "note: run {} holds a machine: it is let go, and the end of that run is waited for\n",
+        state::short(&run.new.id)
+    ));
+    let begin = Instant::now();
+    while is_live()? && patience.is_none_or(|patience| begin.elapsed() < patience) {
+        std::thread::sleep(POLL);
+        // Another of its builds may have failed in the meantime.
+        release_failed(scratch).map_err(unreadable)?;
+    }
+    Ok(())
 }
 
 /// The request of a run, with the secrets that are given again.

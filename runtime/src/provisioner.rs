@@ -23,6 +23,13 @@ pub trait Provisioner: Send + Sync {
         String::new()
     }
 
+    /// What somebody is waited for; `None` where the work needs nobody. While such a provisioner runs its machine can be
+    /// entered as one that is held, and `imgc release` ends it as done.
+    fn waits(&self, options: &Value) -> Option<String> {
+        let _ = options;
+        None
+    }
+
     /// Does the work. `machine` is `None` where the communicator is `none`.
     async fn run(&self, cx: &Context, options: &Value, machine: Option<&dyn Machine>)
     -> Result<()>;

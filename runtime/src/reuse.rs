@@ -25,7 +25,7 @@ mod resume;
 
 pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
-pub use resume::{origin, resumable};
+pub use resume::{meant, origin, resumable};
 
 /// How many earlier runs of a step are looked at.
 const LOOK_BACK: u32 = 20;

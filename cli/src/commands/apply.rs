@@ -112,7 +112,7 @@ fn ready(
     resume: &mut Option<String>,
     terminal: Terminal,
 ) -> Result<Ready, Failure> {
-    let resumed = reuse::resumed(&run.reuse, &run.state, &request)?;
+    let resumed = reuse::resumed(&run.reuse, &run.state, run.lock_timeout, &request)?;
     let world = match resumed {
         Some(resumed) => {
             request = resumed.request;

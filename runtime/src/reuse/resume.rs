@@ -7,8 +7,13 @@ use super::is_done;
 use crate::error::{Class, Error, Result};
 use crate::state::{Run, RunStatus, State, StepStatus};
 
-/// The run to go on with: the one of this id or beginning of an id, or the last one of a template.
+/// The run to go on with: the one of this id or beginning of an id, or the last one of a template. It has ended.
 pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path) -> Result<Run> {
+    living(state, meant(state, wanted, template).await?).await
+}
+
+/// The run that somebody means to go on with, whether or not it has ended.
+pub async fn meant(state: &dyn State, wanted: Option<&str>, template: &Path) -> Result<Run> {
     let refuse = |message: String, help: &str| {
         Error::new(Class::Template, "run/resume", message).help(help.to_owned())
     };
@@ -26,7 +31,7 @@ pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path)
             let help = "leave `-resume` out: `apply` runs what has changed since";
             return Err(refuse(message, help));
         }
-        return living(state, last).await;
+        return Ok(last);
     };
     let all = state.runs(None).await?;
     let mut matching = all.into_iter().filter(|run| run.new.id.starts_with(wanted));
@@ -46,7 +51,7 @@ pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path)
         );
         return Err(refuse(message, "name that template"));
     }
-    living(state, found).await
+    Ok(found)
 }
 
 /// A run that is still at work cannot be gone on with.

@@ -145,7 +145,14 @@ impl Work<'_> {
         let late = template::late(ComponentKind::Provisioner, name);
         let options = self.options(cx, &step.options, late)?;
         let machine = lock(&self.data).machine.clone();
-        provisioner.run(cx, &options, machine.as_deref()).await?;
+        let work = provisioner.run(cx, &options, machine.as_deref());
+        match provisioner.waits(&options) {
+            None => work.await?,
+            Some(why) => {
+                let why = cx.output.redact(&why);
+                self.waiting_for_somebody(why, work).await?;
+            }
+        }
         let (instance, cleaning) = {
             let data = lock(&self.data);
             (data.instance.clone(), data.cleaning)

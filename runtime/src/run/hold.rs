@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::build::Work;
 use super::lock;
 use crate::duration::short;
-use crate::error::Class;
-use crate::hold::Held;
+use crate::error::{Class, Error, Result};
+use crate::hold::{Held, Why};
 use crate::state::MachineRecord;
 
 impl Work<'_> {
@@ -55,7 +55,7 @@ impl Work<'_> {
         if lock(&self.data).machine.is_none() {
             return;
         }
-        let held = match Held::begin(&self.run.scratch, &self.build.address) {
+        let held = match Held::begin(&self.run.scratch, &self.build.address, Why::Failed) {
             Ok(held) => held,
             Err(error) => {
                 self.output
@@ -78,6 +78,55 @@ impl Work<'_> {
         };
         self.run.held.fetch_sub(1, Relaxed);
         self.output.say(format!("The machine was held; {said}"));
+    }
+
+    /// Keeps the machine enterable as one that waits while a provisioner waits for somebody; `imgc release` ends that.
+    pub(super) async fn waiting_for_somebody(
+        &self,
+        why: String,
+        wait: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let held = Held::begin(&self.run.scratch, &self.build.address, Why::Breakpoint).map_err(
+            |error| {
+                Error::new(
+                    Class::Environment,
+                    "run/scratch",
+                    "it cannot be written down that the machine waits",
+                )
+                .because(error)
+            },
+        )?;
+        self.enterable(Some(why)).await;
+        self.say_how_to_go_on();
+        let ended = tokio::select! {
+            ended = wait => ended,
+            () = held.released() => {
+                self.output.say("Going on: `imgc release` was called");
+                Ok(())
+            }
+        };
+        self.enterable(None).await;
+        ended
+    }
+
+    fn say_how_to_go_on(&self) {
+        if self.run.settings.new_run.is_none() {
+            return;
+        }
+        let run = &self.run.run_id[..self.run.run_id.len().min(8)];
+        let can_enter = lock(&self.data)
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.attach().is_some());
+        let shell = match can_enter {
+            true => format!(
+                "`imgc attach {run} {}` opens a shell on the machine, ",
+                self.build.address
+            ),
+            false => String::new(),
+        };
+        self.output
+            .say(format!("{shell}`imgc release {run}` goes on"));
     }
 
     /// Not longer than the run's things may stay.
