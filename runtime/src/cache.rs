@@ -116,8 +116,8 @@ enum User {
     None,
     /// Its process is there and uses these parts.
     Live(Vec<String>),
-    /// Its process has gone.
-    Dead,
+    /// Its process has gone; it used these parts.
+    Dead(Vec<String>),
 }
 
 fn user(directory: &Path) -> io::Result<User> {
@@ -127,12 +127,13 @@ fn user(directory: &Path) -> io::Result<User> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(User::None),
         Err(error) => return Err(error),
     };
+    let parts = || -> io::Result<Vec<String>> {
+        let text = fs::read_to_string(&path)?;
+        Ok(text.lines().map(str::to_owned).collect())
+    };
     match file.try_lock_shared() {
-        Ok(()) => Ok(User::Dead),
-        Err(TryLockError::WouldBlock) => {
-            let text = fs::read_to_string(&path)?;
-            Ok(User::Live(text.lines().map(str::to_owned).collect()))
-        }
+        Ok(()) => Ok(User::Dead(parts()?)),
+        Err(TryLockError::WouldBlock) => Ok(User::Live(parts()?)),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -147,9 +147,10 @@ build {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     left.sort();
+    // What was found outside is pinned before anything runs.
     assert_eq!(
         left,
-        [".imgc", "base", "main.pkr.hcl"],
+        [".imgc", "base", "imgc.lock", "main.pkr.hcl"],
         "{}",
         printed.text()
     );
@@ -184,13 +185,21 @@ build {
         left.trim_start_matches("$TEST/")
             .trim_end_matches([',', '.', ';']),
     );
-    let found = tool("findutils", "find", &[text(&left), "-name", "half"]);
+    // Links in it lead to its layers.
+    let found = tool("findutils", "find", &["-L", text(&left), "-name", "half"]);
     assert!(
         !found.is_empty(),
         "{} does not hold what the step wrote",
         left.display()
     );
     assert_eq!(processes(&test.path(".")), Vec::<String>::new());
+    // Neither other runs nor making room touch it; collecting garbage removes it.
+    assert_eq!(test.run(&["cache", "prune", "-all"]).code, 0);
+    assert_eq!(test.run(&["build", "."]).code, 1);
+    assert!(left.exists(), "{}", left.display());
+    let collected = test.run(&["gc"]);
+    assert_eq!(collected.code, 0, "{}", collected.text());
+    assert!(!left.exists(), "{}", collected.text());
 }
 
 /// Copies a program of this machine with the libraries it is linked to.

@@ -1,7 +1,8 @@
 //! What is in the cache, and making room in it.
 //!
 //! In: the state's checkpoints and the directories on the shelves. Out: entries with sizes, and what was removed. Safe while
-//! builds run: what a live build uses is never touched, and a checkpoint is forgotten before its parts go.
+//! builds run: what a live build uses is never touched, and a checkpoint is forgotten before its parts go. What a run that
+//! has ended is recorded to have left, as with `-on-error=abort`, stays with all it needs; collecting garbage removes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +15,7 @@ use super::{Cache, User, user};
 use crate::error::{Class, Error, Result};
 use crate::ledger::Resource;
 use crate::settings::Remover;
-use crate::state::{CheckpointRecord, Moment, State};
+use crate::state::{CheckpointRecord, Moment, Owner, RunStatus, State};
 
 /// A file in a part with an object whose `bytes` says how much room the part takes: its files may belong to users whose
 /// directories cannot be looked into.
@@ -95,13 +96,19 @@ impl Stock {
                 parts.insert((builder.clone(), part), size(&path));
             }
         }
+        let left = left(state).await?;
         let mut used = BTreeSet::new();
         for name in parts.keys() {
             let path = cache.root().join(&name.0).join(&name.1);
-            if let User::Live(names) = user(&path).map_err(|error| unreadable(cache, error))? {
-                used.insert(name.clone());
-                used.extend(names.into_iter().map(|part| (name.0.clone(), part)));
-            }
+            let is_left = !left.is_empty() && left.contains(&real(&path));
+            let needs = match user(&path).map_err(|error| unreadable(cache, error))? {
+                User::Live(names) => names,
+                User::Dead(names) if is_left => names,
+                User::None if is_left => Vec::new(),
+                User::None | User::Dead(_) => continue,
+            };
+            used.insert(name.clone());
+            used.extend(needs.into_iter().map(|part| (name.0.clone(), part)));
         }
         let mut checkpoints = state.checkpoints().await?;
         checkpoints.retain(|record| !record.checkpoint.parts.is_empty());
@@ -176,6 +183,35 @@ impl Stock {
         }
         chosen
     }
+}
+
+/// Directories that are recorded for runs that came to their end: those were left on purpose, or said to be there.
+async fn left(state: &dyn State) -> Result<BTreeSet<PathBuf>> {
+    let resources = state.resources(Owner::All).await?;
+    if resources.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let runs = state.runs(None).await?;
+    let ended = runs.iter().filter(|run| {
+        matches!(
+            run.status,
+            RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled
+        )
+    });
+    let ended: BTreeSet<&str> = ended.map(|run| run.new.id.as_str()).collect();
+    let own = resources
+        .iter()
+        .filter(|owned| ended.contains(owned.run.as_str()));
+    let directories = own.filter_map(|owned| match &owned.record.resource {
+        Resource::Directory { path } | Resource::MappedDirectory { path } => Some(real(path)),
+        _ => None,
+    });
+    Ok(directories.collect())
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The parts of a checkpoint.
