@@ -1,7 +1,7 @@
 //! Machines of the `rootfs` builder that people enter: held after a failure, at work, at a breakpoint.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -97,6 +97,24 @@ fn release(test: &Test) {
     assert_eq!(released.code, 0, "{}", released.text());
 }
 
+/// Runs the program on a terminal that script(1) of bsdutils gives it; what follows its name is a shell's.
+fn on_terminal(test: &Test, line: &str) -> Child {
+    let plain = test.command(&[]);
+    let program = plain.get_program().to_str().unwrap();
+    let environment = plain.get_envs();
+    Command::new("script")
+        .args(["-qefc", &format!("{program} {line}"), "/dev/null"])
+        .env_clear()
+        .envs(environment.filter_map(|(name, value)| Some((name, value?))))
+        .env("TERM", "dumb")
+        .current_dir(test.path("."))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 const FAILS: &str = r#"  provisioner "shell" {
     inline = ["echo half > /half", "exit 7"]
   }"#;
@@ -137,29 +155,7 @@ fn a_terminal_has_an_interactive_shell() {
     let test = small(FAILS);
     let child = test.spawn(&["build", "-on-failure=hold:10m", "."]);
     wait_for_hold(&test);
-    let program = test.command(&["attach"]);
-    let program = program.get_program().to_str().unwrap().to_owned();
-    // script(1) of bsdutils gives it a terminal.
-    let terminal = test.command(&[]);
-    let mut shell = std::process::Command::new("script");
-    shell
-        .args([
-            "-qefc",
-            &format!("{program} attach last; echo back $?"),
-            "/dev/null",
-        ])
-        .env_clear()
-        .envs(
-            terminal
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .env("TERM", "dumb")
-        .current_dir(test.path("."))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut typing = shell.spawn().unwrap();
+    let mut typing = on_terminal(&test, "attach last; echo back $?");
     let mut keys = typing.stdin.take().unwrap();
     // `fg` works only where the shell has the terminal.
     let mut put = |text: &[u8]| std::io::Write::write_all(&mut keys, text).unwrap();
@@ -325,4 +321,42 @@ fn nothing_is_left_of_a_holder_that_was_killed() {
     let swept = test.run(&["gc"]);
     assert_eq!(swept.code, 0, "{}", swept.text());
     assert_clean(&test, &[]);
+}
+
+#[test]
+fn a_breakpoint_on_a_terminal_goes_on_by_enter_and_by_release() {
+    let test = Test::new(
+        r#"
+source "null" "one" {
+  communicator = "none"
+}
+build {
+  sources = ["null.one"]
+  provisioner "breakpoint" {
+    note = "first"
+  }
+  provisioner "breakpoint" {
+    note = "second"
+  }
+}
+"#,
+    );
+    let mut child = on_terminal(&test, "build .");
+    let mut keys = child.stdin.take().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    let mut until = |text: &str| {
+        while !seen.contains(text) {
+            assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+        }
+    };
+    until("first. Enter goes on");
+    release(&test);
+    until("second. Enter goes on");
+    std::io::Write::write_all(&mut keys, b"\n").unwrap();
+    until("Builds finished");
+    assert!(seen.contains("Going on: `imgc release`"), "{seen}");
+    std::io::Read::read_to_string(&mut out, &mut seen).unwrap();
+    drop(keys);
+    assert_eq!(test.finish(child).code, 0, "{seen}");
 }
