@@ -85,7 +85,13 @@ pub async fn run(
     let started = Instant::now();
     let redact = Arc::new(Redactor::new());
     let variables = plan.variables.iter().map(|variable| &variable.value);
-    for value in variables.chain(&plan.secrets) {
+    // Those of all steps from the beginning: what one build says may hold what another has as its secret.
+    let sources = plan.builds.iter().map(|build| build.source.value());
+    let steps = plan.steps.iter().map(|step| step.options.value());
+    let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
+    let cleanups = cleanups.map(|step| step.options.value());
+    let options = sources.chain(steps).chain(cleanups);
+    for value in variables.chain(&plan.secrets).chain(options) {
         for secret in crate::options::secrets(value) {
             redact.add(&secret);
         }

@@ -75,9 +75,10 @@ fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> St
     tried
 }
 
-/// Says what was tried; most points must have been died at, and gone on from.
+/// Most points must have been died at, and gone on from. What was tried is shown where it was not enough, and with
+/// `--no-capture`.
 fn survived(what: &str, tried: &Tried) {
-    println!("{what}: {tried:?}");
+    eprintln!("{what}: {tried:?}");
     assert!(tried.points > 20, "{what}: {tried:?}");
     assert!(tried.killed > 2 && tried.resumed > 2, "{what}: {tried:?}");
 }
