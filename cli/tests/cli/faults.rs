@@ -75,10 +75,8 @@ fn torture(fresh: impl Fn() -> Test, stride: usize, result: impl Fn(&Test) -> St
     tried
 }
 
-/// Most points must have been died at, and gone on from. What was tried is shown where it was not enough, and with
-/// `--no-capture`.
+/// Most points must have been died at, and gone on from.
 fn survived(what: &str, tried: &Tried) {
-    eprintln!("{what}: {tried:?}");
     assert!(tried.points > 20, "{what}: {tried:?}");
     assert!(tried.killed > 2 && tried.resumed > 2, "{what}: {tried:?}");
 }
