@@ -28,14 +28,59 @@ pub fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// An unnamed-until-finished file beside `path`; directories on the way are made. [`tempfile::NamedTempFile::persist`]
-/// puts it in place; dropping it removes it.
-pub fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// A file that is being written: it has no name until it is finished, so that nothing of it is left by whoever dies on
+/// the way. Where the file system knows no such files it has a name that begins with `.imgc-`.
+#[derive(Debug)]
+pub struct Beside {
+    file: std::fs::File,
+    named: Option<tempfile::TempPath>,
+}
+
+impl Beside {
+    /// The file itself.
+    pub fn as_file(&self) -> &std::fs::File {
+        &self.file
+    }
+}
+
+impl io::Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl io::Seek for Beside {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+/// A file on the disk of `path`; directories on the way are made. [`persist`] puts it in place; dropping it removes it.
+pub fn beside(path: &Path) -> io::Result<Beside> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let parent = parent(path);
     std::fs::create_dir_all(&parent)?;
-    tempfile::Builder::new()
+    let unnamed = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_TMPFILE)
+        .open(&parent);
+    if let Ok(file) = unnamed {
+        return Ok(Beside { file, named: None });
+    }
+    let (file, name) = tempfile::Builder::new()
         .prefix(".imgc-")
-        .tempfile_in(parent)
+        .tempfile_in(parent)?
+        .into_parts();
+    Ok(Beside {
+        file,
+        named: Some(name),
+    })
 }
 
 /// Replaces the content of a file at once. `mode` is given to a new file; `None` keeps that of an existing one or
@@ -48,7 +93,7 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: Option<u32>) -> io::R
 }
 
 /// Puts a finished file in place.
-pub fn persist(file: tempfile::NamedTempFile, path: &Path, mode: Option<u32>) -> io::Result<()> {
+pub fn persist(file: Beside, path: &Path, mode: Option<u32>) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = match mode {
         Some(mode) => mode,
@@ -57,10 +102,39 @@ pub fn persist(file: tempfile::NamedTempFile, path: &Path, mode: Option<u32>) ->
             Err(_) => 0o666 & !umask(),
         },
     };
-    file.as_file()
+    file.file
         .set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    match file.named {
+        Some(name) => name.persist(path).map_err(|error| error.error),
+        None => name(&file.file, path),
+    }
+}
+
+/// Gives an unnamed file its name; what has that name is replaced at once.
+fn name(file: &std::fs::File, path: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    use std::os::fd::AsRawFd as _;
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |to: &Path| -> io::Result<()> {
+        nix::unistd::linkat(
+            AT_FDCWD,
+            own.as_str(),
+            AT_FDCWD,
+            to,
+            AtFlags::AT_SYMLINK_FOLLOW,
+        )
+        .map_err(io::Error::from)
+    };
+    match link(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    // A link replaces nothing, a rename does.
+    let unused = tempfile::Builder::new()
+        .prefix(".imgc-")
+        .make_in(parent(path), link)?
+        .into_temp_path();
+    unused.persist(path).map_err(|error| error.error)
 }
 
 /// The process's umask, read without changing it (which other threads would see).

@@ -27,6 +27,14 @@ pub enum Resource {
         /// Its path, absolute.
         path: PathBuf,
     },
+    /// A directory that is being put into its place: what is there is this resource only if it has this inode number, so
+    /// that what it replaces is never taken for it.
+    PlacedDirectory {
+        /// Where it will be, absolute.
+        path: PathBuf,
+        /// Its inode number, which moving does not change.
+        inode: u64,
+    },
     /// A directory whose files belong to mapped users and must be removed inside a user namespace.
     MappedDirectory {
         /// Its path, absolute.
@@ -183,7 +191,9 @@ impl Resource {
     pub fn describe(&self) -> String {
         match self {
             Self::File { path } => format!("file {}", path.display()),
-            Self::Directory { path } | Self::MappedDirectory { path } => {
+            Self::Directory { path }
+            | Self::MappedDirectory { path }
+            | Self::PlacedDirectory { path, .. } => {
                 format!("directory {}", path.display())
             }
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),

@@ -2,6 +2,7 @@
 //!
 //! In: a resource, and removers for what this crate cannot. Out: it is gone, or why not. Gone already is no error.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +23,15 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
         Resource::File { path } => gone(tokio::fs::remove_file(path).await, path),
         Resource::Directory { path } | Resource::MappedDirectory { path } => {
             gone(tokio::fs::remove_dir_all(path).await, path)
+        }
+        Resource::PlacedDirectory { path, inode } => {
+            match tokio::fs::symlink_metadata(path).await {
+                Ok(there) if there.ino() == *inode => {
+                    gone(tokio::fs::remove_dir_all(path).await, path)
+                }
+                Ok(_) => Ok(()),
+                Err(error) => gone(Err(error), path),
+            }
         }
         Resource::Process { pid, started, .. } => ended(process::end(*pid, *started).await),
         Resource::Processes { marker } => ended(process::end_marked(marker).await),

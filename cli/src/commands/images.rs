@@ -17,7 +17,7 @@ use super::json_text;
 pub(super) fn run(args: &ImagesArgs) -> Outcome {
     let look = Look::at(&args.look)?;
     let images = match &look.state {
-        Some(state) => look.wait(state.images())?,
+        Some(state) => distinct(look.wait(state.images())?),
         None => Vec::new(),
     };
     if args.json {
@@ -30,6 +30,23 @@ pub(super) fn run(args: &ImagesArgs) -> Outcome {
         print(&images.iter().map(text).collect::<Vec<_>>().join("\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Each image once: a post-processor such as `manifest` gives on the very artifact it was given.
+fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
+    let made_before = |at: usize, one: &ArtifactRecord| {
+        images[at + 1..].iter().any(|other| {
+            (&other.run, &other.build, &other.artifact) == (&one.run, &one.build, &one.artifact)
+        })
+    };
+    let again: Vec<bool> = images
+        .iter()
+        .enumerate()
+        .map(|(at, one)| made_before(at, one))
+        .collect();
+    let mut again = again.into_iter();
+    images.retain(|_| !again.next().unwrap_or(false));
+    images
 }
 
 /// What has become of a file, in a word; `None` where it is as it was.

@@ -366,3 +366,21 @@ fn a_clock_that_is_moved_back_changes_nothing() {
     );
     nothing_more(&test, "");
 }
+
+#[test]
+fn an_image_that_post_processors_only_look_at_is_listed_once() {
+    let template = QUICK.replace(
+        "sources = [\"source.file.note\"]\n",
+        "sources = [\"source.file.note\"]\n  post-processor \"manifest\" {}\n",
+    );
+    let test = Test::new(&template);
+    let made = test.run(&["apply", "."]);
+    assert_eq!(made.code, 0, "{}", made.text());
+    let images = test.run(&["images"]);
+    assert_eq!(
+        images.stdout.matches("file note.txt\n").count(),
+        1,
+        "{}",
+        images.text()
+    );
+}

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use imgc_compiler::value::Value;
@@ -49,8 +49,7 @@ impl Builder for File {
         }
         let path = std::path::absolute(&target)
             .map_err(|error| files::failure("run/file-builder", "find", &target, error))?;
-        let (record, ()) = cx
-            .ledger
+        cx.ledger
             .create(&cx.address, Resource::File { path: path.clone() }, async {
                 files::blocking(move || match source {
                     Some(source) => copy(&source, &path),
@@ -60,10 +59,7 @@ impl Builder for File {
                 .await
             })
             .await?;
-        Ok(Arc::new(Written {
-            target,
-            record: Mutex::new(Some(record)),
-        }))
+        Ok(Arc::new(Written { target }))
     }
 }
 
@@ -88,7 +84,6 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
 
 struct Written {
     target: PathBuf,
-    record: Mutex<Option<u64>>,
 }
 
 #[async_trait]
@@ -102,14 +97,8 @@ impl Instance for Written {
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
-        let record = self
-            .record
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(record) = record {
-            cx.ledger.forget(record);
-        }
+        // The ledger's record of the file stays until the artifact is remembered.
+        let _ = cx;
         Ok(Artifact {
             builder_id: BUILDER_ID.into(),
             id: ARTIFACT_ID.into(),

@@ -159,7 +159,7 @@ fn write(artifact: &Artifact, output: &Path, format: Format, level: Option<u32>)
     let failed = |error| files::failure("run/compress", "write", output, error);
     let mut file = files::beside(output).map_err(failed)?;
     match format.archive {
-        Some(Archive::Zip) => zip(artifact, &mut file, level)?,
+        Some(Archive::Zip) => zip(artifact, &mut file, output, level)?,
         Some(Archive::Tar) => {
             let members = super::members(artifact)?;
             compress(&mut file, format.compression, level, |writer| {
@@ -254,13 +254,22 @@ fn tar(members: &[(PathBuf, String)], writer: &mut dyn Write) -> std::io::Result
     archive.finish()
 }
 
-fn zip(artifact: &Artifact, file: &mut tempfile::NamedTempFile, level: Option<u32>) -> Result<()> {
+fn zip(
+    artifact: &Artifact,
+    file: &mut files::Beside,
+    output: &Path,
+    level: Option<u32>,
+) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let path = file.path().to_owned();
     let failed = |error: zip::result::ZipError| {
-        files::failure("run/compress", "write", &path, std::io::Error::other(error))
+        files::failure(
+            "run/compress",
+            "write",
+            output,
+            std::io::Error::other(error),
+        )
     };
-    let mut archive = zip::ZipWriter::new(file.as_file_mut());
+    let mut archive = zip::ZipWriter::new(&mut *file);
     for (path, name) in super::members(artifact)? {
         let unreadable = |error| files::failure("run/artifact", "read", &path, error);
         let mut input = std::fs::File::open(&path).map_err(unreadable)?;

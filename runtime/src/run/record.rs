@@ -189,6 +189,12 @@ impl Work<'_> {
         };
         record.id = self.run.settings.state.artifact(&record).await?;
         lock(&self.data).records.insert(id, record);
+        // It is remembered: nothing of it is a thing to be removed any more.
+        for own in self.run.ledger.outstanding(&self.build.address) {
+            if super::undo::path(&own.resource).is_some_and(|path| artifact.touches(path)) {
+                self.run.ledger.forget(own.id);
+            }
+        }
         Ok(())
     }
 

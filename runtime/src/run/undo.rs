@@ -45,7 +45,8 @@ pub(super) fn path(resource: &Resource) -> Option<&PathBuf> {
     match resource {
         Resource::File { path }
         | Resource::Directory { path }
-        | Resource::MappedDirectory { path } => Some(path),
+        | Resource::MappedDirectory { path }
+        | Resource::PlacedDirectory { path, .. } => Some(path),
         Resource::Process { .. } | Resource::Processes { .. } | Resource::RemoteFile { .. } => None,
     }
 }

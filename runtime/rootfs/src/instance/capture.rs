@@ -1,6 +1,7 @@
 //! From layers to outputs.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -408,16 +409,28 @@ impl RootfsInstance {
             self.places.output_directory.clone(),
             cx.force,
         );
-        tokio::task::spawn_blocking(move || place::publish(&from, &to, force))
-            .await
+        let inode = std::fs::metadata(staging)
+            .map(|metadata| metadata.ino())
             .map_err(|error| {
+                place::write_error(format!("cannot read {}", staging.display()), error)
+            })?;
+        let placed = Resource::PlacedDirectory {
+            path: self.places.output_directory.clone(),
+            inode,
+        };
+        let publish = async {
+            let published =
+                tokio::task::spawn_blocking(move || place::publish(&from, &to, force)).await;
+            published.map_err(|error| {
                 fail(
                     OUTPUT,
                     "putting the outputs into their place was interrupted",
                 )
                 .because(error)
-            })??;
-        // It is not a thing to be removed any more: finished means kept.
+            })?
+        };
+        // The record stays until the artifact is remembered: whoever dies in between has made nothing that counts.
+        cx.ledger.create(&cx.address, placed, publish).await?;
         if let Some((record, _)) = self.staging.lock().await.take() {
             cx.ledger.forget(record);
         }

@@ -13,7 +13,7 @@ use imgc_runtime::builder::{Builder, Instance, Target};
 use imgc_runtime::checkpoint::Checkpoints;
 use imgc_runtime::context::Context;
 use imgc_runtime::event::{Event, Output, Redact, Sink};
-use imgc_runtime::ledger::Ledger;
+use imgc_runtime::ledger::{Ledger, Resource};
 use imgc_runtime::machine::{Command, Exit, Machine};
 use imgc_runtime::state::State;
 use tempfile::TempDir;
@@ -201,6 +201,18 @@ impl Bed {
         })
     }
 
+    /// What the runtime does once an artifact is remembered: its place is nothing to be removed any more.
+    pub fn remember(&self, captured: &imgc_runtime::Result<Artifact>) {
+        let Ok(artifact) = captured else { return };
+        for record in self.cx.ledger.outstanding("") {
+            if let Resource::PlacedDirectory { path, .. } = &record.resource
+                && artifact.touches(path)
+            {
+                self.cx.ledger.forget(record.id);
+            }
+        }
+    }
+
     /// What must not be there when all builds have ended.
     pub fn assert_clean(&self) {
         let left: Vec<_> = std::fs::read_dir(&self.cx.scratch)
@@ -329,6 +341,7 @@ impl Build<'_> {
 
     pub async fn finish(self) -> Artifact {
         let captured = self.instance.capture(&self.bed.cx).await;
+        self.bed.remember(&captured);
         self.instance.release(&self.bed.cx).await.unwrap();
         captured.unwrap_or_else(|error| panic!("{}\n{}", error.chain(), self.bed.log.text()))
     }
@@ -538,6 +551,7 @@ pub mod driver {
             None => build.instance.capture(&bed.cx).await,
             Some(error) => Err(error),
         };
+        bed.remember(&captured);
         build.instance.release(&bed.cx).await?;
         captured.map(|artifact| artifact.id)
     }
