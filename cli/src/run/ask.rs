@@ -89,6 +89,8 @@ fn wait_for_line(wanted: &Weak<()>) {
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::from(100_u8)) {
             Ok(0) | Err(Errno::EINTR) => {}
+            // The line is for the question that has come after this one.
+            _ if wanted.strong_count() == 0 => return,
             _ => {
                 // At the end of input, too, there is nothing more to wait for.
                 let _ = stdin.read_line(&mut String::new());
