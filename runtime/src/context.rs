@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use imgc_compiler::plan::{BuildId, Plan};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::Checkpoints;
-use crate::event::Output;
+use crate::event::{Event, Output, Sink};
 use crate::ledger::Ledger;
+use crate::redact::Redactor;
+use crate::settings::Settings;
 use crate::watch::{Waiting, Watch};
 
 /// The surroundings of a component. Cheap to clone.
@@ -72,4 +75,59 @@ impl std::fmt::Debug for Context {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// What makes the contexts for looking at builds of a plan without running them: nothing is said, made or remembered.
+pub(crate) struct Onlooker<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) settings: &'a Settings,
+    pub(crate) world: &'a Arc<dyn World>,
+    pub(crate) redact: Arc<Redactor>,
+    pub(crate) variables: Arc<BTreeMap<SmolStr, Value>>,
+}
+
+impl<'a> Onlooker<'a> {
+    pub(crate) fn new(plan: &'a Plan, settings: &'a Settings, world: &'a Arc<dyn World>) -> Self {
+        let variables = plan.variables.iter();
+        let variables = variables.map(|variable| (variable.name.clone(), variable.value.clone()));
+        Self {
+            plan,
+            settings,
+            world,
+            redact: Arc::new(Redactor::new()),
+            variables: Arc::new(variables.collect()),
+        }
+    }
+
+    /// For a build of the plan.
+    pub(crate) fn context(&self, id: BuildId) -> Context {
+        let build = self.plan.build(id);
+        let settings = self.settings;
+        Context {
+            output: Output::new(Arc::new(Silence), self.redact.clone(), Some(id), ""),
+            ledger: Ledger::default(),
+            cancel: CancellationToken::new(),
+            address: build.address.as_str().into(),
+            source_name: build.instance_name().into(),
+            builder_type: build.builder.as_str().into(),
+            run_id: settings.run_id.as_str().into(),
+            root: self.plan.root.clone(),
+            fingerprint: None,
+            checkpoints: None,
+            cache: settings.cache.clone(),
+            scratch: settings.scratch.clone(),
+            force: false,
+            debug: false,
+            build: Arc::default(),
+            variables: self.variables.clone(),
+            world: self.world.clone(),
+            watch: crate::watch::Watch::new(),
+        }
+    }
+}
+
+struct Silence;
+
+impl Sink for Silence {
+    fn event(&self, _event: &Event) {}
 }

@@ -5,14 +5,10 @@ use std::sync::Arc;
 
 use imgc_compiler::plan::{BuildId, Plan, RunValues};
 use imgc_compiler::source::World;
-use tokio_util::sync::CancellationToken;
 
 use crate::builder::{Known, Pin};
-use crate::context::Context;
+use crate::context::Onlooker;
 use crate::error::Result;
-use crate::event::{Event, Output, Sink};
-use crate::ledger::Ledger;
-use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::template;
@@ -65,12 +61,6 @@ fn one(pin: &Pin) -> String {
     }
 }
 
-struct Silence;
-
-impl Sink for Silence {
-    fn event(&self, _event: &Event) {}
-}
-
 /// Asks the builder of every build, read-only; by the build's address. What waits for values of the run has no pins yet.
 pub async fn look(
     plan: &Plan,
@@ -78,39 +68,13 @@ pub async fn look(
     settings: &Settings,
     world: &Arc<dyn World>,
 ) -> Vec<(String, Result<Vec<Pin>>)> {
-    let redact = Arc::new(Redactor::new());
-    let variables = plan.variables.iter();
-    let variables = Arc::new(
-        variables
-            .map(|variable| (variable.name.clone(), variable.value.clone()))
-            .collect::<BTreeMap<_, _>>(),
-    );
+    let onlooker = Onlooker::new(plan, settings, world);
     let mut all = Vec::new();
     for (at, build) in plan.builds.iter().enumerate() {
         let Some(builder) = registry.builders.get(build.builder.as_str()) else {
             continue;
         };
-        let id = BuildId(at as u32);
-        let cx = Context {
-            output: Output::new(Arc::new(Silence), redact.clone(), Some(id), ""),
-            ledger: Ledger::default(),
-            cancel: CancellationToken::new(),
-            address: build.address.as_str().into(),
-            source_name: build.instance_name().into(),
-            builder_type: build.builder.as_str().into(),
-            run_id: settings.run_id.as_str().into(),
-            root: plan.root.clone(),
-            fingerprint: None,
-            checkpoints: None,
-            cache: settings.cache.clone(),
-            scratch: settings.scratch.clone(),
-            force: false,
-            debug: false,
-            build: Arc::default(),
-            variables: variables.clone(),
-            world: world.clone(),
-            watch: crate::watch::Watch::new(),
-        };
+        let cx = onlooker.context(BuildId(at as u32));
         let surroundings = template::Surroundings::from(&cx);
         let options = build.source.resolve(&RunValues::default(), &**world).ok();
         let options =

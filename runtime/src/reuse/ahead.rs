@@ -7,18 +7,14 @@ use imgc_compiler::plan::inputs::Read;
 use imgc_compiler::plan::{BuildId, Plan, RunValues};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{Foresight, Looking, Verdict, foresee, identity};
 use crate::artifact::Artifact;
 use crate::builder::Pin;
 use crate::checkpoint::Capability;
-use crate::context::Context;
+use crate::context::Onlooker;
 use crate::error::Result;
-use crate::event::{Event, Output, Sink};
 use crate::fingerprint::{Basis, chain};
-use crate::ledger::Ledger;
-use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::template;
@@ -35,23 +31,12 @@ pub struct Ahead<'a> {
     pub world: &'a Arc<dyn World>,
 }
 
-struct Silence;
-
-impl Sink for Silence {
-    fn event(&self, _event: &Event) {}
-}
-
 /// Looks at every build in plan order. A build that uses the artifact of one that will run is not foreseen to be up to
 /// date; it may turn out to be.
 pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
     let settings = ahead.settings;
-    let redact = Arc::new(Redactor::new());
-    let variables = ahead.plan.variables.iter();
-    let variables = Arc::new(
-        variables
-            .map(|variable| (variable.name.clone(), variable.value.clone()))
-            .collect::<BTreeMap<_, _>>(),
-    );
+    let onlooker = Onlooker::new(ahead.plan, settings, ahead.world);
+    let (redact, variables) = (onlooker.redact.clone(), onlooker.variables.clone());
     for value in variables.values().chain(&ahead.plan.secrets) {
         for secret in crate::options::secrets(value) {
             crate::event::Redact::add(&*redact, &secret);
@@ -68,26 +53,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
     for (at, build) in ahead.plan.builds.iter().enumerate() {
         let id = BuildId(at as u32);
         let builder = ahead.registry.builders.get(build.builder.as_str());
-        let cx = Context {
-            output: Output::new(Arc::new(Silence), redact.clone(), Some(id), ""),
-            ledger: Ledger::default(),
-            cancel: CancellationToken::new(),
-            address: build.address.as_str().into(),
-            source_name: build.instance_name().into(),
-            builder_type: build.builder.as_str().into(),
-            run_id: settings.run_id.as_str().into(),
-            root: ahead.plan.root.clone(),
-            fingerprint: None,
-            checkpoints: None,
-            cache: settings.cache.clone(),
-            scratch: settings.scratch.clone(),
-            force: false,
-            debug: false,
-            build: Arc::default(),
-            variables: variables.clone(),
-            world: ahead.world.clone(),
-            watch: crate::watch::Watch::new(),
-        };
+        let cx = onlooker.context(id);
         let values = RunValues {
             artifacts: artifacts.clone(),
             ..RunValues::default()
