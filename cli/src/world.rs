@@ -31,6 +31,16 @@ impl Sources for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(on_disk(path))
     }
+
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        use std::os::unix::fs::MetadataExt as _;
+        let data = std::fs::metadata(on_disk(path)).ok()?;
+        let mut hasher = DefaultHasher::new();
+        let changed = (data.mtime(), data.mtime_nsec(), data.ctime_nsec());
+        (data.dev(), data.ino(), data.len(), changed).hash(&mut hasher);
+        Some(hasher.finish())
+    }
 }
 
 /// This machine, at the moment the value was made.

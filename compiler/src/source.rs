@@ -29,6 +29,12 @@ pub trait Sources: Send + Sync {
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
     /// The bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// A number that is another one when a file has other bytes, or a directory other names, such as one made from the time
+    /// of the last change; `None` where there is nothing, or where it cannot be told without reading.
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        let _ = path;
+        None
+    }
 }
 
 /// What a path names.

@@ -1,7 +1,8 @@
 //! The event loop: one thread to which everything comes.
 //!
 //! Edits are applied here, at once. Questions go to the workers with a snapshot of the moment they came in. An edit makes
-//! the questions that are under way outdated: they are answered so, and what comes of them later is dropped.
+//! those questions outdated that are under way about the same template, or one that uses it: they are answered so, and what
+//! comes of them later is dropped.
 
 mod diagnose;
 mod life;
@@ -27,7 +28,7 @@ use crate::Host;
 use crate::client::{Client, Settings};
 use crate::documents::Documents;
 use crate::memory::Memory;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Part, Snapshot};
 use crate::workers::{Done, Pool};
 
 pub use self::life::ServerError;
@@ -51,6 +52,8 @@ enum Event {
 enum Outcome {
     /// The answer to a question.
     Answer(Answered),
+    /// A part of one; the rest follows.
+    Part(Part),
     /// The problems of all templates with open documents.
     Problems(Found),
 }
@@ -156,6 +159,7 @@ impl<'a> Server<'a> {
         match done.result {
             Some(Outcome::Problems(found)) => self.diagnosed(done.number, Some(found)),
             Some(Outcome::Answer(answered)) => self.answer(done.number, Some(answered)),
+            Some(Outcome::Part(part)) => self.part(done.number, part),
             None if self.diagnoses.is(done.number) => self.diagnosed(done.number, None),
             None => self.answer(done.number, None),
         }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gen_lsp_types::{
-    Location, Position, Range, TextDocumentIdentifier, TextDocumentPositionParams, TextEdit, Uri,
+    Location, Position, ProgressToken, Range, TextDocumentIdentifier, TextDocumentPositionParams,
+    TextEdit, Uri,
 };
 use imgc_ide::{Analysis, Cancelled, TextRange};
+use serde_json::Value;
 
 use crate::Host;
 use crate::client::{Client, Settings};
@@ -47,7 +49,15 @@ pub(crate) struct Snapshot {
     pub(crate) folders: Arc<Vec<PathBuf>>,
     pub(crate) host: Arc<Host>,
     pub(crate) memory: Arc<Memory>,
+    /// Takes parts of the answer before all of it is there.
+    pub(crate) tells: Option<Box<dyn Fn(Part) + Send + Sync>>,
     files: Mutex<BTreeMap<PathBuf, Option<Arc<File>>>>,
+}
+
+/// A part of an answer, as the client wants it: with the token it gave.
+pub(crate) struct Part {
+    pub(crate) token: ProgressToken,
+    pub(crate) value: Value,
 }
 
 impl Snapshot {
@@ -69,8 +79,29 @@ impl Snapshot {
             folders,
             host,
             memory,
+            tells: None,
             files: Mutex::default(),
         }
+    }
+
+    /// Tells the client a part of the answer.
+    pub(crate) fn tell(&self, token: &ProgressToken, part: impl serde::Serialize) -> Answer<()> {
+        self.analysis.check()?;
+        let value = serde_json::to_value(part);
+        let value = value.map_err(|error| Refused::Failed(error.to_string()))?;
+        if let Some(tells) = &self.tells {
+            tells(Part {
+                token: token.clone(),
+                value,
+            });
+        }
+        Ok(())
+    }
+
+    /// Forgets the lines of files that were looked at.
+    pub(crate) fn forget_files(&self) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.clear();
     }
 
     /// A file with its lines: as it is open, or as it is saved.

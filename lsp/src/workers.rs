@@ -61,6 +61,11 @@ impl<T: Send + 'static> Pool<T> {
         (pool, reports)
     }
 
+    /// Where a job can tell something before it is ready.
+    pub(crate) fn reports(&self) -> Sender<Done<T>> {
+        self.done.clone()
+    }
+
     /// Queues a job; its number is not 0.
     pub(crate) fn send(&self, number: u64, work: impl FnOnce() -> T + Send + 'static) {
         let work = Box::new(work);

@@ -13,11 +13,12 @@ use imgc_compiler::source::{Cache, Sources as _};
 use imgc_syntax::hcl::Parse;
 
 use crate::actions::{self, CodeAction};
+use crate::changes::Changes;
 use crate::completion::{self, Completion};
 use crate::diagnostics::{self, FileProblems};
 use crate::folding::{self, Fold};
 use crate::highlight::Highlight;
-use crate::host::Outside;
+use crate::host::{Counts, Outside};
 use crate::hover::{self, Hover};
 use crate::inlay::{self, InlayHint};
 use crate::language::{self, Language, Role};
@@ -29,9 +30,11 @@ use crate::outside::Surroundings;
 use crate::overlay::Overlay;
 use crate::rename::{self, RenameRefused, RenameTarget};
 use crate::signature::{self, SignatureHelp};
+use crate::survey::Survey;
 use crate::template::{Slot, Template, TemplateId};
 use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
 use crate::tokens::{self, SemanticToken};
+use crate::verdicts::Verdicts;
 use crate::{edits, selection, workspace};
 
 /// The snapshot is out of date, or nobody waits for the answer any more.
@@ -55,7 +58,12 @@ pub(crate) struct Shared {
     pub(crate) overlay: Arc<Overlay>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) slots: Arc<Mutex<BTreeMap<TemplateId, Arc<Slot>>>>,
-    pub(crate) stale: Arc<AtomicBool>,
+    pub(crate) changes: Arc<Mutex<Changes>>,
+    /// The number of the last change before the snapshot.
+    pub(crate) revision: u64,
+    pub(crate) verdicts: Arc<Verdicts>,
+    pub(crate) survey: Arc<Survey>,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) trees: Arc<Trees>,
 }
 
@@ -102,9 +110,19 @@ impl Analysis {
     /// [`Cancelled`] where nobody waits any more. Asked in every long loop.
     pub fn check(&self) -> Cancellable<()> {
         let set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
-        match set(&self.shared.stale) || self.asked.as_ref().is_some_and(set) {
+        match self.asked.as_ref().is_some_and(set) {
             true => Err(Cancelled),
             false => Ok(()),
+        }
+    }
+
+    /// Whether a change of this file changes what is said of a template, as far as is known: what a template that is not
+    /// compiled yet reads shows later.
+    pub fn depends_on(&self, template: &TemplateId, path: &Path) -> bool {
+        template.owns(path) || {
+            let slots = lock(&self.shared.slots);
+            let ready = slots.get(template).and_then(|slot| slot.ready());
+            ready.is_some_and(|ready| ready.reads.contains(path))
         }
     }
 
@@ -169,11 +187,25 @@ impl Analysis {
 
     /// The compiled template; compiles it where nobody has asked before.
     pub(crate) fn template(&self, id: &TemplateId) -> Arc<Template> {
-        let slot = Arc::clone(lock(&self.shared.slots).entry(id.clone()).or_default());
+        let fresh = || Arc::new(Slot::new(self.shared.revision));
         let compile = || Arc::new(Template::compile(id, &self.shared));
-        let template = Arc::clone(slot.0.get_or_init(compile));
-        self.forget_others(id);
-        template
+        loop {
+            let slot = Arc::clone(
+                lock(&self.shared.slots)
+                    .entry(id.clone())
+                    .or_insert_with(fresh),
+            );
+            let template = slot.get(compile);
+            if slot.is_of(&template, id, &self.shared) {
+                self.forget_others(id);
+                return template;
+            }
+            // A file that it read has changed since its compilation began.
+            let mut slots = lock(&self.shared.slots);
+            if slots.get(id).is_some_and(|now| Arc::ptr_eq(now, &slot)) {
+                slots.insert(id.clone(), fresh());
+            }
+        }
     }
 
     /// Forgets templates that nobody has open, where there are many: a search through a workspace must not keep all of it.
@@ -185,7 +217,7 @@ impl Analysis {
         let overlay = &self.shared.overlay;
         slots.retain(|id, slot| {
             let keep = id == but || overlay.has_open_at(&id.path);
-            if let Some(template) = slot.0.get().filter(|_| !keep) {
+            if let Some(template) = slot.ready().filter(|_| !keep) {
                 for (_, file, _) in template.bodies() {
                     self.shared.cache.forget(&file.path);
                 }
@@ -209,7 +241,7 @@ impl Analysis {
     /// The templates in and below directories, as far as they are worth walking: no hidden directories, no links to
     /// what was seen, at most 20,000 entries.
     pub fn templates_below(&self, roots: &[PathBuf]) -> Cancellable<Vec<TemplateId>> {
-        workspace::templates(self, roots)
+        Ok(workspace::templates(self, roots)?.into_keys().collect())
     }
 
     /// The problems of all files of a template, those without problems too; modules' files are among them only where
@@ -268,14 +300,16 @@ impl Analysis {
         rename::prepare(self, path, offset)
     }
 
-    /// The changes that give what is at an offset another name.
+    /// The changes that give what is at an offset another name: in its template, and in those in and below `roots` that
+    /// use it as a module.
     pub fn rename(
         &self,
         path: &Path,
         offset: u32,
         name: &str,
+        roots: &[PathBuf],
     ) -> Cancellable<Result<WorkspaceEdit, RenameRefused>> {
-        rename::rename(self, path, offset, name)
+        rename::rename(self, path, offset, name, roots)
     }
 
     /// What a file declares.

@@ -76,8 +76,19 @@ pub const UNUSED: &str = "editor/unused";
 /// The problems of a template's own files, those without problems too, and of others that have some.
 pub(crate) fn of(analysis: &Analysis, id: &TemplateId) -> Cancellable<Vec<FileProblems>> {
     analysis.check()?;
+    let shared = &analysis.shared;
+    if let Some(known) = shared.verdicts.get(id, shared) {
+        return Ok(known.to_vec());
+    }
     let template = analysis.template(id);
     analysis.check()?;
+    let found = find(&template, id);
+    analysis.check()?;
+    shared.verdicts.keep(id, &template, &found, shared);
+    Ok(found)
+}
+
+fn find(template: &Template, id: &TemplateId) -> Vec<FileProblems> {
     let mut files: BTreeMap<PathBuf, Vec<Problem>> = BTreeMap::new();
     for (_, file, _) in template.bodies() {
         let is_own = template.unit_of(&file.path) == 0;
@@ -92,7 +103,7 @@ pub(crate) fn of(analysis: &Analysis, id: &TemplateId) -> Cancellable<Vec<FilePr
         let wanted = id.values.is_none() || id.values.as_ref() == Some(path);
         // A flag has no file.
         if wanted && template.file_id(path).is_some() {
-            let converted = convert(problem, &template);
+            let converted = convert(problem, template);
             files.entry(path.clone()).or_default().push(converted);
         }
     }
@@ -111,13 +122,12 @@ pub(crate) fn of(analysis: &Analysis, id: &TemplateId) -> Cancellable<Vec<FilePr
         files.entry(path.clone()).or_default().push(problem);
     }
     if id.values.is_none() {
-        unused(&template, &mut files);
+        unused(template, &mut files);
     }
-    analysis.check()?;
-    Ok(files
-        .into_iter()
+    let files = files.into_iter();
+    files
         .map(|(path, problems)| FileProblems { path, problems })
-        .collect())
+        .collect()
 }
 
 /// The variables and locals of a template that nothing uses.

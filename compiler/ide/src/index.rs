@@ -68,6 +68,9 @@ impl Entity {
     }
 }
 
+/// What a `module` block says of itself; everything else in it is a value for a variable.
+pub(crate) const MODULE_OPTIONS: [&str; 4] = ["source", "for_each", "count", "enabled"];
+
 /// An entity of one template: 0 is the one at hand, others are its modules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -193,19 +196,8 @@ impl Walk<'_> {
         });
     }
 
-    /// A span without the quotes that it may have.
     fn bare(&self, span: Span) -> Span {
-        let text = self.text.get(span.start as usize..span.end as usize);
-        let quoted = text.is_some_and(|text| {
-            text.len() >= 2
-                && ['"', '\'', '`']
-                    .iter()
-                    .any(|quote| text.starts_with(*quote) && text.ends_with(*quote))
-        });
-        match quoted {
-            true => Span::new(span.file, span.start + 1, span.end - 1),
-            false => span,
-        }
+        bare(self.text, span)
     }
 
     fn values(&mut self, body: &Body) {
@@ -224,33 +216,15 @@ impl Walk<'_> {
 
     /// A block at the top: what it declares, and what stands in it besides expressions.
     fn top(&mut self, block: &Block) {
-        let declare = |entity: fn(SmolStr) -> Entity| {
-            let [name] = &block.labels[..] else {
-                return None;
-            };
-            Some((name.span, entity(name.text.clone())))
-        };
-        let declared = match (block.kind.text.as_str(), &block.labels[..]) {
-            ("variable", _) => declare(Entity::Variable),
-            ("local", _) => declare(Entity::Local),
-            ("provisioners", _) => declare(Entity::Group),
-            ("module", _) => declare(Entity::Module),
-            ("output", _) => declare(Entity::Output),
-            ("data", [ty, name]) => {
-                Some((name.span, Entity::Data(ty.text.clone(), name.text.clone())))
-            }
-            ("source", [ty, name]) => Some((
-                name.span,
-                Entity::Source(ty.text.clone(), name.text.clone()),
-            )),
-            _ => None,
-        };
-        if let Some((span, entity)) = declared {
-            self.add(span, block.span.cover_of(span), entity, Role::Declaration);
+        for Declared {
+            name,
+            whole,
+            entity,
+        } in declared_by(block)
+        {
+            self.add(name, whole, entity, Role::Declaration);
         }
         match block.kind.text.as_str() {
-            "variables" => self.entries(&block.body, Entity::Variable),
-            "locals" => self.entries(&block.body, Entity::Local),
             "module" => self.inputs(block),
             "build" => self.build(block),
             "provisioners" => self.parts(&block.body),
@@ -266,18 +240,6 @@ impl Walk<'_> {
         }
     }
 
-    fn entries(&mut self, body: &Body, entity: fn(SmolStr) -> Entity) {
-        for attribute in &body.attributes {
-            let entity = entity(attribute.name.text.clone());
-            self.add(
-                attribute.name.span,
-                attribute.span,
-                entity,
-                Role::Declaration,
-            );
-        }
-    }
-
     fn inputs(&mut self, block: &Block) {
         let Some(unit) = block
             .labels
@@ -287,8 +249,7 @@ impl Walk<'_> {
             return;
         };
         for attribute in &block.body.attributes {
-            let own = ["source", "for_each", "count", "enabled"];
-            if !own.contains(&attribute.name.text.as_str()) {
+            if !MODULE_OPTIONS.contains(&attribute.name.text.as_str()) {
                 let entity = Entity::Variable(attribute.name.text.clone());
                 let name = attribute.name.span;
                 self.add_in(unit, name, attribute.span, entity, Role::Write);
@@ -307,13 +268,6 @@ impl Walk<'_> {
     }
 
     fn build(&mut self, block: &Block) {
-        if let Some(attribute) = block.body.attribute("name")
-            && let Some(name) = literal(&attribute.value)
-        {
-            let entity = Entity::Build(name.into());
-            let span = attribute.value.span;
-            self.add(span, block.span.cover_of(span), entity, Role::Declaration);
-        }
         if let Some(sources) = block.body.attribute("sources") {
             self.source_texts(&sources.value);
         }
@@ -479,6 +433,74 @@ impl Walk<'_> {
 
     fn refer(&mut self, name: &Name, whole: Span, entity: fn(SmolStr) -> Entity) {
         self.add(name.span, whole, entity(name.text.clone()), Role::Reference);
+    }
+}
+
+/// A span without the quotes that it may have.
+pub(crate) fn bare(text: &str, span: Span) -> Span {
+    let text = text.get(span.start as usize..span.end as usize);
+    let quoted = text.is_some_and(|text| {
+        text.len() >= 2
+            && ['"', '\'', '`']
+                .iter()
+                .any(|quote| text.starts_with(*quote) && text.ends_with(*quote))
+    });
+    match quoted {
+        true => Span::new(span.file, span.start + 1, span.end - 1),
+        false => span,
+    }
+}
+
+/// A declaration: where its name stands, perhaps with quotes, and all of it.
+pub(crate) struct Declared {
+    pub(crate) name: Span,
+    pub(crate) whole: Span,
+    pub(crate) entity: Entity,
+}
+
+/// What a block at the top declares.
+pub(crate) fn declared_by(block: &Block) -> Vec<Declared> {
+    let declared = |name: Span, entity: Entity| Declared {
+        name,
+        whole: block.span.cover_of(name),
+        entity,
+    };
+    let named = |entity: fn(SmolStr) -> Entity| match &block.labels[..] {
+        [name] => vec![declared(name.span, entity(name.text.clone()))],
+        _ => Vec::new(),
+    };
+    let entries = |entity: fn(SmolStr) -> Entity| {
+        let attributes = block.body.attributes.iter();
+        let each = attributes.map(|attribute| Declared {
+            name: attribute.name.span,
+            whole: attribute.span,
+            entity: entity(attribute.name.text.clone()),
+        });
+        each.collect()
+    };
+    match (block.kind.text.as_str(), &block.labels[..]) {
+        ("variables", _) => entries(Entity::Variable),
+        ("locals", _) => entries(Entity::Local),
+        ("variable", _) => named(Entity::Variable),
+        ("local", _) => named(Entity::Local),
+        ("provisioners", _) => named(Entity::Group),
+        ("module", _) => named(Entity::Module),
+        ("output", _) => named(Entity::Output),
+        ("data", [ty, name]) => {
+            let entity = Entity::Data(ty.text.clone(), name.text.clone());
+            vec![declared(name.span, entity)]
+        }
+        ("source", [ty, name]) => {
+            let entity = Entity::Source(ty.text.clone(), name.text.clone());
+            vec![declared(name.span, entity)]
+        }
+        ("build", _) => {
+            let name = block.body.attribute("name");
+            let text = name.and_then(|name| Some((literal(&name.value)?, name.value.span)));
+            let named = text.map(|(text, span)| declared(span, Entity::Build(text.into())));
+            named.into_iter().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an editor asks about image templates: completion, hover, rename and the like, on byte offsets and plain data.
 //!
 //! In: an [`AnalysisHost`], told of texts that change. Out: [`Analysis`], a snapshot that any thread may ask; every
-//! answer is plain data with byte offsets, or [`Cancelled`] where the snapshot is out of date. Nothing here knows a
+//! answer is plain data with byte offsets, or [`Cancelled`] where nobody waits for it any more. Nothing here knows a
 //! protocol, a disk or a clock: files come through the compiler's `Sources` and `World`.
 //!
 //! Works on half-written text of every language of templates; see `docs/design/editor.md`.
@@ -9,6 +9,7 @@
 mod actions;
 mod analysis;
 mod brackets;
+mod changes;
 mod completion;
 mod diagnostics;
 mod edits;
@@ -35,9 +36,11 @@ mod place;
 mod rename;
 mod selection;
 mod signature;
+mod survey;
 mod template;
 mod text;
 mod tokens;
+mod verdicts;
 mod workspace;
 
 pub use actions::{ActionKind, CodeAction};
@@ -46,7 +49,7 @@ pub use completion::{Completion, CompletionKind};
 pub use diagnostics::{FileProblems, Problem, Related, Tag, UNUSED};
 pub use folding::{Fold, FoldKind};
 pub use highlight::{Highlight, HighlightKind};
-pub use host::{AnalysisHost, Outside};
+pub use host::{AnalysisHost, Counts, Outside};
 pub use hover::Hover;
 pub use inlay::{InlayHint, InlayKind};
 pub use language::Language;

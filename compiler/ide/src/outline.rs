@@ -8,6 +8,7 @@ use imgc_compiler::hir::{Attribute, Block, Body, Expr, ExprKind};
 use crate::analysis::{Analysis, Cancellable};
 use crate::index::{Entity, literal};
 use crate::text::{Location, TextRange};
+use crate::{survey, workspace};
 
 /// A declaration in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,51 +213,68 @@ fn kind(block: &Block) -> SymbolKind {
     }
 }
 
-/// What the templates in and below directories declare.
+/// What the templates in and below directories declare, by their syntax alone.
 pub(crate) fn in_workspace(
     analysis: &Analysis,
     roots: &[PathBuf],
     query: &str,
 ) -> Cancellable<Vec<WorkspaceSymbol>> {
+    let templates = workspace::templates(analysis, roots)?;
+    let files = templates.values().flatten().map(PathBuf::as_path);
+    analysis.shared.survey.keep(roots, &files.collect());
     let mut found = Vec::new();
-    for id in analysis.templates_below(roots)? {
+    for (id, files) in &templates {
         analysis.check()?;
-        let template = analysis.template(&id);
         let container = roots
             .iter()
             .find_map(|root| id.path.strip_prefix(root).ok())
             .filter(|rest| !rest.as_os_str().is_empty())
             .unwrap_or(&id.path);
-        for declared in template.index().declared(0) {
-            let entity = &declared.key.entity;
-            let name = match entity {
-                Entity::Source(ty, name) | Entity::Data(ty, name) => format!("{ty}.{name}"),
-                entity => entity.name().to_string(),
-            };
-            if !is_match(&name, query) {
+        for path in files {
+            let Some(facts) = survey::facts(analysis, path) else {
                 continue;
-            }
-            found.push(WorkspaceSymbol {
-                name,
-                kind: match entity {
-                    Entity::Variable(_) => SymbolKind::Variable,
-                    Entity::Local(_) => SymbolKind::Local,
-                    Entity::Data(..) => SymbolKind::Data,
-                    Entity::Source(..) => SymbolKind::Source,
-                    Entity::Build(_) => SymbolKind::Build,
-                    Entity::Group(_) => SymbolKind::Block,
-                    Entity::Module(_) => SymbolKind::Module,
-                    Entity::Output(_) => SymbolKind::Output,
-                },
-                container: container.display().to_string(),
-                location: template.location(declared.span),
-            });
-            if found.len() >= MOST {
-                return Ok(found);
+            };
+            for (entity, range) in &facts.declared {
+                let name = full_name(entity);
+                if !is_match(&name, query) {
+                    continue;
+                }
+                found.push(WorkspaceSymbol {
+                    name,
+                    kind: kind_of(entity),
+                    container: container.display().to_string(),
+                    location: Location {
+                        path: path.clone(),
+                        range: *range,
+                    },
+                });
+                if found.len() >= MOST {
+                    return Ok(found);
+                }
             }
         }
     }
     Ok(found)
+}
+
+fn full_name(entity: &Entity) -> String {
+    match entity {
+        Entity::Source(ty, name) | Entity::Data(ty, name) => format!("{ty}.{name}"),
+        entity => entity.name().to_string(),
+    }
+}
+
+fn kind_of(entity: &Entity) -> SymbolKind {
+    match entity {
+        Entity::Variable(_) => SymbolKind::Variable,
+        Entity::Local(_) => SymbolKind::Local,
+        Entity::Data(..) => SymbolKind::Data,
+        Entity::Source(..) => SymbolKind::Source,
+        Entity::Build(_) => SymbolKind::Build,
+        Entity::Group(_) => SymbolKind::Block,
+        Entity::Module(_) => SymbolKind::Module,
+        Entity::Output(_) => SymbolKind::Output,
+    }
 }
 
 /// Whether the letters of a query stand in a name, in this order.

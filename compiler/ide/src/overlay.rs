@@ -1,6 +1,7 @@
 //! Unsaved text over saved files.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +78,20 @@ impl Sources for Overlay {
             None => self.saved.read(path),
         }
     }
+
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        match self.open.get(path) {
+            Some(text) => Some(number(text)),
+            None => self.saved.stamp(path),
+        }
+    }
+}
+
+/// A number for a text: the same for the same one.
+pub(crate) fn number(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

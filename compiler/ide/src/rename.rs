@@ -1,16 +1,24 @@
 //! New names.
 //!
-//! In: a name under the cursor and what it shall be. Out: edits in all files of the template, or why not. Nothing is
-//! changed that would make two things one, or of which a part would be missed.
+//! In: a name under the cursor and what it shall be. Out: edits in all files of the template, and in the templates of the
+//! workspace that use it as a module; or why not. Nothing is changed that would make two things one, or of which a part
+//! would be missed.
 
-use std::path::Path;
+mod callers;
+mod hidden;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::callers::normal;
 use crate::analysis::{Analysis, Cancellable};
-use crate::index::{Entity, Occurrence};
+use crate::index::{Entity, Key, MODULE_OPTIONS, Occurrence};
 use crate::place::floor;
-use crate::template::Template;
+use crate::template::{Template, TemplateId};
 use crate::text::{TextEdit, TextRange, WorkspaceEdit};
+
+/// The directory below which fetched modules are.
+const FETCHED: &str = ".imgc";
 
 /// What would be renamed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +39,25 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, RenameRefused> {
     Err(RenameRefused(message.into()))
 }
 
+/// A name under the cursor, and where it is at home.
+struct Found {
+    /// The name under the cursor.
+    span: TextRange,
+    /// The template that declares it.
+    home: Home,
+}
+
+/// The template that declares a name.
+struct Home {
+    id: TemplateId,
+    template: Arc<Template>,
+    entity: Entity,
+}
+
 pub(crate) fn prepare(analysis: &Analysis, path: &Path, offset: u32) -> Answer<RenameTarget> {
-    let found = match find(analysis, path, offset)? {
-        Ok((_, occurrence)) => occurrence,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    Ok(Ok(RenameTarget {
-        range: found.span.into(),
-        name: found.key.entity.name().to_string(),
+    Ok(find(analysis, path, offset)?.map(|found| RenameTarget {
+        range: found.span,
+        name: found.home.entity.name().to_string(),
     }))
 }
 
@@ -47,17 +66,52 @@ pub(crate) fn rename(
     path: &Path,
     offset: u32,
     name: &str,
+    roots: &[PathBuf],
 ) -> Answer<WorkspaceEdit> {
-    let (template, found) = match find(analysis, path, offset)? {
-        Ok(found) => found,
+    let home = match find(analysis, path, offset)? {
+        Ok(found) => found.home,
         Err(refused) => return Ok(Err(refused)),
     };
-    analysis.check()?;
-    Ok(edits(&template, &found, name))
+    let entity = &home.entity;
+    if entity.name() == name {
+        return Ok(Ok(WorkspaceEdit::default()));
+    }
+    let (what, weak) = (entity.what(), home.template.compilation.module.weak);
+    if !is_name(name, entity, weak) {
+        return Ok(refuse(format!(
+            "`{name}` is no name of a {what}: it begins with a letter or `_`, and goes on with letters, digits, `_` and `-`"
+        )));
+    }
+    let mut edit = WorkspaceEdit::default();
+    if let Err(refused) = edits(analysis, &home.template, 0, entity, name, &mut edit) {
+        return Ok(Err(refused));
+    }
+    if !matches!(entity, Entity::Variable(_) | Entity::Output(_)) {
+        return Ok(Ok(edit));
+    }
+    for caller in callers::of(analysis, &home.id, path, roots)? {
+        let template = analysis.template(&caller);
+        analysis.check()?;
+        let root = normal(&home.template.root);
+        let mut modules = template.compilation.modules.iter();
+        let Some(at) = modules.position(|loaded| normal(&loaded.root) == root) else {
+            continue;
+        };
+        if matches!(entity, Entity::Variable(_)) && MODULE_OPTIONS.contains(&name) {
+            return Ok(refuse(format!(
+                "`{name}` means something else in `module` blocks, and this template is used in {}",
+                caller.path.display()
+            )));
+        }
+        if let Err(refused) = edits(analysis, &template, at + 1, entity, name, &mut edit) {
+            return Ok(Err(refused));
+        }
+    }
+    Ok(Ok(edit))
 }
 
 /// The name under the cursor, if it is one that can be changed.
-fn find(analysis: &Analysis, path: &Path, offset: u32) -> Answer<(Arc<Template>, Occurrence)> {
+fn find(analysis: &Analysis, path: &Path, offset: u32) -> Answer<Found> {
     let Some((template, file)) = analysis.template_at(path)? else {
         return Ok(refuse("there is no name here"));
     };
@@ -65,46 +119,87 @@ fn find(analysis: &Analysis, path: &Path, offset: u32) -> Answer<(Arc<Template>,
     let Some(found) = template.index().at(file, offset).cloned() else {
         return Ok(refuse("there is no name here that can be changed"));
     };
-    let what = found.key.entity.what();
-    let name = found.key.entity.name();
-    if found.key.unit != 0 {
-        return Ok(refuse(format!(
-            "the {what} `{name}` belongs to a module, which others may use as well; change it there"
-        )));
-    }
-    if template.index().declaration(&found.key).is_none() {
+    let home = match home(analysis, path, &template, &found) {
+        Ok(home) => home,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let (what, name) = (home.entity.what(), home.entity.name());
+    let key = key(0, &home.entity);
+    if home.template.index().declaration(&key).is_none() {
         return Ok(refuse(format!("the {what} `{name}` is declared nowhere")));
     }
-    if let Entity::Source(ty, name) = &found.key.entity
-        && template.compilation.module.weak
+    if let Entity::Source(ty, name) = &home.entity
+        && home.template.compilation.module.weak
         && ty == name
     {
         return Ok(refuse(
             "this builder has no name of its own; give it one: `\"name\": \"…\"`",
         ));
     }
-    Ok(Ok((template, found)))
+    Ok(Ok(Found {
+        span: found.span.into(),
+        home,
+    }))
 }
 
-fn edits(
-    template: &Template,
+/// The template to which a name belongs: this one, or a module of it that stands beside it and is not fetched.
+fn home(
+    analysis: &Analysis,
+    path: &Path,
+    template: &Arc<Template>,
     found: &Occurrence,
-    name: &str,
-) -> Result<WorkspaceEdit, RenameRefused> {
-    let (entity, index) = (&found.key.entity, template.index());
-    let what = entity.what();
-    if entity.name() == name {
-        return Ok(WorkspaceEdit::default());
-    }
-    if !is_name(name, entity, template.compilation.module.weak) {
+) -> Result<Home, RenameRefused> {
+    let entity = found.key.entity.clone();
+    let Some(at) = found.key.unit.checked_sub(1) else {
+        let own = analysis.template_of(path);
+        return Ok(Home {
+            id: own.unwrap_or_else(|| directory(&template.root)),
+            template: Arc::clone(template),
+            entity,
+        });
+    };
+    let loaded = template.compilation.modules.get(at);
+    let root = loaded.map_or(&template.root, |loaded| &loaded.root);
+    if root.components().any(|part| part.as_os_str() == FETCHED) {
         return refuse(format!(
-            "`{name}` is no name of a {what}: it begins with a letter or `_`, and goes on with letters, digits, `_` and `-`"
+            "the {} `{}` belongs to a module that was fetched; change it where that comes from",
+            entity.what(),
+            entity.name()
         ));
     }
-    let wanted = crate::index::Key {
-        unit: 0,
-        entity: entity.renamed(name),
-    };
+    let id = directory(&normal(root));
+    Ok(Home {
+        template: analysis.template(&id),
+        id,
+        entity,
+    })
+}
+
+fn directory(path: &Path) -> TemplateId {
+    TemplateId {
+        path: path.to_owned(),
+        values: None,
+    }
+}
+
+fn key(unit: usize, entity: &Entity) -> Key {
+    Key {
+        unit,
+        entity: entity.clone(),
+    }
+}
+
+/// The changes in one template, to which the name belongs (unit 0), or which uses one to which it does.
+fn edits(
+    analysis: &Analysis,
+    template: &Template,
+    unit: usize,
+    entity: &Entity,
+    name: &str,
+    edit: &mut WorkspaceEdit,
+) -> Result<(), RenameRefused> {
+    let (index, what) = (template.index(), entity.what());
+    let wanted = key(unit, &entity.renamed(name));
     if let Some(other) = index.declaration(&wanted) {
         return refuse(format!(
             "there is a {what} `{name}` already, in {}",
@@ -117,20 +212,8 @@ fn edits(
             shown(template, other)
         ));
     }
-    if let Some(problem) = template.problems().iter().find(|problem| {
-        let family = problem.id.split('/').next();
-        matches!(family, Some("syntax" | "json" | "toml"))
-    }) {
-        let file = template.file(problem.span.file);
-        return refuse(format!(
-            "{}:{} cannot be read, and uses of `{}` there would be missed; mend it first",
-            file_name(&file.path),
-            file.position(problem.span.start).0,
-            entity.name()
-        ));
-    }
-    let mut edit = WorkspaceEdit::default();
-    for occurrence in index.uses(&found.key) {
+    hidden::refuse_hidden(analysis, template, [entity.name(), name])?;
+    for occurrence in index.uses(&key(unit, entity)) {
         if template.text(occurrence.span) != entity.name().as_str() {
             return refuse(format!(
                 "{} writes `{}` in another way; change it there first",
@@ -138,10 +221,10 @@ fn edits(
                 entity.name()
             ));
         }
-        let path = template.file(occurrence.span.file).path.clone();
+        let path = normal(&template.file(occurrence.span.file).path);
         edit.add(path, TextEdit::replace(occurrence.span, name));
     }
-    Ok(edit)
+    Ok(())
 }
 
 /// A place for people.

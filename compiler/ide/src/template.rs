@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use imgc_compiler::compile::{Compilation, Request, compile_cached};
@@ -12,7 +13,7 @@ use imgc_compiler::module::Module;
 use imgc_compiler::source::{SourceFile, Sources as _};
 use imgc_compiler::{FileId, Span};
 
-use crate::analysis::Shared;
+use crate::analysis::{Shared, lock};
 use crate::index::Index;
 use crate::outside::{Recorder, Surroundings};
 use crate::text::{Location, TextRange};
@@ -34,18 +35,53 @@ impl TemplateId {
 }
 
 /// The place of a template that is compiled when first asked for.
-#[derive(Default)]
-pub(crate) struct Slot(pub(crate) OnceLock<Arc<Template>>);
+pub(crate) struct Slot {
+    cell: OnceLock<Arc<Template>>,
+    /// The last change of a file that it is known not to care for, or that came before it.
+    since: AtomicU64,
+}
 
 impl Slot {
-    pub(crate) fn is_ready(&self) -> bool {
-        self.0.get().is_some()
+    /// An empty one, for texts as they were after the change of that number.
+    pub(crate) fn new(revision: u64) -> Self {
+        Self {
+            cell: OnceLock::new(),
+            since: AtomicU64::new(revision),
+        }
     }
 
-    pub(crate) fn depends_on(&self, path: &Path) -> bool {
-        self.0
-            .get()
-            .is_none_or(|template| template.reads.contains(path))
+    pub(crate) fn ready(&self) -> Option<&Arc<Template>> {
+        self.cell.get()
+    }
+
+    /// The template; compiles it where nobody has, and waits where somebody does.
+    pub(crate) fn get(&self, compile: impl FnOnce() -> Arc<Template>) -> Arc<Template> {
+        Arc::clone(self.cell.get_or_init(compile))
+    }
+
+    /// Whether it may stay after a change of these files. What is being compiled may: what it reads is seen afterwards.
+    pub(crate) fn survives(&self, id: &TemplateId, paths: &[PathBuf], revision: u64) -> bool {
+        let touched = |path: &PathBuf| {
+            id.owns(path) || self.ready().is_some_and(|ready| ready.reads.contains(path))
+        };
+        // Looked at before its dependencies are: what becomes ready meanwhile has its changes looked up.
+        let is_ready = self.ready().is_some();
+        let survives = !paths.iter().any(touched);
+        if survives && is_ready {
+            self.since.fetch_max(revision, Ordering::Relaxed);
+        }
+        survives
+    }
+
+    /// Whether nothing that the compiled template depends on has changed while it was compiled.
+    pub(crate) fn is_of(&self, template: &Template, id: &TemplateId, shared: &Shared) -> bool {
+        let since = self.since.load(Ordering::Relaxed);
+        let concerns = |path: &Path| id.owns(path) || template.reads.contains(path);
+        let changed = lock(&shared.changes).any(since, shared.revision, concerns);
+        if !changed {
+            self.since.fetch_max(shared.revision, Ordering::Relaxed);
+        }
+        !changed
     }
 }
 
@@ -72,6 +108,7 @@ impl Template {
             Ok(imgc_compiler::source::EntryKind::Directory) => id.path.clone(),
             _ => id.path.parent().unwrap_or(&id.path).to_owned(),
         };
+        shared.counts.compiled();
         let recorder = Recorder::new(&shared.overlay);
         let surroundings = Arc::new(Surroundings::new(shared, &root));
         let beside = values_beside(&root, shared);

@@ -1,13 +1,13 @@
 //! The templates in directories and what is below.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use imgc_compiler::load;
 use imgc_compiler::source::{EntryKind, Sources as _};
 
 use crate::analysis::{Analysis, Cancellable};
-use crate::language::{self, Role};
+use crate::survey;
 use crate::template::TemplateId;
 
 /// Entries that are looked at, at most.
@@ -22,22 +22,26 @@ const MOST_READ: usize = 2_000;
 /// Directories that have no templates of the user's.
 const SKIPPED: &[&str] = &["node_modules", "target", "packer_cache", "vendor"];
 
-pub(crate) fn templates(analysis: &Analysis, roots: &[PathBuf]) -> Cancellable<Vec<TemplateId>> {
+/// The templates with their own files, in order.
+pub(crate) fn templates(
+    analysis: &Analysis,
+    roots: &[PathBuf],
+) -> Cancellable<BTreeMap<TemplateId, Vec<PathBuf>>> {
     let mut walk = Walk {
         analysis,
-        found: BTreeSet::new(),
+        found: BTreeMap::new(),
         entries: 0,
         read: 0,
     };
     for root in roots {
         walk.directory(root, 0)?;
     }
-    Ok(walk.found.into_iter().collect())
+    Ok(walk.found)
 }
 
 struct Walk<'a> {
     analysis: &'a Analysis,
-    found: BTreeSet<TemplateId>,
+    found: BTreeMap<TemplateId, Vec<PathBuf>>,
     entries: usize,
     read: usize,
 }
@@ -62,10 +66,7 @@ impl Walk<'_> {
                 continue;
             };
             if load::is_template(&entry) {
-                self.found.insert(TemplateId {
-                    path: directory.to_owned(),
-                    values: None,
-                });
+                self.add(directory, entry);
             } else if name.ends_with(".json") && load::gives_values(&entry).is_none() {
                 self.alone(&entry);
             } else if !name.starts_with('.') && !SKIPPED.contains(&&*name) {
@@ -88,14 +89,20 @@ impl Walk<'_> {
         if self.read > MOST_READ {
             return;
         }
-        let Some(text) = self.analysis.text(path) else {
-            return;
+        if survey::facts(self.analysis, path).is_some_and(|facts| facts.is_alone) {
+            self.add(path, path.to_owned());
+        }
+    }
+
+    fn add(&mut self, template: &Path, file: PathBuf) {
+        let id = TemplateId {
+            path: template.to_owned(),
+            values: None,
         };
-        if let Some((Role::Alone, _)) = language::role(path, &text) {
-            self.found.insert(TemplateId {
-                path: path.to_owned(),
-                values: None,
-            });
+        let files = self.found.entry(id).or_default();
+        // Folders may lie in each other.
+        if !files.contains(&file) {
+            files.push(file);
         }
     }
 }

@@ -114,7 +114,7 @@ fn ask(analysis: &Analysis, path: &Path, text: &str, offsets: &[u32]) {
         analysis.references(path, offset, true).unwrap();
         analysis.highlights(path, offset).unwrap();
         let _ = analysis.prepare_rename(path, offset).unwrap();
-        let _ = analysis.rename(path, offset, "other_name").unwrap();
+        let _ = analysis.rename(path, offset, "other_name", &[]).unwrap();
         let ranges = analysis.selection_ranges(path, offset).unwrap();
         assert!(!ranges.is_empty());
         ranges.iter().for_each(|range| inside(*range));

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use gen_lsp_types::{
     Diagnostic, DocumentDiagnosticParams, DocumentDiagnosticReport, FullDocumentDiagnosticReport,
-    RelatedDocument, RelatedFullDocumentDiagnosticReport, RelatedUnchangedDocumentDiagnosticReport,
-    UnchangedDocumentDiagnosticReport, Uri, WorkspaceDiagnosticParams, WorkspaceDiagnosticReport,
+    ProgressToken, RelatedDocument, RelatedFullDocumentDiagnosticReport,
+    RelatedUnchangedDocumentDiagnosticReport, UnchangedDocumentDiagnosticReport, Uri,
+    WorkspaceDiagnosticParams, WorkspaceDiagnosticReport, WorkspaceDiagnosticReportPartialResult,
     WorkspaceDocumentDiagnosticReport, WorkspaceFullDocumentDiagnosticReport,
     WorkspaceUnchangedDocumentDiagnosticReport,
 };
-use imgc_ide::FileProblems;
+use imgc_ide::{FileProblems, TemplateId};
 
 use crate::convert;
 use crate::snapshot::{Answer, Snapshot};
@@ -79,7 +80,11 @@ pub(crate) fn pull(
     .into())
 }
 
-/// The problems of all templates of the workspace, and of those that are open. What the client knows is not repeated.
+/// So many reports are in one part of an answer about the whole workspace.
+const PART: usize = 32;
+
+/// The problems of all templates of the workspace, and of those that are open. What the client knows is not repeated; one
+/// that takes parts gets them as they are found.
 pub(crate) fn workspace(
     snapshot: &Snapshot,
     params: WorkspaceDiagnosticParams,
@@ -89,48 +94,98 @@ pub(crate) fn workspace(
     templates.extend(open.filter_map(|(path, _)| snapshot.analysis.template_of(path)));
     templates.sort();
     templates.dedup();
-    let mut known: BTreeMap<String, String> = params
-        .previous_result_ids
-        .into_iter()
-        .map(|previous| (previous.uri.0, previous.value))
-        .collect();
-    let mut by_file: BTreeMap<PathBuf, Vec<Diagnostic>> = BTreeMap::new();
+    let mut survey = Survey {
+        snapshot,
+        token: params.partial_result_params.partial_result_token,
+        known: params
+            .previous_result_ids
+            .into_iter()
+            .map(|previous| (previous.uri.0, previous.value))
+            .collect(),
+        told: BTreeMap::new(),
+        items: Vec::new(),
+    };
     for template in &templates {
-        for file in snapshot.analysis.diagnostics(template)? {
-            let diagnostics = of_file(&file, snapshot);
-            let all = by_file.entry(file.path).or_default();
-            match all.is_empty() {
-                true => *all = diagnostics,
-                false => {
-                    for diagnostic in diagnostics {
-                        if !all.contains(&diagnostic) {
-                            all.push(diagnostic);
-                        }
-                    }
-                }
+        survey.template(template)?;
+    }
+    survey.end()
+}
+
+/// A look at the whole workspace.
+struct Survey<'a> {
+    snapshot: &'a Snapshot,
+    /// Where the client takes parts of the answer.
+    token: Option<ProgressToken>,
+    /// What the client knows of files that were not come to yet.
+    known: BTreeMap<String, String>,
+    /// What was found in files that may come again, such as those of modules.
+    told: BTreeMap<PathBuf, (Option<String>, Vec<Diagnostic>)>,
+    /// What the client has not been told yet.
+    items: Vec<WorkspaceDocumentDiagnosticReport>,
+}
+
+impl Survey<'_> {
+    fn template(&mut self, template: &TemplateId) -> Answer<()> {
+        for file in self.snapshot.analysis.diagnostics(template)? {
+            let diagnostics = of_file(&file, self.snapshot);
+            self.file(file.path, diagnostics);
+        }
+        if let Some(token) = self.token.clone()
+            && self.items.len() >= PART
+        {
+            let items = std::mem::take(&mut self.items);
+            let part = WorkspaceDiagnosticReportPartialResult { items };
+            self.snapshot.tell(&token, part)?;
+        }
+        self.snapshot.forget_files();
+        Ok(())
+    }
+
+    /// Reports a file, once more where another template finds other problems in it: the last report counts.
+    fn file(&mut self, path: PathBuf, found: Vec<Diagnostic>) {
+        let Some(uri) = self.snapshot.uri(&path) else {
+            return;
+        };
+        let entry = self.told.remove(&path);
+        let is_first = entry.is_none();
+        let (before, mut all) = entry.unwrap_or_else(|| (self.known.remove(&uri.0), Vec::new()));
+        let len = all.len();
+        for diagnostic in found {
+            if !all.contains(&diagnostic) {
+                all.push(diagnostic);
             }
         }
-    }
-    let mut items = Vec::new();
-    for (path, diagnostics) in by_file {
-        let Some(uri) = snapshot.uri(&path) else {
-            continue;
-        };
-        let before = known.remove(&uri.0);
-        let version = snapshot
-            .documents
-            .get(&path)
-            .map(|document| document.version);
         // A file that was fine and is fine need not be named.
-        if before.is_none() && diagnostics.is_empty() {
-            continue;
+        let is_news = match is_first {
+            true => before.is_some() || !all.is_empty(),
+            false => all.len() > len,
+        };
+        if is_news {
+            let document = self.snapshot.documents.get(&path);
+            let version = document.map(|document| document.version);
+            self.items.retain(|item| !is_about(item, &uri));
+            self.items
+                .push(report(uri, version, before.clone(), all.clone()));
         }
-        items.push(report(uri, version, before, diagnostics));
+        self.told.insert(path, (before, all));
     }
-    // Files that are gone, or that no template reads any more.
-    let gone = known.into_iter();
-    items.extend(gone.map(|(uri, before)| report(Uri(uri), None, Some(before), Vec::new())));
-    Ok(WorkspaceDiagnosticReport { items })
+
+    /// The rest.
+    fn end(mut self) -> Answer<WorkspaceDiagnosticReport> {
+        // Files that are gone, or that no template reads any more.
+        let gone = std::mem::take(&mut self.known).into_iter();
+        self.items
+            .extend(gone.map(|(uri, before)| report(Uri(uri), None, Some(before), Vec::new())));
+        Ok(WorkspaceDiagnosticReport { items: self.items })
+    }
+}
+
+fn is_about(item: &WorkspaceDocumentDiagnosticReport, uri: &Uri) -> bool {
+    use WorkspaceDocumentDiagnosticReport as Report;
+    match item {
+        Report::WorkspaceFullDocumentDiagnosticReport(full) => full.uri == *uri,
+        Report::WorkspaceUnchangedDocumentDiagnosticReport(unchanged) => unchanged.uri == *uri,
+    }
 }
 
 fn report(

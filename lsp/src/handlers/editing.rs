@@ -68,7 +68,10 @@ pub(crate) fn prepare(
 pub(crate) fn rename(snapshot: &Snapshot, params: RenameParams) -> Answer<Option<WorkspaceEdit>> {
     let place = snapshot.place(&params.text_document_position_params)?;
     let name = &params.new_name;
-    match snapshot.analysis.rename(&place.path, place.offset, name)? {
+    let found = snapshot
+        .analysis
+        .rename(&place.path, place.offset, name, &snapshot.folders)?;
+    match found {
         Ok(edit) => workspace_edit(snapshot, &edit).map(Some),
         Err(refused) => Err(Refused::Failed(refused.0)),
     }

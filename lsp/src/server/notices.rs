@@ -92,7 +92,7 @@ impl Server<'_> {
     }
 
     fn edited(&mut self, path: PathBuf, quiet: Duration) {
-        self.outdate();
+        self.outdate(std::slice::from_ref(&path));
         if !self.unseen.contains(&path) {
             self.unseen.push(path);
         }
@@ -102,7 +102,7 @@ impl Server<'_> {
     fn saved(&mut self, params: &DidSaveTextDocumentParams) {
         if let Some(path) = convert::path(&params.text_document.uri) {
             // Whoever reads it from the disk, such as `file()`, finds something else there.
-            self.outdate();
+            self.outdate(std::slice::from_ref(&path));
             self.analysis.files_changed(&[path]);
             self.diagnose_in(Duration::ZERO);
         }
@@ -113,7 +113,7 @@ impl Server<'_> {
             return;
         };
         if self.documents.close(&path) {
-            self.outdate();
+            self.outdate(std::slice::from_ref(&path));
             self.unseen.retain(|unseen| *unseen != path);
             self.analysis.close(&path);
             self.memory.forget(&path);
@@ -133,8 +133,8 @@ impl Server<'_> {
         if paths.is_empty() {
             return;
         }
-        self.outdate();
         let paths: Vec<PathBuf> = paths.into_iter().collect();
+        self.outdate(&paths);
         self.analysis.files_changed(&paths);
         self.diagnose_in(self.client.quiet);
         self.diagnoses.refresh_views();

@@ -1,16 +1,21 @@
 //! The client's requests: handed to workers, answered exactly once.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gen_lsp_types::Uri;
+use imgc_ide::{Analysis, TemplateId};
 use lsp_server::{ErrorCode, Request, RequestId, Response, ResponseError};
 use serde_json::{Value, json};
 
 use super::{Outcome, Server};
+use crate::convert;
 use crate::dispatch::{self, Reply};
-use crate::snapshot::{Refused, Snapshot};
+use crate::snapshot::{Part, Refused, Snapshot};
+use crate::workers::Done;
 
 /// How many requests may wait.
 const WAITING: usize = 1000;
@@ -27,16 +32,65 @@ pub(super) struct Questions {
 struct Question {
     id: RequestId,
     method: String,
+    about: About,
+    /// What it reads, to find out afterwards what that was.
+    analysis: Analysis,
+    /// What was edited meanwhile and did not seem to matter.
+    edited: Vec<PathBuf>,
     limit: Instant,
     cancel: Arc<AtomicBool>,
     work: Work,
     came: Instant,
 }
 
+/// What a question is about: edits elsewhere do not outdate it.
+enum About {
+    /// A document, and the template it belongs to.
+    Document(PathBuf, Option<TemplateId>),
+    /// Any edit may change the answer.
+    Everything,
+    /// The answer is of the moment, whatever is edited.
+    Moment,
+}
+
+impl About {
+    fn new(method: &str, params: &Value, analysis: &Analysis) -> Self {
+        let uri = match method {
+            "workspace/symbol" => return Self::Moment,
+            // It changes those who use a module as well.
+            "textDocument/rename" => None,
+            "workspace/executeCommand" => params.pointer("/arguments/0").and_then(|argument| {
+                let uri = argument.get("uri").unwrap_or(argument);
+                uri.as_str()
+            }),
+            _ => params.pointer("/textDocument/uri").and_then(Value::as_str),
+        };
+        let path = uri.and_then(|uri| convert::path(&Uri(uri.to_owned())));
+        path.map_or(Self::Everything, |path| {
+            let template = analysis.template_of(&path);
+            Self::Document(path, template)
+        })
+    }
+}
+
 /// What a worker takes when it begins. Taken away before, it holds no texts while it stands in the queue.
 type Work = Arc<Mutex<Option<(Snapshot, Value)>>>;
 
 impl Question {
+    /// Whether an edit of this file is known to change the answer.
+    fn depends_on(&self, edited: &Path) -> bool {
+        match &self.about {
+            About::Everything => true,
+            About::Moment => false,
+            About::Document(path, template) => {
+                path == edited
+                    || template
+                        .as_ref()
+                        .is_some_and(|template| self.analysis.depends_on(template, edited))
+            }
+        }
+    }
+
     /// Nobody waits for it any more.
     fn take_back(&self) {
         self.cancel.store(true, Ordering::Relaxed);
@@ -90,7 +144,7 @@ impl Server<'_> {
         match request.method.as_str() {
             "shutdown" => {
                 self.is_shut_down = true;
-                self.outdate();
+                self.outdate_all();
                 return self.send(Response::new_ok(request.id, Value::Null));
             }
             "initialize" => {
@@ -122,17 +176,30 @@ impl Server<'_> {
 
     fn ask(&mut self, request: Request) {
         let cancel = Arc::new(AtomicBool::new(false));
-        let snapshot = self.snapshot(&cancel);
+        let mut snapshot = self.snapshot(&cancel);
         let number = self.job();
+        let reports = self.pool.reports();
+        snapshot.tells = Some(Box::new(move |part| {
+            // A server that is gone wants no part.
+            let _ = reports.send(Done {
+                number,
+                result: Some(Outcome::Part(part)),
+            });
+        }));
+        let analysis = snapshot.analysis.clone();
         let patience = match over_workspace(&request.method) {
             true => self.questions.limit * PATIENCE,
             false => self.questions.limit,
         };
         let now = Instant::now();
+        let about = About::new(&request.method, &request.params, &analysis);
         let work: Work = Arc::new(Mutex::new(Some((snapshot, request.params))));
         let question = Question {
             id: request.id,
             method: request.method.clone(),
+            about,
+            analysis,
+            edited: Vec::new(),
             limit: now + patience,
             cancel,
             work: Arc::clone(&work),
@@ -154,6 +221,10 @@ impl Server<'_> {
             return;
         };
         log::debug!("{} took {:?}", question.method, question.came.elapsed());
+        // Only now it is known which files the template was made of.
+        if question.edited.iter().any(|path| question.depends_on(path)) {
+            return self.respond(question.id, Err(outdated(&question.method)));
+        }
         let Some(Answered(reply)) = answered else {
             let reason = format!(
                 "imgc made a mistake over `{}`; its log says more",
@@ -203,11 +274,41 @@ impl Server<'_> {
         }
     }
 
-    /// The text has changed: what is under way is about another one.
-    pub(super) fn outdate(&mut self) {
-        for question in std::mem::take(&mut self.questions.open).into_values() {
+    /// Files have changed: questions under way about something that depends on them are about another text.
+    pub(super) fn outdate(&mut self, paths: &[PathBuf]) {
+        let open = self.questions.open.iter_mut();
+        let mut gone = Vec::new();
+        for (number, question) in open {
+            match paths.iter().any(|path| question.depends_on(path)) {
+                true => gone.push(*number),
+                false => question.edited.extend_from_slice(paths),
+            }
+        }
+        for number in gone {
+            self.drop_question(number);
+        }
+    }
+
+    /// The session ends: nothing is answered any more.
+    pub(super) fn outdate_all(&mut self) {
+        let open: Vec<u64> = self.questions.open.keys().copied().collect();
+        for number in open {
+            self.drop_question(number);
+        }
+    }
+
+    fn drop_question(&mut self, number: u64) {
+        if let Some(question) = self.questions.open.remove(&number) {
             question.take_back();
             self.respond(question.id, Err(outdated(&question.method)));
+        }
+    }
+
+    /// A part of an answer: told to the client, if it still waits for the rest.
+    pub(super) fn part(&self, number: u64, part: Part) {
+        if self.questions.open.contains_key(&number) {
+            let params = json!({ "token": part.token, "value": part.value });
+            self.notify("$/progress", params);
         }
     }
 

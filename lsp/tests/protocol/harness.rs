@@ -53,7 +53,7 @@ pub(crate) fn modern() -> Value {
 }
 
 /// Files of the disk.
-struct Disk;
+pub(crate) struct Disk;
 
 impl Sources for Disk {
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
@@ -75,6 +75,14 @@ impl Sources for Disk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let data = std::fs::metadata(path).ok()?;
+        let mut hasher = DefaultHasher::new();
+        (data.modified().ok()?, data.len()).hash(&mut hasher);
+        Some(hasher.finish())
     }
 }
 

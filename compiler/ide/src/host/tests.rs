@@ -22,13 +22,15 @@ fn problems(analysis: &Analysis, path: &Path) -> String {
 }
 
 #[test]
-fn a_change_cancels_older_snapshots_and_is_seen_by_new_ones() {
+fn a_change_is_seen_by_new_snapshots_and_not_by_older_ones() {
     let mut f = fixture("locals { a = var.x }\n//- b.pkr.hcl\nvariable \"x\" { default = 1 }\n");
     let main = f.path.clone();
     let old = f.analysis.clone();
     assert_eq!(problems(&old, &main), "main.pkr.hcl: editor/unused");
     f.host.set_text(Path::new("/t/b.pkr.hcl"), "");
-    assert_eq!(old.hover(&main, 18), Err(Cancelled));
+    let id = old.template_of(&main).unwrap();
+    assert!(old.depends_on(&id, Path::new("/t/b.pkr.hcl")));
+    assert_eq!(problems(&old, &main), "main.pkr.hcl: editor/unused");
     let new = f.host.analysis();
     assert_eq!(
         problems(&new, &main),
@@ -148,5 +150,51 @@ fn a_workspace_of_many_templates_is_not_kept() {
     let roots = [PathBuf::from("/t")];
     assert_eq!(analysis.workspace_symbols(&roots, "v1").unwrap().len(), 119);
     assert_eq!(analysis.workspace_symbols(&roots, "open").unwrap().len(), 1);
+    assert_eq!(host.counts().compilations(), 0);
+    assert_eq!(host.counts().surveys(), 200);
+    // Problems are found once, and kept without the templates.
+    for _ in 0..2 {
+        for id in analysis.templates_below(&roots).unwrap() {
+            assert!(analysis.diagnostics(&id).is_ok());
+        }
+    }
     assert!(crate::analysis::lock(&analysis.shared.slots).len() < 100);
+    assert_eq!(host.counts().compilations(), 200);
+    // What changes is looked at again, and nothing else.
+    let changed = PathBuf::from("/t/d9/main.pkr.hcl");
+    host.set_text(&changed, "variable \"w\" {}\n");
+    let analysis = host.analysis();
+    assert_eq!(analysis.workspace_symbols(&roots, "w").unwrap().len(), 1);
+    for id in analysis.templates_below(&roots).unwrap() {
+        assert!(analysis.diagnostics(&id).is_ok());
+    }
+    assert_eq!(host.counts().surveys(), 201);
+    assert_eq!(host.counts().compilations(), 201);
+}
+
+#[test]
+fn what_is_being_compiled_is_waited_for_and_compiled_again_where_it_read_what_changed() {
+    let mut f = fixture(
+        "//- a/main.pkr.hcl\nlocals { a = 1 }\n//- b/main.pkr.hcl\nmodule \"m\" { source = \"../c\" }\n//- c/main.pkr.hcl\noutput \"o\" { value = 1 }\n",
+    );
+    let id = |name: &str| TemplateId {
+        path: PathBuf::from(format!("/t/{name}")),
+        values: None,
+    };
+    // Two questions that came before the change, and were begun after it.
+    let before = f.host.analysis();
+    for name in ["a", "b"] {
+        let fresh = Arc::new(crate::template::Slot::new(before.shared.revision));
+        crate::analysis::lock(&before.shared.slots).insert(id(name), fresh);
+    }
+    f.host.set_text(
+        Path::new("/t/c/main.pkr.hcl"),
+        "output \"p\" { value = 1 }\n",
+    );
+    let after = f.host.analysis();
+    let (a, b) = (before.template(&id("a")), before.template(&id("b")));
+    assert!(Arc::ptr_eq(&a, &after.template(&id("a"))));
+    assert!(!Arc::ptr_eq(&b, &after.template(&id("b"))));
+    assert!(before.depends_on(&id("b"), Path::new("/t/c/main.pkr.hcl")));
+    assert!(!before.depends_on(&id("a"), Path::new("/t/c/main.pkr.hcl")));
 }
