@@ -6,6 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
+
+use crate::cloud::stock;
+
 /// How long the server may take to start.
 const START: Duration = Duration::from_secs(60);
 
@@ -17,6 +21,8 @@ const REGION: &str = "us-east-1";
 pub struct Moto {
     server: Child,
     address: SocketAddr,
+    // Removed with the value; moto reads the file with its first request.
+    _images: NamedTempFile,
 }
 
 impl Moto {
@@ -33,7 +39,11 @@ impl Moto {
         };
         // The port is free when the server asks for it, unless somebody is faster.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        // moto's own images are more than a thousand, and its first answer waits for all of them.
+        let images = NamedTempFile::new()?;
+        serde_json::to_writer(&images, &stock::file())?;
         let server = Command::new(program)
+            .env("MOTO_AMIS_PATH", images.path())
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
             .env_remove("AWS_ENDPOINT_URL")
             .stdout(Stdio::null())
@@ -43,7 +53,11 @@ impl Moto {
                 let message = format!("{program} cannot be started ({error}); see xtask/setup.sh");
                 io::Error::new(error.kind(), message)
             })?;
-        let mut moto = Self { server, address };
+        let mut moto = Self {
+            server,
+            address,
+            _images: images,
+        };
         moto.wait()?;
         Ok(moto)
     }
@@ -62,6 +76,17 @@ impl Moto {
         Ok(())
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Removes everything that anybody made.
+    pub fn reset(&self) -> io::Result<()> {
+        let request = "POST /moto-api/reset HTTP/1.1\r\nContent-Length: 0\r\n";
+        self.send(request, "").map(|_| ())
+    }
+
     /// The environment in which AWS is this server.
     pub fn env(&self) -> [(&'static str, String); 5] {
         [
@@ -76,16 +101,24 @@ impl Moto {
     /// Calls an operation of a service that speaks JSON, such as `secretsmanager.CreateSecret`: the body of the answer, or
     /// an error with it.
     pub fn call(&self, service: &str, operation: &str, body: &str) -> io::Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
         // The signature is not checked; from the credential the server knows which service is meant.
+        let head = format!(
+            "POST / HTTP/1.1\r\nX-Amz-Target: {service}.{operation}\r\n\
+             Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/{service}/aws4_request, \
+             SignedHeaders=host, Signature=none\r\n",
+            body.len(),
+        );
+        self.send(&head, body)
+    }
+
+    /// Sends a request: the body of the answer, or an error with the whole of it.
+    fn send(&self, head: &str, body: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        let address = self.address;
         write!(
             stream,
-            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: {service}.{operation}\r\n\
-             Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/{service}/aws4_request, \
-             SignedHeaders=host, Signature=none\r\n\r\n{body}",
-            self.address,
-            body.len(),
+            "{head}Host: {address}\r\nConnection: close\r\n\r\n{body}"
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,12 @@ const ORDINARY_ID: u32 = 54_321;
 pub struct Options {
     /// A port to listen on; a free one if `None`.
     pub port: Option<u16>,
+    /// The loopback address to listen on; 127.0.0.1 if `None`.
+    pub address: Option<Ipv4Addr>,
+    /// The private host key; a new one if `None`.
+    pub host_key: Option<String>,
+    /// Further public keys that are accepted, as in `authorized_keys`.
+    pub authorized_keys: Vec<String>,
     /// Whether passwords are accepted and [`ORDINARY_USER`] exists. Needs root: the server then runs in a mount
     /// namespace of its own, where `/etc/passwd`, `/etc/group` and `/etc/shadow` are copies with these accounts. The
     /// machine's own files stay as they are.
@@ -63,11 +69,19 @@ impl Sshd {
         let directory = tempfile::Builder::new().prefix("imgc-sshd-").tempdir()?;
         // The server reads authorized keys as the user who logs in.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
-        for name in ["host", "client"] {
-            generate_key(&directory.path().join(name))?;
+        let host = directory.path().join("host");
+        match &options.host_key {
+            Some(key) => keep_key(&host, key)?,
+            None => generate_key(&host)?,
         }
+        generate_key(&directory.path().join("client"))?;
         let authorized = directory.path().join("authorized_keys");
-        fs::copy(directory.path().join("client.pub"), &authorized)?;
+        let mut keys = fs::read_to_string(directory.path().join("client.pub"))?;
+        for key in &options.authorized_keys {
+            keys.push_str(key);
+            keys.push('\n');
+        }
+        fs::write(&authorized, keys)?;
         fs::set_permissions(&authorized, fs::Permissions::from_mode(0o644))?;
         for home in ["home", "home-ordinary"] {
             fs::create_dir(directory.path().join(home))?;
@@ -106,14 +120,17 @@ impl Sshd {
         )))
     }
 
-    /// The port it listens on, on 127.0.0.1.
+    /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::from((
+            self.options.address.unwrap_or(Ipv4Addr::LOCALHOST),
+            self.port,
+        ))
     }
 
     /// The login name whose key is accepted: that of this process.
@@ -137,7 +154,8 @@ impl Sshd {
 
     /// A line for `known_hosts`.
     pub fn known_hosts_line(&self) -> String {
-        format!("[127.0.0.1]:{} {}\n", self.port, self.host_key())
+        let address = self.address();
+        format!("[{}]:{} {}\n", address.ip(), self.port, self.host_key())
     }
 
     /// A directory for a test's own files; readable by [`ORDINARY_USER`].
@@ -275,7 +293,7 @@ impl Sshd {
         let directory = self.directory.path().display();
         let mut lines = self.options.config.clone();
         lines.extend([
-            "ListenAddress 127.0.0.1".to_owned(),
+            format!("ListenAddress {}", self.address().ip()),
             format!("Port {}", self.port),
             format!("HostKey {directory}/host"),
             format!("AuthorizedKeysFile {directory}/authorized_keys"),
@@ -346,6 +364,23 @@ fn generate_key(path: &Path) -> io::Result<()> {
             String::from_utf8_lossy(&output.stderr).into_owned(),
         ))
     }
+}
+
+/// Writes a private key and its public half beside it.
+fn keep_key(path: &Path, key: &str) -> io::Result<()> {
+    fs::write(path, key)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let output = Command::new("ssh-keygen")
+        .args(["-y", "-f"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ));
+    }
+    fs::write(path.with_extension("pub"), output.stdout)
 }
 
 /// Copies of the machine's accounts in which root has [`PASSWORD`] and [`ORDINARY_USER`] exists.

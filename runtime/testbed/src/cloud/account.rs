@@ -1,0 +1,85 @@
+//! The other services: moto answers, but for what it does not know.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::behaviour::Behaviour;
+use super::faults;
+use super::request::Request;
+use super::server::Shared;
+use super::xml::Element;
+
+/// The quota of vCPUs of on-demand instances of the standard families.
+const VCPUS: &str = "L-1216C47A";
+
+/// What a new account may use of it in the big regions.
+const USUAL_VCPUS: u32 = 1152;
+
+/// Answers a request that is allowed.
+pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Answer {
+    let code = request.parameter("QuotaCode");
+    match (request.service.as_str(), request.action.as_str()) {
+        ("sts", "DecodeAuthorizationMessage") => decode(request),
+        ("sts", "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML") => {
+            assume(shared, request).await
+        }
+        ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
+        ("iam", "CreateInstanceProfile") => {
+            let answer = shared.send(request).await;
+            if answer.is_ok() {
+                let name = request.parameter("InstanceProfileName");
+                let delay = behaviour.waits.visible;
+                shared.state().hide(&profile(request, name), delay);
+            }
+            answer
+        }
+        _ => shared.send(request).await,
+    }
+}
+
+/// How an instance profile is remembered.
+pub(crate) fn profile(request: &Request, name: &str) -> String {
+    format!("profile/{}/{name}", request.account)
+}
+
+fn decode(request: &Request) -> Answer {
+    let message = request.parameter("EncodedMessage");
+    let Some(message) = faults::decode_refusal(message) else {
+        return Answer::error(
+            request,
+            400,
+            "InvalidAuthorizationMessageException",
+            "The message cannot be decoded",
+        );
+    };
+    let result = Element::with_text("DecodedMessage", message);
+    let result = Element::with_children("DecodeAuthorizationMessageResult", vec![result]);
+    let name = "DecodeAuthorizationMessageResponse";
+    Answer::xml(&Element::with_children(name, vec![result]))
+}
+
+/// Assumes a role: who uses its credentials is of the role's account.
+async fn assume(shared: &Shared, request: &Request) -> Answer {
+    let answer = shared.send(request).await;
+    let role = request.parameter("RoleArn").split(':').nth(4);
+    let tree = answer.tree();
+    let key = tree.map(|tree| tree.texts("AccessKeyId"));
+    let key = key.and_then(|keys| keys.into_iter().next());
+    if let (Some(account), Some(key)) = (role, key) {
+        shared.state().assumed.insert(key, account.to_owned());
+    }
+    answer
+}
+
+fn quota(behaviour: &Behaviour) -> Answer {
+    Answer::json(&json!({"Quota": {
+        "ServiceCode": "ec2",
+        "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
+        "QuotaCode": VCPUS,
+        "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+        "Value": f64::from(behaviour.vcpus.unwrap_or(USUAL_VCPUS)),
+        "Unit": "None",
+        "Adjustable": true,
+        "GlobalQuota": false,
+    }}))
+}

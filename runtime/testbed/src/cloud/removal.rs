@@ -1,0 +1,62 @@
+//! What cannot be removed because something else needs it.
+
+use super::answer::Answer;
+use super::ec2::{Outcome, ask};
+use super::request::Request;
+use super::server::Shared;
+use super::{describe, stock};
+
+/// `DeleteSecurityGroup`: not while an instance is in it that has not ended, nor while another group's rule names it.
+pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer> {
+    let mut id = request.parameter("GroupId").to_owned();
+    let groups = ask(shared, request, "DescribeSecurityGroups", &[]).await?;
+    let name = request.parameter("GroupName");
+    for group in groups.items("securityGroupInfo") {
+        if id.is_empty() && !name.is_empty() && group.text_at("groupName") == name {
+            id = group.text_at("groupId").to_owned();
+        }
+    }
+    for instance in describe::instances(shared, request).await? {
+        let instance_id = instance.text_at("instanceId");
+        let ended = instance.text_at("instanceState/name") == "terminated";
+        let in_it = instance.all("groupId").iter().any(|group| group.text == id);
+        if in_it && (!ended || shared.state().passing(instance_id).is_some()) {
+            let message = format!("resource {id} has a dependent object");
+            return Err(Answer::error(request, 400, "DependencyViolation", &message));
+        }
+    }
+    for group in groups.items("securityGroupInfo") {
+        let rules = ["ipPermissions", "ipPermissionsEgress"];
+        let mut named = rules.iter().flat_map(|rules| {
+            let rules = group.items(rules).iter();
+            rules.flat_map(|rule| rule.items("groups"))
+        });
+        if group.text_at("groupId") != id && named.any(|pair| pair.text_at("groupId") == id) {
+            let message = format!("{id} is in use by {}", group.text_at("groupId"));
+            return Err(Answer::error(request, 400, "InvalidGroup.InUse", &message));
+        }
+    }
+    Ok(shared.send(request).await)
+}
+
+/// `DeleteSnapshot`: not while an image needs it.
+pub(crate) async fn snapshot(shared: &Shared, request: &Request) -> Outcome<Answer> {
+    let id = request.parameter("SnapshotId");
+    let image = shared.state().image_of(id).map(str::to_owned);
+    if let Some(image) = image.filter(|image| !stock::is_stock(image)) {
+        let message = format!("The snapshot {id} is currently in use by {image}");
+        return Err(Answer::error(
+            request,
+            400,
+            "InvalidSnapshot.InUse",
+            &message,
+        ));
+    }
+    let answer = shared.send(request).await;
+    if answer.is_ok() {
+        let mut state = shared.state();
+        state.snapshots.remove(id);
+        state.passing.remove(id);
+    }
+    Ok(answer)
+}

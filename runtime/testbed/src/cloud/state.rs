@@ -1,0 +1,161 @@
+//! What the cloud remembers beside moto: how long states last, what was said of images and snapshots, tokens of clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answer::Answer;
+use super::behaviour::{Delay, Wait};
+
+/// A state that leads to another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing {
+    /// What is said as long as it lasts: `pending`.
+    pub(crate) name: &'static str,
+    pub(crate) wait: Wait,
+}
+
+/// A disk of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) device: String,
+    /// Empty for one that is made empty.
+    pub(crate) snapshot: String,
+    /// GiB.
+    pub(crate) size: String,
+    pub(crate) kind: String,
+    pub(crate) keep: bool,
+    pub(crate) encrypted: bool,
+    /// Set instead of the others for what is no EBS volume, such as `ephemeral0`.
+    pub(crate) virtual_name: String,
+}
+
+/// What moto does not remember of an image.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ImageFacts {
+    /// As in [`Self::shown`], replaced as a whole.
+    pub(crate) disks: Vec<Disk>,
+    /// Elements of `DescribeImages` with other texts than moto's: `imdsSupport`, `architecture`, `deprecationTime`.
+    pub(crate) shown: BTreeMap<String, String>,
+    /// Whether it may not be deregistered.
+    pub(crate) protected: bool,
+}
+
+/// What moto does not remember of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SnapshotFacts {
+    /// Elements of `DescribeSnapshots` with other texts than moto's.
+    pub(crate) shown: BTreeMap<String, String>,
+}
+
+/// A request with a client token, and its answer as soon as there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Token {
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) answer: Option<Answer>,
+}
+
+/// A launch template, or the instances of an instant fleet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    pub(crate) name: String,
+    /// Parameters of `RunInstances`.
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+/// All of it. Ids are unique in all accounts and regions; names are kept with both before them.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Ids in a passing state.
+    pub(crate) passing: BTreeMap<String, Passing>,
+    /// Ids that are not found yet.
+    pub(crate) unseen: BTreeMap<String, Wait>,
+    /// When the consoles and passwords of instances begin to say something.
+    pub(crate) silent: BTreeMap<String, Wait>,
+    pub(crate) images: BTreeMap<String, ImageFacts>,
+    pub(crate) snapshots: BTreeMap<String, SnapshotFacts>,
+    /// Elements of `DescribeInstances` with other texts than moto's, by instance.
+    pub(crate) instances: BTreeMap<String, BTreeMap<String, String>>,
+    /// Snapshots of moto's that no cloud would have made.
+    pub(crate) hidden: BTreeSet<String>,
+    pub(crate) tokens: BTreeMap<String, Arc<tokio::sync::Mutex<Token>>>,
+    pub(crate) templates: BTreeMap<String, Template>,
+    /// The instances of instant fleets.
+    pub(crate) fleets: BTreeMap<String, Vec<String>>,
+    /// Images with fast launch.
+    pub(crate) fast: BTreeMap<String, String>,
+    /// The accounts that assumed roles are of, by the id of their access key.
+    pub(crate) assumed: BTreeMap<String, String>,
+    /// What is left in the buckets of requests, and since when.
+    pub(crate) buckets: BTreeMap<String, (f64, Instant)>,
+    /// How often each action was called, for [`super::faults`].
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Calls with each credential.
+    pub(crate) used: BTreeMap<String, u64>,
+    /// Accounts and regions that were asked something.
+    pub(crate) places: BTreeSet<(String, String)>,
+    made: u64,
+}
+
+impl State {
+    /// Begins a passing state; nothing changes for [`Delay::None`].
+    pub(crate) fn pass(&mut self, id: &str, name: &'static str, delay: Delay) {
+        self.passing.remove(id);
+        if let Some(wait) = Wait::begin(delay) {
+            self.passing.insert(id.to_owned(), Passing { name, wait });
+        }
+    }
+
+    /// The state something passes through, for somebody who asks once more, with what is done of it in percent.
+    pub(crate) fn passing(&mut self, id: &str) -> Option<(&'static str, u32)> {
+        let passing = self.passing.get_mut(id)?;
+        if passing.wait.asked() {
+            return Some((passing.name, passing.wait.percent()));
+        }
+        self.passing.remove(id);
+        None
+    }
+
+    /// Hides what was just made.
+    pub(crate) fn hide(&mut self, id: &str, delay: Delay) {
+        if let Some(wait) = Wait::begin(delay) {
+            self.unseen.insert(id.to_owned(), wait);
+        }
+    }
+
+    /// Whether something is not found yet, for somebody who asks once more.
+    pub(crate) fn is_unseen(&mut self, id: &str) -> bool {
+        asked(&mut self.unseen, id)
+    }
+
+    /// Whether the console or password (`console/i-…`) says nothing yet.
+    pub(crate) fn is_silent(&mut self, what: &str) -> bool {
+        asked(&mut self.silent, what)
+    }
+
+    /// An id that nothing else has.
+    pub(crate) fn new_id(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{kind}-{:017x}", 0x7e57_0000_0000_u64 + self.made)
+    }
+
+    /// The image that a snapshot belongs to.
+    pub(crate) fn image_of(&self, snapshot: &str) -> Option<&str> {
+        let mut images = self.images.iter();
+        let of = |facts: &ImageFacts| facts.disks.iter().any(|disk| disk.snapshot == snapshot);
+        images
+            .find(|(_, facts)| of(facts))
+            .map(|(id, _)| id.as_str())
+    }
+}
+
+fn asked(waits: &mut BTreeMap<String, Wait>, id: &str) -> bool {
+    let Some(wait) = waits.get_mut(id) else {
+        return false;
+    };
+    let lasts = wait.asked();
+    if !lasts {
+        waits.remove(id);
+    }
+    lasts
+}
