@@ -280,3 +280,15 @@ fn a_template_with_mistakes() {
         printed.text()
     );
 }
+
+#[test]
+fn a_missing_script_hides_nothing() {
+    let test = Test::new(
+        "source \"null\" \"a\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"null.a\"]\n  \
+        provisioner \"shell-local\" {\n    script = \"missing.sh\"\n  }\n}\n",
+    );
+    assert_eq!(test.run(&["validate", "."]).code, 3);
+    let printed = test.run(&["inspect", "."]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
+    assert!(printed.stdout.contains("shell-local"), "{}", printed.text());
+}

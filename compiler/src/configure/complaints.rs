@@ -79,17 +79,27 @@ pub(super) fn unknown_option(
     } else {
         &[]
     };
-    match nearest(name, option_names(schema).chain(meta.iter().copied())) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+    if let Some(near) = nearest(name, option_names(schema).chain(meta.iter().copied())) {
+        return diagnostic.help(format!("did you mean `{near}`?")).fix(
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),
-        ),
-        None => diagnostic.help(if option_names(schema).count() <= 12 {
-            format!("it has {}", quoted_list(option_names(schema)))
-        } else {
-            format!("`imgc schema {}` lists its options", subject.component.name)
-        }),
+        );
     }
+    diagnostic.help(match shortened(name, schema) {
+        Some(whole) => format!("did you mean `{whole}`?"),
+        None if option_names(schema).count() <= 12 => {
+            format!("it has {}", quoted_list(option_names(schema)))
+        }
+        None => format!("`imgc schema {}` lists its options", subject.component.name),
+    })
+}
+
+/// The only option that a name can be short for: `args` for `arguments`.
+fn shortened<'s>(name: &str, schema: &'s BodySchema) -> Option<&'s str> {
+    let stem = name.strip_suffix('s').unwrap_or(name);
+    let mut whole = option_names(schema).filter(|option| option.starts_with(stem));
+    let first = whole.next().filter(|_| stem.len() >= 3)?;
+    whole.next().is_none().then_some(first)
 }
 
 /// The names of attributes and blocks.
@@ -181,14 +191,14 @@ pub(super) fn unknown_block(
         span,
         format!("{what} has no block `{name}`"),
     );
-    match near_option(name, schema) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+    if let Some(near) = near_option(name, schema) {
+        return diagnostic.help(format!("did you mean `{near}`?")).fix(
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),
-        ),
-        None => diagnostic.help(format!(
-            "`imgc schema {}` lists its options",
-            subject.component.name
-        )),
+        );
     }
+    diagnostic.help(match shortened(name, schema) {
+        Some(whole) => format!("did you mean `{whole}`?"),
+        None => format!("`imgc schema {}` lists its options", subject.component.name),
+    })
 }

@@ -104,6 +104,18 @@ enum Origin<'a> {
     Text(&'a TextMap),
 }
 
+/// A problem of the syntax as everybody shows it.
+pub(super) fn diagnostic(error: &SyntaxError, span: impl Fn((u32, u32)) -> Span) -> Diagnostic {
+    let place = span((error.start, error.end));
+    let mut diagnostic = Diagnostic::error(error.id, place, error.message.clone());
+    diagnostic.label.clone_from(&error.label);
+    diagnostic.help.clone_from(&error.help);
+    if let Some((start, end, text)) = &error.related {
+        diagnostic = diagnostic.label(span((*start, *end)), text.clone());
+    }
+    diagnostic
+}
+
 struct Lower<'a> {
     origin: Origin<'a>,
     /// The offsets of what the parser did not understand, sorted.
@@ -141,14 +153,7 @@ impl Lower<'_> {
     }
 
     fn error(&self, error: &SyntaxError) -> Diagnostic {
-        let span = self.span((error.start, error.end));
-        let mut diagnostic = Diagnostic::error(error.id, span, error.message.clone());
-        diagnostic.label.clone_from(&error.label);
-        diagnostic.help.clone_from(&error.help);
-        if let Some((start, end, text)) = &error.related {
-            diagnostic = diagnostic.label(self.span((*start, *end)), text.clone());
-        }
-        diagnostic
+        diagnostic(error, |range| self.span(range))
     }
 
     fn has_mistake(&self, span: Span) -> bool {

@@ -9,11 +9,12 @@ mod text;
 mod trivia;
 mod word;
 
-use imgc_syntax::{FileId, Span};
+use imgc_syntax::{FileId, Span, conflict};
 use smol_str::SmolStr;
 
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit};
+use crate::lower::hcl;
 use crate::lower::tree::{Node, NodeKind};
 
 /// Problems of JSON texts.
@@ -81,6 +82,26 @@ const MAX_ERRORS: usize = 200;
 
 /// Reads a text as one JSON value.
 pub fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Node {
+    let known = out.len();
+    let root = read(file, text, out);
+    if !out[known..].iter().any(Diagnostic::is_error) {
+        return root;
+    }
+    let conflicts = conflict::find(text);
+    if conflicts.is_empty() {
+        return root;
+    }
+    out.truncate(known);
+    let root = read(file, &conflict::without(text, &conflicts), out);
+    out.extend(conflicts.iter().take(MAX_ERRORS).map(|conflict| {
+        hcl::diagnostic(&conflict.error(), |(start, end)| {
+            Span::new(file, start, end)
+        })
+    }));
+    root
+}
+
+fn read(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Node {
     let mut parser = Parser {
         file,
         text,

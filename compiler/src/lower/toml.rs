@@ -4,10 +4,13 @@
 //! `toml_parser` finds the pieces and goes on after mistakes; here they become tables. Dates and times are texts as they
 //! are written. Members stand in the order in which their keys come first; spans say the order of the file.
 
+mod mend;
 mod problem;
 mod recover;
 mod scalar;
 mod table;
+
+use std::ops::Range;
 
 use imgc_syntax::{FileId, Span};
 use smol_str::SmolStr;
@@ -50,6 +53,10 @@ pub const IDS: &[Entry] = &[
         "a bracket in TOML that is never closed, or never opened",
     ),
     Entry::error(
+        "toml/unescaped-quote",
+        "a quotation mark of an expression inside of a text, without a backslash",
+    ),
+    Entry::error(
         "toml/unexpected",
         "something that has no place in TOML here",
     ),
@@ -68,11 +75,18 @@ const MAX_ERRORS: usize = 200;
 
 /// Reads a text as one TOML document, an object.
 pub fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Node {
-    let source = Source::new(text);
-    let (events, errors) = recover::events(text);
+    let (mut events, mut errors) = recover::events(text);
+    let mended = mend::mend(text, &events, &errors);
+    if let Some(mended) = &mended {
+        (events, errors) = recover::events(&mended.text);
+    }
+    let (read, quoted) = match &mended {
+        Some(mended) => (mended.text.as_str(), mended.quoted.as_slice()),
+        None => (text, [].as_slice()),
+    };
     let mut reader = Reader {
         file,
-        source,
+        source: Source::new(read),
         events: &events,
         at: 0,
         tables: Tables::new(file),
@@ -80,10 +94,12 @@ pub fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Node {
         problems: Vec::new(),
         pending: Vec::new(),
         last: None,
+        quoted,
     };
     reader.document();
     let mut problems = reader.problems;
-    problem::convert(file, text, &reader.errors, &mut problems);
+    problem::convert(file, read, &reader.errors, &mut problems);
+    problems.extend(mended.iter().flat_map(|mended| mended.problems(file, text)));
     problems.truncate(MAX_ERRORS);
     out.append(&mut problems);
     let mut root = reader.tables.into_node();
@@ -103,6 +119,8 @@ struct Reader<'s, 'e> {
     pending: Vec<SmolStr>,
     /// The line's key and value, for a comment behind them: the table, and the key in it.
     last: Option<(usize, SmolStr)>,
+    /// Texts that end further on than TOML would have it: they have been complained about.
+    quoted: &'s [Range<usize>],
 }
 
 impl Reader<'_, '_> {

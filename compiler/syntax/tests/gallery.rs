@@ -727,6 +727,24 @@ fn long_chains_without_depth_are_fine() {
     }
 }
 
+#[test]
+fn merge_conflicts() {
+    let conflict = "a = [\n<<<<<<< HEAD\n  1,\n=======\n  2 {\n>>>>>>> other\n]\nlast = 1\n";
+    assert_snapshot!(one(conflict), @r"
+    syntax/merge-conflict: lines 2 to 6 are a merge conflict that is not resolved
+      2 | <<<<<<< HEAD
+        | ^^^^^^^^^^^^
+        = it ends here: `>>>>>>> other`
+        = help: keep one of the sides, or what should be of both, and remove the lines with the markers
+    ");
+    assert_snapshot!(one("a = 1\n>>>>>>> other\nlast = 1\n"), @r"
+    syntax/merge-conflict: line 2 is left of a merge conflict
+      2 | >>>>>>> other
+        | ^^^^^^^^^^^^^
+        = help: remove it, and look whether what stands around it is what it should be
+    ");
+}
+
 /// Every id is declared once, in order, and has a case above or here that yields it.
 #[test]
 fn every_id_is_triggered() {

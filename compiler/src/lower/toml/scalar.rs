@@ -92,6 +92,10 @@ impl Reader<'_, '_> {
     pub(super) fn scalar(&mut self, event: &Event) -> Node {
         let span = self.span(event);
         let error = Node::new(NodeKind::Error, span);
+        let start = event.span().start();
+        if self.quoted.iter().any(|text| text.start == start) {
+            return error;
+        }
         let Some(raw) = self.source.get(event) else {
             return error;
         };

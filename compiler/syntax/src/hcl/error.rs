@@ -62,6 +62,10 @@ pub const ERROR_IDS: &[(&str, &str)] = &[
         "an interpolation in the label of a block",
     ),
     (
+        "syntax/merge-conflict",
+        "lines that a merge left where two sides changed the same",
+    ),
+    (
         "syntax/mismatched-bracket",
         "a bracket is closed by one of another kind",
     ),

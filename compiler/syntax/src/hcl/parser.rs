@@ -17,6 +17,7 @@ use rowan::{Checkpoint, GreenNode, GreenNodeBuilder, Language};
 use super::error::SyntaxError;
 use super::kind::{Lang, SyntaxKind};
 use super::lexer::{self, Start, Token};
+use crate::conflict;
 
 /// How many nodes can stand inside each other; what is deeper is kept as loose tokens.
 pub const MAX_DEPTH: u32 = 256;
@@ -43,16 +44,48 @@ pub(super) fn parse(text: &str, root: Root, max_len: usize) -> (GreenNode, Vec<S
             text.len()
         );
         let error = SyntaxError::new("syntax/too-large", (0, 0), message).help("split the file");
-        return (Parser::new("", root, false).run(root).0, vec![error]);
+        return (Parser::new("", "", root, false).run(root).0, vec![error]);
     }
-    let (green, errors, reread) = Parser::new(text, root, false).run(root);
+    let (green, errors) = read(text, text, root);
+    if errors.is_empty() || root != Root::File {
+        return (green, errors);
+    }
+    let conflicts = conflicts(text);
+    if conflicts.is_empty() {
+        return (green, errors);
+    }
+    let (green, mut errors) = read(text, &conflict::without(text, &conflicts), root);
+    errors.extend(conflicts.iter().map(conflict::Conflict::error));
+    errors.sort_by_key(|error| (error.start, error.end));
+    errors.truncate(MAX_ERRORS);
+    (green, errors)
+}
+
+/// Parses a text with the tokens of `lexed`, which is the text itself or has blanks for parts of it.
+fn read(text: &str, lexed: &str, root: Root) -> (GreenNode, Vec<SyntaxError>) {
+    let (green, errors, reread) = Parser::new(text, lexed, root, false).run(root);
     if reread && root == Root::File {
-        let (hinted, hinted_errors, _) = Parser::new(text, root, true).run(root);
+        let (hinted, hinted_errors, _) = Parser::new(text, lexed, root, true).run(root);
         if hinted_errors.len() <= errors.len() {
             return (hinted, hinted_errors);
         }
     }
     (green, errors)
+}
+
+/// The merge conflicts of a text, but for those that are part of a heredoc or a comment.
+fn conflicts(text: &str) -> Vec<conflict::Conflict> {
+    let mut conflicts = conflict::find(text);
+    if conflicts.is_empty() {
+        return conflicts;
+    }
+    let tokens = lexer::lex(&conflict::without(text, &conflicts), Start::Normal, false).tokens;
+    conflicts.retain(|conflict| {
+        let at = tokens.partition_point(|token| token.end as usize <= conflict.first.start);
+        let kind = tokens.get(at).map(|token| token.kind);
+        kind == Some(SyntaxKind::Whitespace)
+    });
+    conflicts
 }
 
 pub(super) struct Parser<'t> {
@@ -109,13 +142,13 @@ pub(super) struct Open {
 }
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str, root: Root, hints: bool) -> Self {
+    fn new(text: &'t str, lexed: &str, root: Root, hints: bool) -> Self {
         let start = if root == Root::Template {
             Start::Template
         } else {
             Start::Normal
         };
-        let lexed = lexer::lex(text, start, hints);
+        let lexed = lexer::lex(lexed, start, hints);
         let sig = significant(&lexed.tokens);
         let mut parser = Self {
             text,
