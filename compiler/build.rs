@@ -1,15 +1,23 @@
-//! Lists the files under `catalogue/` as a table of embedded texts, so that adding a component is adding a file.
+//! Puts the files under `catalogue/` into the form in which the program carries them, so that adding a component is adding
+//! a file, and starting the program parses none.
 #![expect(
     clippy::disallowed_methods,
     reason = "a build script reads the package's own files"
 )]
+
+#[expect(unreachable_pub, reason = "the library shows some of it to others")]
+#[path = "src/schema/packed.rs"]
+mod packed;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
+use serde_json::{Value, json};
+
 fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=src/schema/packed.rs");
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("catalogue");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut rows = Vec::new();
@@ -33,23 +41,58 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", directory.path().display());
     }
     rows.sort();
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    let out = Path::new(&out);
     let mut plugins = BTreeSet::new();
-    for (_, _, path) in &rows {
-        let text = fs::read_to_string(path)?;
-        if let Some((_, rest)) = text.split_once("\"plugin\": \"")
-            && let Some((plugin, _)) = rest.split_once('"')
-        {
-            plugins.insert(plugin.to_owned());
-        }
-    }
     let mut table = String::from("[\n");
     for (kind, name, path) in rows {
-        writeln!(table, "    ({kind:?}, {name:?}, include_str!({path:?})),")
-            .expect("a string takes all");
+        let file = read(&path)?;
+        let packed = out.join(format!("{kind}.{name}"));
+        let bytes = postcard::to_allocvec(&file).map_err(io::Error::other)?;
+        fs::write(&packed, bytes)?;
+        writeln!(
+            table,
+            "    ({kind:?}, {name:?}, include_bytes!({packed:?})),"
+        )
+        .expect("a string takes all");
+        plugins.extend(file.plugin);
     }
     table.push(']');
-    let out = env::var("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("catalogue.rs"), table)?;
+    fs::write(out.join("catalogue.rs"), table)?;
     let plugins: Vec<_> = plugins.into_iter().collect();
-    fs::write(Path::new(&out).join("plugins.rs"), format!("{plugins:?}"))
+    fs::write(out.join("plugins.rs"), format!("{plugins:?}"))
+}
+
+/// A file of the catalogue.
+fn read(path: &Path) -> io::Result<packed::File<String>> {
+    let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));
+    let mut json = serde_json::from_str(&fs::read_to_string(path)?).map_err(wrong)?;
+    flatten(&mut json);
+    serde_json::from_value(json).map_err(wrong)
+}
+
+/// Values of any type become texts, in the options of a body and of the blocks in it.
+fn flatten(body: &mut Value) {
+    let members = |body: &mut Value, name| match body.get_mut(name).map(Value::take) {
+        Some(Value::Array(members)) => members,
+        _ => Vec::new(),
+    };
+    let mut attributes = members(body, "attributes");
+    for attribute in &mut attributes {
+        if let Some(default) = attribute.get("default").filter(|value| !value.is_null()) {
+            attribute["default"] = match default {
+                Value::String(text) => json!({ "Text": text }),
+                other => json!({ "Json": other.to_string() }),
+            };
+        }
+        if let Some(Value::Array(values)) = attribute.get_mut("values") {
+            for value in values.iter_mut().filter(|value| !value.is_string()) {
+                *value = value.to_string().into();
+            }
+        }
+    }
+    body["attributes"] = attributes.into();
+    let mut blocks = members(body, "blocks");
+    blocks.iter_mut().for_each(flatten);
+    body["blocks"] = blocks.into();
 }

@@ -1,22 +1,26 @@
 //! What every component accepts: names, types, what is required.
 //!
-//! The facts are the JSON files under `catalogue/` (Packer 1.16, its plugins, and imgc's own components), embedded in
-//! the program and parsed one by one when a template first uses a component: nothing is loaded at start-up. The same
-//! table drives checks, completion, hover and reference pages.
+//! The facts are the JSON files under `catalogue/` (Packer 1.16, its plugins, and imgc's own components). The build script
+//! puts each into a compact form that the program carries; it is read when a template first uses the component: nothing is
+//! loaded at start-up. The same table drives checks, completion, hover and reference pages.
 
 use std::sync::OnceLock;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
 use smol_str::SmolStr;
 
 use crate::components::ComponentKind;
 use crate::types::Type;
 
 mod file;
+mod packed;
 mod renames;
 
+pub use packed::{ConstraintKind, Reads};
 pub use renames::Successor;
+
+/// The value of an option that is not given.
+pub type DefaultValue = packed::DefaultValue<&'static str>;
 
 /// One component: a builder, provisioner, post-processor, communicator or data source.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +83,8 @@ pub struct Attribute {
     pub sensitive: bool,
     /// The accepted values, where there is a list.
     pub values: Vec<SmolStr>,
-    /// The value when it is not given, as JSON.
-    pub default: Option<serde_json::Value>,
+    /// The value when it is not given.
+    pub default: Option<DefaultValue>,
     /// A string such as `5m`.
     pub duration: bool,
     /// Where a common option comes from, such as `communicator`.
@@ -105,18 +109,6 @@ pub enum Required {
     Yes,
 }
 
-/// How a component uses the files an option names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reads {
-    /// Reads a file: its bytes belong to the step's digest.
-    File,
-    /// Reads a file or a tree, unless the options say it goes the other way (`direction`, `generated`).
-    Upload,
-    /// Needs it to be there; what is in it does not matter for the result.
-    Existing,
-}
-
 /// A block among the options.
 #[derive(Clone, Debug, Default)]
 pub struct BlockSchema {
@@ -133,7 +125,7 @@ pub struct BlockSchema {
 }
 
 /// A rule between options; "given" means not empty.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constraint {
     /// Which rule.
     pub kind: ConstraintKind,
@@ -141,25 +133,14 @@ pub struct Constraint {
     pub attributes: Vec<SmolStr>,
 }
 
-/// The kinds of rules between options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConstraintKind {
-    /// One of them must be given.
-    AtLeastOne,
-    /// Only one of them may be given.
-    NotTogether,
-    /// The first needs the second.
-    Requires,
-}
-
 /// The schema of a component, or `None` where the catalogue does not know it.
 pub fn component(kind: ComponentKind, name: &str) -> Option<&'static Component> {
-    static PARSED: [OnceLock<Component>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
+    static READ: [OnceLock<Component>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
     let at = TABLE
         .binary_search_by(|(k, n, _)| (*k, *n).cmp(&(directory(kind), name)))
         .ok()?;
-    Some(PARSED[at].get_or_init(|| file::parse(kind, name, TABLE[at].2)))
+    let (_, name, packed) = TABLE[at];
+    Some(READ[at].get_or_init(|| file::read(kind, name, packed)))
 }
 
 /// The names of all components of a kind, sorted.
@@ -220,7 +201,44 @@ impl BodySchema {
     }
 }
 
-const TABLE: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+impl DefaultValue {
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&'static str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// The truth value, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Json("true") => Some(true),
+            Self::Json("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => (*text).into(),
+            Self::Json(text) => text.parse().unwrap_or_default(),
+        }
+    }
+}
+
+impl std::fmt::Display for DefaultValue {
+    /// As JSON text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(_) => self.json().fmt(f),
+            Self::Json(text) => f.write_str(text),
+        }
+    }
+}
+
+const TABLE: &[(&str, &str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 const PLUGINS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 

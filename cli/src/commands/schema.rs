@@ -201,7 +201,7 @@ fn body_json(schema: &BodySchema) -> Value {
                 "required": attribute.required == Required::Yes,
                 "required_unless": attribute.required_unless,
                 "required_when": attribute.required_when,
-                "default": attribute.default,
+                "default": attribute.default.map(|default| default.json()),
                 "values": attribute.values,
                 "env": attribute.env,
                 "deprecated": attribute.deprecated,

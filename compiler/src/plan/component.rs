@@ -172,7 +172,6 @@ impl<'a> Maker<'a, '_> {
         let default = || {
             attribute
                 .default
-                .as_ref()
                 .and_then(|value| value.as_str())
                 .unwrap_or("ssh")
         };

@@ -1,19 +1,23 @@
-//! The files of the catalogue: JSON text to a [`Component`].
+//! The files of the catalogue: what they say to a [`Component`].
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::{
-    Attribute, BlockSchema, BodySchema, Component, Constraint, Reads, Required, component, renames,
+    Attribute, BlockSchema, BodySchema, Component, Constraint, Required, component, packed, renames,
 };
 use crate::components::ComponentKind;
 use crate::types::Type;
 
-pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
-    let file: FileJson = serde_json::from_str(text).expect("the catalogue is checked by a test");
+/// A text of the program.
+type Text = &'static str;
+
+/// Makes a component of what the program carries of it.
+pub(super) fn read(kind: ComponentKind, name: Text, packed: &'static [u8]) -> Component {
+    let file: packed::File<Text> =
+        postcard::from_bytes(packed).expect("the build script wrote it with the same types");
     let mut body = body_schema(file.attributes, file.blocks);
     for (old, successor) in renames::of(kind, name) {
         // Only where the component has what takes its place, and the old name has no other meaning.
@@ -24,7 +28,7 @@ pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
         }
     }
     for removed in file.removed {
-        remove(&mut body, &removed.name, type_of(&removed.ty));
+        remove(&mut body, removed.name, type_of(removed.ty));
     }
     if kind == ComponentKind::Builder && body.attributes.contains_key("ssh_host") {
         // Options of imgc's own ssh communicator, where a builder has one.
@@ -37,16 +41,16 @@ pub(super) fn parse(kind: ComponentKind, name: &str, text: &str) -> Component {
         }
     }
     Component {
-        name: name.into(),
-        plugin: file.plugin,
-        version: file.version,
+        name: text(name),
+        plugin: file.plugin.map(text),
+        version: file.version.map(text),
         incomplete: file.incomplete || file.older_copy,
         body,
-        constraints: file.constraints,
-        json_only: file.json_only,
-        generated_data: file.generated_data,
+        constraints: file.constraints.into_iter().map(constraint).collect(),
+        json_only: texts(file.json_only),
+        generated_data: texts(file.generated_data),
         outputs: typed(file.outputs),
-        communicator: file.communicator,
+        communicator: file.communicator.map(text),
     }
 }
 
@@ -64,120 +68,39 @@ fn remove(body: &mut BodySchema, path: &str, ty: Type) {
     }
 }
 
-fn typed(list: Vec<TypedJson>) -> IndexMap<SmolStr, Type> {
+fn text(text: Text) -> SmolStr {
+    SmolStr::new_static(text)
+}
+
+fn texts(list: Vec<Text>) -> Vec<SmolStr> {
+    list.into_iter().map(text).collect()
+}
+
+fn typed(list: Vec<packed::Typed<Text>>) -> IndexMap<SmolStr, Type> {
     list.into_iter()
-        .map(|typed| (typed.name, type_of(&typed.ty)))
+        .map(|typed| (text(typed.name), type_of(typed.ty)))
         .collect()
 }
 
-#[derive(Deserialize)]
-struct FileJson {
-    #[serde(default)]
-    plugin: Option<SmolStr>,
-    #[serde(default)]
-    version: Option<SmolStr>,
-    #[serde(default)]
-    incomplete: bool,
-    #[serde(default)]
-    older_copy: bool,
-    attributes: Vec<AttributeJson>,
-    #[serde(default)]
-    blocks: Vec<BlockJson>,
-    #[serde(default)]
-    constraints: Vec<Constraint>,
-    #[serde(default)]
-    removed: Vec<TypedJson>,
-    #[serde(default)]
-    json_only: Vec<SmolStr>,
-    #[serde(default)]
-    generated_data: Vec<SmolStr>,
-    #[serde(default)]
-    outputs: Vec<TypedJson>,
-    #[serde(default)]
-    communicator: Option<SmolStr>,
+fn constraint(constraint: packed::Constraint<Text>) -> Constraint {
+    Constraint {
+        kind: constraint.kind,
+        attributes: texts(constraint.attributes),
+    }
 }
 
-#[derive(Deserialize)]
-struct TypedJson {
-    name: SmolStr,
-    #[serde(rename = "type")]
-    ty: SmolStr,
-}
-
-#[derive(Deserialize)]
-struct AttributeJson {
-    name: SmolStr,
-    #[serde(rename = "type")]
-    ty: SmolStr,
-    #[serde(default)]
-    also: Option<SmolStr>,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    required_by: Option<SmolStr>,
-    #[serde(default)]
-    newly_required: bool,
-    #[serde(default)]
-    required_unless: Vec<SmolStr>,
-    #[serde(default)]
-    required_when: Option<WhenJson>,
-    #[serde(default)]
-    env: Vec<SmolStr>,
-    #[serde(default)]
-    deprecated: bool,
-    #[serde(default)]
-    sensitive: bool,
-    #[serde(default)]
-    values: Vec<serde_json::Value>,
-    #[serde(default)]
-    default: Option<serde_json::Value>,
-    #[serde(default)]
-    format: Option<SmolStr>,
-    #[serde(default)]
-    group: Option<SmolStr>,
-    #[serde(default)]
-    reads: Option<Reads>,
-    #[serde(default)]
-    doc: Option<SmolStr>,
-}
-
-#[derive(Deserialize)]
-struct WhenJson {
-    communicator: SmolStr,
-}
-
-#[derive(Deserialize)]
-struct BlockJson {
-    name: SmolStr,
-    nesting: SmolStr,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    required_by: Option<SmolStr>,
-    #[serde(default)]
-    newly_required: bool,
-    #[serde(default)]
-    required_unless: Vec<SmolStr>,
-    #[serde(default)]
-    deprecated: bool,
-    #[serde(default)]
-    attributes: Vec<AttributeJson>,
-    #[serde(default)]
-    blocks: Vec<BlockJson>,
-}
-
-fn body_schema(attributes: Vec<AttributeJson>, blocks: Vec<BlockJson>) -> BodySchema {
-    let attributes: IndexMap<_, _> = attributes
-        .into_iter()
-        .map(AttributeJson::into_schema)
-        .collect();
+fn body_schema(
+    attributes: Vec<packed::Attribute<Text>>,
+    blocks: Vec<packed::Block<Text>>,
+) -> BodySchema {
+    let attributes: IndexMap<_, _> = attributes.into_iter().map(attribute).collect();
     let renamed = attributes
         .keys()
         .filter_map(|name: &SmolStr| Some((name.clone(), renames::in_block(name)?)))
         .collect();
     BodySchema {
         attributes,
-        blocks: blocks.into_iter().map(BlockJson::into_schema).collect(),
+        blocks: blocks.into_iter().map(block).collect(),
         renamed,
         ..BodySchema::default()
     }
@@ -192,55 +115,35 @@ fn required(required: bool, by: Option<&str>, newly: bool) -> Required {
     }
 }
 
-impl AttributeJson {
-    fn into_schema(self) -> (SmolStr, Attribute) {
-        let attribute = Attribute {
-            ty: type_of(&self.ty),
-            also: self.also.as_deref().map(type_of),
-            required: required(
-                self.required,
-                self.required_by.as_deref(),
-                self.newly_required,
-            ),
-            required_unless: self.required_unless,
-            required_when: self.required_when.map(|when| when.communicator),
-            env: self.env,
-            deprecated: self.deprecated,
-            sensitive: self.sensitive,
-            values: self
-                .values
-                .iter()
-                .map(|value| {
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string().into(), SmolStr::from)
-                })
-                .collect(),
-            default: self.default,
-            duration: self.format.as_deref() == Some("duration"),
-            group: self.group,
-            reads: self.reads,
-            doc: self.doc,
-        };
-        (self.name, attribute)
-    }
+fn attribute(of: packed::Attribute<Text>) -> (SmolStr, Attribute) {
+    let attribute = Attribute {
+        ty: type_of(of.ty),
+        also: of.also.map(type_of),
+        required: required(of.required, of.required_by, of.newly_required),
+        required_unless: texts(of.required_unless),
+        required_when: of.required_when.map(|when| text(when.communicator)),
+        env: texts(of.env),
+        deprecated: of.deprecated,
+        sensitive: of.sensitive,
+        values: texts(of.values),
+        default: of.default,
+        duration: of.format == Some("duration"),
+        group: of.group.map(text),
+        reads: of.reads,
+        doc: of.doc.map(text),
+    };
+    (text(of.name), attribute)
 }
 
-impl BlockJson {
-    fn into_schema(self) -> (SmolStr, BlockSchema) {
-        let block = BlockSchema {
-            repeated: self.nesting == "list",
-            required: required(
-                self.required,
-                self.required_by.as_deref(),
-                self.newly_required,
-            ),
-            required_unless: self.required_unless,
-            deprecated: self.deprecated,
-            body: body_schema(self.attributes, self.blocks),
-        };
-        (self.name, block)
-    }
+fn block(of: packed::Block<Text>) -> (SmolStr, BlockSchema) {
+    let block = BlockSchema {
+        repeated: of.nesting == "list",
+        required: required(of.required, of.required_by, of.newly_required),
+        required_unless: texts(of.required_unless),
+        deprecated: of.deprecated,
+        body: body_schema(of.attributes, of.blocks),
+    };
+    (text(of.name), block)
 }
 
 /// The type a catalogue file names: `string`, `list(T)`, `map(T)`, `object({name=T, …})`, `any`.
