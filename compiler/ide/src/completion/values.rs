@@ -74,7 +74,7 @@ fn fitting(cx: &mut Cx<'_>, value: &Value, opt: Option<&Opt>) {
         let is_text = opt.schema().is_some_and(|attribute| {
             attribute.ty == Type::String || attribute.ty.element() == Some(&Type::String)
         });
-        let default = opt.schema().and_then(|attribute| attribute.default.clone());
+        let default = opt.schema().and_then(|attribute| attribute.default);
         for word in opt.values() {
             let is_default = default.as_ref().and_then(|default| default.as_str()) == Some(word);
             let text = match is_text {
