@@ -22,8 +22,8 @@ pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use run::{OnError, OnFailure, ReuseArgs, RunArgs};
 pub(crate) use state::{
-    AttachArgs, GcArgs, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs, ShowArgs,
-    StateArgs,
+    AttachArgs, GcArgs, HistoryAction, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs,
+    ShowArgs, StateArgs,
 };
 pub(crate) use tools::{ConsoleArgs, FixArgs, FmtArgs, PluginAction, PluginsArgs};
 
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Print the outputs of the last run of a template.
     Output(OutputArgs),
-    /// List the runs that are remembered, newest first.
+    /// List the runs that are remembered, newest first; `prune` forgets old ones.
     History(HistoryArgs),
     /// Show a run: its steps with their times, what it made, what went wrong, what it has left.
     Show(ShowArgs),
@@ -380,14 +380,8 @@ pub(crate) struct InitArgs {
 pub(crate) struct OutputArgs {
     /// One output; without it, all of them.
     pub(crate) name: Option<String>,
-    /// The template: a file, or a directory whose files form one template.
-    #[arg(
-        long,
-        default_value = ".",
-        value_name = "PATH",
-        help_heading = "Template"
-    )]
-    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
     /// As JSON.
     #[arg(long, conflicts_with = "raw", help_heading = "Display")]
     pub(crate) json: bool,

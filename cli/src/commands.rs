@@ -11,7 +11,7 @@ mod fmt;
 mod gc;
 mod graph;
 mod help;
-mod history;
+pub(crate) mod history;
 mod images;
 mod init;
 mod inspect;

@@ -1,7 +1,8 @@
-//! The outputs of the last runs, kept beside the template in `.imgc/outputs.json`.
+//! The outputs of the last runs, kept in `outputs.json` beside the state.
 //!
-//! In: what a run gave. Out: a file for its owner alone, replaced as a whole; by the template's file name, or `.` for a
-//! directory of templates. The value of a sensitive output is not in it.
+//! In: what a run gave. Out: a file for its owner alone, replaced as a whole. Beside the template (`.imgc`) an entry has the
+//! template's file name, or `.` for a directory of templates, so that the directory may be moved; in a state that stands
+//! elsewhere, and may be that of many, its absolute path. The value of a sensitive output is not in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -10,8 +11,10 @@ use std::path::{Path, PathBuf};
 use imgc_runtime::run::OutputValue;
 use serde::{Deserialize, Serialize};
 
+use crate::args::LookArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::state::{absolute, place_to_read, root};
 
 /// Version of the form.
 const VERSION: u32 = 1;
@@ -20,7 +23,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     version: u32,
-    /// By the template's file name; `.` for a directory.
+    /// By the template's name in this directory.
     templates: BTreeMap<String, BTreeMap<String, Output>>,
     /// Declared, and made by no run so far; by template as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -47,20 +50,24 @@ pub(crate) struct Output {
     pub(crate) description: Option<String>,
 }
 
-/// Where a template's outputs are: the file, and its name in it.
-fn place(template: &Path) -> (PathBuf, String) {
-    let (root, key) = match template.is_dir() {
-        true => (template, ".".to_owned()),
+/// A template's name in the outputs of a state's directory.
+fn key(state: &Path, template: &Path) -> String {
+    let (root, name) = match template.is_dir() {
+        true => (template, ".".into()),
         false => {
             let parent = template.parent().filter(|p| !p.as_os_str().is_empty());
             let name = template.file_name().unwrap_or_default();
-            (
-                parent.unwrap_or(Path::new(".")),
-                name.to_string_lossy().into_owned(),
-            )
+            (parent.unwrap_or(Path::new(".")), name.to_string_lossy())
         }
     };
-    (root.join(".imgc/outputs.json"), key)
+    match absolute(&root.join(".imgc")) == absolute(state) {
+        true => name.into_owned(),
+        false => absolute(template).to_string_lossy().into_owned(),
+    }
+}
+
+fn file(state: &Path) -> PathBuf {
+    state.join("outputs.json")
 }
 
 fn read(path: &Path) -> Result<Kept, Failure> {
@@ -86,22 +93,22 @@ fn read(path: &Path) -> Result<Kept, Failure> {
 
 /// Keeps what a run gave. An output that this run did not make keeps its value; one that is no longer `declared` goes.
 pub(crate) fn keep(
+    state: &Path,
     template: &Path,
     outputs: &[OutputValue],
     declared: &[String],
 ) -> Result<(), Failure> {
-    let (path, key) = place(template);
+    let (path, key) = (file(state), key(state, template));
     if declared.is_empty() && !path.exists() {
         return Ok(());
     }
     let failed = |error: std::io::Error| Failure::file("write", &path, &error);
-    let directory = path.parent().expect("the file is in a directory");
-    crate::state::make(directory, true).map_err(failed)?;
+    crate::state::make(state, true).map_err(failed)?;
     let lock = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(directory.join("outputs.lock"))
+        .open(state.join("outputs.lock"))
         .map_err(failed)?;
     // Two runs may end at the same time.
     lock.lock().map_err(failed)?;
@@ -126,7 +133,7 @@ pub(crate) fn keep(
     kept.not_made.retain(|_, names| !names.is_empty());
     let mut temporary = tempfile::Builder::new()
         .prefix(".outputs-")
-        .tempfile_in(directory)
+        .tempfile_in(state)
         .map_err(failed)?;
     let text = serde_json::to_string_pretty(&kept).expect("outputs have a JSON form");
     writeln!(temporary, "{text}").map_err(failed)?;
@@ -137,14 +144,16 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// The outputs of a template's last runs.
-pub(crate) fn of(template: &Path) -> Result<Outputs, Failure> {
+/// The outputs of a template's last runs, as its state has them.
+pub(crate) fn of(args: &LookArgs) -> Result<Outputs, Failure> {
+    let template = args.template.as_path();
     if !template.exists() {
         let error = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Failure::file("read", template, &error));
     }
-    let (path, key) = place(template);
-    let mut kept = read(&path)?;
+    let state = place_to_read(&root(template), &args.state).directory;
+    let key = key(&state, template);
+    let mut kept = read(&file(&state))?;
     let made = kept.templates.remove(&key);
     let not_made = kept.not_made.remove(&key);
     if made.is_some() || not_made.is_some() {

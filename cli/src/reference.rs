@@ -27,6 +27,14 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "IMGC_STATE",
         "the directory of what is remembered from run to run, as `--state` names it",
     ),
+    (
+        "IMGC_CACHE_SIZE",
+        "how much of the cache stays after a run, such as `50GiB`",
+    ),
+    (
+        "IMGC_HISTORY",
+        "how many runs of each template are remembered at least, or `all`",
+    ),
     ("TMPDIR", "where temporary files are made"),
     ("COLUMNS", "the width of the terminal"),
 ];

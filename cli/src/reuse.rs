@@ -188,7 +188,8 @@ pub(crate) fn ours(
         let records = images
             .iter()
             .filter(|record| record.step == output.address || record.build == output.address);
-        let mut records = records;
+        // What somebody has done by hand cannot be made again.
+        let mut records = records.filter(|record| !record.shell);
         records.any(|record| covers(record, &state::absolute(&output.path)))
     };
     Ok(outputs.iter().filter(is_ours).cloned().collect())

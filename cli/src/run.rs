@@ -27,6 +27,7 @@ use imgc_state::{Hold, Sqlite};
 
 use crate::args::{self, DisplayArgs, RunArgs};
 use crate::commands::cache::limit_after_run;
+use crate::commands::history::prune::limit_after_run as forget_after_run;
 use crate::components;
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -112,7 +113,12 @@ pub(crate) fn run(
     if let Err(failure) = lock::keep(&root, &result.moved) {
         complain(&failure.text());
     }
-    runtime.block_on(limit_after_run(&cache.0, &cache.1));
+    runtime.block_on(async {
+        limit_after_run(&cache.0, &cache.1).await;
+        if cache.1.new_run.is_some() {
+            forget_after_run(&*cache.1.state, &place.directory).await;
+        }
+    });
     // A question still waiting for an answer must not keep the process.
     runtime.shutdown_background();
     if !for_programs {
@@ -124,7 +130,13 @@ pub(crate) fn run(
             complain(&Failure::new(Exit::Template, text).text());
         }
     }
-    if let Err(failure) = outputs::keep(&asked.request.path, &result.outputs, &declared) {
+    let kept = outputs::keep(
+        &place.directory,
+        &asked.request.path,
+        &result.outputs,
+        &declared,
+    );
+    if let Err(failure) = kept {
         complain(&failure.text());
     }
     complain(&places(&result, sources, terminal));

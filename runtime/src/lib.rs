@@ -21,6 +21,7 @@ pub mod event;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;
+pub mod history;
 pub mod hold;
 pub mod identity;
 pub mod ledger;

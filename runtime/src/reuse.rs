@@ -90,6 +90,8 @@ pub struct Foresight {
     pub(crate) posts: BTreeMap<StepId, ArtifactRecord>,
     /// Where the machine can be gone back to, the latest first.
     pub(crate) checkpoints: Vec<(StepId, CheckpointRecord)>,
+    /// The run in which somebody had a shell on the machine that is gone on with.
+    pub(crate) entered: Option<String>,
 }
 
 impl Foresight {
@@ -104,6 +106,7 @@ impl Foresight {
             built: None,
             posts: BTreeMap::new(),
             checkpoints: Vec::new(),
+            entered: None,
         }
     }
 
@@ -171,7 +174,8 @@ pub fn identity(artifact: &Artifact, record: &ArtifactRecord) -> String {
         part(&file.digest);
     }
     if record.files.is_empty() {
-        part(record.fingerprint.as_deref().unwrap_or_default());
+        // What no fingerprint stands for is another one in every run.
+        part(record.fingerprint.as_deref().unwrap_or(&record.run));
     }
     hex(&hasher.finalize())
 }
@@ -486,7 +490,7 @@ impl Looking<'_> {
                 continue;
             }
             let address = &self.plan.step(step).address;
-            let Some((known, by)) = done.get(address) else {
+            let Some((known, by)) = done.steps.get(address) else {
                 break;
             };
             if *known != fingerprint {
@@ -497,6 +501,7 @@ impl Looking<'_> {
                 step,
                 run: by.clone(),
             };
+            foresight.entered.clone_from(&done.entered);
         }
         Ok(())
     }
@@ -527,9 +532,18 @@ impl Looking<'_> {
                 }));
             }
             let done = self.state.done(&step.address, LOOK_BACK).await?;
-            let same = |record: &StepRecord| record.fingerprint.as_deref() == Some(&own.digest);
-            if done.iter().any(same) {
+            let same = |record: &&StepRecord| record.fingerprint.as_deref() == Some(&own.digest);
+            if let Some(last) = done.iter().find(same)
+                && last.shell
+                && !found.iter().any(is_entered)
+            {
+                found.push(entered(&step.address, &last.run));
+            }
+            if done.iter().any(|record| same(&record) && !record.shell) {
                 continue;
+            }
+            if done.iter().any(|record| same(&record)) {
+                return Ok(found);
             }
             if let Some(changed) = self.change(&step.address, own, done.first()).await? {
                 found.push(changed);
@@ -575,6 +589,17 @@ fn why(address: &str, text: &str) -> Why {
         differences: Vec::new(),
         lost: false,
     }
+}
+
+/// How it is said that somebody had a shell; the run follows.
+const SHELL: &str = "somebody had a shell on the machine in run ";
+
+fn entered(address: &str, run: &str) -> Why {
+    why(address, &format!("{SHELL}{}", resume::short(run)))
+}
+
+fn is_entered(why: &Why) -> bool {
+    why.text.starts_with(SHELL)
 }
 
 fn gone(address: &str, (path, fate): &(PathBuf, Fate)) -> Why {

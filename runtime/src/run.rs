@@ -12,6 +12,7 @@
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
 //! - `run/stall.rs`: what a step waits for of which nothing is heard.
 //! - `run/hold.rs`: machines that can be entered, and those that are held.
+//! - `run/shells.rs`: whether somebody has had a shell on a machine.
 //! - `run/hosts.rs`: how many builds are connected to the same host.
 //! - `run/execute.rs`: what each kind of step does.
 //! - `run/undo.rs`: removing what the ledger still records.
@@ -57,6 +58,7 @@ mod outputs;
 mod record;
 mod result;
 mod reused;
+mod shells;
 mod stall;
 mod step;
 mod stop;

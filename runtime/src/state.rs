@@ -141,6 +141,10 @@ pub struct StepRecord {
     pub error: Option<(String, String)>,
     /// The run whose work is used instead, where it was not run.
     pub reused_from: Option<String>,
+    /// Whether somebody had had a shell on the machine by then: nobody knows what else was done to it, so what the step
+    /// has done is not used again.
+    #[serde(default)]
+    pub shell: bool,
 }
 
 /// One of the things a fingerprint is made from.
@@ -195,6 +199,9 @@ pub struct ArtifactRecord {
     pub kept: bool,
     /// What it was made from, for people: the base with its digest, other builds' artifacts.
     pub lineage: Vec<(String, String)>,
+    /// Whether somebody had had a shell on the machine it was made from.
+    #[serde(default)]
+    pub shell: bool,
 }
 
 /// A checkpoint as it is remembered.
@@ -266,6 +273,12 @@ pub trait State: Send + Sync {
     /// Runs, the newest first; all of them, or those of a template.
     async fn runs(&self, template: Option<&std::path::Path>) -> Result<Vec<Run>>;
 
+    /// How many runs are remembered.
+    async fn count(&self) -> Result<usize>;
+
+    /// Forgets runs that have ended: their steps, what is known of their artifacts, who had a shell.
+    async fn forget_runs(&self, runs: &[String]) -> Result<()>;
+
     /// A step has changed: replaces what is known of it in its run.
     async fn step(&self, step: &StepRecord) -> Result<()>;
 
@@ -329,6 +342,12 @@ pub trait State: Send + Sync {
 
     /// The machines of a run that can be entered.
     async fn machines(&self, run: &str) -> Result<Vec<MachineRecord>>;
+
+    /// Somebody is about to get a shell on the machine of a run's build; recorded before they do, and not forgotten.
+    async fn enter(&self, run: &str, build: &str, at: Moment) -> Result<()>;
+
+    /// Whether somebody has had a shell there.
+    async fn entered(&self, run: &str, build: &str) -> Result<bool>;
 
     /// Random bytes that are this state's own, the same for ever: the salt of secrets' digests.
     fn salt(&self) -> [u8; 32];

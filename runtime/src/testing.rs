@@ -31,6 +31,7 @@ use crate::provisioner::Provisioner;
 use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{Clock, Recorder};
+use crate::state::{Memory, State as _};
 use crate::template::Surroundings;
 use crate::watch::Watch;
 
@@ -240,6 +241,8 @@ pub enum Act {
     LitterAndHang(std::path::PathBuf),
     /// Says a line, then ends well.
     Says(String),
+    /// Somebody gets a shell on the machine meanwhile, as this state is told.
+    Shell(Arc<Memory>),
 }
 
 /// Builder, machine, provisioner and post-processor that do what a script says and record what is asked of them.
@@ -388,6 +391,10 @@ impl Theatre {
             Act::LitterAndHang(path) => {
                 litter(path).await?;
                 std::future::pending().await
+            }
+            Act::Shell(state) => {
+                let run = cx.map_or("", |cx| &*cx.run_id);
+                state.enter(run, &format!("build.fake.{name}"), 0).await
             }
             Act::Says(text) => {
                 if let Some(cx) = cx {

@@ -73,7 +73,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// An age: a duration, or days and weeks.
-fn age(text: &str) -> Result<Duration, String> {
+pub(super) fn age(text: &str) -> Result<Duration, String> {
     let hours = |rest: &str, hours: u64| {
         let number = rest.parse::<u64>().ok()?.checked_mul(hours)?;
         Some(Duration::from_secs(number.checked_mul(3600)?))

@@ -1,8 +1,11 @@
 //! Where what is remembered is kept, and the flags of the commands that read it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+use super::cache::age;
 
 /// Where the state is.
 #[derive(Args, Clone, Debug, Default)]
@@ -28,9 +31,33 @@ pub(crate) struct LookArgs {
     pub(crate) state: StateArgs,
 }
 
+/// What is asked about the runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryAction {
+    /// List them.
+    Ls,
+    /// Forget those beyond the limits, of which nothing is there any more, and remove their log files.
+    Prune,
+}
+
 /// `imgc history`.
 #[derive(Args, Debug)]
 pub(crate) struct HistoryArgs {
+    /// What to do.
+    #[arg(value_enum, value_name = "SUBCOMMAND", default_value = "ls")]
+    pub(crate) action: HistoryAction,
+    /// How many runs of each template stay in any case, the newest ones.
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits for prune")]
+    pub(crate) keep: Option<usize>,
+    /// Only forget what began longer ago than this: `30d`, `12h`.
+    #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Limits for prune")]
+    pub(crate) older_than: Option<Duration>,
+    /// Forget every run that nothing is there of.
+    #[arg(long, conflicts_with_all = ["keep", "older_than"], help_heading = "Limits for prune")]
+    pub(crate) all: bool,
+    /// Say what would be forgotten, and forget nothing.
+    #[arg(long, help_heading = "Limits for prune")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) look: LookArgs,
     /// As JSON.

@@ -7,23 +7,32 @@ use imgc_runtime::state::{MachineRecord, State as _};
 use crate::args::{AttachArgs, ReleaseArgs};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, reason};
-use crate::state::Look;
+use crate::state::{Look, now};
 use crate::terminal::{harmless, print};
 
 pub(super) fn attach(args: &AttachArgs) -> Outcome {
     let look = Look::at(&args.look)?;
     let run = look.run(&args.run)?;
-    let machines = match &look.state {
-        None => Vec::new(),
-        Some(state) => look.wait(async {
-            let id = &run.new.id;
-            match state.is_live(id).await? {
-                true => state.machines(id).await,
-                false => Ok(Vec::new()),
-            }
-        })?,
+    let id = &run.new.id;
+    let Some(state) = &look.state else {
+        return Err(none());
     };
+    let machines = look.wait(async {
+        match state.is_live(id).await? {
+            true => state.machines(id).await,
+            false => Ok(Vec::new()),
+        }
+    })?;
     let machine = chosen(machines, args.build.as_deref())?;
+    // Before anybody is in. Where the machine was let go meanwhile, the run may have looked already.
+    let left = look.wait(async {
+        state.enter(id, &machine.build, now()).await?;
+        state.machines(id).await
+    })?;
+    if !left.iter().any(|left| left.build == machine.build) {
+        return Err(none());
+    }
+    drop(look);
     let Some((program, arguments)) = machine.command.split_first() else {
         return Err(none());
     };

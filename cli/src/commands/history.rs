@@ -1,21 +1,31 @@
-//! `imgc history`: the runs that are remembered.
+//! `imgc history`: the runs that are remembered, and forgetting old ones.
 
 use std::collections::BTreeMap;
 
 use imgc_runtime::state::{Run, RunStatus, State, StepRecord, StepStatus};
 use serde_json::json;
 
-use crate::args::HistoryArgs;
+use crate::args::{HistoryAction, HistoryArgs};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::state::{self, Look};
 use crate::table;
 use crate::terminal::{harmless, print, shown_path};
 
 use super::json_text;
 
+pub(crate) mod prune;
+
 pub(super) fn run(args: &HistoryArgs) -> Outcome {
     let look = Look::at(&args.look)?;
+    let limits = args.keep.is_some() || args.older_than.is_some() || args.all || args.dry_run;
+    match args.action {
+        HistoryAction::Prune => return prune::run(args, &look),
+        HistoryAction::Ls if limits => {
+            return Err(Failure::usage("limits are for `imgc history prune`"));
+        }
+        HistoryAction::Ls => {}
+    }
     let limit = match args.limit {
         0 => usize::MAX,
         limit => limit,

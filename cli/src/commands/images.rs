@@ -79,6 +79,9 @@ pub(super) fn text(record: &ArtifactRecord) -> String {
     for (name, value) in &record.lineage {
         lines.push(format!("  from {} {}", harmless(name), harmless(value)));
     }
+    if record.shell {
+        lines.push("  after somebody had a shell on the machine".to_owned());
+    }
     for path in &record.artifact.files {
         let note = fate(record, path).map_or_else(String::new, |note| format!("  ({note})"));
         lines.push(format!("  file {}{note}", shown_path(path)));
@@ -116,6 +119,7 @@ pub(super) fn object(record: &ArtifactRecord) -> serde_json::Value {
         "run": record.run,
         "made": record.made,
         "lineage": lineage,
+        "shell": record.shell,
         "files": files,
         "metadata": record.artifact.metadata,
     })

@@ -15,7 +15,7 @@ pub(super) fn run(args: &OutputArgs) -> Outcome {
     let outputs::Outputs {
         made: all,
         not_made,
-    } = outputs::of(&args.template)?;
+    } = outputs::of(&args.look)?;
     let Some(name) = &args.name else {
         if args.raw {
             return Err(

@@ -129,9 +129,10 @@ fn row(step: &StepRecord, run: RunStatus, critical: bool) -> [String; 6] {
         0 | 1 => String::new(),
         attempts => format!(", {attempts} attempts"),
     };
+    let shell = if step.shell { ", after a shell" } else { "" };
     [
         harmless(&step.step).into_owned(),
-        format!("{}{attempts}", word(step.status, run)),
+        format!("{}{attempts}{shell}", word(step.status, run)),
         took.unwrap_or_default(),
         if critical { "*" } else { "" }.to_owned(),
         step.fingerprint
@@ -233,6 +234,7 @@ mod tests {
             attempts: 1,
             error: None,
             reused_from: None,
+            shell: false,
         }
     }
 

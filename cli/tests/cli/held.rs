@@ -207,8 +207,30 @@ fn a_shell_in_an_image_at_work_keeps_its_layer_open_and_out_of_the_cache() {
         "{}",
         printed.text()
     );
+    assert!(
+        printed
+            .stdout
+            .contains("somebody had a shell on this machine"),
+        "{}",
+        printed.text()
+    );
     let kept = test.run(&["cache", "ls"]);
     assert!(!kept.stdout.contains("provisioner"), "{}", kept.text());
+    let planned = test.run(&["plan", "-detailed-exitcode"]);
+    assert_eq!(planned.code, 2, "{}", planned.text());
+    assert!(
+        planned.stdout.contains(
+            "build.rootfs.small.provisioner[0]: somebody had a shell on the machine in run "
+        ),
+        "{}",
+        planned.text()
+    );
+    let images = test.run(&["images"]);
+    assert!(
+        images.stdout.contains("after somebody had a shell"),
+        "{}",
+        images.text()
+    );
     assert_clean(&test, &["out"]);
 }
 
@@ -277,6 +299,20 @@ fn a_breakpoint_without_a_terminal_is_entered_and_let_go() {
     ] {
         assert!(printed.stdout.contains(text), "{text}: {}", printed.text());
     }
+    let shown = test.run(&["show", "last"]);
+    assert!(
+        shown.stdout.contains("finished, after a shell"),
+        "{}",
+        shown.text()
+    );
+    let planned = test.run(&["plan"]);
+    assert!(
+        planned
+            .stdout
+            .contains("somebody had a shell on the machine"),
+        "{}",
+        planned.text()
+    );
     assert_clean(&test, &["out"]);
 }
 

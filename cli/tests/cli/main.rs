@@ -14,6 +14,7 @@ mod faults;
 mod fmt;
 mod held;
 mod help;
+mod history;
 mod images;
 mod inputs;
 mod inspect;

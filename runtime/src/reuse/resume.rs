@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::is_done;
 use crate::error::{Class, Error, Result};
-use crate::state::{Run, RunStatus, State, StepStatus};
+use crate::state::{Run, RunStatus, State, StepRecord, StepStatus};
 
 /// The run to go on with: the one of this id or beginning of an id, or the last one of a template. It has ended.
 pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path) -> Result<Run> {
@@ -65,7 +65,7 @@ async fn living(state: &dyn State, run: Run) -> Result<Run> {
 }
 
 /// The first characters of a run's id, enough to tell it from others.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
@@ -87,35 +87,43 @@ pub async fn origin(state: &dyn State, run: &str) -> Result<String> {
     Ok(first)
 }
 
-/// What has been done last to the machine of a build: its steps' fingerprints, each with the run that did it.
+/// What has been done last to the machine of a build.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Its steps' fingerprints, each with the run that did it.
+    pub(super) steps: BTreeMap<String, (String, String)>,
+    /// A run in which somebody had a shell on it.
+    pub(super) entered: Option<String>,
+}
+
+/// What has been done last to the machine of a build, up to the run `run`.
 ///
-/// A run that has not come to touching the machine says nothing; the one before it does.
-pub(super) async fn done(
-    state: &dyn State,
-    run: &str,
-    build: &str,
-) -> Result<BTreeMap<String, (String, String)>> {
+/// A run that has not come to touching the machine says nothing of its steps; the one before it does.
+pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Done> {
     let all = state.runs(None).await?;
+    let mut found = Done::default();
     let mut at = Some(run.to_owned());
     for _ in 0..=all.len() {
         let Some(run) = at else { break };
-        let steps = state.steps(&run).await?;
-        let mut acts = steps
-            .iter()
-            .filter(|step| step.build == build && step.kind == "provision");
-        let touched = acts.any(|step| step.status != StepStatus::Skipped);
-        if touched {
-            let done = steps
-                .into_iter()
-                .filter(|step| step.build == build && is_done(step.status));
+        let mut steps = state.steps(&run).await?;
+        steps.retain(|step| step.build == build);
+        let entered = state.entered(&run, build).await? || steps.iter().any(|step| step.shell);
+        if entered && found.entered.is_none() {
+            found.entered = Some(run.clone());
+        }
+        let touches =
+            |step: &StepRecord| step.kind == "provision" && step.status != StepStatus::Skipped;
+        if steps.iter().any(touches) {
+            let done = steps.into_iter().filter(|step| is_done(step.status));
             let done = done.filter_map(|step| {
                 let by = step.reused_from.unwrap_or(step.run);
                 Some((step.step, (step.fingerprint?, by)))
             });
-            return Ok(done.collect());
+            found.steps = done.collect();
+            break;
         }
         let known = all.iter().find(|known| known.new.id == run);
         at = known.and_then(|known| known.new.resumes.clone());
     }
-    Ok(BTreeMap::new())
+    Ok(found)
 }

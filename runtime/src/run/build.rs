@@ -58,6 +58,8 @@ pub(super) struct Data {
     pub(super) artifact: Option<Artifact>,
     /// What has been done before, and the fingerprints.
     pub(super) foresight: Option<Arc<Foresight>>,
+    /// Somebody has had a shell on the machine.
+    pub(super) entered: bool,
     /// Provisioners whose work the restored machine has, with the run that did it.
     pub(super) restored: BTreeMap<StepId, String>,
     /// What is remembered of the artifacts this run has made, by step.

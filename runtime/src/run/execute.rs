@@ -160,7 +160,13 @@ impl Work<'_> {
         // What an error-cleanup provisioner does is no layer of an image.
         if let Some(instance) = instance.filter(|_| !cleaning) {
             let summary = cx.output.redact(&provisioner.summary(&options));
-            instance.seal(cx, &step.address, &summary).await?;
+            let mut cx = cx.clone();
+            self.look_for_shells().await?;
+            if self.was_entered() {
+                cx.fingerprint = None;
+                cx.checkpoints = None;
+            }
+            instance.seal(&cx, &step.address, &summary).await?;
         }
         Ok(())
     }

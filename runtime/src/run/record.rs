@@ -55,6 +55,7 @@ impl Work<'_> {
             attempts: 0,
             error: None,
             reused_from: None,
+            shell: self.was_entered(),
         };
         change(&mut record);
         self.run.settings.state.step(&record).await
@@ -84,6 +85,9 @@ impl Work<'_> {
     pub(super) async fn record_done(&self, id: StepId, attempt: u32, took: Duration) -> Result<()> {
         if !self.records() {
             return Ok(());
+        }
+        if is_on_machine(&self.run.plan.step(id).kind) {
+            self.look_for_shells().await?;
         }
         let state = &self.run.settings.state;
         let fingerprint = self
@@ -171,7 +175,9 @@ impl Work<'_> {
             .foresight()
             .and_then(|known| known.chain.get(id).cloned());
         // What counts nowhere is found nowhere.
-        let fingerprint = fingerprint.filter(|own| own.reusable).map(|own| own.digest);
+        let shell = self.was_entered();
+        let fingerprint = fingerprint.filter(|own| own.reusable && !shell);
+        let fingerprint = fingerprint.map(|own| own.digest);
         let template = self.run.settings.new_run.as_ref();
         let mut record = ArtifactRecord {
             id: 0,
@@ -186,6 +192,7 @@ impl Work<'_> {
             keep_input,
             kept: true,
             lineage: self.lineage(),
+            shell,
         };
         record.id = self.run.settings.state.artifact(&record).await?;
         lock(&self.data).records.insert(id, record);
@@ -307,6 +314,14 @@ async fn identities(artifact: &Artifact) -> Result<Vec<FileIdentity>> {
         Ok(identities)
     })
     .await
+}
+
+/// Whether a step works on the machine, or on what becomes of it.
+fn is_on_machine(kind: &StepKind) -> bool {
+    !matches!(
+        kind,
+        StepKind::Prepare | StepKind::Release | StepKind::PostProcess { .. }
+    )
 }
 
 fn milliseconds(took: Duration) -> u64 {

@@ -196,6 +196,7 @@ impl Work<'_> {
     /// Begins with what is there.
     async fn take(&self, foresight: Foresight) {
         self.say(&foresight);
+        let foresight = Arc::new(foresight);
         let reused: Vec<(StepId, String)> = foresight
             .reused()
             .filter_map(|step| Some((step, foresight.reused_from(step)?.to_owned())))
@@ -214,8 +215,9 @@ impl Work<'_> {
                 data.posts.insert((post.chain, post.position), post);
                 data.records.insert(*step, record.clone());
             }
-            data.foresight = Some(Arc::new(foresight));
+            data.foresight = Some(foresight.clone());
         }
+        self.inherit_shells(&foresight);
         self.record_reused(&reused).await;
     }
 
@@ -284,7 +286,8 @@ impl Work<'_> {
 
     /// What a step's component needs to make a checkpoint.
     pub(super) fn checkpointed(&self, step: &Step, cx: &mut Context) {
-        if !matches!(step.kind, StepKind::Launch | StepKind::Provision { .. }) {
+        let makes = matches!(step.kind, StepKind::Launch | StepKind::Provision { .. });
+        if !makes || self.was_entered() {
             return;
         }
         let Some(foresight) = self.foresight() else {
@@ -388,6 +391,6 @@ impl Work<'_> {
 }
 
 /// The first characters of a run's id.
-fn short(run: &str) -> &str {
+pub(super) fn short(run: &str) -> &str {
     run.get(..8).unwrap_or(run)
 }

@@ -1,6 +1,6 @@
 //! State for the life of the process: for tests, and for runs that leave none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,8 @@ struct Kept {
     artifacts: Vec<ArtifactRecord>,
     checkpoints: Vec<CheckpointRecord>,
     machines: Vec<MachineRecord>,
+    /// Run and build.
+    shells: BTreeSet<(String, String)>,
     numbers: u64,
 }
 
@@ -83,6 +85,28 @@ impl State for Memory {
         let kept = self.lock();
         let wanted = |run: &&Run| template.is_none_or(|template| run.new.template == template);
         Ok(kept.runs.iter().rev().filter(wanted).cloned().collect())
+    }
+
+    async fn count(&self) -> Result<usize> {
+        Ok(self.lock().runs.len())
+    }
+
+    async fn forget_runs(&self, runs: &[String]) -> Result<()> {
+        let mut kept = self.lock();
+        let stays = |run: &String| !runs.contains(run);
+        kept.runs.retain(|run| stays(&run.new.id));
+        kept.steps.retain(|step| stays(&step.run));
+        kept.artifacts.retain(|artifact| stays(&artifact.run));
+        kept.machines.retain(|machine| stays(&machine.run));
+        kept.shells.retain(|(run, _)| stays(run));
+        let known = kept
+            .steps
+            .iter()
+            .filter_map(|step| step.fingerprint.clone());
+        let known: BTreeSet<String> = known.collect();
+        kept.inputs
+            .retain(|fingerprint, _| known.contains(fingerprint));
+        Ok(())
     }
 
     async fn step(&self, step: &StepRecord) -> Result<()> {
@@ -297,6 +321,17 @@ impl State for Memory {
             .filter(|known| known.run == run)
             .cloned()
             .collect())
+    }
+
+    async fn enter(&self, run: &str, build: &str, _at: Moment) -> Result<()> {
+        let shell = (run.to_owned(), build.to_owned());
+        self.lock().shells.insert(shell);
+        Ok(())
+    }
+
+    async fn entered(&self, run: &str, build: &str) -> Result<bool> {
+        let shell = (run.to_owned(), build.to_owned());
+        Ok(self.lock().shells.contains(&shell))
     }
 
     fn salt(&self) -> [u8; 32] {

@@ -124,6 +124,22 @@ fn owned(row: &Row<'_>) -> Read<Owned> {
     })
 }
 
+/// What is known of a run.
+const FORGET: [&str; 5] = [
+    "DELETE FROM steps WHERE run = ?1",
+    "DELETE FROM artifacts WHERE json_extract(record, '$.run') = ?1",
+    "DELETE FROM machines WHERE run = ?1",
+    "DELETE FROM shells WHERE run = ?1",
+    "DELETE FROM runs WHERE id = ?1",
+];
+
+/// What fingerprints are made from that no step has any more.
+const FORGET_INPUTS: &str = "
+DELETE FROM inputs WHERE fingerprint NOT IN (
+    SELECT json_extract(record, '$.fingerprint') FROM steps
+    WHERE json_extract(record, '$.fingerprint') IS NOT NULL
+)";
+
 #[async_trait]
 impl State for Sqlite {
     async fn begin(&self, run: &NewRun) -> Result<()> {
@@ -197,6 +213,26 @@ impl State for Sqlite {
             ),
         })
         .await
+    }
+
+    async fn count(&self) -> Result<usize> {
+        let count: i64 = self
+            .read_now(|db| Ok(db.query_row("SELECT count(*) FROM runs", (), |row| row.get(0))?))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    async fn forget_runs(&self, runs: &[String]) -> Result<()> {
+        let runs = runs.to_vec();
+        self.write(move |db| {
+            for run in &runs {
+                for statement in FORGET {
+                    execute(db, statement, [run])?;
+                }
+            }
+            execute(db, FORGET_INPUTS, ())
+        })
+        .await
+        .map(drop)
     }
 
     async fn step(&self, step: &StepRecord) -> Result<()> {
@@ -389,6 +425,21 @@ impl State for Sqlite {
     async fn machines(&self, run: &str) -> Result<Vec<MachineRecord>> {
         let statement = "SELECT record FROM machines WHERE run = ?1 ORDER BY rowid";
         self.read(|db| list(db, statement, [run], record)).await
+    }
+
+    async fn enter(&self, run: &str, build: &str, at: Moment) -> Result<()> {
+        let statement = "INSERT OR IGNORE INTO shells (run, build, at) VALUES (?1, ?2, ?3)";
+        self.put(statement, (run.to_owned(), build.to_owned(), at))
+            .await
+    }
+
+    async fn entered(&self, run: &str, build: &str) -> Result<bool> {
+        let statement = "SELECT 1 FROM shells WHERE run = ?1 AND build = ?2";
+        // Written by another process: nothing of this one has to be written before.
+        self.read_now(|db| {
+            let found = db.prepare_cached(statement)?.exists((run, build))?;
+            Ok(found)
+        })
     }
 
     fn salt(&self) -> [u8; 32] {

@@ -12,7 +12,7 @@ use crate::trouble::{Kind, Trouble};
 pub(crate) const APPLICATION: i32 = 0x696d_6763;
 
 /// Form 1, then what makes each later form of the one before it.
-pub(crate) const FORMS: &[&str] = &[FIRST];
+pub(crate) const FORMS: &[&str] = &[FIRST, SHELLS];
 
 const FIRST: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -70,6 +70,16 @@ CREATE TABLE builds (
     holder TEXT,
     UNIQUE (template, address)
 );
+";
+
+/// Who has had a shell on which machine.
+const SHELLS: &str = "
+CREATE TABLE shells (
+    run TEXT NOT NULL,
+    build TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (run, build)
+) WITHOUT ROWID;
 ";
 
 /// Fills a new, empty file.
@@ -142,16 +152,25 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// A file of the first form.
+    fn first(db: &Connection) {
+        db.pragma_update(None, "application_id", APPLICATION)
+            .unwrap();
+        db.execute_batch(FIRST).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+    }
+
     #[test]
     fn an_older_form_becomes_the_newest_with_a_copy_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
         let mut db = Connection::open(&path).unwrap();
-        fill(&db, [7; 32]).unwrap();
-        let forms = [FIRST, "ALTER TABLE runs ADD COLUMN more TEXT"];
+        first(&db);
+        let forms = [FIRST, SHELLS, "ALTER TABLE runs ADD COLUMN more TEXT"];
         let copy = migrate(&mut db, &path, 1, &forms).unwrap();
-        assert_eq!(form(&db, 2).unwrap(), 2);
-        assert_eq!(form(&Connection::open(copy).unwrap(), 2).unwrap(), 1);
+        assert_eq!(form(&db, 3).unwrap(), 3);
+        assert_eq!(form(&Connection::open(copy).unwrap(), 3).unwrap(), 1);
+        db.prepare("SELECT at FROM shells").unwrap();
         db.prepare("SELECT more FROM runs").unwrap();
     }
 
@@ -160,7 +179,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
         let mut db = Connection::open(&path).unwrap();
-        fill(&db, [7; 32]).unwrap();
+        first(&db);
         let forms = [
             FIRST,
             "ALTER TABLE runs ADD COLUMN more TEXT; SELECT broken",

@@ -51,6 +51,7 @@ fn step(run: &str, name: &str, position: u32, fingerprint: Option<&str>) -> Step
         attempts: 1,
         error: None,
         reused_from: None,
+        shell: false,
     }
 }
 
@@ -74,6 +75,7 @@ fn artifact(run: &str) -> ArtifactRecord {
         keep_input: true,
         kept: true,
         lineage: vec![("base".into(), "debian".into())],
+        shell: false,
     }
 }
 
@@ -97,8 +99,15 @@ fn checkpoint(fingerprint: &str, used: i64) -> CheckpointRecord {
 
 /// Everything a state can say, as text.
 async fn fill(state: &dyn State) -> String {
+    state.begin(&new_run("r0")).await.unwrap();
+    state.step(&step("r0", "s.a", 1, Some("f9"))).await.unwrap();
+    state.keep_inputs("f9", &[]).await.unwrap();
+    state.artifact(&artifact("r0")).await.unwrap();
+    state.enter("r0", "build.a", 1).await.unwrap();
+    state.end("r0", RunStatus::Failed, 9).await.unwrap();
     state.begin(&new_run("r1")).await.unwrap();
     state.begin(&new_run("r2")).await.unwrap();
+    assert_eq!(state.count().await.unwrap(), 3);
     state.step(&step("r1", "s.b", 1, Some("f1"))).await.unwrap();
     state.step(&step("r1", "s.a", 0, None)).await.unwrap();
     let mut again = step("r1", "s.a", 0, Some("f0"));
@@ -145,6 +154,9 @@ async fn fill(state: &dyn State) -> String {
         };
         state.machine(&machine).await.unwrap();
     }
+    state.enter("r1", "build.a", 1).await.unwrap();
+    state.enter("r1", "build.a", 2).await.unwrap();
+    state.forget_runs(&["r0".into()]).await.unwrap();
     state.end("r1", RunStatus::Failed, 9).await.unwrap();
     assert!(!state.is_live("r1").await.unwrap());
     assert!(state.is_live("r2").await.unwrap());
@@ -165,6 +177,12 @@ async fn said(state: &dyn State, one: u64, two: u64) -> String {
     for owned in &mut resources {
         owned.record.id = 0;
     }
+    let mut entered = vec![state.count().await.unwrap() > 2];
+    for (run, build) in [("r0", "build.a"), ("r1", "build.a"), ("r1", "build.b")] {
+        entered.push(state.entered(run, build).await.unwrap());
+    }
+    assert_eq!(entered, [false, false, true, false]);
+    assert!(state.inputs("f9").await.unwrap().is_empty());
     format!(
         "{:#?}",
         (
@@ -201,11 +219,11 @@ async fn it_says_what_the_one_in_memory_says_and_still_does_when_opened_again() 
     assert_ne!(salt, [0; 32]);
     drop(state);
     let state = Sqlite::open(directory.path()).unwrap();
-    assert_eq!(said(&state, 1, 2).await, memory);
+    assert_eq!(said(&state, 2, 3).await, memory);
     assert_eq!(state.salt(), salt);
     drop(state);
     let state = Sqlite::look(directory.path()).unwrap();
-    assert_eq!(said(&state, 1, 2).await, memory);
+    assert_eq!(said(&state, 2, 3).await, memory);
     let error = state.begin(&new_run("r9")).await.unwrap_err();
     assert_eq!(error.id, "run/state");
 }

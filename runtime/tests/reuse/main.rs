@@ -1,179 +1,23 @@
 //! What need not run again, and what must: builds against a builder in memory, one run after another.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod lab;
+mod shells;
 
-use imgc_compiler::plan::{Limits, Plan};
-use imgc_compiler::source::World;
+use std::path::Path;
+
+use imgc_compiler::plan::Limits;
 use imgc_compiler::value::Value;
 use imgc_runtime::Class;
-use imgc_runtime::cancel::Cancel;
 use imgc_runtime::checkpoint::Capability;
-use imgc_runtime::event::{Event, Level};
-use imgc_runtime::report::Recorder;
-use imgc_runtime::reuse::{Ahead, Foresight, Verdict, resumable};
-use imgc_runtime::run::{RunResult, StepOutcome, exit_code, run};
-use imgc_runtime::settings::{Reuse, Settings};
-use imgc_runtime::state::{Memory, NewRun, State, StepStatus};
-use imgc_runtime::testing::{Act, PlanMaker, Theatre, object, world};
+use imgc_runtime::event::Level;
+use imgc_runtime::reuse::{Verdict, resumable};
+use imgc_runtime::run::{StepOutcome, exit_code};
+use imgc_runtime::settings::Reuse;
+use imgc_runtime::state::{State, StepStatus};
+use imgc_runtime::testing::{Act, PlanMaker, Theatre, object};
 
-/// A place where several runs happen.
-struct Lab {
-    state: Arc<Memory>,
-    theatre: Theatre,
-    directory: tempfile::TempDir,
-    runs: u32,
-}
-
-struct Done {
-    calls: Vec<String>,
-    result: RunResult,
-    events: Vec<Event>,
-}
-
-impl Lab {
-    fn new(theatre: Theatre) -> Self {
-        Self {
-            state: Arc::new(Memory::new()),
-            theatre,
-            directory: tempfile::tempdir().unwrap(),
-            runs: 0,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn settings(&self, reuse: Reuse, run: &str) -> Settings {
-        let mut settings = Settings::new(run);
-        settings.state = self.state.clone();
-        settings.scratch = self.directory.path().join("scratch");
-        settings.new_run = Some(NewRun {
-            id: run.into(),
-            command: "apply".into(),
-            template: "/t".into(),
-            only: Vec::new(),
-            except: Vec::new(),
-            var_files: Vec::new(),
-            vars: Vec::new(),
-            clock: (0, 0),
-            seed: String::new(),
-            started: 0,
-            expires: 0,
-            logs: None,
-            scratch: PathBuf::new(),
-            program: "test".into(),
-            process: 1,
-            host: "here".into(),
-            resumes: reuse.resume.clone(),
-            builds: Vec::new(),
-        });
-        settings.reuse = reuse;
-        settings
-    }
-
-    async fn run(&mut self, plan: PlanMaker, reuse: Reuse) -> Done {
-        self.runs += 1;
-        let id = format!("{:08}-0000-4000-8000-000000000000", self.runs);
-        let settings = self.settings(reuse, &id);
-        self.theatre.new_calls();
-        let recorder = Arc::new(Recorder::default());
-        let result = run(
-            Arc::new(plan.plan()),
-            Arc::new(self.theatre.registry()),
-            settings,
-            recorder.clone(),
-            Arc::new(world()),
-            Cancel::new(),
-        )
-        .await;
-        Done {
-            calls: self.theatre.new_calls(),
-            result,
-            events: recorder.events(),
-        }
-    }
-
-    async fn apply(&mut self, plan: PlanMaker) -> Done {
-        self.run(plan, on()).await
-    }
-
-    async fn ahead(&self, plan: &Plan) -> Foresight {
-        let world: Arc<dyn World> = Arc::new(world());
-        let settings = self.settings(on(), "99999999-0000-4000-8000-000000000000");
-        let registry = self.theatre.registry();
-        let ahead = Ahead {
-            plan,
-            registry: &registry,
-            settings: &settings,
-            world: &world,
-        };
-        let mut all = imgc_runtime::reuse::plan(&ahead).await.unwrap();
-        all.remove(0)
-    }
-}
-
-fn on() -> Reuse {
-    Reuse {
-        on: true,
-        ..Reuse::default()
-    }
-}
-
-fn resuming(run: u32) -> Reuse {
-    Reuse {
-        resume: Some(format!("{run:08}-0000-4000-8000-000000000000")),
-        ..on()
-    }
-}
-
-/// A provisioner that does `call` with a script of this text.
-fn provisioner(call: &str, script: &str) -> (&'static str, Value, Limits) {
-    let options = object([
-        ("call", Value::string(call)),
-        ("script", Value::string(script)),
-    ]);
-    ("fake", options, Limits::default())
-}
-
-type Provisioners = Vec<(&'static str, Value, Limits)>;
-type Chains = Vec<Vec<(&'static str, Value, Option<bool>)>>;
-
-fn ten() -> Provisioners {
-    (1..=10)
-        .map(|number| provisioner(&format!("p{number}"), "x"))
-        .collect()
-}
-
-fn plan(builder: &'static str, provisioners: Provisioners, chains: Chains) -> PlanMaker {
-    PlanMaker::new().build(builder, "a", object([]), provisioners, chains)
-}
-
-fn post(name: &str) -> (&'static str, Value, Option<bool>) {
-    ("fake", object([("name", Value::string(name))]), Some(true))
-}
-
-fn provisioned(done: &Done) -> Vec<&str> {
-    let calls = done.calls.iter().filter(|call| call.starts_with('p'));
-    calls
-        .filter(|call| !call.starts_with("prepare") && !call.starts_with("post"))
-        .map(|call| call.strip_suffix(" a").unwrap())
-        .collect()
-}
-
-fn said(done: &Done, level: Level) -> Vec<&str> {
-    done.events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Line {
-                level: same, text, ..
-            } if *same == level => Some(text.as_str()),
-            _ => None,
-        })
-        .collect()
-}
+use lab::{Done, Lab, on, plan, post, provisioned, provisioner, resuming, said, ten};
 
 #[tokio::test]
 async fn nothing_runs_where_nothing_has_changed() {
