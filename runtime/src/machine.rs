@@ -113,6 +113,12 @@ pub trait Machine: Send + Sync {
         let _ = path;
     }
 
+    /// Why the connection that was lost last has ended, for people: which machine, and for how long it has not answered.
+    /// `None` where that is not known.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+
     /// A command of this machine (program and arguments, no secret) that opens a shell on it in the terminal, as long as
     /// this connection lives; `None` where there is no such thing.
     fn attach(&self) -> Option<Vec<String>> {

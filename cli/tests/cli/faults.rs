@@ -87,7 +87,7 @@ fn killed(status: ExitStatus) -> bool {
 }
 
 /// Directories, mounts and processes of runs of this test.
-fn left(test: &Test) -> Vec<String> {
+pub(crate) fn left(test: &Test) -> Vec<String> {
     let here = test.path("").display().to_string();
     let here = here.trim_end_matches('/');
     let mut left: Vec<String> = std::fs::read_dir(test.path("."))

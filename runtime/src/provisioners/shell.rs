@@ -151,6 +151,11 @@ impl Plan {
     /// Runs one script; whether the connection was lost, as expected.
     async fn run(&self, cx: &Context, machine: &dyn Machine, script: &Script) -> Result<bool> {
         let command = self.command(cx)?;
+        let host = machine.facts().remove("Host");
+        let _waiting = cx.waiting(match host {
+            Some(host) => format!("`{}` on {host}", script.name),
+            None => format!("`{}`", script.name),
+        });
         let deadline = Instant::now() + self.start_retry;
         let exit = loop {
             let attempt = async {
@@ -173,7 +178,7 @@ impl Plan {
                 Err(error) => return Err(error),
             }
         };
-        let judged = self.judge(script, exit);
+        let judged = self.judge(machine, script, exit);
         let lost = exit == Exit::Disconnected;
         match judged {
             Ok(()) if self.skip_clean && !self.has_secret_files(script) => Ok(lost),
@@ -196,7 +201,7 @@ impl Plan {
         }
     }
 
-    fn judge(&self, script: &Script, exit: Exit) -> Result<()> {
+    fn judge(&self, machine: &dyn Machine, script: &Script, exit: Exit) -> Result<()> {
         match exit {
             Exit::Code(code) => script::judge(&script.name, code, &self.valid),
             Exit::Disconnected
@@ -204,12 +209,18 @@ impl Plan {
             {
                 Ok(())
             }
-            Exit::Disconnected => Err(Error::new(
-                Class::Remote,
-                "run/disconnected",
-                format!("the connection was lost while `{}` ran", script.name),
-            )
-            .help("set `expect_disconnect = true` for a script that restarts the machine")),
+            Exit::Disconnected => {
+                let error = Error::new(
+                    Class::Remote,
+                    "run/disconnected",
+                    format!("the connection was lost while `{}` ran", script.name),
+                )
+                .help("set `expect_disconnect = true` for a script that restarts the machine");
+                Err(match machine.lost() {
+                    Some(why) => error.because(why),
+                    None => error,
+                })
+            }
         }
     }
 

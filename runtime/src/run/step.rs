@@ -156,10 +156,15 @@ impl Work<'_> {
         let work = async {
             let ended = match step.limits.timeout {
                 None => work.await,
-                Some(limit) => match tokio::time::timeout(limit, work).await {
-                    Ok(ended) => ended,
-                    Err(_) => return Err(timed_out(limit, &watch).into()),
-                },
+                Some(limit) => {
+                    tokio::pin!(work);
+                    // The work is still there when it is said what it was waiting for.
+                    tokio::select! {
+                        biased;
+                        ended = &mut work => ended,
+                        () = tokio::time::sleep(limit) => return Err(timed_out(limit, &watch).into()),
+                    }
+                }
             };
             ended.unwrap_or_else(|panic| Err(panicked(&*panic).into()))
         };

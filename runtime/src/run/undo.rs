@@ -15,6 +15,10 @@ use super::Run;
 /// failures: they are said, and their records stay.
 pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Artifact]) {
     for record in run.ledger.outstanding(owner) {
+        // Whoever has put it on the machine removes it, and knows whether it is gone.
+        if matches!(record.resource, Resource::RemoteFile { .. }) {
+            continue;
+        }
         if let Some(path) = path(&record.resource)
             && kept.iter().any(|artifact| artifact.touches(path))
         {

@@ -11,11 +11,14 @@ use std::process::Stdio as ProcessStdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use imgc_runtime::duration::short;
 use imgc_runtime::error::{Class, Error, Result};
 use openssh::{Session, Stdio};
 use tokio::io::AsyncRead;
 
+use crate::communicator::Roads;
 use crate::master::{Master, missing_program};
+use crate::probe::End;
 
 /// The server opens no session: too many, or the connection is going away.
 pub(crate) const NO_SESSION: &str = "run/ssh-session";
@@ -192,6 +195,30 @@ impl Connection {
     /// Whether the connection is gone.
     pub(crate) fn has_ended(&self) -> bool {
         self.master.has_ended()
+    }
+
+    /// Why it is gone, for people: which machine, and for how long it has not answered.
+    pub(crate) fn why_ended(&self, roads: &Roads) -> String {
+        let hops = [
+            (self.bastion.as_ref(), roads.bastion.as_ref()),
+            (Some(&self.master), Some(&roads.target)),
+        ];
+        // A bastion that has gone takes the connections through it along.
+        for (master, road) in hops {
+            let (Some(master), Some(road)) = (master, road) else {
+                continue;
+            };
+            let (end, shown) = (master.probe().end(), road.shown());
+            match (end, roads.settings.patience()) {
+                (Some(End::Silent), Some(patience)) => {
+                    return format!("{shown} has not answered for {}", short(patience));
+                }
+                (Some(End::Silent), None) => return format!("{shown} does not answer"),
+                (Some(End::Closed), _) => return format!("{shown} has closed the connection"),
+                (None, _) => {}
+            }
+        }
+        format!("the connection to {} has ended", roads.target.shown())
     }
 
     /// Ends it.

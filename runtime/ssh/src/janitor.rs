@@ -4,6 +4,8 @@
 //! its input ends (this process has died, or the connection has) it removes them. If its server process is still there at
 //! that moment the connection is, and it was this process that died: then the commands it had running are ended as well.
 //! After a lost connection they go on, since a script that restarts the network may want that.
+//!
+//! A path's record in the ledger is dropped when the machine has said that it is gone, and not before.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -40,6 +42,7 @@ while IFS= read -r line; do
     \?*) kept=
         for one in $marks; do [ "$one" = "${line#?}" ] || kept="$kept $one"; done
         marks=$kept ;;
+    ,) exit 0 ;;
     .) told=yes; break ;;
   esac
 done
@@ -52,14 +55,32 @@ if [ -z "$told" ]; then
     done > /dev/null 2>&1
   fi
 fi
+left=
 for path in "$@"; do
   case $path in '~/'*) path=$HOME/${path#??} ;; esac
   rm -rf -- "$path" 2>/dev/null
+  if [ -e "$path" ] || [ -L "$path" ]; then left=yes; fi
 done
+[ -n "$left" ] || echo gone
 "#;
+
+/// Removes its arguments; says what [`JANITOR`] says.
+const REMOVE: &str = r#"
+left=
+for path in "$@"; do
+  rm -rf -- "$path" 2>/dev/null
+  if [ -e "$path" ] || [ -L "$path" ]; then left=yes; fi
+done
+[ -n "$left" ] || echo gone
+"#;
+
+/// What the machine says when nothing of what was to be removed is there any more.
+const GONE: &[u8] = b"gone\n";
 
 /// How long the machine may take to remove what is left when the connection ends.
 const LAST: Duration = Duration::from_secs(3);
+/// How long a machine whose connection was lost is looked for, to see to what was left on it.
+const ONCE_MORE: Duration = Duration::from_secs(5);
 
 /// What is known of the janitor and its work.
 #[derive(Default)]
@@ -166,38 +187,77 @@ impl Shared {
         Ok(())
     }
 
-    /// The server opens too few sessions for a janitor: whether one had to go.
+    /// The server opens too few sessions for a janitor: whether one had to go. What it was to remove is left to the end.
     pub(crate) async fn dismiss(&self) -> bool {
-        self.janitor().dismissed = true;
-        self.last_round().await
+        self.tell(",");
+        let janitor = {
+            let mut state = self.janitor();
+            state.dismissed = true;
+            state.at_work.take()
+        };
+        match janitor {
+            Some(janitor) => {
+                janitor.ended().await;
+                true
+            }
+            None => false,
+        }
     }
 
-    /// Everything that is left is removed now, and the janitor ends.
-    pub(crate) async fn last_round(&self) -> bool {
+    /// What is left is removed now, and the janitor ends. Whatever is not known to be gone stays in the ledger.
+    pub(crate) async fn last_round(&self) {
         self.tell(".");
-        let Some(janitor) = self.janitor().at_work.take() else {
-            return false;
+        let janitor = self.janitor().at_work.take();
+        let answers = janitor
+            .as_ref()
+            .is_some_and(|janitor| !janitor.connection.has_ended());
+        let mut gone = match janitor {
+            Some(janitor) => janitor.ended().await,
+            None => false,
         };
-        let Janitor {
-            input,
-            connection,
-            streams: (stdout, stderr),
-            running,
-        } = janitor;
-        drop(input);
-        let ending = async {
-            tokio::join!(read_all(stdout, 0), read_all(stderr, 0));
-            let _ = connection.wait(running).await;
-        };
-        let _ = tokio::time::timeout(LAST, ending).await;
         let paths = std::mem::take(&mut self.janitor().paths);
-        for record in paths.into_values() {
-            self.roads.cx.ledger.forget(record);
+        if !gone && !answers && !paths.is_empty() {
+            let again = tokio::time::timeout(ONCE_MORE, self.remove(paths.keys()));
+            gone = again.await.unwrap_or(false);
         }
-        true
+        if gone {
+            for record in paths.into_values() {
+                self.roads.cx.ledger.forget(record);
+            }
+        }
+    }
+
+    /// Removes paths on a connection that is there or can be had quickly; whether they are gone.
+    async fn remove(&self, paths: impl Iterator<Item = &String>) -> bool {
+        let words: Vec<String> = paths.map(|path| shell::path(path)).collect();
+        let line = shell::script(REMOVE, &words);
+        if self.connection_within(ONCE_MORE).await.is_err() {
+            return false;
+        }
+        let outcome = self.helper(&line, Input::Nothing, None).await;
+        outcome.is_ok_and(|outcome| outcome.stdout == GONE)
     }
 
     fn janitor(&self) -> std::sync::MutexGuard<'_, State> {
         self.janitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Janitor {
+    /// Waits for its end; whether it says that all it knew of is gone.
+    async fn ended(self) -> bool {
+        let Self {
+            input,
+            connection,
+            streams: (stdout, stderr),
+            running,
+        } = self;
+        drop(input);
+        let ending = async {
+            let (said, _) = tokio::join!(read_all(stdout, 16), read_all(stderr, 0));
+            let _ = connection.wait(running).await;
+            said == GONE
+        };
+        tokio::time::timeout(LAST, ending).await.unwrap_or(false)
     }
 }

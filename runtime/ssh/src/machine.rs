@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) ending: Mutex<JoinSet<()>>,
     mark: AtomicU64,
     pub(crate) janitor: Mutex<crate::janitor::State>,
+    /// Why the connection that was lost last has ended.
+    lost: Mutex<Option<String>>,
     pub(crate) has_zstd: OnceCell<bool>,
 }
 
@@ -76,6 +78,7 @@ impl SshMachine {
                 ending: Mutex::default(),
                 mark: AtomicU64::new(1),
                 janitor: Mutex::default(),
+                lost: Mutex::default(),
                 has_zstd: OnceCell::new(),
             }),
         }
@@ -164,6 +167,11 @@ impl Shared {
 
     /// The connection; a new one where it has gone away.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>> {
+        self.connection_within(self.roads.settings.timeout).await
+    }
+
+    /// The same; a new one is tried to be had for so long.
+    pub(crate) async fn connection_within(&self, limit: Duration) -> Result<Arc<Connection>> {
         let mut state = self.state.lock().await;
         if state.closed {
             return Err(disconnected());
@@ -177,7 +185,7 @@ impl Shared {
                 .output
                 .detail("the connection was lost; connecting again");
         }
-        self.renew(&mut state, self.roads.settings.timeout).await
+        self.renew(&mut state, limit).await
     }
 
     async fn renew(&self, state: &mut State, limit: Duration) -> Result<Arc<Connection>> {
@@ -254,7 +262,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs a helper of ours; its output is kept, or goes to `stdout`.
+    /// A connection was lost: why, which is remembered.
+    fn lost(&self, connection: &Connection) -> Error {
+        let why = connection.why_ended(&self.roads);
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
+        disconnected().because(why)
+    }
+
+    /// Runs a helper of ours; its output is kept, or goes to `stdout`. A lost connection is an error.
     pub(crate) async fn helper(
         &self,
         line: &str,
@@ -267,6 +282,9 @@ impl Shared {
         let (stdout, stderr) =
             tokio::join!(read_all(stdout, usize::MAX), read_all(stderr, KEPT_ERRORS));
         let ended = connection.wait(running).await?;
+        if ended == Ended::Lost {
+            return Err(self.lost(&connection));
+        }
         Ok(Outcome {
             ended,
             stdout,
@@ -319,7 +337,11 @@ impl Machine for SshMachine {
         guard.disarm();
         Ok(match ended {
             Ended::Code(code) => Exit::Code(code),
-            Ended::Lost => Exit::Disconnected,
+            Ended::Lost => {
+                // Whoever asked judges it, and is told why.
+                let _ = shared.lost(&connection);
+                Exit::Disconnected
+            }
             Ended::Signal => {
                 output.warn("the command was ended by a signal");
                 Exit::Code(ENDED_BY_SIGNAL)
@@ -396,6 +418,11 @@ impl Machine for SshMachine {
 
     async fn settled(&self, path: &str) {
         self.shared.settled(path);
+    }
+
+    fn lost(&self) -> Option<String> {
+        let lost = self.shared.lost.lock();
+        lost.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn attach(&self) -> Option<Vec<String>> {

@@ -328,20 +328,9 @@ fn common_arguments(hop: &Hop, settings: &Settings, is_target: bool) -> Vec<Stri
     } else {
         options.push("IdentityAgent=none".to_owned());
     }
-    let keep_alive = settings.keep_alive.filter(|interval| !interval.is_zero());
-    if let Some(interval) = keep_alive {
-        let interval = interval.as_secs().max(1);
-        let patience = settings
-            .read_write_timeout
-            .map_or(60, |timeout| timeout.as_secs());
+    if let Some((interval, count)) = settings.alive() {
         options.push(format!("ServerAliveInterval={interval}"));
-        options.push(format!(
-            "ServerAliveCountMax={}",
-            patience.div_ceil(interval).max(1)
-        ));
-    } else if let Some(timeout) = settings.read_write_timeout {
-        options.push(format!("ServerAliveInterval={}", timeout.as_secs().max(1)));
-        options.push("ServerAliveCountMax=1".to_owned());
+        options.push(format!("ServerAliveCountMax={count}"));
     }
     options.push(match settings.ciphers.as_slice() {
         [] => default_ciphers().to_owned(),

@@ -59,6 +59,15 @@ pub enum Cause {
     Other(String),
 }
 
+/// How a connection ended that was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The other side did not answer any more.
+    Silent,
+    /// The other side hung up.
+    Closed,
+}
+
 impl Cause {
     /// Whether trying again can help although nothing is changed: the machine may still be starting.
     pub fn is_transient(&self) -> bool {
@@ -111,9 +120,18 @@ pub struct Probe {
     cause: Option<Cause>,
     changed: bool,
     unclear: Option<String>,
+    end: Option<End>,
     asked: Option<Instant>,
     round_trip: Option<Duration>,
 }
+
+/// What `ssh` says when the other side ends a connection.
+const HUNG_UP: [&str; 4] = [
+    "closed by remote host",
+    "Connection reset",
+    "Broken pipe",
+    "Received disconnect",
+];
 
 impl Probe {
     /// Nothing is known yet about `target` (`user@host:port`).
@@ -131,6 +149,7 @@ impl Probe {
             cause: None,
             changed: false,
             unclear: None,
+            end: None,
             asked: None,
             round_trip: None,
         }
@@ -158,6 +177,11 @@ impl Probe {
                 None => Cause::Closed,
             },
         }
+    }
+
+    /// How the connection ended, where `ssh` has said so.
+    pub fn end(&self) -> Option<End> {
+        self.end
     }
 
     /// The host key as `ssh` names it: type and fingerprint.
@@ -236,6 +260,13 @@ impl Probe {
     }
 
     fn learn_message(&mut self, line: &str) {
+        if self.stage >= Stage::Ready {
+            self.end = self.end.or(match line {
+                line if line.starts_with("Timeout, server ") => Some(End::Silent),
+                line if HUNG_UP.iter().any(|words| line.contains(words)) => Some(End::Closed),
+                _ => None,
+            });
+        }
         let cause = if line.starts_with("Authenticated to ") {
             return self.reach(Stage::Authenticated);
         } else if line.contains("Could not resolve hostname") {
@@ -391,6 +422,26 @@ mod tests {
         let mut probe = Probe::new("root@web:22");
         log.lines().for_each(|line| probe.learn(line));
         probe
+    }
+
+    #[test]
+    fn the_end_of_a_connection_is_that_of_one_that_was_there() {
+        let ready = "debug1: Entering interactive session.\n";
+        let end = |line: &str| probe(&format!("{ready}{line}")).end();
+        assert_eq!(
+            end("Timeout, server web not responding.\r"),
+            Some(End::Silent)
+        );
+        assert_eq!(
+            end("Connection to web closed by remote host.\r"),
+            Some(End::Closed)
+        );
+        assert_eq!(end("debug1: Timeout, server of somebody"), None);
+        assert_eq!(
+            probe("Connection reset by 192.0.2.7 port 22").end(),
+            None,
+            "it was never there"
+        );
     }
 
     #[test]

@@ -96,6 +96,26 @@ impl Settings {
             Err(reader.problems)
         }
     }
+
+    /// After how many seconds of silence the other side is asked whether it is there, and how many questions in a row may
+    /// stay without an answer; `None` where it is never asked.
+    pub(crate) fn alive(&self) -> Option<(u64, u64)> {
+        let patience = self.read_write_timeout;
+        match self.keep_alive.filter(|interval| !interval.is_zero()) {
+            Some(interval) => {
+                let interval = interval.as_secs().max(1);
+                let patience = patience.map_or(60, |patience| patience.as_secs());
+                Some((interval, patience.div_ceil(interval).max(1)))
+            }
+            None => patience.map(|patience| (patience.as_secs().max(1), 1)),
+        }
+    }
+
+    /// How long the other side may stay silent before the connection is given up.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.alive()
+            .map(|(interval, count)| Duration::from_secs(interval * count))
+    }
 }
 
 struct Reader<'a> {

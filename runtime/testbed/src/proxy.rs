@@ -1,10 +1,10 @@
-//! A TCP proxy that delays, and can cut, what passes through it.
+//! A TCP proxy that delays, and can cut or hold up, what passes through it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ struct Shared {
     closed: AtomicBool,
     passed: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
+    silent: Mutex<bool>,
+    woken: Condvar,
 }
 
 impl DelayProxy {
@@ -47,6 +49,8 @@ impl DelayProxy {
             closed: AtomicBool::new(false),
             passed: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
+            silent: Mutex::new(false),
+            woken: Condvar::new(),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -85,12 +89,24 @@ impl DelayProxy {
     pub fn cut(&self) {
         self.shared.cut();
     }
+
+    /// From now on nothing arrives anywhere, the end of a connection included, as with a cable that is pulled: neither side
+    /// is told. New connections are taken and stay without an answer.
+    pub fn silence(&self) {
+        self.shared.set_silent(true);
+    }
+
+    /// What was sent in the meantime arrives, as when TCP has sent it again.
+    pub fn wake(&self) {
+        self.shared.set_silent(false);
+    }
 }
 
 impl Drop for DelayProxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.cut();
+        self.shared.set_silent(false);
         // Wakes the accepting thread, which then sees the flag; if that fails it has ended already.
         let _ = TcpStream::connect(self.address);
     }
@@ -98,6 +114,10 @@ impl Drop for DelayProxy {
 
 impl Shared {
     fn connection(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
+        self.wait_until_woken();
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let server = TcpStream::connect(self.target)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -122,7 +142,8 @@ impl Shared {
         let shared = Arc::clone(self);
         thread::spawn(move || {
             let (sender, receiver) = sync_channel(UNDER_WAY);
-            let writer = thread::spawn(move || deliver(&receiver, to));
+            let delivering = Arc::clone(&shared);
+            let writer = thread::spawn(move || delivering.deliver(&receiver, to));
             shared.read(&mut from, &sender, limit);
             drop(sender);
             let _ = writer.join();
@@ -157,16 +178,33 @@ impl Shared {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
-}
 
-fn deliver(receiver: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
-    for (due, bytes) in receiver {
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        if to.write_all(&bytes).is_err() {
-            break;
+    fn deliver(&self, receiver: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
+        for (due, bytes) in receiver {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            self.wait_until_woken();
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        self.wait_until_woken();
+        let _ = to.shutdown(Shutdown::Write);
+    }
+
+    fn set_silent(&self, silent: bool) {
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = silent;
+        self.woken.notify_all();
+    }
+
+    fn wait_until_woken(&self) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        while *silent {
+            silent = self
+                .woken
+                .wait(silent)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
-    let _ = to.shutdown(Shutdown::Write);
 }
 
 #[cfg(test)]
@@ -215,5 +253,30 @@ mod tests {
         stream.read_exact(&mut answer).unwrap();
         stream.write_all(&[1; 200]).unwrap();
         assert!(matches!(stream.read(&mut answer), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn nothing_passes_while_it_is_silent_and_all_of_it_afterwards() {
+        let proxy = DelayProxy::start(echo(), Duration::ZERO, None).unwrap();
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        let patience = |stream: &TcpStream, millis| {
+            stream
+                .set_read_timeout(Some(Duration::from_millis(millis)))
+                .unwrap();
+        };
+        proxy.silence();
+        let mut later = TcpStream::connect(proxy.address()).unwrap();
+        for stream in [&mut stream, &mut later] {
+            stream.write_all(b"hello").unwrap();
+            patience(stream, 100);
+            assert!(stream.read(&mut [0; 5]).is_err());
+        }
+        proxy.wake();
+        for stream in [&mut stream, &mut later] {
+            patience(stream, 10_000);
+            let mut answer = [0; 5];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"hello");
+        }
     }
 }
