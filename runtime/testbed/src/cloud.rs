@@ -16,6 +16,7 @@ mod disks;
 mod ec2;
 mod faults;
 mod filters;
+mod fleet;
 mod image;
 mod launch;
 mod left;
@@ -100,6 +101,11 @@ impl Cloud {
     /// The endpoint of every service.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where a caller is told its own address ([`Behaviour::caller`]), as `checkip.amazonaws.com` does; not recorded.
+    pub fn caller_url(&self) -> String {
+        format!("http://{}{}", self.address, server::CALLER)
     }
 
     /// moto itself, for what a test wants to prepare without a trace.

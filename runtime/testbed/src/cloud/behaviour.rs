@@ -101,6 +101,8 @@ pub struct Behaviour {
     pub expires_after: Option<u64>,
     /// Whether instances are real machines; if `None` they have no door at all.
     pub machines: Option<Machines>,
+    /// The address that callers are told to be theirs.
+    pub caller: String,
     /// The administrator's password of instances with Windows.
     pub password: String,
     /// What an hour on the spot market costs, by instance type, in dollars.
@@ -123,6 +125,7 @@ impl Default for Behaviour {
             clock_ahead: 0,
             expires_after: None,
             machines: None,
+            caller: "203.0.113.7".to_owned(),
             password: "Pa55-word of the testbed".to_owned(),
             spot_prices: BTreeMap::new(),
         }

@@ -87,14 +87,14 @@ pub(crate) async fn list(shared: &Shared, request: &Request, behaviour: &Behavio
         set.children.retain_mut(|member| {
             let id = member.text_at(list.id).to_owned();
             let key = key_pair(request, member.text_at("keyName"));
-            if state.hidden.contains(&id) || state.is_unseen(&id) {
+            // Asked about both, so that a key pair is seen by its id as soon as by its name.
+            if state.hidden.contains(&id) || state.is_unseen(&id) | state.is_unseen(&key) {
                 return false;
             }
             match list.action {
                 "DescribeImages" => shown::image(member, &mut state),
                 "DescribeSnapshots" => shown::snapshot(member, &mut state),
                 "DescribeVolumes" => shown::volume(member, &mut state),
-                "DescribeKeyPairs" => return !state.is_unseen(&key),
                 "DescribeInstances" => {
                     let instances = member.child_mut("instancesSet");
                     instances.children.retain_mut(|instance| {

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::server::Shared;
 use super::state::Token;
 use super::xml::Element;
-use super::{console, describe, image, launch, lifecycle, removal};
+use super::{console, describe, fleet, image, launch, lifecycle, removal};
 
 /// A result whose error is what the caller is answered.
 pub(crate) type Outcome<T> = Result<T, Answer>;
@@ -115,7 +115,7 @@ async fn read(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Outc
     match request.action.as_str() {
         "GetConsoleOutput" => console::output(shared, request, behaviour).await,
         "GetPasswordData" => console::password(shared, request, behaviour).await,
-        "DescribeFleets" => Ok(launch::describe_fleets(shared, request)),
+        "DescribeFleets" => Ok(fleet::describe(shared, request)),
         "DescribeFastLaunchImages" => Ok(image::attributes::describe_fast_launch(shared)),
         "DescribeImageAttribute" => image::attributes::describe(shared, request).await,
         "DescribeSpotPriceHistory" => Ok(launch::describe_prices(request, behaviour)),
@@ -139,9 +139,9 @@ async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Ou
         | "EnableFastLaunch"
         | "DisableFastLaunch" => image::attributes::switch(shared, request).await,
         "RunInstances" => launch::run(shared, request, behaviour).await,
-        "CreateFleet" => launch::fleet(shared, request, behaviour).await,
+        "CreateFleet" => fleet::create(shared, request, behaviour).await,
         "CreateLaunchTemplate" => launch::template(shared, request).await,
-        "DeleteFleets" => launch::delete_fleets(shared, request, behaviour).await,
+        "DeleteFleets" => fleet::delete(shared, request, behaviour).await,
         "StartInstances" | "StopInstances" | "TerminateInstances" | "RebootInstances" => {
             lifecycle::instances(shared, request, behaviour).await
         }

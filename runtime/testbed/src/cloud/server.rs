@@ -43,6 +43,9 @@ pub enum Then {
 /// Is shown every call twice, and may take as long as it likes: the caller waits.
 pub type Hook = dyn Fn(&Call, Moment) -> Then + Send + Sync;
 
+/// The path at which a caller is told its own address.
+pub(crate) const CALLER: &str = "/testbed/caller";
+
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) moto: SocketAddr,
@@ -187,6 +190,10 @@ async fn handle(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Full<Bytes>>, HungUp> {
+    if request.uri().path() == CALLER {
+        let caller = format!("{}\n", shared.behaviour().caller);
+        return Ok(hyper::Response::new(Full::new(caller.into())));
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
     let mut request = Request::new(&parts, body);

@@ -5,7 +5,8 @@ use imgc_testbed::cloud::{Behaviour, Delay, Moment, Then, Waits, stock};
 
 use crate::client::{Client, text, texts};
 
-const RUN: [(&str, &str); 4] = [
+/// A small instance of the Ubuntu.
+pub(crate) const RUN: [(&str, &str); 4] = [
     ("ImageId", stock::UBUNTU),
     ("InstanceType", "t3.micro"),
     ("MinCount", "1"),
