@@ -5,6 +5,7 @@ mod convert;
 mod declare;
 mod extract;
 mod fixes;
+mod keyed;
 mod remove;
 
 use std::path::Path;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 
 use imgc_compiler::FileId;
 
+use self::keyed::Keyed;
 use crate::analysis::{Analysis, Cancellable};
+use crate::language::{self, Language};
 use crate::place::floor;
 use crate::template::Template;
 use crate::text::{TextRange, WorkspaceEdit};
@@ -92,6 +95,23 @@ impl Cx<'_> {
             solves: None,
             preferred: false,
         });
+    }
+
+    /// The language of the file.
+    fn language(&self) -> Option<Language> {
+        Some(language::role(self.path, &self.text)?.1)
+    }
+
+    /// The file as a text in JSON or TOML; `None` in HCL.
+    fn keyed(&self) -> Option<Keyed<'_>> {
+        let language = self
+            .language()
+            .filter(|language| *language != Language::Hcl)?;
+        Some(Keyed {
+            text: &self.text,
+            language,
+            newline: self.newline(),
+        })
     }
 
     /// The blanks at the beginning of the line of an offset.

@@ -92,6 +92,11 @@ pub(crate) fn placeholder(opt: &Opt) -> String {
     placeholders::empty(opt)
 }
 
+/// The same in JSON and TOML.
+pub(crate) fn plain_placeholder(opt: &Opt) -> String {
+    placeholders::emptied(&placeholders::plain(opt))
+}
+
 /// Everything that helps to know what fits.
 struct Cx<'a> {
     analysis: &'a Analysis,

@@ -32,6 +32,8 @@ mod navigation;
 mod outline;
 mod outside;
 mod overlay;
+#[cfg(test)]
+mod parity;
 mod place;
 mod rename;
 mod selection;

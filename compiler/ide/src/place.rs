@@ -4,9 +4,13 @@
 //! word is put at the cursor and the text is parsed again, so that whatever is half written is an ordinary item with a
 //! strange name.
 
+mod around;
 mod hcl;
 mod keyed;
 mod word;
+
+#[cfg(test)]
+pub(crate) use keyed::PARSES;
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,15 @@
 //! Colours by meaning.
 //!
 //! In HCL every token that the tree knows more about than a grammar of regular expressions would; in the other languages
-//! the names that mean something, strings and keys being coloured by their own grammars.
+//! what keys and strings mean: blocks, components, names, functions and what is deprecated. Strings, numbers and other keys
+//! are coloured by their own grammars.
+
+mod keyed;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use imgc_compiler::hir::Body;
 use imgc_syntax::hcl::{SyntaxKind, SyntaxNode, SyntaxToken};
 use rowan::NodeOrToken;
 
@@ -132,7 +136,11 @@ pub(crate) fn of(
             let root = analysis.tree(path, &text).syntax();
             walk.tree(&root, analysis)?;
         }
-        _ => walk.names(),
+        _ => walk.names(
+            found
+                .as_ref()
+                .and_then(|(template, file)| template.body(*file)),
+        ),
     }
     Ok(walk.out)
 }
@@ -353,23 +361,34 @@ impl Walk<'_> {
         self.add(range, kind, modifiers);
     }
 
-    /// In JSON and TOML: the names alone.
-    fn names(&mut self) {
-        let names = self.names;
-        for found in names {
-            let range = TextRange::from(found.span);
-            if range.meets(self.range)
-                && self
-                    .out
-                    .last()
-                    .is_none_or(|last| last.range.end <= range.start)
-            {
-                let (kind, modifiers) = of_occurrence(found);
-                let name = found.key.entity.name();
-                // What is only meant has the span of something larger.
-                if range.of(self.text) == name.as_str() {
-                    self.add(range, kind, modifiers);
-                }
+    /// In JSON and TOML: what the tokens of the language do not say, being keys and strings.
+    fn names(&mut self, body: Option<&Body>) {
+        let mut found: Vec<(TextRange, TokenKind, TokenModifiers)> = Vec::new();
+        for name in self.names {
+            let (kind, modifiers) = of_occurrence(name);
+            let range = TextRange::from(name.span);
+            // What is only meant has the span of something larger.
+            if range.of(self.text) == name.key.entity.name().as_str() {
+                found.push((range, kind, modifiers));
+            }
+        }
+        if let Some(body) = body {
+            keyed::body(body, self.text, &mut found);
+        }
+        for place in &self.deprecated {
+            let modifiers = TokenModifiers {
+                deprecated: true,
+                ..TokenModifiers::default()
+            };
+            found.push((*place, TokenKind::Option, modifiers));
+        }
+        found.retain(|(range, ..)| range.meets(self.range));
+        // Of those that lie in each other, the names come first.
+        found.sort_by_key(|(range, ..)| range.start);
+        for (range, kind, modifiers) in found {
+            let last = self.out.last().map_or(0, |last| last.range.end);
+            if last <= range.start {
+                self.add(range, kind, modifiers);
             }
         }
     }
@@ -451,6 +470,8 @@ mod tests {
         let cases = [
             "# c\nvariable \"x\" {\n  type    = list(string)\n  default = [\"a\"]\n}\nlocals {\n  y = [for e in var.x : upper(e) if e != null]\n}\n",
             "source \"null\" \"s\" {\n  ssh_host = \"a-${local.y}\"\n}\nbuild {\n  sources = [\"source.null.s\"]\n  provisioner \"shell\" {\n    execute_command = \"{{ .Vars }} sh {{ .Path }}\"\n    inline = [<<EOT\na\nb\nEOT\n    ]\n  }\n}\n",
+            "//- a.imgc.toml\n[variable.x]\ntype = \"string\"\n[locals]\ny = \"a-${upper(var.x)}\"\n[source.null.s]\nssh_host = \"${local.y}\"\n[[build]]\nsources = [\"source.null.s\"]\n[[build.provisioner]]\ntype = \"shell\"\nonly = [\"null.s\"]\n",
+            "//- a.pkr.json\n{\"variable\": {\"x\": {\"type\": \"string\"}}, \"source\": {\"null\": {\"s\": {\"ssh_host\": \"${upper(var.x)}\"}}}, \"build\": {\"sources\": [\"null.s\"], \"provisioner\": {\"shell\": {\"inline\": [\"x\"]}}}}",
             "//- a.json\n{\"variables\": {\"v\": \"1\"}, \"builders\": [{\"type\": \"null\", \"ssh_host\": \"{{user `v`}}\"}]}",
         ];
         for case in cases {

@@ -54,7 +54,11 @@ fn template(at: usize) -> String {
         0 => "module \"common\" {\n  source = \"../common\"\n  team   = var.team\n}\n",
         _ => "",
     };
-    let name = if at.is_multiple_of(WRONG) { "nmae" } else { "name" };
+    let name = if at.is_multiple_of(WRONG) {
+        "nmae"
+    } else {
+        "name"
+    };
     format!(
         "variable \"name\" {{\n  default = \"image-{at}\"\n}}\n\n{shared}\nsource \"null\" \"machine_{at}\" {{\n  communicator = \"none\"\n}}\n\n\
          build {{\n  sources = [\"source.null.machine_{at}\"]\n\n  provisioner \"shell-local\" {{\n    inline = [\"echo ${{var.{name}}} ${{var.team}}\"]\n  }}\n}}\n"

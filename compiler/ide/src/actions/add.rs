@@ -2,18 +2,15 @@
 
 use imgc_compiler::hir::Block;
 
+use super::keyed::Data;
 use super::{ActionKind, Cx};
-use crate::completion::{needed, placeholder};
-use crate::grammar::Inside;
-use crate::language::{self, Language};
+use crate::completion::{needed, placeholder, plain_placeholder};
+use crate::grammar::{Blk, Inside, Opt};
 use crate::locate::{self, On};
 use crate::text::{TextEdit, WorkspaceEdit};
 
-/// In HCL: the required options of the block at hand that are not given.
+/// The required options of the block at hand that are not given.
 pub(super) fn offer(cx: &mut Cx<'_>) {
-    if !matches!(language::role(cx.path, &cx.text), Some((_, Language::Hcl))) {
-        return;
-    }
     let template = std::sync::Arc::clone(&cx.template);
     let Some(body) = template.body(cx.file) else {
         return;
@@ -69,36 +66,22 @@ fn add(cx: &mut Cx<'_>, block: &Block, inside: Inside) -> bool {
         .into_iter()
         .filter(|blk| blk.required() && !given(blk.kind))
         .collect();
-    let text = cx.text.clone();
-    let whole = crate::text::TextRange::from(block.span).of(&text);
-    if missing.is_empty() && blocks.is_empty() || !whole.ends_with('}') || !whole.contains('{') {
-        return false;
-    }
-    let newline = cx.newline();
-    let indent = cx.indent(block.span.start).to_owned();
-    let width = missing.iter().map(|opt| opt.name.len()).max().unwrap_or(0);
-    let mut lines = String::new();
-    for opt in &missing {
-        let value = placeholder(opt).replace('\n', &format!("{newline}{indent}  "));
-        lines.push_str(&format!("{indent}  {:width$} = {value}{newline}", opt.name));
-    }
-    for blk in &blocks {
-        lines.push_str(&format!(
-            "{indent}  {} {{{newline}{indent}  }}{newline}",
-            blk.kind
-        ));
-    }
-    let close = block.span.end - 1;
-    let before = &text[..close as usize];
-    let line_start = cx.line_start(close);
-    // The brace may stand on the line of something else.
-    let alone = text[line_start as usize..close as usize].trim().is_empty();
-    let edit = match alone {
-        true => TextEdit::insert(line_start, lines),
-        false => {
-            let from = before.trim_end_matches([' ', '\t']).len() as u32;
-            TextEdit::replace((from, close), format!("{newline}{lines}{indent}"))
+    let edit = match cx.keyed() {
+        _ if missing.is_empty() && blocks.is_empty() => return false,
+        None => lines(cx, block, &missing, &blocks),
+        Some(keyed) => {
+            let options = missing.iter().map(|opt| {
+                let value = plain_placeholder(opt);
+                (opt.name.to_owned(), Data::Raw(value))
+            });
+            let blocks = blocks
+                .iter()
+                .map(|blk| (blk.kind.to_owned(), Data::Object(Vec::new())));
+            keyed.add(&block.body, &options.chain(blocks).collect())
         }
+    };
+    let Some(edit) = edit else {
+        return false;
     };
     let names: Vec<&str> = missing
         .iter()
@@ -119,4 +102,39 @@ fn add(cx: &mut Cx<'_>, block: &Block, inside: Inside) -> bool {
         action.solves = Some((problem.id, problem.span.into()));
     }
     true
+}
+
+/// The lines that a block of HCL lacks, before its closing brace.
+fn lines(cx: &Cx<'_>, block: &Block, missing: &[Opt], blocks: &[Blk]) -> Option<TextEdit> {
+    let text = &cx.text;
+    let whole = crate::text::TextRange::from(block.span).of(text);
+    if !whole.ends_with('}') || !whole.contains('{') {
+        return None;
+    }
+    let newline = cx.newline();
+    let indent = cx.indent(block.span.start).to_owned();
+    let width = missing.iter().map(|opt| opt.name.len()).max().unwrap_or(0);
+    let mut lines = String::new();
+    for opt in missing {
+        let value = placeholder(opt).replace('\n', &format!("{newline}{indent}  "));
+        lines.push_str(&format!("{indent}  {:width$} = {value}{newline}", opt.name));
+    }
+    for blk in blocks {
+        lines.push_str(&format!(
+            "{indent}  {} {{{newline}{indent}  }}{newline}",
+            blk.kind
+        ));
+    }
+    let close = block.span.end - 1;
+    let before = &text[..close as usize];
+    let line_start = cx.line_start(close);
+    // The brace may stand on the line of something else.
+    let alone = text[line_start as usize..close as usize].trim().is_empty();
+    Some(match alone {
+        true => TextEdit::insert(line_start, lines),
+        false => {
+            let from = before.trim_end_matches([' ', '\t']).len() as u32;
+            TextEdit::replace((from, close), format!("{newline}{lines}{indent}"))
+        }
+    })
 }

@@ -1,15 +1,19 @@
 //! Declaring a name that is used and is nowhere.
 
+use imgc_compiler::hir::Body;
+
+use super::keyed::{Data, Keyed};
 use super::{ActionKind, CodeAction, Cx};
 use crate::index::{Entity, Role};
-use crate::language::{self, Language};
+use crate::language::Language;
 use crate::text::{TextEdit, TextRange, WorkspaceEdit};
 
-/// In HCL: a variable, local or source that is referred to and not declared, before the block at hand.
+/// A variable, local or source that is referred to and not declared: in HCL before the block at hand, elsewhere with
+/// others of its kind.
 pub(super) fn offer(cx: &mut Cx<'_>) {
-    if !matches!(language::role(cx.path, &cx.text), Some((_, Language::Hcl))) {
+    let Some(language) = cx.language() else {
         return;
-    }
+    };
     let template = std::sync::Arc::clone(&cx.template);
     let index = template.index();
     let Some(body) = template.body(cx.file) else {
@@ -44,7 +48,15 @@ pub(super) fn offer(cx: &mut Cx<'_>) {
         };
         // A file of values has no declarations: they go to the end of the template's first file.
         let at_values = template.file(cx.file).gives_values;
-        let (path, edit) = if at_values {
+        let (path, edit) = if let Some(keyed) = cx.keyed().filter(|_| !at_values) {
+            let Some(edit) = keyed_declaration(&keyed, body, &found.key.entity) else {
+                continue;
+            };
+            (cx.path.to_owned(), edit)
+        } else if at_values {
+            if language != Language::Hcl {
+                continue;
+            }
             let Some((_, file, _)) = template.bodies().find(|(_, file, _)| {
                 !file.gives_values
                     && template.unit_of(&file.path) == 0
@@ -79,5 +91,24 @@ pub(super) fn offer(cx: &mut Cx<'_>) {
             solves: Some((id, place)),
             preferred: false,
         });
+    }
+}
+
+/// A declaration in JSON or TOML.
+fn keyed_declaration(keyed: &Keyed<'_>, body: &Body, entity: &Entity) -> Option<TextEdit> {
+    let is_legacy = keyed.language == Language::Legacy;
+    match entity {
+        Entity::Variable(name) if is_legacy => {
+            keyed.declare(body, &["variables"], name, Data::text(""))
+        }
+        Entity::Variable(name) => {
+            let members = vec![("type".to_owned(), Data::text("string"))];
+            keyed.declare(body, &["variable"], name, Data::Object(members))
+        }
+        Entity::Local(name) => keyed.declare(body, &["locals"], name, Data::text("")),
+        Entity::Source(ty, name) if !is_legacy => {
+            keyed.declare(body, &["source", ty], name, Data::Object(Vec::new()))
+        }
+        _ => None,
     }
 }

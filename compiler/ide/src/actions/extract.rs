@@ -3,19 +3,21 @@
 use imgc_compiler::eval;
 use imgc_compiler::hir::{Expr, ExprKind};
 use imgc_compiler::types::Type;
-use imgc_compiler::value::{Data, Value};
+use imgc_compiler::value::{self, Value};
 
+use super::keyed::Data;
 use super::{ActionKind, Cx};
 use crate::grammar::Inside;
 use crate::index::{Entity, Key};
-use crate::language::{self, Language};
+use crate::language::Language;
 use crate::locate::{self, On, Spot};
 use crate::text::{TextEdit, TextRange, WorkspaceEdit};
 
 pub(super) fn offer(cx: &mut Cx<'_>) {
-    if !matches!(language::role(cx.path, &cx.text), Some((_, Language::Hcl)))
-        || cx.template.file(cx.file).gives_values
-    {
+    let Some(language) = cx.language() else {
+        return;
+    };
+    if cx.template.file(cx.file).gives_values {
         return;
     }
     let template = std::sync::Arc::clone(&cx.template);
@@ -27,12 +29,17 @@ pub(super) fn offer(cx: &mut Cx<'_>) {
         return;
     };
     let around = locate::expressions(&attribute.value, cx.range.start);
-    let wanted = around
-        .into_iter()
-        .find(|expr| TextRange::from(expr.span).covers(cx.range) && is_worth(expr));
+    // In JSON and TOML only a whole value can be another one.
+    let can_stand = |expr: &Expr| language == Language::Hcl || expr.span == attribute.value.span;
+    let wanted = around.into_iter().find(|expr| {
+        TextRange::from(expr.span).covers(cx.range) && is_worth(expr) && can_stand(expr)
+    });
     let Some(expr) = wanted.filter(|_| fits(&spot, &attribute.name.text)) else {
         return;
     };
+    if language == Language::Legacy {
+        return legacy(cx, expr, &attribute.name.text, &spot);
+    }
     let names = eval::references(expr);
     let name = attribute.name.text.replace('-', "_");
     let is_constant = names.is_empty() && is_constant(expr);
@@ -110,6 +117,17 @@ fn variable(cx: &mut Cx<'_>, spot: &Spot<'_>, expr: &Expr, name: &str, secret: b
     };
     let name = free(cx, name, Entity::Variable);
     let ty = ty(expr);
+    let mut members = vec![
+        ("type".to_owned(), Data::text(&ty)),
+        ("default".to_owned(), Data::Raw(text.clone())),
+    ];
+    if secret {
+        members.push(("sensitive".to_owned(), Data::Raw("true".to_owned())));
+    }
+    if cx.keyed().is_some() {
+        let value = Data::Object(members);
+        return keyed(cx, expr, ("variable", "var"), &name, value);
+    }
     let newline = cx.newline();
     let mut block = format!("variable \"{name}\" {{{newline}");
     let width = if secret { 9 } else { 7 };
@@ -136,6 +154,9 @@ fn local(cx: &mut Cx<'_>, spot: &Spot<'_>, expr: &Expr, name: &str) {
     };
     // Inside of `locals` it becomes an entry of the same block.
     let name = free(cx, name, Entity::Local);
+    if cx.keyed().is_some() {
+        return keyed(cx, expr, ("locals", "local"), &name, Data::Raw(text));
+    }
     let newline = cx.newline();
     let block = format!("locals {{{newline}  {name} = {text}{newline}}}{newline}{newline}");
     place(
@@ -147,6 +168,53 @@ fn local(cx: &mut Cx<'_>, spot: &Spot<'_>, expr: &Expr, name: &str) {
         "local",
         &name,
     );
+}
+
+/// In JSON and TOML: the declaration goes to those of its kind, or to the end.
+fn keyed(cx: &mut Cx<'_>, expr: &Expr, (section, root): (&str, &str), name: &str, value: Data) {
+    let reference = format!("\"${{{root}.{name}}}\"");
+    let what = if root == "var" { "variable" } else { root };
+    replaced(cx, expr, section, (what, name), value, &reference);
+}
+
+/// In a template from before HCL: a text becomes the value of a variable.
+fn legacy(cx: &mut Cx<'_>, expr: &Expr, name: &str, spot: &Spot<'_>) {
+    let text = TextRange::from(expr.span).of(&cx.text).to_owned();
+    if !is_constant(expr) || !text.starts_with('"') || text.contains("{{") || is_secret(spot, name)
+    {
+        return;
+    }
+    let name = free(cx, &name.replace('-', "_"), Entity::Variable);
+    let reference = format!("\"{{{{user `{name}`}}}}\"");
+    let value = Data::Raw(text);
+    replaced(
+        cx,
+        expr,
+        "variables",
+        ("variable", &name),
+        value,
+        &reference,
+    );
+}
+
+fn replaced(
+    cx: &mut Cx<'_>,
+    expr: &Expr,
+    section: &str,
+    (what, name): (&str, &str),
+    value: Data,
+    reference: &str,
+) {
+    let template = std::sync::Arc::clone(&cx.template);
+    let declared = cx.keyed().zip(template.body(cx.file));
+    let declared = declared.and_then(|(keyed, body)| keyed.declare(body, &[section], name, value));
+    let Some(declared) = declared else {
+        return;
+    };
+    let edits = [declared, TextEdit::replace(expr.span, reference)];
+    let edit = WorkspaceEdit::of_file(cx.path, edits);
+    let title = format!("Extract to the {what} `{name}`");
+    cx.offer(title, ActionKind::Extract, edit);
 }
 
 /// Puts the declaration before the block at hand, and the name where the expression was.
@@ -212,8 +280,8 @@ fn free(cx: &Cx<'_>, name: &str, entity: fn(smol_str::SmolStr) -> Entity) -> Str
 /// The type that a variable with this default has.
 fn ty(expr: &Expr) -> String {
     let of_value = |value: &Value| match value.data() {
-        Data::Number(_) => Type::Number,
-        Data::Bool(_) => Type::Bool,
+        value::Data::Number(_) => Type::Number,
+        value::Data::Bool(_) => Type::Bool,
         _ => Type::String,
     };
     match &expr.kind {

@@ -2,6 +2,7 @@
 
 use imgc_compiler::Span;
 
+use super::keyed::Keyed;
 use super::{ActionKind, CodeAction, Cx};
 use crate::diagnostics::{UNUSED, unused_names};
 use crate::index::{Occurrence, Role};
@@ -38,17 +39,30 @@ fn removal(template: &Template, unused: &Occurrence) -> Option<WorkspaceEdit> {
     let mut edit = WorkspaceEdit::default();
     for found in template.index().uses(&unused.key) {
         let file = template.file(found.span.file);
-        let is_hcl = matches!(
-            language::role(&file.path, &file.text),
-            Some((_, Language::Hcl))
-        );
+        let (_, language) = language::role(&file.path, &file.text)?;
         let own = found.role != Role::Reference;
         // What stands in its own block goes with it.
         if !own {
             continue;
         }
-        if !is_hcl {
-            return None;
+        if language != Language::Hcl {
+            let newline = if file.text.contains("\r\n") {
+                "\r\n"
+            } else {
+                "\n"
+            };
+            let keyed = Keyed {
+                text: &file.text,
+                language,
+                newline,
+            };
+            let mut range = keyed.remove(found.whole)?;
+            if language == Language::Toml {
+                let whole = Span::new(found.span.file, range.start, range.end);
+                range = lines(&file.text, whole)?;
+            }
+            edit.add(file.path.clone(), TextEdit::replace(range, ""));
+            continue;
         }
         let lines = lines(&file.text, found.whole)?;
         edit.add(file.path.clone(), TextEdit::replace(lines, ""));

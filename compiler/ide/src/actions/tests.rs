@@ -171,3 +171,92 @@ fn unknown_names_can_be_declared() {
         ],
     );
 }
+
+#[test]
+fn blocks_are_written_in_the_language_of_the_file() {
+    check(
+        "blocks_are_written_in_the_language_of_the_file",
+        &[
+            // What is required.
+            (
+                "//- a.imgc.toml\n[source.amazon-ebs.a]\nregi$0on = \"x\"\n\n[source.amazon-ebs.a.run_tags]\na = \"b\"\n\n[[build]]\nsources = [\"amazon-ebs.a\"]\n",
+                "required",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"source\": {\n    \"amazon-ebs\": {\n      \"a\": {\n        \"regi$0on\": \"x\"\n      }\n    }\n  }\n}\n",
+                "required",
+            ),
+            (
+                "//- a.pkr.json\n{\"build\": {\"provisioner\": {\"fi$0le\": {}}}}\n",
+                "required",
+            ),
+            (
+                "//- a.json\n{\n  \"builders\": [\n    {\"type\": \"null\"}\n  ],\n  \"provisioners\": [\n    {\n      \"type\": \"fi$0le\",\n      \"source\": \"x\"\n    }\n  ]\n}\n",
+                "required",
+            ),
+            // A value gets a name.
+            (
+                "//- a.imgc.toml\n[source.null.a]\nssh_host = \"h$0\"\n",
+                "variable",
+            ),
+            (
+                "//- a.imgc.toml\n[locals]\na = 1\n\n[source.null.a]\nssh_host = \"h$0\"\n",
+                "local",
+            ),
+            (
+                "//- a.imgc.toml\n[source.null.a]\nssh_password = \"h$0\"\n",
+                "variable",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"source\": {\"null\": {\"a\": {\"ssh_port\": 2$02}}}\n}\n",
+                "variable",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"variable\": {\n    \"x\": {}\n  },\n  \"source\": {\"null\": {\"a\": {\"ssh_host\": \"$0h\"}}}\n}\n",
+                "variable",
+            ),
+            (
+                "//- a.pkr.json\n{\"locals\": {\"a\": 1}, \"source\": {\"null\": {\"a\": {\"ssh_host\": \"$0h-${local.a}\"}}}}\n",
+                "local",
+            ),
+            (
+                "//- a.json\n{\n  \"builders\": [\n    {\"type\": \"null\", \"ssh_host\": \"h$0\"}\n  ]\n}\n",
+                "variable",
+            ),
+            // A name gets a declaration.
+            (
+                "//- a.imgc.toml\n[locals]\na = \"${var.r$0egion}\"\n",
+                "Declare",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"locals\": {\n    \"a\": \"${local.b$0}\"\n  }\n}\n",
+                "Declare",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"build\": {\"sources\": [\"source.null.b$0\"]}\n}\n",
+                "Declare",
+            ),
+            // What nothing uses goes.
+            (
+                "//- a.imgc.toml\n[variable.x$0]\ntype = \"string\"\n\n[[variable.x.validation]]\ncondition = true\nerror_message = \"No.\"\n\n[locals]\na = 1\n//- a.auto.pkrvars.toml\nx = 1\n",
+                "Remove",
+            ),
+            (
+                "//- a.imgc.toml\n[locals]\na$0 = [\n  1\n]\nb = \"${local.b}\"\n",
+                "Remove",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"variable\": {\n    \"x$0\": {\n      \"default\": 1\n    },\n    \"y\": {}\n  },\n  \"locals\": {\"a\": \"${var.y}\"}\n}\n",
+                "Remove",
+            ),
+            (
+                "//- a.pkr.json\n{\"locals\": {\"a\": 1, \"b$0\": 2}}\n",
+                "Remove",
+            ),
+            (
+                "//- a.pkr.json\n{\n  \"locals\": {\n    \"a$0\": 1\n  }\n}\n//- a.auto.pkrvars.json\n{}\n",
+                "Remove",
+            ),
+        ],
+    );
+}

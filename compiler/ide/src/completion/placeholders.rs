@@ -83,9 +83,13 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A value without placeholders, for texts that are no snippets.
 pub(super) fn empty(opt: &Opt) -> String {
-    let snippet = value(opt, 1);
+    emptied(&value(opt, 1))
+}
+
+/// A snippet's text as it is before anything is filled in.
+pub(super) fn emptied(snippet: &str) -> String {
     let mut out = String::new();
-    let mut rest = snippet.as_str();
+    let mut rest = snippet;
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];

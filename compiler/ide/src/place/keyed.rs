@@ -7,6 +7,7 @@ use imgc_compiler::components::ComponentKind;
 use imgc_compiler::lower::tree::{Member, Node, NodeKind};
 use imgc_compiler::lower::{json, toml};
 
+use super::around::Around;
 use super::word::{open_expression, steps_before};
 use super::{Form, Frame, MARK, Place, Value, What, inside, word_around};
 use crate::grammar::{Inside, legacy_top};
@@ -15,36 +16,23 @@ use crate::text::TextRange;
 
 pub(super) fn place(text: &str, offset: u32, top: Inside, language: Language) -> Option<Place> {
     let at = offset as usize;
-    let in_string = is_in_string(&text[..at], language);
-    let insertions: &[(&str, &str)] = match (in_string, language) {
-        (true, _) => &[("", ""), ("", "\"")],
-        (false, Language::Toml) => &[("\"", "\" = 0"), ("\"", "\""), ("", "")],
-        (false, _) => &[
-            ("\"", "\""),
-            ("\"", "\": null"),
-            ("\"", "\": null,"),
-            ("\"", "\","),
-        ],
-    };
+    let around = Around::find(text, offset, language);
     let finder = Finder {
         text,
         offset,
-        in_string,
+        in_string: around.in_string,
         language,
     };
-    let word = word_around(text, offset);
-    insertions.iter().find_map(|(before, behind)| {
-        // Outside of strings the whole word is what is being written.
-        let (from, to) = match in_string {
-            true => (at, at),
-            false => (word.start as usize, word.end as usize),
-        };
-        let marked = [&text[..from], before, MARK, behind, &text[to..]].concat();
-        let mut problems = Vec::new();
-        let root = match language {
-            Language::Toml => toml::parse(FileId(0), &marked, &mut problems),
-            _ => json::parse(FileId(0), &marked, &mut problems),
-        };
+    around.insertions().iter().find_map(|(before, behind)| {
+        let marked = [
+            &text[..around.from],
+            before,
+            MARK,
+            behind,
+            &text[around.to.max(at)..],
+        ]
+        .concat();
+        let root = parse(&marked, language);
         let mut steps = Vec::new();
         let hit = find(&root, &mut steps)?;
         match language {
@@ -54,39 +42,20 @@ pub(super) fn place(text: &str, offset: u32, top: Inside, language: Language) ->
     })
 }
 
-/// Whether a text ends inside of a string.
-fn is_in_string(text: &str, language: Language) -> bool {
-    let mut quote: Option<&str> = None;
-    let mut rest = text;
-    let quotes: &[&str] = match language {
-        Language::Toml => &["\"\"\"", "'''", "\"", "'"],
-        _ => &["\""],
-    };
-    while let Some(first) = rest.chars().next() {
-        let mut len = first.len_utf8();
-        match quote {
-            Some(open) => {
-                if first == '\\' && open.starts_with('"') {
-                    len += rest[len..].chars().next().map_or(0, char::len_utf8);
-                } else if rest.starts_with(open) {
-                    len = open.len();
-                    quote = None;
-                } else if first == '\n' && open.len() == 1 {
-                    quote = None;
-                }
-            }
-            None => {
-                if first == '#' && language == Language::Toml {
-                    len = rest.find('\n').unwrap_or(rest.len());
-                } else if let Some(open) = quotes.iter().find(|open| rest.starts_with(**open)) {
-                    quote = Some(open);
-                    len = open.len();
-                }
-            }
-        }
-        rest = &rest[len.min(rest.len())..];
+fn parse(text: &str, language: Language) -> Node {
+    #[cfg(test)]
+    PARSES.with(|parses| parses.set(parses.get() + 1));
+    let mut problems = Vec::new();
+    match language {
+        Language::Toml => toml::parse(FileId(0), text, &mut problems),
+        _ => json::parse(FileId(0), text, &mut problems),
     }
-    quote.is_some()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many times a text was parsed to find places.
+    pub(crate) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// A step on the way to the mark.
