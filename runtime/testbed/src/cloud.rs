@@ -85,7 +85,9 @@ impl Cloud {
         cloud
             .ask(|shared| async move {
                 let first = Request::internal("ec2", ACCOUNT, REGION);
-                describe::instances(&shared, &first).await.map(|_| ())
+                describe::instances(&shared, &first, Default::default())
+                    .await
+                    .map(|_| ())
             })
             .map_err(|answer| {
                 io::Error::other(String::from_utf8_lossy(&answer.body).into_owned())

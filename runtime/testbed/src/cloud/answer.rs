@@ -63,7 +63,7 @@ impl Answer {
                 let tree = Element::with_children("Response", vec![errors, id]);
                 Self::new(status, "text/xml;charset=UTF-8", tree.document())
             }
-            "sts" | "iam" => {
+            "autoscaling" | "iam" | "sts" => {
                 let mut error = Element::with_children("Error", members());
                 error
                     .children

@@ -1,5 +1,7 @@
 //! Lists: moto's answer with what moto does not know, without what cannot be seen yet, filtered again, page by page.
 
+use std::collections::BTreeMap;
+
 use super::answer::Answer;
 use super::behaviour::Behaviour;
 use super::ec2::{Outcome, ask, key_pair};
@@ -104,7 +106,11 @@ pub(crate) async fn list(shared: &Shared, request: &Request, behaviour: &Behavio
                     });
                     return !instances.children.is_empty();
                 }
-                "DescribeInstanceStatus" => shown::status(member, &mut state),
+                "DescribeInstanceStatus" => {
+                    shown::status(member, &mut state);
+                    let is_running = member.text_at("instanceState/name") == "running";
+                    return is_running || request.parameter("IncludeAllInstances") == "true";
+                }
                 _ => {}
             }
             filters.match_member(member, &request.account)
@@ -198,9 +204,13 @@ pub(crate) async fn instance(shared: &Shared, request: &Request, id: &str) -> Ou
     })
 }
 
-/// All instances of a region as moto has them.
-pub(crate) async fn instances(shared: &Shared, request: &Request) -> Outcome<Vec<Element>> {
-    let all = request.ec2("DescribeInstances", &[]);
+/// All instances of a region that are as the parameters say, as moto has them.
+pub(crate) async fn instances(
+    shared: &Shared,
+    request: &Request,
+    parameters: BTreeMap<String, String>,
+) -> Outcome<Vec<Element>> {
+    let all = request.ec2("DescribeInstances", &[]).with(parameters);
     let list = list_of("DescribeInstances", "reservationSet", "reservationId");
     let (_, tree) = whole(shared, &all, &list).await?;
     let reservations = tree.items("reservationSet").iter();

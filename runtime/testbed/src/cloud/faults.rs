@@ -101,7 +101,7 @@ fn throttled(request: &Request) -> Answer {
     let (status, code, message) = match request.service.as_str() {
         "ec2" => (503, "RequestLimitExceeded", "Request limit exceeded."),
         "s3" => (503, "SlowDown", "Please reduce your request rate."),
-        "iam" | "sts" => (400, "Throttling", "Rate exceeded"),
+        "autoscaling" | "iam" | "sts" => (400, "Throttling", "Rate exceeded"),
         _ => (400, "ThrottlingException", "Rate exceeded"),
     };
     Answer::error(request, status, code, message)
@@ -130,7 +130,7 @@ fn skewed(request: &Request) -> Answer {
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
         ),
-        "iam" | "sts" => Answer::error(
+        "autoscaling" | "iam" | "sts" => Answer::error(
             request,
             403,
             "SignatureDoesNotMatch",
@@ -154,7 +154,7 @@ fn expired(request: &Request) -> Answer {
             "ExpiredToken",
             "The provided token has expired.",
         ),
-        "iam" | "sts" => Answer::error(
+        "autoscaling" | "iam" | "sts" => Answer::error(
             request,
             403,
             "ExpiredToken",
@@ -208,7 +208,7 @@ pub(crate) fn denied(request: &Request, behaviour: &Behaviour) -> Option<Answer>
          allows the {action} action"
     );
     let (status, code) = match service.as_str() {
-        "iam" | "s3" | "sts" => (403, "AccessDenied"),
+        "autoscaling" | "iam" | "s3" | "sts" => (403, "AccessDenied"),
         _ => (400, "AccessDeniedException"),
     };
     Some(Answer::error(request, status, code, &message))

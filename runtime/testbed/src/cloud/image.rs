@@ -31,7 +31,7 @@ pub(crate) async fn create(
     request: &Request,
     behaviour: &Behaviour,
 ) -> Outcome<Answer> {
-    check_name(shared, request).await?;
+    check_name(shared, request)?;
     let instance_id = request.parameter("InstanceId");
     let instance = describe::instance(shared, request, instance_id).await?;
     let state = instance.text_at("instanceState/name");
@@ -84,8 +84,14 @@ pub(crate) async fn create(
             ..Disk::default()
         });
     }
-    let source = describe::image(shared, request, instance.text_at("imageId")).await;
-    let mut shown = inherited(&[source.ok(), Some(instance)]);
+    let source = shared
+        .state()
+        .images
+        .get(instance.text_at("imageId"))
+        .cloned();
+    let mut shown = source.unwrap_or_default().shown;
+    shown.retain(|name, _| INHERITED.contains(&name.as_str()));
+    shown.extend(inherited(&instance));
     shown.insert("rootDeviceType".to_owned(), "ebs".to_owned());
     let disks = disks::merged(&disks, &disks::asked(request));
     finish(shared, request, behaviour, &id, disks, shown).await?;
@@ -98,7 +104,7 @@ pub(crate) async fn register(
     request: &Request,
     behaviour: &Behaviour,
 ) -> Outcome<Answer> {
-    check_name(shared, request).await?;
+    check_name(shared, request)?;
     let manifest = request.parameter("ImageLocation");
     if !manifest.is_empty() {
         check_manifest(shared, request, manifest).await?;
@@ -166,6 +172,8 @@ pub(crate) async fn register(
         protected: false,
     };
     state.images.insert(id.clone(), facts);
+    let name = key(request, request.parameter("Name"));
+    state.names.insert(name, id.clone());
     state.pass(&id, "pending", behaviour.waits.image);
     Ok(answer)
 }
@@ -176,7 +184,7 @@ pub(crate) async fn copy(
     request: &Request,
     behaviour: &Behaviour,
 ) -> Outcome<Answer> {
-    check_name(shared, request).await?;
+    check_name(shared, request)?;
     let mut there = request.clone();
     request
         .parameter("SourceRegion")
@@ -249,7 +257,7 @@ pub(crate) async fn copy(
     if request.parameter("CopyImageTags") == "true" {
         copy_tags(shared, request, &source, &id).await?;
     }
-    let mut shown = inherited(&[Some(source.clone())]);
+    let mut shown = inherited(&source);
     for name in ["rootDeviceType", "platform"] {
         shown.insert(name.to_owned(), source.text_at(name).to_owned());
     }
@@ -283,6 +291,8 @@ async fn finish(
         protected: false,
     };
     state.images.insert(id.to_owned(), facts);
+    let name = key(request, request.parameter("Name"));
+    state.names.insert(name, id.to_owned());
     Ok(())
 }
 
@@ -302,17 +312,10 @@ fn remember_snapshot(shared: &Shared, id: &str, shown: &[(&str, &str)]) {
     shared.state().snapshots.insert(id.to_owned(), facts);
 }
 
-fn inherited(sources: &[Option<Element>]) -> BTreeMap<String, String> {
-    let mut shown = BTreeMap::new();
-    for source in sources.iter().flatten() {
-        for name in INHERITED {
-            let text = source.text_at(name);
-            if !text.is_empty() {
-                shown.insert(name.to_owned(), text.to_owned());
-            }
-        }
-    }
-    shown
+fn inherited(source: &Element) -> BTreeMap<String, String> {
+    let shown = INHERITED.map(|name| (name.to_owned(), source.text_at(name).to_owned()));
+    let shown = shown.into_iter();
+    shown.filter(|(_, text)| !text.is_empty()).collect()
 }
 
 async fn copy_tags(shared: &Shared, request: &Request, from: &Element, to: &str) -> Outcome<()> {
@@ -335,7 +338,7 @@ async fn copy_tags(shared: &Shared, request: &Request, from: &Element, to: &str)
 }
 
 /// A name has to be well formed, and no other image of the account in the region may have it.
-async fn check_name(shared: &Shared, request: &Request) -> Outcome<()> {
+fn check_name(shared: &Shared, request: &Request) -> Outcome<()> {
     let name = request.parameter("Name");
     let is_allowed =
         |letter: char| letter.is_ascii_alphanumeric() || "()[] ./-'@_".contains(letter);
@@ -349,15 +352,8 @@ async fn check_name(shared: &Shared, request: &Request) -> Outcome<()> {
             message,
         ));
     }
-    let asked = [
-        ("Owner.1", "self"),
-        ("Filter.1.Name", "owner-id"),
-        ("Filter.1.Value.1", request.account.as_str()),
-    ];
-    let images = ask(shared, request, "DescribeImages", &asked).await?;
-    let mut images = images.items("imagesSet").iter();
-    if let Some(taken) = images.find(|image| image.text_at("name") == name) {
-        let taken = taken.text_at("imageId");
+    let state = shared.state();
+    if let Some(taken) = state.names.get(&key(request, name)) {
         let message = format!("AMI name {name} is already in use by AMI {taken}");
         return Err(Answer::error(
             request,
@@ -367,6 +363,11 @@ async fn check_name(shared: &Shared, request: &Request) -> Outcome<()> {
         ));
     }
     Ok(())
+}
+
+/// How the name of an image is remembered.
+fn key(request: &Request, name: &str) -> String {
+    format!("{}/{}/{name}", request.account, request.region)
 }
 
 /// A manifest has to be where it is said to be.

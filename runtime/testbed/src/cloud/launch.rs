@@ -200,7 +200,7 @@ async fn check_capacity(shared: &Shared, request: &Request, behaviour: &Behaviou
         return Ok(());
     };
     let mut kinds = vec![wanted.to_owned()];
-    for instance in describe::instances(shared, request).await? {
+    for instance in describe::instances(shared, request, Default::default()).await? {
         if matches!(
             instance.text_at("instanceState/name"),
             "pending" | "running"

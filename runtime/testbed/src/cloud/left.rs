@@ -146,7 +146,10 @@ async fn in_region(shared: &Shared, base: &Request, things: &mut Vec<Thing>) {
             })
             .collect(),
     };
-    for instance in describe::instances(shared, base).await.unwrap_or_default() {
+    for instance in describe::instances(shared, base, Default::default())
+        .await
+        .unwrap_or_default()
+    {
         if instance.text_at("instanceState/name") != "terminated" {
             things.push(thing(
                 "instance",

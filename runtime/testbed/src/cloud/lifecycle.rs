@@ -1,5 +1,7 @@
 //! Instances and disks that go from one state to the next.
 
+use std::collections::BTreeMap;
+
 use super::answer::Answer;
 use super::behaviour::Behaviour;
 use super::ec2::{Outcome, ask};
@@ -17,11 +19,12 @@ pub(crate) async fn instances(
     let action = request.action.as_str();
     let ids = request.list("InstanceId");
     let mut ended = Vec::new();
-    for id in &ids {
-        let instance = describe::instance(shared, request, id).await?;
+    let found = describe::instances(shared, request, only(&ids)).await?;
+    for instance in &found {
+        let id = instance.text_at("instanceId");
         let state = instance.text_at("instanceState/name");
         if state == "terminated" {
-            ended.push(id.clone());
+            ended.push(id.to_owned());
             if action != "TerminateInstances" {
                 let message =
                     format!("The instance '{id}' is not in a state from which it can be changed.");
@@ -33,19 +36,17 @@ pub(crate) async fn instances(
                 ));
             }
         }
-        if action == "StopInstances" {
-            let image = describe::image(shared, request, instance.text_at("imageId")).await;
-            if image.is_ok_and(|image| image.text_at("rootDeviceType") == "instance-store") {
-                let message = format!(
-                    "The instance '{id}' does not have an 'ebs' root device type and cannot be stopped"
-                );
-                return Err(Answer::error(
-                    request,
-                    400,
-                    "UnsupportedOperation",
-                    &message,
-                ));
-            }
+        let has_store = shared.state().instances.contains_key(id);
+        if action == "StopInstances" && has_store {
+            let message = format!(
+                "The instance '{id}' does not have an 'ebs' root device type and cannot be stopped"
+            );
+            return Err(Answer::error(
+                request,
+                400,
+                "UnsupportedOperation",
+                &message,
+            ));
         }
     }
     let answer = shared.send(request).await;
@@ -76,6 +77,13 @@ pub(crate) async fn instances(
         }
     }
     Ok(answer.with_tree(&tree))
+}
+
+/// These instances as parameters.
+fn only(ids: &[String]) -> BTreeMap<String, String> {
+    let ids = ids.iter().enumerate();
+    ids.map(|(at, id)| (format!("InstanceId.{}", at + 1), id.clone()))
+        .collect()
 }
 
 /// `CreateVolume`, `CreateSnapshot`, `CopySnapshot`.

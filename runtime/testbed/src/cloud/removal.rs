@@ -16,11 +16,15 @@ pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer>
             id = group.text_at("groupId").to_owned();
         }
     }
-    for instance in describe::instances(shared, request).await? {
+    let in_it = [
+        ("Filter.1.Name", "instance.group-id"),
+        ("Filter.1.Value.1", &id),
+    ];
+    let in_it = in_it.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    for instance in describe::instances(shared, request, in_it.into()).await? {
         let instance_id = instance.text_at("instanceId");
         let ended = instance.text_at("instanceState/name") == "terminated";
-        let in_it = instance.all("groupId").iter().any(|group| group.text == id);
-        if in_it && (!ended || shared.state().passing(instance_id).is_some()) {
+        if !ended || shared.state().passing(instance_id).is_some() {
             let message = format!("resource {id} has a dependent object");
             return Err(Answer::error(request, 400, "DependencyViolation", &message));
         }

@@ -73,6 +73,8 @@ pub(crate) struct State {
     /// When the consoles and passwords of instances begin to say something.
     pub(crate) silent: BTreeMap<String, Wait>,
     pub(crate) images: BTreeMap<String, ImageFacts>,
+    /// Which image has a name, with account and region before it.
+    pub(crate) names: BTreeMap<String, String>,
     pub(crate) snapshots: BTreeMap<String, SnapshotFacts>,
     /// Elements of `DescribeInstances` with other texts than moto's, by instance.
     pub(crate) instances: BTreeMap<String, BTreeMap<String, String>>,

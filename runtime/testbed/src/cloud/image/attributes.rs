@@ -27,6 +27,7 @@ pub(crate) async fn deregister(shared: &Shared, request: &Request) -> Outcome<An
     {
         let mut state = shared.state();
         state.images.remove(&id);
+        state.names.retain(|_, image| *image != id);
         state.passing.remove(&id);
     }
     let mut results = Vec::new();
