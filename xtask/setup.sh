@@ -51,12 +51,22 @@ want_test_packages() {
     want umoci "unpacks the OCI layouts we write, as an independent judge" command -v umoci
     want graphviz "draws 'imgc graph --svg'" command -v dot
     want neovim "uses the language server as docs/editors.md says" command -v nvim
+    want_emacs
     want zstd "unpacks the tar.zst archives we write, as an independent judge" command -v zstd
     want npm "builds and tests the VS Code extension" command -v npm
     want python3-venv "holds moto, which answers as AWS does, where there is none yet" has_moto_or_venv
     want npm "fetches Microsoft's SARIF validator, where there is none yet" has_sarif_or_npm
     want_packer
     want_chromium
+}
+
+# Eglot is a package of its own only for Emacs before 29.
+want_emacs() {
+    want emacs-nox "uses the language server as docs/editors.md says" command -v emacs
+    emacs --batch --eval '(progn (package-activate-all) (require (quote eglot)))' >/dev/null 2>&1 && return 0
+    command -v apt-get >/dev/null 2>&1 && can_be_root || return 0
+    apt_update_once
+    [ -z "$(apt_version elpa-eglot)" ] || want elpa-eglot "Emacs' side of the protocol" false
 }
 
 has_moto() { [ -x target/testbed/moto/bin/moto_server ] || command -v moto_server >/dev/null 2>&1; }
@@ -103,13 +113,13 @@ has_chromium() {
     [ -n "${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome
 }
 
-# Some systems only have it as a snap, which is no package of theirs: the extension is then tested without the editor.
+# Some systems only have it as a snap, which is no package of theirs.
 want_chromium() {
     has_chromium >/dev/null 2>&1 && return 0
     if command -v apt-get >/dev/null 2>&1 && can_be_root; then
         apt_update_once
         if [ -z "$(apt_version chromium)" ]; then
-            say "chromium is not among this system's packages: install one by hand for the tests in a real VS Code"
+            say "chromium is not among this system's packages: install one by hand, or the tests in a real VS Code fail"
             return 0
         fi
     fi

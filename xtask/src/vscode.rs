@@ -49,6 +49,11 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     };
     let tool = |name: &str| extension.join("node_modules/.bin").join(name);
     step(&mut run(&tool("tsc").to_string_lossy(), &["--noEmit"]))?;
+    step(&mut run(&tool("eslint").to_string_lossy(), &["."]))?;
+    step(&mut run(
+        &tool("prettier").to_string_lossy(),
+        &["--check", "."],
+    ))?;
     step(&mut run("node", &["esbuild.mjs", "--tests"]))?;
     let tests = unit_tests(&extension)?;
     step(run("node", &["--test"]).args(tests))?;

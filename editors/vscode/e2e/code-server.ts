@@ -1,41 +1,50 @@
 // A code-server of our own: fresh directories, a free port on loopback, our extension and nothing else.
 
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { createWriteStream, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createWriteStream, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-/** Where things are; all from the environment, as `cargo xtask vscode-test` sets it. */
-export interface Places {
-  /** The program to test. */
-  readonly imgc: string;
-  /** What `install.mjs` made. */
-  readonly codeServer: string;
-  readonly vsix: string;
-  readonly workspace: string;
-  /** For logs and screenshots. */
-  readonly output: string;
+import { Folder } from "./folder";
+import { places } from "./places";
+
+/** How a code-server differs from that of somebody who has set everything up. */
+export interface Setup {
+  /** For the name of its log. */
+  readonly name: string;
+  /** Whether imgc is named in the settings of the machine; else it is on the PATH. */
+  readonly isConfigured: boolean;
+  /** Whether folders are trusted without being asked about. */
+  readonly trusts: boolean;
 }
 
 export class CodeServer {
+  private folders = 0;
+
   private constructor(
     private readonly directory: string,
     private readonly process: ChildProcess,
     private readonly port: number,
   ) {}
 
-  static async start(places: Places): Promise<CodeServer> {
-    const directory = mkdtempSync(path.join(os.tmpdir(), "imgc-vscode-"));
-    cpSync(places.workspace, path.join(directory, "workspace"), { recursive: true });
+  static async start(setup: Setup): Promise<CodeServer> {
+    const directory = realpathSync(mkdtempSync(path.join(os.tmpdir(), "imgc-vscode-")));
     const user = path.join(directory, "user");
-    write(path.join(user, "User/settings.json"), JSON.stringify(SETTINGS));
+    write(
+      path.join(user, "User/settings.json"),
+      JSON.stringify(setup.trusts ? SETTINGS : { ...SETTINGS, ...UNTRUSTED }),
+    );
     // Where a program is, is a setting of the machine, and those of a user's do not count in a remote window.
-    write(path.join(user, "Machine/settings.json"), JSON.stringify({ "imgc.path": places.imgc }));
+    if (setup.isConfigured)
+      write(path.join(user, "Machine/settings.json"), JSON.stringify({ "imgc.path": places.imgc }));
+    else write(path.join(directory, ".profile"), `PATH='${path.dirname(places.imgc)}':$PATH\n`);
     write(path.join(directory, "config.yaml"), "cert: false\n");
     const environment = {
-      PATH: process.env["PATH"],
+      PATH: process.env.PATH,
+      // Which is asked for the environment of a user who has logged in.
+      SHELL: "/bin/sh",
       LANG: "C.UTF-8",
       HOME: directory,
       XDG_CONFIG_HOME: path.join(directory, "config"),
@@ -51,16 +60,18 @@ export class CodeServer {
       env: environment,
       encoding: "utf8",
     });
-    if (installed.status !== 0) throw new Error(`the extension was not installed: ${installed.stdout}${installed.stderr}`);
+    if (installed.status !== 0)
+      throw new Error(`the extension was not installed: ${installed.stdout}${installed.stderr}`);
     const port = await freePort();
     const flags = ["--bind-addr", `127.0.0.1:${port}`, "--disable-telemetry", "--disable-update-check"];
-    flags.push("--disable-workspace-trust", "--disable-getting-started-override");
+    flags.push("--disable-getting-started-override");
+    if (setup.trusts) flags.push("--disable-workspace-trust");
     const child = spawn(process.execPath, [...shared, ...flags], {
       env: environment,
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
-    const log = createWriteStream(path.join(places.output, "code-server.log"));
+    const log = createWriteStream(path.join(places.output, `code-server-${setup.name}.log`));
     child.stdout.pipe(log);
     child.stderr.pipe(log);
     const server = new CodeServer(directory, child, port);
@@ -73,25 +84,16 @@ export class CodeServer {
     return server;
   }
 
-  /** The address of a window with a folder of the workspace, or all of it. */
-  window(folder = ""): string {
-    const opened = encodeURIComponent(path.join(this.directory, "workspace", folder));
-    return `http://127.0.0.1:${this.port}/?folder=${opened}`;
+  /** A folder of its own: a copy of a fixture. */
+  folder(fixture: string): Folder {
+    this.folders += 1;
+    return new Folder(path.join(this.directory, String(this.folders), path.basename(fixture)), fixture);
   }
 
-  /** A file of the workspace, as saved. */
-  read(file: string): string {
-    return readFileSync(path.join(this.directory, "workspace", file), "utf8");
-  }
-
-  /** Writes a file into the workspace. */
-  write(file: string, text: string, mode?: number): void {
-    write(path.join(this.directory, "workspace", file), text, mode);
-  }
-
-  /** The path of a file of the workspace. */
-  path(file: string): string {
-    return path.join(this.directory, "workspace", file);
+  /** The address of a window with a folder, or with the folders of a `.code-workspace` file. */
+  window(opened: string): string {
+    const kind = opened.endsWith(".code-workspace") ? "workspace" : "folder";
+    return `http://127.0.0.1:${this.port}/?${kind}=${encodeURIComponent(opened)}`;
   }
 
   async stop(): Promise<void> {
@@ -107,8 +109,8 @@ export class CodeServer {
   private async answers(): Promise<void> {
     const end = Date.now() + 60_000;
     while (!(await this.isHealthy())) {
-      if (this.process.exitCode !== null) throw new Error("code-server has ended; see code-server.log");
-      if (Date.now() > end) throw new Error("code-server does not answer; see code-server.log");
+      if (this.process.exitCode !== null) throw new Error("code-server has ended; see its log");
+      if (Date.now() > end) throw new Error("code-server does not answer; see its log");
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -149,6 +151,13 @@ const SETTINGS: Readonly<Record<string, unknown>> = {
   "git.enabled": false,
 };
 
+/** Folders are asked about, but nothing stands in front of the window. */
+const UNTRUSTED: Readonly<Record<string, unknown>> = {
+  "security.workspace.trust.enabled": true,
+  "security.workspace.trust.startupPrompt": "never",
+  "security.workspace.trust.banner": "never",
+};
+
 function write(file: string, text: string, mode = 0o644): void {
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, text, { mode });
@@ -159,7 +168,9 @@ function freePort(): Promise<number> {
     const server = net.createServer().once("error", reject);
     server.listen(0, "127.0.0.1", () => {
       const address = server.address();
-      server.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+      server.close(() =>
+        address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+      );
     });
   });
 }

@@ -1,41 +1,49 @@
 // A window of the editor in a browser, and what somebody sitting in front of it does.
 
 import path from "node:path";
-import { chromium, type Browser, type Locator, type Page } from "playwright-core";
+import { chromium, type BrowserContext, type Locator, type Page } from "playwright-core";
+
+import { places } from "./places";
 
 /** How long anything may take. */
 const LIMIT = 30_000;
 
-/** A browser that reaches loopback and nothing else. */
-export async function startBrowser(): Promise<Browser> {
-  const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+/** A browser that reaches loopback and nothing else, and keeps what it has loaded from window to window. */
+export async function startBrowser(): Promise<BrowserContext> {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
   args.push("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1");
-  return chromium.launch({ executablePath, headless: true, args });
+  const browser = await chromium.launch({ executablePath: places.chromium, headless: true, args });
+  return browser.newContext({ viewport: { width: 1440, height: 780 } });
 }
 
 export class EditorWindow {
-  private constructor(
-    readonly page: Page,
-    private readonly output: string,
-  ) {}
+  private constructor(readonly page: Page) {}
 
-  static async open(browser: Browser, address: string, output: string): Promise<EditorWindow> {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 780 } });
-    const page = await context.newPage();
+  static async open(browser: BrowserContext, address: string): Promise<EditorWindow> {
+    const page = await browser.newPage();
     page.setDefaultTimeout(LIMIT);
-    await page.goto(address);
-    await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor();
-    return new EditorWindow(page, output);
+    const window = new EditorWindow(page);
+    try {
+      await page.goto(address, { timeout: 2 * LIMIT });
+      await page
+        .locator(".explorer-folders-view .monaco-list-row")
+        .first()
+        .waitFor({ timeout: 2 * LIMIT });
+    } catch (error) {
+      await window.picture("failed-to-open");
+      await window.close();
+      throw error;
+    }
+    return window;
   }
 
   async close(): Promise<void> {
-    await this.page.context().close();
+    await this.page.close();
   }
 
   /** Keeps a picture of the window. */
   async picture(name: string): Promise<void> {
-    await this.page.screenshot({ path: path.join(this.output, `${name}.png`) });
+    await this.page.screenshot({ path: path.join(places.output, `${name}.png`) });
   }
 
   /** Presses keys, one combination after the other. */
@@ -43,34 +51,56 @@ export class EditorWindow {
     for (const key of keys) await this.page.keyboard.press(key);
   }
 
-  /** Runs a command of the palette by its title. */
+  /** Runs a command of the palette by its title, or by how its title begins. */
   async command(title: string): Promise<void> {
-    await this.press("F1");
-    const input = this.page.locator(".quick-input-widget input");
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    const row = this.page.locator(".quick-input-list .monaco-list-row").first();
-    await row.getByText(title.replace(/^.*: /, "")).first().waitFor();
-    await this.press("Enter");
+    await this.quickInput("F1", `>${title}`);
+    const name = this.page.locator(".quick-input-list .monaco-list-row .label-name");
+    const exact = name.filter({ hasText: new RegExp(`^${escaped(title)}(…|$)`) });
+    await exact.first().click();
   }
 
   /** Opens a file by its path in the workspace, and waits for its text. */
   async openFile(file: string): Promise<void> {
-    await this.press("Control+P");
-    const input = this.page.locator(".quick-input-widget input");
-    await input.waitFor();
-    await input.fill(file);
-    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: path.posix.basename(file) }).first().waitFor();
+    const base = path.posix.basename(file);
+    await this.quickInput("Control+P", file);
+    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: base }).first().waitFor();
     await this.press("Enter");
-    await this.tab(path.posix.basename(file)).waitFor();
+    await this.tab(base).waitFor();
     await this.editor.locator(".view-line").first().waitFor();
-    await input.waitFor({ state: "hidden" });
+    await this.page.locator(".quick-input-widget input").waitFor({ state: "hidden" });
+  }
+
+  /** Opens the box at the top of the window and fills it; again where something else took the focus from it. */
+  private async quickInput(key: string, text: string): Promise<void> {
+    const input = this.page.locator(".quick-input-widget input");
+    const end = Date.now() + LIMIT;
+    for (;;) {
+      await this.press(key);
+      try {
+        await input.fill(text, { timeout: 3000 });
+        return;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
   }
 
   /** Opens a template, and waits until the language server runs. */
   async openTemplate(file: string): Promise<void> {
     await this.openFile(file);
-    await this.page.locator(".statusbar-item", { hasText: "imgc" }).locator(".codicon-check").waitFor();
+    await this.serverRuns();
+  }
+
+  /** Our item in the status bar, with one of the editor's icons. */
+  status(icon: string): Locator {
+    return this.page
+      .locator(".statusbar-item", { hasText: "imgc" })
+      .filter({ has: this.page.locator(`.codicon-${icon}`) });
+  }
+
+  /** Waits until the language server runs. */
+  async serverRuns(): Promise<void> {
+    await this.status("check").waitFor();
   }
 
   /** The tab with a label. */
@@ -90,7 +120,7 @@ export class EditorWindow {
         .map((element) => {
           const copy = element.cloneNode(true) as Element;
           for (const hint of copy.querySelectorAll('[class*="dyn-rule"], [class*="inlay"]')) hint.remove();
-          return { top: Number.parseFloat((element as HTMLElement).style.top), text: copy.textContent ?? "" };
+          return { top: Number.parseFloat((element as HTMLElement).style.top), text: copy.textContent };
         })
         .sort((one, other) => one.top - other.top)
         .map(({ text }) => text.replaceAll("\u00a0", " ")),
@@ -100,12 +130,9 @@ export class EditorWindow {
 
   /** Puts the cursor at a place, counted from 1. */
   async goTo(line: number, column: number): Promise<void> {
-    await this.press("Control+G");
-    const input = this.page.locator(".quick-input-widget input");
-    await input.waitFor();
-    await input.fill(`:${line}:${column}`);
+    await this.quickInput("Control+G", `:${line}:${column}`);
     await this.press("Enter");
-    await input.waitFor({ state: "hidden" });
+    await this.page.locator(".quick-input-widget input").waitFor({ state: "hidden" });
     await this.page.locator(".statusbar-item", { hasText: `Ln ${line}, Col ${column}` }).waitFor();
   }
 
@@ -114,14 +141,20 @@ export class EditorWindow {
     await this.page.keyboard.type(text, { delay: 15 });
   }
 
-  /** Wavy lines below the text. */
-  get squiggles(): Locator {
-    return this.editor.locator(".squiggly-error, .squiggly-warning");
+  /** Wavy lines below the text, of errors. */
+  get errors(): Locator {
+    return this.editor.locator(".squiggly-error");
   }
 
   /** The rows of the panel of problems. */
   get problems(): Locator {
     return this.page.locator(".markers-panel .monaco-list-row");
+  }
+
+  /** What Problems has, without what a program says that was compiled without a builder. */
+  async problemsInTheWay(): Promise<string[]> {
+    const texts = await this.problems.filter({ hasText: "[Ln " }).allInnerTexts();
+    return texts.filter((text) => !text.includes("plan/not-implemented"));
   }
 
   async showProblems(): Promise<void> {
@@ -130,8 +163,25 @@ export class EditorWindow {
     await this.page.locator(".markers-panel").waitFor();
   }
 
+  /** Takes an entry of the list that asks for a choice. */
+  async choose(label: string): Promise<void> {
+    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first().click();
+  }
+
+  /** Keeps a picture of a window in which something went wrong, and gives its messages, those that have gone away too. */
+  async remains(picture: string): Promise<string[]> {
+    await this.picture(`${picture}-as-it-was`);
+    await this.command("Notifications: Show Notifications").catch(() => undefined);
+    await this.picture(picture);
+    return this.page.locator(".notification-list-item-message").allInnerTexts();
+  }
+
   /** Messages at the corner of the window. */
   get messages(): Locator {
     return this.page.locator(".notifications-toasts .notification-list-item");
   }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

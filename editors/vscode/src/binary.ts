@@ -64,7 +64,10 @@ export function compareVersions(one: string, other: string): number {
 }
 
 function numbers(version: string): number[] {
-  return version.split(/[-+]/, 1)[0]!.split(".").map(Number);
+  return version
+    .replace(/[-+].*$/, "")
+    .split(".")
+    .map(Number);
 }
 
 async function version(program: string, machine: Machine): Promise<Found> {
@@ -93,10 +96,10 @@ function failed(problem: Problem, message: string): Found {
 
 async function onPath(name: string, machine: Machine): Promise<string | undefined> {
   const isWindows = machine.platform === "win32";
-  const paths = (machine.environment["PATH"] ?? machine.environment["Path"] ?? "").split(isWindows ? ";" : ":");
-  const join = isWindows ? path.win32.join : path.posix.join;
+  const paths = (machine.environment.PATH ?? machine.environment.Path ?? "").split(isWindows ? ";" : ":");
+  const words = isWindows ? path.win32 : path.posix;
   return existing(
-    paths.filter(Boolean).map((directory) => join(directory, name)),
+    paths.filter(Boolean).map((directory) => words.join(directory, name)),
     machine,
   );
 }

@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import * as vscode from "vscode";
-import type { WorkspaceEdit } from "vscode-languageclient";
+import type { Location, Position, WorkspaceEdit } from "vscode-languageclient";
 
 import { find } from "./binary";
 import { isTemplate, TEMPLATE_FILES } from "./languages";
@@ -41,7 +41,7 @@ export function registerCommands(
     register("openWalkthrough", () =>
       vscode.commands.executeCommand("workbench.action.openWalkthrough", `${extension}#start`),
     ),
-    register("showReferences", (uri: string, position: never, locations: never[]) =>
+    register("showReferences", (uri: string, position: Position, locations: Location[]) =>
       showReferences(server, uri, position, locations),
     ),
   );
@@ -58,8 +58,9 @@ async function chooseTemplate(): Promise<vscode.Uri | undefined> {
   if (document && isTemplate(document)) return document.uri;
   const files = await vscode.workspace.findFiles(TEMPLATE_FILES, "**/node_modules/**", 2000);
   const directories = [...new Set(files.map((file) => vscode.Uri.joinPath(file, "..").toString()))].sort();
-  if (directories.length === 0) throw new Error("There is no template in this workspace.");
-  if (directories.length === 1) return vscode.Uri.parse(directories[0]!);
+  const [first, second] = directories;
+  if (!first) throw new Error("There is no template in this workspace.");
+  if (!second) return vscode.Uri.parse(first);
   const items = directories.map((uri) => ({ label: vscode.workspace.asRelativePath(vscode.Uri.parse(uri)), uri }));
   const chosen = await vscode.window.showQuickPick(items, { title: "The plan of which template?" });
   return chosen && vscode.Uri.parse(chosen.uri);
@@ -67,7 +68,11 @@ async function chooseTemplate(): Promise<vscode.Uri | undefined> {
 
 /** Checks all templates of the workspace. The problems themselves come on their own, as the server's diagnostics. */
 async function validateWorkspace(server: Server): Promise<void> {
-  const options = { location: vscode.ProgressLocation.Notification, title: "Validating the workspace", cancellable: true };
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: "Validating the workspace",
+    cancellable: true,
+  };
   const report = await vscode.window.withProgress(options, async (_, token) => {
     try {
       return await server.request<WorkspaceReport>("workspace/diagnostic", { previousResultIds: [] }, token);
@@ -106,7 +111,11 @@ async function convertFile(server: Server, uri?: vscode.Uri): Promise<void> {
   if (!language) return;
   const fates = [
     { label: `Keep ${name}`, remove: false },
-    { label: `Delete ${name}`, description: "a directory is one template: with both, everything is there twice", remove: true },
+    {
+      label: `Delete ${name}`,
+      description: "a directory is one template: with both, everything is there twice",
+      remove: true,
+    },
   ];
   const fate = await vscode.window.showQuickPick(fates, { title: "And the old file?" });
   if (!fate) return;
@@ -158,13 +167,13 @@ async function checkInstallation(): Promise<void> {
 }
 
 /** Shows places in the editor's own way; a line above a declaration does this, in the protocol's words. */
-async function showReferences(server: Server, uri: string, position: never, locations: never[]): Promise<void> {
+async function showReferences(server: Server, uri: string, position: Position, locations: Location[]): Promise<void> {
   const converter = server.running().protocol2CodeConverter;
   await vscode.commands.executeCommand(
     "editor.action.showReferences",
     converter.asUri(uri),
     converter.asPosition(position),
-    locations.map((location) => converter.asLocation(location)),
+    locations.map((location: Location) => converter.asLocation(location)),
   );
 }
 

@@ -9,6 +9,10 @@ import { Server, type CommandHook } from "./server";
 import { NEEDS_RESTART } from "./settings";
 import { reportUnusable, showStatus } from "./status";
 
+/** Ends the server that runs. */
+let stop: (() => Promise<void>) | undefined;
+
+/** Called by the editor with the first template. */
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("imgc", { log: true });
   const trace = vscode.window.createOutputChannel("imgc (messages)", { log: true });
@@ -16,6 +20,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const server = new Server(log, trace, hooks);
   const panels = new PlanPanels(server, context.extensionUri);
   hooks.set("imgc.plan", planHook(panels));
+  stop = () => server.stop();
   context.subscriptions.push(
     log,
     trace,
@@ -34,10 +39,17 @@ export function activate(context: vscode.ExtensionContext): void {
   );
 }
 
+/** Called by the editor at the end, which waits for the answer. */
+export function deactivate(): Promise<void> | undefined {
+  return stop?.();
+}
+
 /** Starts the server with the first template; a JSON file of another kind wakes the extension, but no server. */
 function startWhenNeeded(server: Server): vscode.Disposable {
   const look = (document: vscode.TextDocument): void => {
-    if (isTemplate(document)) void server.start();
+    if (!isTemplate(document)) return;
+    void vscode.commands.executeCommand("setContext", "imgc.templateOpened", true);
+    void server.start();
   };
   vscode.workspace.textDocuments.forEach(look);
   void vscode.workspace.findFiles(TEMPLATE_FILES, "**/node_modules/**", 1).then((files) => {

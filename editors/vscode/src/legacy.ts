@@ -22,6 +22,8 @@ function hasBuilders(value: unknown): boolean {
   return (
     Array.isArray(builders) &&
     builders.length > 0 &&
-    builders.every((one) => typeof one === "object" && one !== null && typeof one.type === "string")
+    builders.every(
+      (one: unknown) => typeof one === "object" && one !== null && "type" in one && typeof one.type === "string",
+    )
   );
 }

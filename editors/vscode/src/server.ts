@@ -48,6 +48,11 @@ export class Server implements vscode.Disposable {
     return this.enqueue(() => this.startNow());
   }
 
+  /** Stops the server. */
+  stop(): Promise<void> {
+    return this.enqueue(() => this.stopNow());
+  }
+
   /** Stops the server and starts it with the settings as they are. */
   restart(): Promise<void> {
     return this.enqueue(async () => {
@@ -74,7 +79,7 @@ export class Server implements vscode.Disposable {
   }
 
   dispose(): void {
-    void this.enqueue(() => this.stopNow());
+    void this.stop();
     this.changed.dispose();
   }
 
@@ -126,12 +131,14 @@ export class Server implements vscode.Disposable {
       traceOutputChannel: this.trace,
       initializationOptions: initializationOptions(),
       diagnosticPullOptions: { onChange: true, onSave: true, onTabs: true },
+      // Sends that something has changed; the server then asks for what it is.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
       synchronize: { configurationSection: "imgc" },
       markdown: { supportHtml: false },
       middleware: {
         executeCommand: (command, args, next) => {
           const hook = this.hooks.get(command);
-          return hook ? hook(args[0]) : next(command, args);
+          return hook ? hook(args[0]) : (next(command, args) as unknown);
         },
       },
     };

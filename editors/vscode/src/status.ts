@@ -91,7 +91,11 @@ export async function sayUnusable(message: string): Promise<void> {
 }
 
 async function chooseProgram(): Promise<void> {
-  const chosen = await vscode.window.showOpenDialog({ canSelectMany: false, openLabel: "Use", title: "The program imgc" });
+  const chosen = await vscode.window.showOpenDialog({
+    canSelectMany: false,
+    openLabel: "Use",
+    title: "The program imgc",
+  });
   const program = chosen?.[0]?.fsPath;
   if (!program) return;
   // The server starts again because of the change.

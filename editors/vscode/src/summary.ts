@@ -10,7 +10,9 @@ export function summarise(report: WorkspaceReport): { message: string; isClean: 
   const problems = report.items.flatMap((file) => file.items ?? []);
   const errors = problems.filter((problem) => (problem.severity ?? 1) === 1).length;
   const warnings = problems.filter((problem) => problem.severity === 2).length;
-  const files = report.items.filter((file) => (file.items ?? []).some((problem) => (problem.severity ?? 1) <= 2)).length;
+  const files = report.items.filter((file) =>
+    (file.items ?? []).some((problem) => (problem.severity ?? 1) <= 2),
+  ).length;
   if (errors + warnings === 0) return { message: "No problems in the templates of this workspace.", isClean: true };
   const parts = [errors > 0 ? count(errors, "error") : "", warnings > 0 ? count(warnings, "warning") : ""];
   return { message: `${parts.filter(Boolean).join(" and ")} in ${count(files, "file")}.`, isClean: false };

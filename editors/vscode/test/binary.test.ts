@@ -23,7 +23,11 @@ function machine(programs: Record<string, string>, more: Partial<Machine> = {}):
 const NEW = "imgc v0.1.0\n";
 
 test("the program on the PATH is found", async () => {
-  const found = await find("", undefined, machine({ "/bin/imgc": NEW, "/home/somebody/.cargo/bin/imgc": "imgc v9.9.9\n" }));
+  const found = await find(
+    "",
+    undefined,
+    machine({ "/bin/imgc": NEW, "/home/somebody/.cargo/bin/imgc": "imgc v9.9.9\n" }),
+  );
   assert.deepEqual(found, { ok: true, program: "/bin/imgc", version: "0.1.0" });
 });
 

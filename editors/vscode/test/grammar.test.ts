@@ -9,7 +9,8 @@ import * as textmate from "vscode-textmate";
 
 const wasm = createRequire(`${process.cwd()}/package.json`).resolve("vscode-oniguruma/release/onig.wasm");
 const loaded = oniguruma.loadWASM(readFileSync(wasm));
-const grammars: { scopeName: string; path: string }[] = JSON.parse(readFileSync("package.json", "utf8")).contributes.grammars;
+const grammars: { scopeName: string; path: string }[] = JSON.parse(readFileSync("package.json", "utf8")).contributes
+  .grammars;
 
 const registry = new textmate.Registry({
   onigLib: loaded.then(() => ({
@@ -50,7 +51,7 @@ for (const name of readdirSync("test/grammar").filter((name) => !name.endsWith("
     assert.ok(scope, name);
     const found = await colour(scope, readFileSync(`test/grammar/${name}`, "utf8"));
     const snapshot = `test/grammar/${name}.snap`;
-    if (process.env["UPDATE_SNAPSHOTS"]) writeFileSync(snapshot, found);
+    if (process.env.UPDATE_SNAPSHOTS) writeFileSync(snapshot, found);
     assert.ok(existsSync(snapshot), "no snapshot yet: UPDATE_SNAPSHOTS=1 writes it");
     assert.equal(found, readFileSync(snapshot, "utf8"));
   });
@@ -74,7 +75,7 @@ async function scopesOf(text: string, word: string): Promise<string[]> {
 test("what stands after a text with everything in it has its own colours again", async () => {
   const before = [
     'a = "${join(",", [for x in var.list : "${x}-%{ if x == "a" }1%{ else }2%{ endif }"])} {{ .Vars }} $${no} \\"q\\""',
-    "b = <<-EOT\n  ${upper(\"x\")} {{ user `y` }} \"not closed\n  EOT",
+    'b = <<-EOT\n  ${upper("x")} {{ user `y` }} "not closed\n  EOT',
     "c = { x = [1, { y = (2) }] } /* } */ # }",
     "d = x ? y : z",
   ];

@@ -50,19 +50,19 @@ const CHAIN = plan(
   ],
 );
 
-test("a step stands right of all it needs", () => {
+test("a step stands below all it needs", () => {
   const layout = layOut(CHAIN);
-  for (const { step, x } of layout.boxes) {
+  for (const { step, y } of layout.boxes) {
     for (const need of step.needs) {
       const before = layout.boxes.find((box) => box.step.address === need.step);
-      assert.ok(before && before.x + before.width < x, `${need.step} before ${step.address}`);
+      assert.ok(before && before.y + before.height < y, `${need.step} before ${step.address}`);
     }
   }
 });
 
-test("steps that can run at the same time stand one below the other, and none over another", () => {
+test("steps that can run at the same time stand side by side, and none over another", () => {
   const layout = layOut(CHAIN);
-  assert.equal(box(layout, "a.post-processor[0][0]").x, box(layout, "a.post-processor[1][0]").x);
+  assert.equal(box(layout, "a.post-processor[0][0]").y, box(layout, "a.post-processor[1][0]").y);
   for (const one of layout.boxes) {
     for (const other of layout.boxes) {
       if (one === other) continue;
@@ -79,14 +79,36 @@ test("steps that can run at the same time stand one below the other, and none ov
 test("builds have lanes that hold their steps and do not touch", () => {
   const layout = layOut(plan(["a", "b"], [step("a.launch"), step("b.launch", ["data:a.launch"])]));
   const [first, second] = layout.lanes;
-  assert.ok(first && second && first.y + first.height < second.y);
+  assert.ok(first && second && first.x + first.width < second.x);
   for (const lane of layout.lanes) {
     for (const box of layout.boxes.filter((box) => box.step.build === lane.build.address)) {
       assert.ok(box.y >= lane.y && box.y + box.height <= lane.y + lane.height);
       assert.ok(box.x >= lane.x && box.x + box.width <= lane.x + lane.width);
     }
   }
-  assert.ok(layout.height >= second.y + second.height);
+  assert.ok(layout.height >= second.y + second.height && layout.width >= second.x + second.width);
+  assert.ok(box(layout, "b.launch").y > box(layout, "a.launch").y, "below what it waits for in the other lane");
+});
+
+test("lanes that do not fit beside others stand below them", () => {
+  const names = ["a", "b", "c", "d", "e", "f"];
+  const layout = layOut(
+    plan(
+      names,
+      names.map((name) => step(`${name}.launch`)),
+    ),
+  );
+  assert.ok(layout.width < 1000);
+  const rows = new Set(layout.lanes.map((lane) => lane.y));
+  assert.equal(rows.size, 2);
+  for (const [index, one] of layout.lanes.entries()) {
+    for (const other of layout.lanes.slice(index + 1)) {
+      assert.ok(
+        one.x + one.width <= other.x || one.y + one.height <= other.y,
+        `${one.build.name} and ${other.build.name}`,
+      );
+    }
+  }
 });
 
 test("every need is a line of its kind", () => {
@@ -104,7 +126,9 @@ test("a plan without builds has a layout", () => {
 test("a plan of ten thousand steps is laid out in a moment", () => {
   const names = Array.from({ length: 500 }, (_, index) => `b${index}`);
   const steps = names.flatMap((name) =>
-    Array.from({ length: 20 }, (_, index) => step(`${name}.s${index}`, index > 0 ? [`order:${name}.s${index - 1}`] : [])),
+    Array.from({ length: 20 }, (_, index) =>
+      step(`${name}.s${index}`, index > 0 ? [`order:${name}.s${index - 1}`] : []),
+    ),
   );
   const start = performance.now();
   layOut(plan(names, steps));
@@ -115,12 +139,37 @@ const EVIL = `"><script>alert('1')</script><img src=x onerror="alert(1)">&`;
 
 test("no text of a template becomes markup", () => {
   const evil: Plan = {
-    builds: [{ ...build("a"), name: EVIL, builder: EVIL, communicator: EVIL, description: EVIL, address: EVIL, options: { [EVIL]: EVIL } }],
-    steps: [{ ...step("a.launch"), build: EVIL, address: `${EVIL}.x`, component: EVIL, kind: EVIL, undo: EVIL, options: { [EVIL]: { [EVIL]: [EVIL] } } }],
+    builds: [
+      {
+        ...build("a"),
+        name: EVIL,
+        builder: EVIL,
+        communicator: EVIL,
+        description: EVIL,
+        address: EVIL,
+        options: { [EVIL]: EVIL },
+      },
+    ],
+    steps: [
+      {
+        ...step("a.launch"),
+        build: EVIL,
+        address: `${EVIL}.x`,
+        component: EVIL,
+        kind: EVIL,
+        undo: EVIL,
+        options: { [EVIL]: { [EVIL]: [EVIL] } },
+      },
+    ],
     totals: { builds: 1, steps: 1, artifacts: 1 },
   };
   const answer = { path: EVIL, text: EVIL, plan: evil };
-  const addresses = { csp: "https://csp.example", style: "https://x/plan.css", script: "https://x/plan.js", nonce: "n" };
+  const addresses = {
+    csp: "https://csp.example",
+    style: "https://x/plan.css",
+    script: "https://x/plan.js",
+    nonce: "n",
+  };
   const html = page(EVIL, { is: "plan", answer, only: [EVIL] }, addresses);
   assert.equal(html.match(/<script/g)?.length, 1, "our own script is the only one");
   assert.ok(!html.includes("<img"));
@@ -136,7 +185,10 @@ test("the page allows nothing but its own style sheet and script", () => {
 });
 
 test("values are shown as people write them, and secrets are not", () => {
-  assert.equal(show({ name: "web", list: [1, true, null], inner: {} }), `{ name = "web", list = [1, true, null], inner = {  } }`);
+  assert.equal(
+    show({ name: "web", list: [1, true, null], inner: {} }),
+    `{ name = "web", list = [1, true, null], inner = {  } }`,
+  );
   assert.equal(show({ $sensitive: true }), "(sensitive)");
   assert.equal(show({ $unknown: "string" }), "(known when it runs: string)");
   assert.equal(show({ $$own: 1 }), "{ $own = 1 }");
@@ -145,7 +197,15 @@ test("values are shown as people write them, and secrets are not", () => {
 test("a step is described with its limits", () => {
   const limits = { pause_before: 10, timeout: 300, max_retries: 2, continue_on_error: true };
   const html = describeStep(step("a.x", ["data:a.launch"], { component: "shell", limits, undo: "stop it" }));
-  for (const part of ["provision (shell)", "10 s", "300 s", "2 times", "the build goes on", "stop it", "build.a.launch"]) {
+  for (const part of [
+    "provision (shell)",
+    "10 s",
+    "300 s",
+    "2 times",
+    "the build goes on",
+    "stop it",
+    "<th>uses</th><td>launch</td>",
+  ]) {
     assert.ok(html.includes(part), part);
   }
 });
@@ -156,6 +216,11 @@ test("a workspace is summed up", () => {
   assert.deepEqual(summarise(clean), fine);
   const hints = { items: [{ kind: "full", items: [{ severity: 4 }] }] };
   assert.deepEqual(summarise(hints), fine);
-  const bad = { items: [{ kind: "full", items: [{ severity: 1 }, { severity: 2 }, {}] }, { kind: "full", items: [] }] };
+  const bad = {
+    items: [
+      { kind: "full", items: [{ severity: 1 }, { severity: 2 }, {}] },
+      { kind: "full", items: [] },
+    ],
+  };
   assert.deepEqual(summarise(bad), { message: "2 errors and 1 warning in 1 file.", isClean: false });
 });

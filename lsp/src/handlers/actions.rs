@@ -83,9 +83,9 @@ fn kind(kind: ActionKind) -> CodeActionKind {
     }
 }
 
-/// Whether a kind is among those asked for, or below one of them.
+/// Whether a kind is among those asked for, or below one of them. A client that names none wants all.
 fn wanted(action: ActionKind, only: Option<&[CodeActionKind]>) -> bool {
-    let Some(only) = only else {
+    let Some(only) = only.filter(|only| !only.is_empty()) else {
         return true;
     };
     let name = |kind: &CodeActionKind| {

@@ -9,8 +9,10 @@ export function drawGraph(layout: Layout): string {
   const lanes = layout.lanes.map(
     (lane) =>
       `<g class="lane" role="group" aria-label="${escape(lane.build.name)}"><rect x="${lane.x}" y="${lane.y}" width="${lane.width}" height="${lane.height}" rx="6"/>` +
-      `<g class="header" tabindex="0" role="button" data-address="${escape(lane.build.address)}"><text x="${lane.x + 16}" y="${lane.y + 25}">` +
-      `<tspan class="name">${escape(lane.build.name)}</tspan><tspan class="about" dx="12">${escape(about(lane.build))}</tspan></text>` +
+      `<g class="header" tabindex="0" role="button" data-address="${escape(lane.build.address)}">` +
+      `<rect x="${lane.x}" y="${lane.y}" width="${lane.width}" height="46"/>` +
+      `<text class="name" x="${lane.x + 16}" y="${lane.y + 22}">${escape(clip(lane.build.name, 44))}</text>` +
+      `<text class="about" x="${lane.x + 16}" y="${lane.y + 38}">${escape(clip(about(lane.build), 44))}</text>` +
       `<title>${escape(lane.build.address)}</title></g></g>`,
   );
   const lines = layout.lines.map(
@@ -20,7 +22,7 @@ export function drawGraph(layout: Layout): string {
   const boxes = layout.boxes.map((box) => {
     const { step } = box;
     const middle = box.x + box.width / 2;
-    const [first, second] = [clip(box.title), step.component ? clip(step.component) : ""];
+    const [first, second] = [clip(box.title, 24), step.component ? clip(step.component, 24) : ""];
     const text = second
       ? `<text x="${middle}" y="${box.y + 19}">${escape(first)}</text><text class="component" x="${middle}" y="${box.y + 35}">${escape(second)}</text>`
       : `<text x="${middle}" y="${box.y + 27}">${escape(first)}</text>`;
@@ -46,7 +48,10 @@ export function describeStep(step: Step): string {
   if (limits.timeout) rows.push(["gives up after", `${limits.timeout} s`]);
   if (limits.max_retries) rows.push(["tries again", `${limits.max_retries} times`]);
   if (limits.continue_on_error) rows.push(["when it fails", "the build goes on"]);
-  for (const need of step.needs) rows.push([need.kind === "data" ? "uses" : "after", need.step]);
+  for (const need of step.needs) {
+    const isNear = need.step.startsWith(`${step.build}.`);
+    rows.push([need.kind === "data" ? "uses" : "after", isNear ? need.step.slice(step.build.length + 1) : need.step]);
+  }
   return describe(step.address, rows, step.options);
 }
 
@@ -60,7 +65,11 @@ export function describeBuild(build: Build): string {
   return describe(build.address, rows, build.options);
 }
 
-function describe(address: string, rows: readonly [string, string][], options: Readonly<Record<string, unknown>>): string {
+function describe(
+  address: string,
+  rows: readonly [string, string][],
+  options: Readonly<Record<string, unknown>>,
+): string {
   const table = rows.map(([key, value]) => `<tr><th>${escape(key)}</th><td>${escape(value)}</td></tr>`).join("");
   const entries = Object.entries(options).map(([key, value]) => `${escape(key)} = ${escape(show(value))}`);
   const list = entries.length > 0 ? `<pre>${entries.join("\n")}</pre>` : "";
@@ -76,7 +85,7 @@ export function show(value: unknown): string {
     return `{ ${entries.join(", ")} }`;
   }
   if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
-  return JSON.stringify(value) ?? "null";
+  return JSON.stringify(value);
 }
 
 /** Makes a text safe in HTML and SVG, between tags and in quoted attributes. */
@@ -92,10 +101,12 @@ function kindClass(step: Step): string {
 }
 
 function about(build: Build): string {
-  return [build.builder, build.communicator].filter((part, index, all) => part && all.indexOf(part) === index).join(", ");
+  return [build.builder, build.communicator]
+    .filter((part, index, all) => part && all.indexOf(part) === index)
+    .join(", ");
 }
 
-function clip(text: string): string {
-  const characters = [...text];
-  return characters.length > 22 ? `${characters.slice(0, 21).join("")}…` : text;
+function clip(text: string, most: number): string {
+  const characters = Array.from(text);
+  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
 }

@@ -60,6 +60,4 @@ export interface PlanAnswer {
 
 /** What the webview tells the extension. */
 export type FromPage =
-  | { readonly type: "reveal"; readonly address: string }
-  | { readonly type: "refresh" }
-  | { readonly type: "problems" };
+  { readonly type: "reveal"; readonly address: string } | { readonly type: "refresh" } | { readonly type: "problems" };

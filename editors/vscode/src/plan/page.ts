@@ -69,14 +69,16 @@ function plan(title: string, answer: PlanAnswer, only: readonly string[]): strin
 <button data-action="refresh">Refresh</button>
 </div>
 </header>
+<div class="columns">
 <main class="graph-view">
 <div class="canvas">${drawGraph(layOut(answer.plan))}</div>
-<p class="legend"><svg width="44" height="10" aria-hidden="true"><path class="line data" d="M 0 5 L 40 5"/></svg> uses an output
-<svg width="44" height="10" aria-hidden="true"><path class="line order" d="M 0 5 L 40 5"/></svg> only comes after
+<p class="legend"><span><svg width="44" height="10" aria-hidden="true"><path class="line data" d="M 0 5 L 40 5"/></svg> uses an output</span>
+<span><svg width="44" height="10" aria-hidden="true"><path class="line order" d="M 0 5 L 40 5"/></svg> only comes after</span>
 <span class="hint">Choose a step to see where it is written.</span></p>
 </main>
 <pre class="text-view" hidden>${escape(answer.text)}</pre>
-<aside class="details" aria-live="polite">${details.join("")}</aside>`;
+<aside class="details" aria-live="polite">${details.join("")}</aside>
+</div>`;
 }
 
 function section(address: string, html: string): string {

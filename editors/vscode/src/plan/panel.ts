@@ -111,7 +111,8 @@ class PlanPanel {
 
   private show(shown: Shown): void {
     const { webview } = this.panel;
-    const file = (...parts: string[]): string => webview.asWebviewUri(vscode.Uri.joinPath(this.extension, ...parts)).toString();
+    const file = (...parts: string[]): string =>
+      webview.asWebviewUri(vscode.Uri.joinPath(this.extension, ...parts)).toString();
     webview.html = page(this.title, shown, {
       csp: webview.cspSource,
       style: file("media", "plan.css"),

@@ -30,7 +30,10 @@ function change(part: Partial<State>): void {
 function show(): void {
   graph?.setAttribute("width", String(size.width * state.zoom));
   graph?.setAttribute("height", String(size.height * state.zoom));
-  for (const [view, selector] of [["graph", ".graph-view"], ["text", ".text-view"]] as const) {
+  for (const [view, selector] of [
+    ["graph", ".graph-view"],
+    ["text", ".text-view"],
+  ] as const) {
     document.querySelector(selector)?.toggleAttribute("hidden", state.view !== view);
     document.querySelector(`[data-action="${view}"]`)?.setAttribute("aria-pressed", String(state.view === view));
   }
@@ -52,7 +55,7 @@ function zoom(factor: number): void {
 
 /** Makes the graph as wide as there is room, between two sizes. */
 function fit(least: number, most: number): void {
-  const room = document.querySelector(".canvas")?.clientWidth ?? size.width;
+  const room = document.querySelector(".columns")?.clientWidth ?? size.width;
   change({ zoom: Math.min(most, Math.max(least, room / size.width)) });
 }
 

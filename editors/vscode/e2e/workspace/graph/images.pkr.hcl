@@ -3,47 +3,41 @@ variable "release" {
   default = "bookworm"
 }
 
-locals {
-  name = "web-${var.release}"
+source "rootfs" "web" {
+  from       = "debian:${var.release}"
+  formats    = ["oci", "qcow2"]
+  entrypoint = ["/usr/sbin/nginx", "-g", "daemon off;"]
 }
 
-source "file" "base" {
-  target  = "base.txt"
-  content = "base of ${local.name}"
-}
-
-source "null" "web" {
-  communicator = "none"
+source "file" "notes" {
+  target  = "notes.txt"
+  content = "Web servers on Debian ${var.release}"
 }
 
 build {
-  name    = "base"
-  sources = ["source.file.base"]
+  name    = "notes"
+  sources = ["source.file.notes"]
 
   post-processor "checksum" {
     checksum_types = ["sha256"]
-    output         = "base.sums"
-  }
-
-  post-processor "manifest" {
-    output = "manifest.json"
+    output         = "notes.sums"
   }
 }
 
 build {
   name    = "web"
-  sources = ["source.null.web"]
+  sources = ["source.rootfs.web"]
 
-  provisioner "shell-local" {
-    inline = ["echo install ${local.name}"]
+  provisioner "shell" {
+    inline = ["apt-get update", "apt-get install --yes nginx-light"]
   }
 
-  provisioner "shell-local" {
-    inline  = ["echo test"]
+  provisioner "shell" {
+    inline  = ["nginx -t"]
     timeout = "5m"
   }
 
-  post-processor "shell-local" {
-    inline = ["echo publish"]
+  post-processor "manifest" {
+    output = "manifest.json"
   }
 }

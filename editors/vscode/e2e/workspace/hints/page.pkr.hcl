@@ -1,0 +1,8 @@
+variable "name" {
+  default = "web"
+}
+
+locals {
+  page  = "${var.name}.html"
+  title = var.name
+}

@@ -1,0 +1,8 @@
+source "file" "page" {
+  target  = "page.html"
+  content = "Hello"
+}
+
+build {
+  sources = ["source.file.page"]
+}

@@ -1,0 +1,3 @@
+variable "word" {
+  default = "first"
+}
