@@ -18,6 +18,7 @@ mod faults;
 mod filters;
 mod fleet;
 mod image;
+mod import;
 mod launch;
 mod left;
 mod lifecycle;

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::server::Shared;
 use super::state::Token;
 use super::xml::Element;
-use super::{console, describe, fleet, image, launch, lifecycle, removal};
+use super::{console, describe, fleet, image, import, launch, lifecycle, removal};
 
 /// A result whose error is what the caller is answered.
 pub(crate) type Outcome<T> = Result<T, Answer>;
@@ -118,6 +118,7 @@ async fn read(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Outc
         "DescribeFleets" => Ok(fleet::describe(shared, request)),
         "DescribeFastLaunchImages" => Ok(image::attributes::describe_fast_launch(shared)),
         "DescribeImageAttribute" => image::attributes::describe(shared, request).await,
+        "DescribeImportImageTasks" => import::describe(shared, request).await,
         "DescribeSpotPriceHistory" => Ok(launch::describe_prices(request, behaviour)),
         _ => Ok(describe::list(shared, request, behaviour).await),
     }
@@ -128,6 +129,8 @@ async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Ou
         "CreateImage" => image::create(shared, request, behaviour).await,
         "RegisterImage" => image::register(shared, request, behaviour).await,
         "CopyImage" => image::copy(shared, request, behaviour).await,
+        "ImportImage" => import::begin(shared, request, behaviour).await,
+        "CancelImportTask" => import::cancel(shared, request),
         "DeregisterImage" => image::attributes::deregister(shared, request).await,
         "ModifyImageAttribute" => image::attributes::modify(shared, request).await,
         "EnableImage"

@@ -106,8 +106,9 @@ pub(crate) async fn register(
 ) -> Outcome<Answer> {
     check_name(shared, request)?;
     let manifest = request.parameter("ImageLocation");
-    if !manifest.is_empty() {
-        check_manifest(shared, request, manifest).await?;
+    if !manifest.is_empty() && !has_object(shared, request, manifest).await {
+        let message = format!("The manifest {manifest} cannot be read");
+        return Err(Answer::error(request, 400, "InvalidManifest", &message));
     }
     let mut disks = disks::merged(&[], &disks::asked(request));
     for disk in disks.iter_mut().filter(|disk| !disk.snapshot.is_empty()) {
@@ -370,18 +371,12 @@ fn key(request: &Request, name: &str) -> String {
     format!("{}/{}/{name}", request.account, request.region)
 }
 
-/// A manifest has to be where it is said to be.
-async fn check_manifest(shared: &Shared, request: &Request, manifest: &str) -> Outcome<()> {
-    let mut head = request.ec2("HeadObject", &[]);
+/// Whether there is an object of S3's at that path, bucket and key.
+pub(crate) async fn has_object(shared: &Shared, request: &Request, path: &str) -> bool {
+    let mut head = Request::internal("s3", &request.account, &request.region);
     head.method = "HEAD".to_owned();
-    head.path = format!("/{manifest}");
-    head.service = "s3".to_owned();
-    head.body = Default::default();
-    if shared.send(&head).await.is_ok() {
-        return Ok(());
-    }
-    let message = format!("The manifest {manifest} cannot be read");
-    Err(Answer::error(request, 400, "InvalidManifest", &message))
+    head.path = format!("/{path}");
+    shared.send(&head).await.is_ok()
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {

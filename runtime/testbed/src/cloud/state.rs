@@ -63,6 +63,16 @@ pub(crate) struct Template {
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
+/// A task that imports an image.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Import {
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// What has come of it; empty as long as it lasts.
+    pub(crate) image: String,
+    pub(crate) snapshot: String,
+    pub(crate) cancelled: bool,
+}
+
 /// All of it. Ids are unique in all accounts and regions; names are kept with both before them.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -84,6 +94,7 @@ pub(crate) struct State {
     pub(crate) templates: BTreeMap<String, Template>,
     /// The instances of instant fleets.
     pub(crate) fleets: BTreeMap<String, Vec<String>>,
+    pub(crate) imports: BTreeMap<String, Import>,
     /// Images with fast launch.
     pub(crate) fast: BTreeMap<String, String>,
     /// The accounts that assumed roles are of, by the id of their access key.

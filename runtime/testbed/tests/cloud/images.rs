@@ -1,7 +1,7 @@
 //! Images as AWS makes, copies and changes them.
 
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::stock;
+use imgc_testbed::cloud::{Delay, stock};
 
 use crate::client::{Client, text, texts};
 use crate::record::RUN;
@@ -259,4 +259,45 @@ fn what_is_changed_of_an_image_is_shown() {
     assert_eq!(shown("deregistrationProtection"), "");
     client.ok("DeregisterImage", &[id]);
     assert!(cloud.left().of("image").is_empty());
+}
+
+#[test]
+fn an_image_is_imported_from_an_object() {
+    let cloud = Cloud::start().unwrap();
+    cloud.change(|behaviour| behaviour.waits.image = Delay::Answers(1));
+    let client = Client::new(&cloud);
+    let import = [
+        ("DiskContainer.1.Format", "raw"),
+        ("DiskContainer.1.UserBucket.S3Bucket", "bucket"),
+        ("DiskContainer.1.UserBucket.S3Key", "disk.raw"),
+        ("Architecture", "arm64"),
+    ];
+    assert_eq!(client.refused("ImportImage", &import).1, "InvalidParameter");
+    client.s3("PUT", "/bucket", "");
+    client.s3("PUT", "/bucket/disk.raw", "bytes");
+    let task = text(&client.ok("ImportImage", &import), "importTaskId");
+    let asked = [("ImportTaskId.1", task.as_str())];
+    let active = client.ok("DescribeImportImageTasks", &asked);
+    assert_eq!(
+        (
+            text(&active, "status").as_str(),
+            text(&active, "imageId").as_str()
+        ),
+        ("active", "")
+    );
+    let done = client.ok("DescribeImportImageTasks", &asked);
+    assert_eq!(text(&done, "status"), "completed");
+    let again = client.ok("DescribeImportImageTasks", &asked);
+    assert_eq!(text(&again, "imageId"), text(&done, "imageId"));
+    let shown = image(&client, &text(&done, "imageId"));
+    assert_eq!(
+        (text(&shown, "name"), text(&shown, "architecture")),
+        (task, "arm64".to_owned())
+    );
+    assert_eq!(text(&shown, "snapshotId"), text(&done, "snapshotId"));
+    let other = text(&client.ok("ImportImage", &import), "importTaskId");
+    client.ok("CancelImportTask", &[("ImportTaskId", &other)]);
+    let gone = client.ok("DescribeImportImageTasks", &[("ImportTaskId.1", &other)]);
+    assert_eq!(text(&gone, "status"), "deleted");
+    assert_eq!(cloud.left().summary(), "1 S3 object, 1 image, 1 snapshot");
 }

@@ -152,6 +152,16 @@ fn everything_goes_through_its_states() {
         ),
         ["k"]
     );
+    let profile = [("Version", "2010-05-08"), ("InstanceProfileName", "p")];
+    client
+        .query("iam", "CreateInstanceProfile", &profile)
+        .unwrap();
+    let run = [RUN.as_slice(), &[("IamInstanceProfile.Name", "p")]].concat();
+    assert_eq!(
+        client.refused("RunInstances", &run).1,
+        "InvalidParameterValue"
+    );
+    client.ok("RunInstances", &run);
     client.ok("TerminateInstances", &[by_id]);
     assert_eq!(name("terminated"), ["shutting-down", "terminated"]);
 }
