@@ -27,7 +27,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, reason};
 use crate::lock;
 use crate::plan_file::{unhex, variable_name};
-use crate::run::replaced::Output;
+use crate::run::replaced::{self, Output};
 use crate::state;
 use crate::terminal::complain;
 use crate::world::RealWorld;
@@ -185,30 +185,48 @@ pub(crate) fn ours(
     };
     let images = wait(known.images())?;
     let is_ours = |output: &&Output| {
+        let mut known = Known {
+            records: Vec::new(),
+            beside: Vec::new(),
+        };
         let records = images
             .iter()
             .filter(|record| record.step == output.address || record.build == output.address);
         // What somebody has done by hand cannot be made again.
-        let mut records = records.filter(|record| !record.shell);
-        records.any(|record| covers(record, &state::absolute(&output.path)))
+        known.records.extend(records.filter(|record| !record.shell));
+        let beside = replaced::beside(plan, &output.address).into_iter();
+        let written = beside.filter(|one| {
+            let mut records = known.records.iter();
+            records.any(|record| record.step == one.address)
+        });
+        known.beside = written.map(|one| state::absolute(&one.path)).collect();
+        known.covers(&state::absolute(&output.path))
     };
     Ok(outputs.iter().filter(is_ours).cloned().collect())
 }
 
-/// Whether all there is at a path is an artifact's, as it was.
-fn covers(record: &ArtifactRecord, path: &Path) -> bool {
-    let as_it_was = |path: &Path| {
-        let mut files = record.files.iter();
-        files.any(|file| file.path == path && identity::fate(file) == Fate::Same)
-    };
-    if as_it_was(path) {
-        return true;
+/// What an earlier run has made of a build.
+struct Known<'a> {
+    records: Vec<&'a ArtifactRecord>,
+    /// Files that its post-processors have written beside the artifacts.
+    beside: Vec<PathBuf>,
+}
+
+impl Known<'_> {
+    /// Whether all there is at a path was made by that run and is as it was.
+    fn covers(&self, path: &Path) -> bool {
+        let mut files = self.records.iter().flat_map(|record| &record.files);
+        if self.beside.iter().any(|beside| beside == path)
+            || files.any(|file| file.path == path && identity::fate(file) == Fate::Same)
+        {
+            return true;
+        }
+        let Ok(entries) = std::fs::read_dir(path) else {
+            return false;
+        };
+        let mut entries = entries.map(|entry| entry.map(|entry| entry.path()));
+        entries.all(|entry| entry.is_ok_and(|entry| self.covers(&entry)))
     }
-    let Ok(entries) = std::fs::read_dir(path) else {
-        return false;
-    };
-    let mut entries = entries.map(|entry| entry.map(|entry| entry.path()));
-    entries.all(|entry| entry.is_ok_and(|entry| covers(record, &entry)))
 }
 
 /// The builds among outputs.

@@ -27,6 +27,27 @@ const BUILDERS: &[(&str, &str, bool)] = &[
 /// Options of post-processors that name an output, which they replace without being told to.
 const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), ("checksum", "output")];
 
+/// Options of post-processors that name a file they write beside an artifact.
+const BESIDE: &[(&str, &str)] = &[("manifest", "output")];
+
+/// The existing files that post-processors of a build write beside its artifacts, each with its step's address.
+pub(crate) fn beside(plan: &Plan, build: &str) -> Vec<Output> {
+    let mut found = Vec::new();
+    for step in &plan.steps {
+        let is_post = matches!(step.kind, StepKind::PostProcess { .. });
+        if !is_post || plan.build(step.build).address != build {
+            continue;
+        }
+        for (name, option) in BESIDE {
+            if component(step) == Some(name) {
+                let options = step.options.value();
+                add(&step.address, options, option, None, &mut found);
+            }
+        }
+    }
+    found
+}
+
 /// The existing outputs; paths that are only known at run time are left out.
 pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
     let mut found = Vec::new();

@@ -272,3 +272,44 @@ build {
         assert_eq!(there, "a note\n", "{name}");
     }
 }
+
+#[test]
+fn a_manifest_among_the_outputs_does_not_make_them_somebody_elses() {
+    let template = |text: &str| {
+        format!(
+            r#"
+source "rootfs" "small" {{
+  from             = "dir:base"
+  output_directory = "out"
+}}
+build {{
+  sources = ["rootfs.small"]
+  provisioner "shell" {{
+    inline = ["echo {text} > /text"]
+  }}
+  post-processor "manifest" {{
+    output = "out/manifest.json"
+  }}
+}}
+"#
+        )
+    };
+    let test = Test::new(&template("one"));
+    for program in ["sh", "chmod", "rm", "mkdir", "cat"] {
+        static_copy(program, &test.path("base"));
+    }
+    let apply = || test.run(&["apply", "."]);
+    let first = apply();
+    assert_eq!(first.code, 0, "{}", first.text());
+    // Another text, another image in the place of the old one, and nobody is asked.
+    test.write("main.pkr.hcl", &template("two"));
+    let second = apply();
+    assert_eq!(second.code, 0, "{}", second.text());
+    assert!(test.path("out/manifest.json").exists());
+    // What somebody else has put there is not deleted.
+    test.write("out/notes.txt", "mine");
+    test.write("main.pkr.hcl", &template("three"));
+    let third = apply();
+    assert_ne!(third.code, 0, "{}", third.text());
+    assert_eq!(test.read("out/notes.txt"), "mine");
+}
