@@ -148,6 +148,18 @@ fn nothing_in_comments_and_numbers() {
     seen.check("nothing_in_comments_and_numbers");
 }
 
+/// Return after a text that has just been closed is no answer to a list.
+#[test]
+fn nothing_behind_what_is_written_out() {
+    let mut seen = Seen::default();
+    seen.offered("build {\n  description = \"pages\"$0\n}");
+    seen.offered("build {\n  description = \"pages\" $0\n}");
+    seen.offered("build {\n  sources = []$0\n}");
+    seen.offered("build {\n} $0");
+    seen.offered("source \"null\" \"a\" { communicat$0 }");
+    seen.check("nothing_behind_what_is_written_out");
+}
+
 #[test]
 fn other_languages() {
     let mut seen = Seen::default();

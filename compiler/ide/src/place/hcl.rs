@@ -139,10 +139,23 @@ impl Finder<'_> {
     }
 
     fn key(&self, item: &SyntaxNode, followed: bool) -> Option<Place> {
+        if !self.begins() {
+            return None;
+        }
         let body = item
             .ancestors()
             .find(|node| node.kind() == SyntaxKind::Body)?;
         Some(self.at(&body, Some(item), What::Key { followed }))
+    }
+
+    /// Whether an item can begin with the word at the cursor: in front of it, its line has nothing but the beginning of a
+    /// block. Behind a value that is written out there is nothing to add.
+    fn begins(&self) -> bool {
+        let word = word_around(self.text, self.offset);
+        let before = &self.text[..word.start as usize];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let line = line.trim_start_matches('\u{feff}').trim_end();
+        line.is_empty() || line.ends_with('{') || line.ends_with("*/")
     }
 
     fn label(&self, block: &SyntaxNode, label: Option<&SyntaxNode>, quoted: bool) -> Option<Place> {
