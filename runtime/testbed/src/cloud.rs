@@ -23,6 +23,7 @@ mod launch;
 mod left;
 mod lifecycle;
 mod machines;
+mod metadata;
 mod removal;
 mod request;
 mod server;
@@ -216,6 +217,22 @@ impl Cloud {
     /// What is left in every account and region that was ever asked for something, whether visible to callers or not.
     pub fn left(&self) -> Left {
         self.ask(|shared| async move { left::left(&shared).await })
+    }
+
+    /// Serves the metadata of an instance, as the link-local address does inside of it: the endpoint for
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`, for as long as the cloud is there.
+    pub fn metadata(&self, region: &str, instance: &str) -> io::Result<String> {
+        let id = instance.to_owned();
+        let base = Request::internal("ec2", ACCOUNT, region);
+        self.ask(|shared| async move {
+            let instance = describe::instance(&shared, &base, &id).await;
+            let instance = instance.map_err(|_| io::Error::other(format!("there is no {id}")))?;
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+            let address = listener.local_addr()?;
+            let pages = metadata::pages(&instance, ACCOUNT, &base.region);
+            tokio::spawn(metadata::serve(listener, pages));
+            Ok(format!("http://{address}"))
+        })
     }
 
     /// Shuts a machine down from inside, as `shutdown -P` does: the instance stops or ends as it was told to when it was

@@ -7,6 +7,7 @@ use super::behaviour::Behaviour;
 use super::faults;
 use super::request::Request;
 use super::server::Shared;
+use super::stock;
 use super::xml::Element;
 
 /// The quota of vCPUs of on-demand instances of the standard families.
@@ -24,6 +25,7 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
             assume(shared, request).await
         }
         ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
+        ("ssm", "GetParameter") if stock_image(request).is_some() => public_parameter(request),
         ("iam", "CreateInstanceProfile") => {
             let answer = shared.send(request).await;
             if answer.is_ok() {
@@ -69,6 +71,31 @@ async fn assume(shared: &Shared, request: &Request) -> Answer {
         shared.state().assumed.insert(key, account.to_owned());
     }
     answer
+}
+
+/// The stock image that a public parameter stands for; moto's name images that are not there.
+fn stock_image(request: &Request) -> Option<&'static str> {
+    let name = request.parameter("Name").strip_prefix("/aws/service/")?;
+    let is_arm = name.contains("arm64");
+    match name.split('/').next()? {
+        "ami-amazon-linux-latest" if !is_arm => Some(stock::AMAZON_LINUX),
+        "ami-windows-latest" => Some(stock::WINDOWS),
+        "canonical" if is_arm => Some(stock::UBUNTU_ARM),
+        "canonical" => Some(stock::UBUNTU),
+        _ => None,
+    }
+}
+
+fn public_parameter(request: &Request) -> Answer {
+    let name = request.parameter("Name");
+    Answer::json(&json!({"Parameter": {
+        "ARN": format!("arn:aws:ssm:{}::parameter{name}", request.region),
+        "DataType": "aws:ec2:image",
+        "Name": name,
+        "Type": "String",
+        "Value": stock_image(request),
+        "Version": 1,
+    }}))
 }
 
 fn quota(behaviour: &Behaviour) -> Answer {

@@ -106,7 +106,8 @@ impl Filters {
                 parameters.insert(format!("Filter.{kept}.Value.{}", at + 1), value);
             }
         }
-        if is_image {
+        // moto gives everybody's snapshots to everybody.
+        if is_image || request.action == "DescribeSnapshots" {
             taken.owners = request.list("Owner");
             parameters.retain(|name, _| !name.starts_with("Owner."));
         }
@@ -115,7 +116,10 @@ impl Filters {
 
     /// Whether a member of the list is wanted; always for instances, which have [`Self::match_instance`].
     pub(crate) fn match_member(&self, member: &Element, account: &str) -> bool {
-        let owner = member.text_at("imageOwnerId");
+        let owner = match member.text_at("imageOwnerId") {
+            "" => member.text_at("ownerId"),
+            owner => owner,
+        };
         let is_owner = |wanted: &String| match wanted.as_str() {
             "self" => owner == account,
             "amazon" => AMAZON.contains(&owner),

@@ -47,6 +47,9 @@ pub(crate) async fn create(
                 "on-demand"
             },
         )];
+        let mut config = Element::new("launchTemplateAndOverrides");
+        config.set("overrides/instanceType", &kind);
+        described.push(config);
         let answer = start(shared, &one, behaviour)
             .await
             .unwrap_or_else(|answer| answer);

@@ -15,11 +15,12 @@ use super::state::{Disk, ImageFacts, SnapshotFacts};
 use super::xml::Element;
 
 /// What an image has from the image or the instance that it is made of.
-const INHERITED: [&str; 7] = [
+const INHERITED: [&str; 8] = [
     "architecture",
     "bootMode",
     "enaSupport",
     "imdsSupport",
+    "platformDetails",
     "rootDeviceName",
     "sriovNetSupport",
     "virtualizationType",

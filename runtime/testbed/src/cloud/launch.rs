@@ -10,7 +10,7 @@ use super::request::{Request, decoded};
 use super::server::Shared;
 use super::state::Template;
 use super::xml::Element;
-use super::{console, describe, disks, user_data};
+use super::{console, describe, disks, shown, user_data};
 use crate::sshd::Options;
 
 /// What an hour costs on the spot market where a test says nothing else.
@@ -117,9 +117,7 @@ pub(crate) async fn start(
     let store = image.text_at("rootDeviceType") == "instance-store";
     for instance in &mut tree.child_mut("instancesSet").children {
         let id = instance.text_at("instanceId").to_owned();
-        for public in ["ipAddress", "dnsName"] {
-            instance.remove(public);
-        }
+        shown::unaddressed(instance);
         begin(shared, behaviour, &id, store);
         if let Some(machines) = behaviour.machines.as_ref().filter(|_| !is_windows) {
             let data = decoded(request.parameter("UserData"));

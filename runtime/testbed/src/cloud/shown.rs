@@ -2,6 +2,7 @@
 
 use super::machines::Fleet;
 use super::state::{Disk, State};
+use super::stock;
 use super::xml::Element;
 
 /// An image.
@@ -60,6 +61,16 @@ pub(crate) fn snapshot(snapshot: &mut Element, state: &mut State) {
             snapshot.set(path, text);
         }
     }
+    // moto's snapshots of the stock images are all of one size.
+    let description = snapshot.text_at("description");
+    let of_stock = description
+        .rsplit(' ')
+        .next()
+        .filter(|id| stock::is_stock(id));
+    let disk = of_stock.and_then(|id| state.images.get(id)?.disks.first());
+    if let Some(disk) = disk {
+        snapshot.set("volumeSize", &disk.size);
+    }
     if let Some((name, percent)) = state.passing(&id) {
         snapshot.set("status", name);
         snapshot.set("progress", format!("{percent}%"));
@@ -98,20 +109,36 @@ pub(crate) fn instance(instance: &mut Element, state: &mut State, fleet: &Fleet)
     }
     let name = instance.text_at("instanceState/name");
     if matches!(name, "pending" | "stopped" | "terminated") {
-        for public in ["ipAddress", "dnsName"] {
-            instance.remove(public);
-        }
-        return;
+        unaddressed(instance);
+    } else if let Some(address) = fleet.address(&id) {
+        addressed(instance, &address.to_string());
     }
-    let Some(address) = fleet.address(&id) else {
-        return;
-    };
-    let address = address.to_string();
-    for path in ["ipAddress", "dnsName", "privateIpAddress", "privateDnsName"] {
-        // One without a public address keeps none.
-        if !instance.text_at(path).is_empty() {
-            instance.set(path, &address);
-        }
+}
+
+/// Takes the public addresses from an instance and its interfaces.
+pub(crate) fn unaddressed(element: &mut Element) {
+    for public in ["association", "dnsName", "ipAddress"] {
+        element.remove(public);
+    }
+    element.children.iter_mut().for_each(unaddressed);
+}
+
+/// Gives an instance and its interfaces the address of its machine; what has no public address keeps none.
+fn addressed(element: &mut Element, address: &str) {
+    let is_address = matches!(
+        element.name.as_str(),
+        "dnsName"
+            | "ipAddress"
+            | "privateDnsName"
+            | "privateIpAddress"
+            | "publicDnsName"
+            | "publicIp"
+    );
+    if is_address && !element.text.is_empty() {
+        address.clone_into(&mut element.text);
+    }
+    for child in &mut element.children {
+        addressed(child, address);
     }
 }
 

@@ -148,10 +148,15 @@ pub(crate) fn remember(state: &mut State) {
         } else {
             "amazon"
         };
+        let platform = match image.platform {
+            Some(_) => "Windows",
+            None => "Linux/UNIX",
+        };
         let shown = [
             ("creationDate", image.created),
             ("enaSupport", "true"),
             ("imageOwnerAlias", alias),
+            ("platformDetails", platform),
             ("sriovNetSupport", "simple"),
         ];
         let shown = shown.map(|(name, text)| (name.to_owned(), text.to_owned()));

@@ -95,6 +95,14 @@ impl Client {
         self.send("s3", &head, body.as_bytes()).unwrap()
     }
 
+    /// The same caller of another server.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Self {
+            address: url.trim_start_matches("http://").parse().unwrap(),
+            ..self.clone()
+        }
+    }
+
     /// A request with its first lines as given.
     pub(crate) fn send(&self, service: &str, head: &str, body: &[u8]) -> Option<Answer> {
         let mut stream = TcpStream::connect(self.address).unwrap();

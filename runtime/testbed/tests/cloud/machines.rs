@@ -185,3 +185,25 @@ fn the_password_of_windows_is_for_the_key_alone() {
     let password = key.decrypt(Pkcs1v15Encrypt, &cipher).unwrap();
     assert_eq!(password, Behaviour::default().password.as_bytes());
 }
+
+#[test]
+fn an_instance_is_told_where_it_is() {
+    let cloud = Cloud::start().unwrap();
+    let client = Client::new(&cloud);
+    let instance = text(&client.ok("RunInstances", &RUN), "instanceId");
+    let inside = client.at(&cloud.metadata("us-east-1", &instance).unwrap());
+    let get = |path: &str, head: &str| {
+        let head = format!("GET /latest/{path} HTTP/1.1\r\n{head}");
+        inside.send("", &head, b"").unwrap()
+    };
+    assert_eq!(get("meta-data/instance-id", "").status, 401);
+    let token = inside.send("", "PUT /latest/api/token HTTP/1.1\r\n", b"");
+    let token = format!("X-aws-ec2-metadata-token: {}\r\n", token.unwrap().body);
+    assert_eq!(get("meta-data/instance-id", &token).body, instance);
+    let document = get("dynamic/instance-identity/document", &token).body;
+    assert!(document.contains("\"region\":\"us-east-1\""), "{document}");
+    assert_eq!(get("meta-data/nothing", &token).status, 404);
+    let alias = r#"{"Name": "/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id"}"#;
+    let alias = client.json("ssm", "AmazonSSM.GetParameter", alias);
+    assert!(alias.body.contains(stock::UBUNTU_ARM), "{alias:?}");
+}

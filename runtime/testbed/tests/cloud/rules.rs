@@ -209,7 +209,8 @@ fn there_is_no_capacity_where_a_test_says_so() {
     );
     let fleet = fleet(&text(&template, "launchTemplateId"));
     assert_eq!(texts(&fleet, "errorCode"), ["InsufficientInstanceCapacity"]);
-    assert_eq!(texts(&fleet, "instanceType"), ["t3.small"]);
+    let kinds = texts(&fleet, "instanceType");
+    assert_eq!(kinds, ["t3.micro", "t3.small", "t3.small"], "{fleet}");
     let left = cloud.left();
     assert_eq!(left.of("instance")[0].tags["from"], "fleet");
     assert_eq!(left.of("volume")[0].tags["from"], "template");
