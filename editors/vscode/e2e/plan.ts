@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { FrameLocator } from "playwright-core";
 
-import { inWindow } from "./session";
+import { inWindow, until } from "./session";
 import type { EditorWindow } from "./window";
 
 /** The page inside the plan's panel, two frames deep. */
@@ -51,6 +51,7 @@ inWindow("the line above a build shows the plan of that build, again after each 
   await panel.locator(".only").waitFor();
   await window.goTo(18, 1);
   await window.type('  description = "Pages"\n');
+  await until("the description has a line", async () => (await window.text()).includes('"Pages"\n'));
   await window.press("Control+S");
   await panel.locator("svg.graph .header").click();
   await panel.locator("section:not([hidden])", { hasText: "Pages" }).waitFor();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
-import type { BrowserContext } from "playwright-core";
+import type { Browser } from "playwright-core";
 
 import { CodeServer, type Setup } from "./code-server";
 import type { Folder } from "./folder";
@@ -16,7 +16,7 @@ const TEST_LIMIT = 120_000;
 const LIMIT = 30_000;
 
 let shared: CodeServer | undefined;
-let browser: BrowserContext | undefined;
+let browser: Browser | undefined;
 
 before(async () => {
   mkdirSync(places.output, { recursive: true });
@@ -25,7 +25,7 @@ before(async () => {
 });
 
 after(async () => {
-  await browser?.browser()?.close();
+  await browser?.close();
   await shared?.stop();
 });
 

@@ -1,26 +1,26 @@
 // A window of the editor in a browser, and what somebody sitting in front of it does.
 
 import path from "node:path";
-import { chromium, type BrowserContext, type Locator, type Page } from "playwright-core";
+import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 
 import { places } from "./places";
 
 /** How long anything may take. */
 const LIMIT = 30_000;
 
-/** A browser that reaches loopback and nothing else, and keeps what it has loaded from window to window. */
-export async function startBrowser(): Promise<BrowserContext> {
+/** A browser that reaches loopback and nothing else. */
+export async function startBrowser(): Promise<Browser> {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
   args.push("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1");
-  const browser = await chromium.launch({ executablePath: places.chromium, headless: true, args });
-  return browser.newContext({ viewport: { width: 1440, height: 780 } });
+  return chromium.launch({ executablePath: places.chromium, headless: true, args });
 }
 
 export class EditorWindow {
   private constructor(readonly page: Page) {}
 
-  static async open(browser: BrowserContext, address: string): Promise<EditorWindow> {
-    const page = await browser.newPage();
+  static async open(browser: Browser, address: string): Promise<EditorWindow> {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 780 } });
+    const page = await context.newPage();
     page.setDefaultTimeout(LIMIT);
     const window = new EditorWindow(page);
     try {
@@ -38,7 +38,7 @@ export class EditorWindow {
   }
 
   async close(): Promise<void> {
-    await this.page.close();
+    await this.page.context().close();
   }
 
   /** Keeps a picture of the window. */

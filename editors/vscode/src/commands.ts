@@ -38,9 +38,7 @@ export function registerCommands(
     register("restartServer", () => server.restart()),
     register("showLogs", () => log.show()),
     register("checkInstallation", checkInstallation),
-    register("openWalkthrough", () =>
-      vscode.commands.executeCommand("workbench.action.openWalkthrough", `${extension}#start`),
-    ),
+    register("openWalkthrough", () => openWalkthrough(server, extension)),
     register("showReferences", (uri: string, position: Position, locations: Location[]) =>
       showReferences(server, uri, position, locations),
     ),
@@ -157,6 +155,19 @@ build {
 async function newTemplate(): Promise<void> {
   const document = await vscode.workspace.openTextDocument({ language: "imgc", content: SAMPLE });
   await vscode.window.showTextDocument(document);
+}
+
+/** Opens the walkthrough and tells it what is done already: it only notices what comes to be true while it is known. */
+async function openWalkthrough(server: Server, extension: string): Promise<void> {
+  await vscode.commands.executeCommand("workbench.action.openWalkthrough", `${extension}#start`);
+  const done = {
+    "imgc.walkthrough.installed": server.health.is === "running",
+    "imgc.walkthrough.template": vscode.workspace.textDocuments.some(isTemplate),
+  };
+  for (const [key, isDone] of Object.entries(done)) {
+    await vscode.commands.executeCommand("setContext", key, false);
+    await vscode.commands.executeCommand("setContext", key, isDone);
+  }
 }
 
 async function checkInstallation(): Promise<void> {

@@ -4,6 +4,8 @@ import * as vscode from "vscode";
 import {
   ExecuteCommandRequest,
   LanguageClient,
+  LSPErrorCodes,
+  ResponseError,
   State,
   type LanguageClientOptions,
   type ServerOptions,
@@ -64,12 +66,13 @@ export class Server implements vscode.Disposable {
   /** Sends one of the server's own commands. */
   async execute<T>(command: string, argument: unknown, token?: vscode.CancellationToken): Promise<T> {
     const params = { command, arguments: [argument] };
-    return (await this.running().sendRequest(ExecuteCommandRequest.type, params, token)) as T;
+    const send = (): Promise<unknown> => this.running().sendRequest(ExecuteCommandRequest.type, params, token);
+    return (await untilUndisturbed(send, token)) as T;
   }
 
   /** Sends any request. */
   request<T>(method: string, params: unknown, token?: vscode.CancellationToken): Promise<T> {
-    return this.running().sendRequest<T>(method, params, token);
+    return untilUndisturbed(() => this.running().sendRequest<T>(method, params, token), token);
   }
 
   /** The client, for converting what the protocol says. */
@@ -156,5 +159,21 @@ export class Server implements vscode.Disposable {
     this.now = health;
     void vscode.commands.executeCommand("setContext", "imgc.serverRuns", health.is === "running");
     this.changed.fire(health);
+  }
+}
+
+/** How often and after how many milliseconds a question is asked again that an edit has disturbed. */
+const AGAIN = { times: 25, after: 200 } as const;
+
+/** Asks again when the text has changed meanwhile: who has asked wants to know about the text as it is. */
+async function untilUndisturbed<T>(ask: () => Promise<T>, token?: vscode.CancellationToken): Promise<T> {
+  for (let asked = 1; ; asked += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isDisturbed = error instanceof ResponseError && error.code === LSPErrorCodes.ContentModified;
+      if (!isDisturbed || asked === AGAIN.times || token?.isCancellationRequested) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN.after));
+    }
   }
 }
