@@ -240,6 +240,9 @@ pub(crate) struct PlanArgs {
     /// End with 0 where nothing would run and with 2 where something would.
     #[arg(long, help_heading = "Reuse")]
     pub(crate) detailed_exitcode: bool,
+    /// Refuse a plan where something outside is not as `imgc.lock` has it, or is missing there.
+    #[arg(long)]
+    pub(crate) locked: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
     /// Show all options, digests and reasons for the order.

@@ -15,8 +15,10 @@ use imgc_compiler::plan::Plan;
 use imgc_compiler::plan::inputs::canonical;
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
+use imgc_runtime::builder::Known;
 use imgc_runtime::hold::release_failed;
 use imgc_runtime::identity::{self, Fate};
+use imgc_runtime::pins::drift;
 use imgc_runtime::reuse::{self, Ahead, Foresight};
 use imgc_runtime::settings::{Reuse, Settings};
 use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
@@ -32,6 +34,7 @@ use crate::state;
 use crate::terminal::complain;
 use crate::world::RealWorld;
 
+pub(crate) mod pins;
 pub(crate) mod show;
 
 /// How often it is looked whether a run has ended.
@@ -237,19 +240,34 @@ pub(crate) fn builds(outputs: &[Output]) -> BTreeSet<String> {
         .collect()
 }
 
-/// What would be reused of a plan; nothing is known where there is no state yet.
+/// What is seen when one looks ahead.
+pub(crate) struct Seen {
+    /// Each build.
+    pub(crate) builds: Vec<Foresight>,
+    /// What the lock file has.
+    pub(crate) known: Known,
+    /// Whether there is a state yet.
+    pub(crate) has_state: bool,
+}
+
+/// What would be reused of a plan; nothing is known where there is no state yet. With `locked` what is not as the lock
+/// file has it is refused.
 pub(crate) fn ahead(
     plan: &Plan,
     world: &Arc<RealWorld>,
     state: &StateArgs,
-) -> Result<Vec<Foresight>, Failure> {
+    locked: bool,
+) -> Result<Seen, Failure> {
     let place = state::place_to_read(&plan.root, state);
     let mut settings = Settings::new(state::no_run(world));
-    if let Some(known) = state::existing(&place)? {
+    let known = state::existing(&place)?;
+    let has_state = known.is_some();
+    if let Some(known) = known {
         settings.state = known;
     }
     settings.cache = Some(place.cache());
     settings.known = lock::known(&lock::read(&plan.root)?);
+    settings.locked = locked;
     settings.reuse.on = true;
     let door: Arc<dyn World> = world.clone();
     let registry = components::registry();
@@ -259,7 +277,16 @@ pub(crate) fn ahead(
         settings: &settings,
         world: &door,
     };
-    wait(reuse::plan(&ahead))
+    let builds = wait(reuse::plan(&ahead))?;
+    let taken = builds.iter().flat_map(|build| &build.pins);
+    if locked {
+        lock::refuse(&plan.root, &drift(&settings.known, taken))?;
+    }
+    Ok(Seen {
+        builds,
+        known: settings.known,
+        has_state,
+    })
 }
 
 /// The options that have another value at another moment, with other random numbers: by address of the step, or of the

@@ -78,6 +78,9 @@ pub struct Pin {
     pub about: String,
 }
 
+/// Begins the name of the entry of an artifact's lineage that lists packages, a line each.
+pub const PACKAGES: &str = "packages of ";
+
 /// Begins the name of a pin that is a fact about this machine.
 const LOCAL: &str = "local ";
 
@@ -118,6 +121,12 @@ pub trait Instance: Send + Sync {
     /// Facts for the template's `build` object, such as `ID`; the builder's generated data.
     fn facts(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
+    }
+
+    /// What the machine was made from, besides what is pinned: names with values, for people who ask what is in an image.
+    /// Lists of packages have a name that begins with [`PACKAGES`].
+    fn lineage(&self) -> Vec<(String, String)> {
+        Vec::new()
     }
 
     /// Called after each finished provisioner, so that a builder with layers can seal one. `address` is the step's

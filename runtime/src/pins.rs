@@ -44,13 +44,13 @@ pub fn drift<'a>(known: &Known, pins: impl IntoIterator<Item = &'a Pin>) -> Vec<
 pub fn told(drift: &Drift) -> String {
     let name = &drift.new.name;
     match &drift.old {
-        None => format!("{name}: {} (new)", one(&drift.new)),
-        Some(old) => format!("{name}: {} -> {}", one(old), one(&drift.new)),
+        None => format!("{name}: {} (new)", shown(&drift.new)),
+        Some(old) => format!("{name}: {} -> {}", shown(old), shown(&drift.new)),
     }
 }
 
 /// The beginning of a pin's value, and what it was.
-fn one(pin: &Pin) -> String {
+pub fn shown(pin: &Pin) -> String {
     let short = match pin.value.strip_prefix("sha256:") {
         Some(digest) => format!("sha256:{}", digest.get(..12).unwrap_or(digest)),
         None => pin.value.clone(),

@@ -12,6 +12,7 @@ use imgc_compiler::plan::{BuildId, Plan, StepId, StepKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::artifact::Artifact;
+use crate::builder::Pin;
 use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::fingerprint::{Chain, Difference, Fingerprint, explain, follows};
@@ -82,6 +83,10 @@ pub struct Foresight {
     pub why: Vec<Why>,
     /// Its fingerprints.
     pub chain: Chain,
+    /// What its builder takes from outside, as far as that could be looked at.
+    pub pins: Vec<Pin>,
+    /// Why that could not be looked at.
+    pub unseen: Option<String>,
     /// The steps that need not run, each with the run that did it.
     pub(crate) reused: BTreeMap<StepId, String>,
     /// The builder's artifact.
@@ -102,6 +107,8 @@ impl Foresight {
             verdict: Verdict::Whole,
             why: Vec::new(),
             chain,
+            pins: Vec::new(),
+            unseen: None,
             reused: BTreeMap::new(),
             built: None,
             posts: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use imgc_runtime::builder::PACKAGES;
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::state::{ArtifactRecord, State as _};
 use serde_json::json;
@@ -77,7 +78,11 @@ pub(super) fn text(record: &ArtifactRecord) -> String {
         format!("  template {}", state::shown_template(&record.template)),
     ];
     for (name, value) in &record.lineage {
-        lines.push(format!("  from {} {}", harmless(name), harmless(value)));
+        let value = match name.starts_with(PACKAGES) {
+            true => format!("({}, `-json` lists them)", value.lines().count()),
+            false => harmless(value).into_owned(),
+        };
+        lines.push(format!("  from {} {value}", harmless(name)));
     }
     if record.shell {
         lines.push("  after somebody had a shell on the machine".to_owned());
@@ -108,7 +113,13 @@ pub(super) fn object(record: &ArtifactRecord) -> serde_json::Value {
     let lineage: serde_json::Map<String, serde_json::Value> = record
         .lineage
         .iter()
-        .map(|(name, value)| (name.clone(), json!(value)))
+        .map(|(name, value)| {
+            let value = match name.starts_with(PACKAGES) {
+                true => json!(value.lines().collect::<Vec<_>>()),
+                false => json!(value),
+            };
+            (name.clone(), value)
+        })
         .collect();
     json!({
         "id": record.artifact.id,

@@ -9,7 +9,7 @@ use crate::diagnostics::json;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::terminal::{Terminal, print, shown_path};
-use crate::{plan_file, plan_json, plan_text, reuse, state};
+use crate::{plan_file, plan_json, plan_text, reuse};
 
 use super::{
     compile, compile_in, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file,
@@ -40,7 +40,8 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     };
     let moved = world.was_asked_what_moves();
     let mut plan = planned(compilation, terminal)?;
-    let foresights = reuse::ahead(&plan, &world, &args.state)?;
+    let seen = reuse::ahead(&plan, &world, &args.state, args.locked)?;
+    let foresights = &seen.builds;
     let moving = match moved {
         true => {
             let (other, _) = compile_in(&request, world.another());
@@ -55,16 +56,16 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     let text = match args.json {
         true => {
             let mut json = plan_json::plan(&plan);
-            json["reuse"] = reuse::show::json(&plan, &foresights, &moving);
+            json["reuse"] = reuse::show::json(&plan, foresights, &moving);
+            json["pins"] = reuse::pins::json(&plan, &seen);
             json_text(&json)
         }
         false => {
             let mut text = plan_text::render(&plan, terminal.out, args.verbose);
-            let place = state::place_to_read(&plan.root, &args.state);
-            let is_known = state::existing(&place)?.is_some();
-            if !plan.builds.is_empty() && (is_known || args.explain) {
-                let look = terminal.out;
-                text += &reuse::show::text(&plan, &foresights, &moving, args.explain, look);
+            let look = terminal.out;
+            text += &reuse::pins::text(&plan, &seen, look);
+            if !plan.builds.is_empty() && (seen.has_state || args.explain) {
+                text += &reuse::show::text(&plan, foresights, &moving, args.explain, look);
             }
             text
         }

@@ -4,6 +4,7 @@
 mod git_modules;
 mod harness;
 
+mod archive;
 mod artifacts;
 mod bad_input;
 mod console;

@@ -25,6 +25,7 @@ use crate::machine::RootfsMachine;
 use crate::options::Options;
 use crate::output::oci::{self, BaseImage, History, LayerBlob};
 use crate::package_sources::{read_configured, sources_for};
+use crate::packages;
 use crate::session::Session;
 use crate::shelf::{Owner, Shelf};
 use crate::shells::Shells;
@@ -396,6 +397,8 @@ struct RootfsInstance {
     image: BaseImage,
     epoch: i64,
     state: Mutex<State>,
+    /// What a bootstrap has brought.
+    packages: Option<(String, String)>,
     /// Layers packed at the same time.
     packers: Arc<Semaphore>,
     /// Record of the unfinished outputs' directory.
@@ -416,7 +419,14 @@ impl RootfsInstance {
             .shelf
             .clone()
             .map(|shelf| Keeper::start(workshop.session.clone(), shelf, cx.output.clone()));
+        let packages = match &base {
+            Base::Distribution { .. } => {
+                packages::lineage(&base.title(), &workshop.work.join("l/0"))
+            }
+            _ => None,
+        };
         Ok(Self {
+            packages,
             shelf: workshop.shelf.clone(),
             owner: workshop
                 .shelf
@@ -475,6 +485,10 @@ impl Instance for RootfsInstance {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         BTreeMap::from([("ID".to_owned(), name)])
+    }
+
+    fn lineage(&self) -> Vec<(String, String)> {
+        self.packages.iter().cloned().collect()
     }
 
     async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {

@@ -24,6 +24,7 @@ mod machine;
 mod options;
 mod output;
 mod package_sources;
+mod packages;
 mod pins;
 mod session;
 mod shelf;

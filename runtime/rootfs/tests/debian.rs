@@ -28,6 +28,13 @@ async fn a_debian_image_is_the_same_twice_and_other_tools_read_it() {
     for step in STEPS {
         build.step(step).await;
     }
+    let lineage = build.instance.lineage();
+    assert_eq!(lineage[0].0, "packages of debian:bookworm");
+    let listed = |name: &str| lineage[0].1.lines().any(|line| line.starts_with(name));
+    assert!(
+        listed("dpkg ") && listed("libc6 ") && !listed("less "),
+        "{lineage:?}"
+    );
     let artifact = build.finish().await;
     first.assert_clean();
     if nix::unistd::geteuid().is_root() {

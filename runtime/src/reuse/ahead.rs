@@ -10,7 +10,7 @@ use imgc_compiler::value::Value;
 
 use super::{Foresight, Looking, Verdict, foresee, identity};
 use crate::artifact::Artifact;
-use crate::builder::Pin;
+use crate::builder::{Known, Pin};
 use crate::checkpoint::Capability;
 use crate::context::Onlooker;
 use crate::error::Result;
@@ -64,13 +64,18 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             options.and_then(|options| template::render_options(&options, &[], &surroundings).ok());
         let mut pins: Vec<Pin> = Vec::new();
         let mut capability = Capability::None;
+        let mut unseen = None;
         if let (Some(builder), Some(options)) = (builder, &options) {
             capability = builder.capability(options);
-            // What cannot be looked at now is a reason to run, and said by the run.
-            pins = builder
-                .pins(&cx, options, &settings.known)
-                .await
-                .unwrap_or_else(|error| vec![unknown_pin(&error.chain(), &settings.run_id)]);
+            match builder.pins(&cx, options, &settings.known).await {
+                Ok(found) => pins = found,
+                Err(error) if settings.locked => return Err(error),
+                // What cannot be looked at now is a reason to run, and said by the run.
+                Err(error) => {
+                    pins = vec![unknown_pin(&error.chain(), &settings.run_id)];
+                    unseen = Some(error.chain());
+                }
+            }
         }
         let basis = Basis {
             plan: ahead.plan,
@@ -94,7 +99,22 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             build: id,
             capability,
         };
-        let foresight = foresee(&looking, chain).await?;
+        let mut foresight = foresee(&looking, chain).await?;
+        if let (Some(builder), Some(options)) = (builder, &options)
+            && settings.locked
+            && foresight.verdict == Verdict::Whole
+        {
+            // Its machine is made anew, of what is there now: the run would look again and refuse what has moved.
+            let refresh = Known {
+                refresh: true,
+                ..settings.known.clone()
+            };
+            pins = builder.pins(&cx, options, &refresh).await?;
+        }
+        if unseen.is_none() {
+            foresight.pins = pins;
+        }
+        foresight.unseen = unseen;
         if let Verdict::UpToDate {
             artifacts: kept, ..
         } = &foresight.verdict

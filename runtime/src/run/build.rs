@@ -70,6 +70,8 @@ pub(super) struct Data {
     pub(super) since: BTreeMap<StepId, Moment>,
     /// What the builder pins.
     pub(super) pins: Vec<Pin>,
+    /// What the machine was made from besides.
+    pub(super) lineage: Vec<(String, String)>,
     /// What is known of the outside, where a second look has changed that.
     pub(super) known: Option<Arc<Known>>,
     /// By chain and position.

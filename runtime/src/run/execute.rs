@@ -96,7 +96,9 @@ impl Work<'_> {
                 builder.launch(&cx, &source).await?
             }
         };
-        lock(&self.data).instance = Some(instance);
+        let mut data = lock(&self.data);
+        data.lineage = instance.lineage();
+        data.instance = Some(instance);
         Ok(())
     }
 

@@ -205,16 +205,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What the build is made from: what its builder pins, and the artifacts of others.
+    /// What the build is made from: what its builder pins, what the machine says, and the artifacts of others.
     fn lineage(&self) -> Vec<(String, String)> {
-        let pins = lock(&self.data).pins.clone();
+        let (pins, machine) = {
+            let data = lock(&self.data);
+            (data.pins.clone(), data.lineage.clone())
+        };
         let pins = pins.into_iter().map(|pin| (pin.name, pin.value));
         let identities = self.run.ends.identities();
         let used = self.build.uses.iter().filter_map(|used| {
             let address = &self.run.plan.build(*used).address;
             Some((address.clone(), identities.get(address)?.clone()))
         });
-        pins.chain(used).collect()
+        pins.chain(machine).chain(used).collect()
     }
 
     /// Artifacts that nobody keeps are about to be removed.

@@ -144,9 +144,16 @@ pub const EXIT_CODES: &[ExitCode] = &[
         6,
         "a step, a build or the run took longer than its time limit",
     ),
+    (
+        7,
+        "something outside has moved away from the lock file, and `-locked` stands there",
+    ),
     (70, "a mistake of this program; please report it"),
     (130, "stopped on request"),
 ];
+
+/// The problem that has a code of its own.
+pub(super) const DRIFT: &str = "run/lock-drift";
 
 /// The exit code of a class of failures.
 pub fn class_code(class: Class) -> u8 {
@@ -177,7 +184,10 @@ pub fn exit_code(result: &RunResult) -> u8 {
         .filter_map(|build| build.error.as_ref())
         .filter(own)
         .chain(&result.output_failures)
-        .map(|failure| class_code(failure.class))
+        .map(|failure| match failure.id {
+            DRIFT => 7,
+            _ => class_code(failure.class),
+        })
         .collect();
     codes.sort_unstable();
     codes.dedup();

@@ -10,7 +10,7 @@ use imgc_compiler::value::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Builder, Instance, Known, Pin};
+use crate::builder::{Builder, Instance, Known, PACKAGES, Pin};
 use crate::checkpoint::{Capability, Checkpoints};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
@@ -156,7 +156,7 @@ impl Work<'_> {
         if self.run.settings.locked {
             return Err(Error::new(
                 Class::Environment,
-                "run/lock-drift",
+                super::result::DRIFT,
                 format!(
                     "what is to be taken from outside has moved away from the lock file: {}",
                     told.join("; ")
@@ -204,6 +204,9 @@ impl Work<'_> {
         {
             let mut data = lock(&self.data);
             if let Some(built) = &foresight.built {
+                let lists = built.lineage.iter();
+                let lists = lists.filter(|(name, _)| name.starts_with(PACKAGES));
+                data.lineage = lists.cloned().collect();
                 data.artifact = Some(built.artifact.clone());
                 if let Some(capture) = self.step_of(&StepKind::Capture) {
                     data.records.insert(capture, built.clone());
