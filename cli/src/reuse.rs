@@ -15,7 +15,7 @@ use imgc_compiler::plan::Plan;
 use imgc_compiler::plan::inputs::canonical;
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
-use imgc_runtime::builder::Known;
+use imgc_runtime::builder;
 use imgc_runtime::hold::release_failed;
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::pins::drift;
@@ -245,7 +245,7 @@ pub(crate) struct Seen {
     /// Each build.
     pub(crate) builds: Vec<Foresight>,
     /// What the lock file has.
-    pub(crate) known: Known,
+    pub(crate) known: builder::Known,
     /// Whether there is a state yet.
     pub(crate) has_state: bool,
 }
