@@ -51,8 +51,7 @@ pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
 /// What the builder `rootfs` runs as its helper: this very program.
 #[cfg(feature = "rootfs")]
 fn this_program() -> std::path::PathBuf {
-    // The link stays right even when the file is replaced while a build runs.
-    std::path::PathBuf::from("/proc/self/exe")
-        .canonicalize()
+    // Asked for now, it is right even when the file is replaced while a build runs.
+    std::env::current_exe()
         .unwrap_or_else(|_| std::env::args_os().next().unwrap_or_default().into())
 }

@@ -21,7 +21,7 @@ use crate::scope::{Fixed, Names, PACKER_VERSION};
 use crate::source::{Cache, SourceMap, Sources, World};
 use crate::types::Type;
 use crate::value::Value;
-use crate::{load, module, variables, version};
+use crate::{configure, load, module, variables, version};
 
 /// What to compile and how, as the command line or an editor asks for it.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct Request {
     pub strict: bool,
     /// Variables files may set variables that no template declares (`-no-warn-undeclared-var`).
     pub undeclared_allowed: bool,
+    /// Mistakes in the options of components are warnings: for those who only look (`inspect`).
+    pub options_forgiven: bool,
     /// A variable that nobody sets is unknown, not an error: for those who only look (`inspect`, `console`).
     pub unset_allowed: bool,
 }
@@ -214,6 +216,13 @@ fn forgive_unset(
 fn judge(request: &Request, diagnostics: &mut Vec<Diagnostic>) {
     if request.undeclared_allowed {
         diagnostics.retain(|problem| problem.id != "check/undeclared-variable");
+    }
+    if request.options_forgiven {
+        for problem in diagnostics.iter_mut() {
+            if configure::IDS.iter().any(|entry| entry.id == problem.id) {
+                problem.severity = problem.severity.max(Severity::Warning);
+            }
+        }
     }
     if !request.strict {
         return;

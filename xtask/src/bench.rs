@@ -36,6 +36,7 @@ const DATA: &str = "docs/benchmarks.json";
 type Measure = fn(&Bench) -> Result<Row>;
 
 const ROWS: &[(&str, Measure)] = &[
+    ("start-up", startup::start_up),
     ("validate-one", startup::validate_one),
     ("validate-300", startup::validate_300),
     ("run-100", parallel::run_100),

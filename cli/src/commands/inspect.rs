@@ -27,8 +27,9 @@ pub(super) fn run(args: &InspectArgs, display: &DisplayArgs, terminal: Terminal)
     let mut request = args.template.request();
     request.check_only = true;
     request.unset_allowed = true;
-    // A script that is missing changes nothing of what is shown, and Packer does not look.
+    // Scripts that are missing and options that are wrong change nothing of what is shown, and Packer does not look.
     request.offline_files = true;
+    request.options_forgiven = true;
     let (compilation, world) = compile(&request);
     let now = world.clock().0;
     let plan = match &compilation.plan {

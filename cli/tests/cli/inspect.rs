@@ -282,7 +282,7 @@ fn a_template_with_mistakes() {
 }
 
 #[test]
-fn a_missing_script_hides_nothing() {
+fn what_is_wrong_with_a_component_hides_nothing() {
     let test = Test::new(
         "source \"null\" \"a\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"null.a\"]\n  \
         provisioner \"shell-local\" {\n    script = \"missing.sh\"\n  }\n}\n",
@@ -291,4 +291,17 @@ fn a_missing_script_hides_nothing() {
     let printed = test.run(&["inspect", "."]);
     assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
     assert!(printed.stdout.contains("shell-local"), "{}", printed.text());
+
+    let test = Test::new(
+        "source \"null\" \"a\" {\n  communicatr = \"none\"\n}\nbuild {\n  sources = [\"null.a\"]\n}\n",
+    );
+    assert_eq!(test.run(&["validate", "."]).code, 3);
+    let printed = test.run(&["inspect", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(printed.stdout.contains("null.a"), "{}", printed.text());
+    assert!(
+        printed.stderr.contains("warning[check/unknown-option]"),
+        "{}",
+        printed.text()
+    );
 }

@@ -146,7 +146,10 @@ impl Lower<'_> {
     fn errors(&mut self, parse: &Parse) {
         for error in parse.errors() {
             let diagnostic = self.error(error);
-            self.mistakes.push(diagnostic.span.start);
+            let start = diagnostic.span.start;
+            // What goes on behind a value on its line, after a blank, was meant to be part of it.
+            let behind = error.id == "syntax/unexpected-token";
+            self.mistakes.push(start.saturating_sub(behind.into()));
             self.out.push(diagnostic);
         }
         self.mistakes.sort_unstable();

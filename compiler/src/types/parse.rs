@@ -79,10 +79,10 @@ fn unknown_type(
     let diagnostic = Diagnostic::error("type/unknown-type", span, message);
     let meant = match word {
         "boolean" => Some("bool"),
-        "int" | "integer" | "float" => Some("number"),
+        "int" | "integer" | "uint" | "long" | "float" | "double" => Some("number"),
         "str" | "text" => Some("string"),
-        "array" => Some("list"),
-        "dict" | "hash" => Some("map"),
+        "array" | "slice" => Some("list"),
+        "dict" | "dictionary" | "hash" => Some("map"),
         _ => nearest(word, NAMES),
     };
     diagnostics.push(match meant {

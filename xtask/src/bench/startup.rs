@@ -6,6 +6,40 @@ use super::result::{Check, Quantity, Row, Spread};
 use super::turns::{self, Contender};
 use super::{Bench, templates};
 
+/// Starting alone: the same program that only says its version.
+pub(crate) fn start_up(bench: &Bench) -> Result<Row> {
+    let turns = bench.turns(60, 30);
+    let directory = bench.directory("start-up")?;
+    let template = templates::null_builds(&directory, 1)?.display().to_string();
+    let mut contenders = Vec::new();
+    for (who, args) in [
+        (VALIDATE, ["validate", template.as_str()].as_slice()),
+        (VERSION, ["version"].as_slice()),
+    ] {
+        let job = bench.ours(&directory.join(args[0]), args)?;
+        contenders.extend(job.map(|job| Contender::new(who, job)));
+    }
+    let mut row = Row {
+        name: "start-up".to_owned(),
+        work: "start: `validate` of one build against `version`".to_owned(),
+        how: format!("The same program twice; whole process, {turns} turns."),
+        series: turns::time(&contenders, 3, turns)?,
+        checks: Vec::new(),
+    };
+    let validate = row.samples(VALIDATE, Quantity::Wall);
+    let ratio = Spread::of_ratio(validate, row.samples(VERSION, Quantity::Wall));
+    let wall = Spread::of(validate);
+    row.checks
+        .extend(ratio.map(|spread| Check::at_most("at most 1.3 times as long", spread, 1.3, "×")));
+    row.checks
+        .extend(wall.map(|spread| Check::at_most("`validate` under 10 ms", spread, 0.01, "s")));
+    Ok(row)
+}
+
+/// Who is compared where starting is measured.
+const VALIDATE: &str = "imgc validate";
+const VERSION: &str = "imgc version";
+
 /// One build: start-up decides.
 pub(crate) fn validate_one(bench: &Bench) -> Result<Row> {
     let turns = bench.turns(30, 10);
