@@ -65,6 +65,8 @@ pub struct Bucket {
 pub struct Machines {
     /// Further lines for `sshd_config`, such as `PubkeyAcceptedAlgorithms +ssh-rsa`.
     pub config: Vec<String>,
+    /// Whether they have passwords and an ordinary user, as in [`crate::Options::accounts`].
+    pub accounts: bool,
     /// Whether the image has no cloud-init: a host key in the user data is not used.
     pub ignore_user_data: bool,
     /// Whether the console does not tell the host keys.

@@ -126,6 +126,7 @@ pub(crate) async fn start(
                 authorized_keys: keys.clone(),
                 host_key,
                 config: machines.config.clone(),
+                accounts: machines.accounts,
                 ..Options::default()
             };
             shared.fleet.boot(&id, options);

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
+use mail_parser::{MessageParser, MimeHeaders as _};
 use saphyr::{LoadableYamlNode as _, Yaml};
 
 /// The private host key, in OpenSSH's or PEM's form, from cloud-config: plain, packed with gzip, or a part of a MIME
@@ -18,13 +19,13 @@ pub(crate) fn host_key(data: &[u8]) -> Option<String> {
     }
     let head = String::from_utf8_lossy(&data[..data.len().min(2000)]).to_lowercase();
     if head.starts_with("content-type: multipart/") || head.contains("\ncontent-type: multipart/") {
-        let document = mailparse::parse_mail(data).ok()?;
-        return document.parts().find_map(|part| {
-            let body = part.get_body_raw().ok()?;
-            match part.ctype.mimetype.as_str() {
-                "text/cloud-config" => from_cloud_config(&body),
-                kind if kind.starts_with("multipart/") => None,
-                _ => host_key(&body),
+        let document = MessageParser::default().parse(data)?;
+        return document.parts.iter().find_map(|part| {
+            let kind = part.content_type()?;
+            match kind.subtype() {
+                Some("cloud-config") => from_cloud_config(part.contents()),
+                _ if kind.ctype() == "multipart" => None,
+                _ => host_key(part.contents()),
             }
         });
     }
