@@ -242,3 +242,64 @@ build {
         printed.stdout
     );
 }
+
+/// Sixty-four builds at the same time, of which the one called `n17` runs `failing` and all others `other`.
+fn sixty_four(failing: &str, other: &str) -> Test {
+    let mut text = String::new();
+    for number in 0..64 {
+        text.push_str(&format!(
+            "source \"null\" \"n{number}\" {{\n  communicator = \"none\"\n}}\n"
+        ));
+    }
+    let sources: Vec<String> = (0..64)
+        .map(|number| format!("\"source.null.n{number}\""))
+        .collect();
+    text.push_str(&format!(
+        "build {{\n  sources = [{}]\n  provisioner \"shell-local\" {{\n    only = [\"null.n17\"]\n    inline = [\"{failing}\"]\n  }}\n  \
+         provisioner \"shell-local\" {{\n    except = [\"null.n17\"]\n    inline = [\"{other}\"]\n  }}\n}}\n",
+        sources.join(", "),
+    ));
+    Test::new(&text)
+}
+
+#[test]
+fn sixty_three_of_sixty_four_builds_succeed_where_they_go_on() {
+    let test = sixty_four("exit 3", "touch made-$PACKER_BUILD_NAME");
+    let printed = test.run(&["build", "-keep-going", "."]);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    let made = (0..64)
+        .filter(|number| test.path(&format!("made-n{number}")).exists())
+        .count();
+    assert_eq!(made, 63, "{}", printed.text());
+    assert_eq!(printed.stdout.matches(" finished after ").count(), 63);
+    let history = test.run(&["history"]).stdout;
+    assert!(history.contains("  failed  "), "{history}");
+    assert_eq!(crate::faults::left(&test), Vec::<String>::new());
+    crate::state::nothing_more(&test, "");
+}
+
+#[test]
+fn the_first_failure_of_sixty_four_builds_stops_the_others_where_that_is_wished() {
+    let test = sixty_four("exit 3", "sleep 100; touch made");
+    let begin = std::time::Instant::now();
+    let printed = test.run(&["build", "-fail-fast", "."]);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    assert!(
+        begin.elapsed().as_secs() < 60,
+        "they were waited for: {:?}",
+        begin.elapsed()
+    );
+    assert_eq!(
+        printed
+            .stdout
+            .matches("stopped because `build.null.n17` failed")
+            .count()
+            / 2,
+        63,
+        "{}",
+        printed.text()
+    );
+    assert!(!test.path("made").exists());
+    assert_eq!(crate::faults::left(&test), Vec::<String>::new());
+    crate::state::nothing_more(&test, "");
+}

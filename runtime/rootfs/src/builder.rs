@@ -136,9 +136,10 @@ impl RootfsBuilder {
     /// Tries the namespaces and an overlay where the build will have them.
     async fn probe(&self, cx: &Context) -> Result<()> {
         let mut workshop = Workshop::open(cx, &self.grounds).await?;
-        let probed = match workshop.shelf {
-            Some(_) => Ok(()),
-            None => workshop.probe().await,
+        // Where layers are made on the shelf it has been tried already.
+        let probed = match &workshop.shelf {
+            Some(shelf) if !shelf.copies => Ok(()),
+            _ => workshop.probe().await,
         };
         probed.and(workshop.close().await)
     }
@@ -277,9 +278,11 @@ fn check_disk(scratch: &Path, base: &Base) -> Result<()> {
         _ => 0,
     };
     let there = scratch.ancestors().find(|path| path.exists());
-    let free = nix::sys::statvfs::statvfs(there.unwrap_or(scratch))
-        .map(|disk| disk.blocks_available() * disk.fragment_size())
-        .unwrap_or(u64::MAX);
+    let free = match nix::sys::statvfs::statvfs(there.unwrap_or(scratch)) {
+        Ok(disk) if disk.blocks() > 0 => disk.blocks_available() * disk.fragment_size(),
+        // Some kinds of disk do not say how large they are.
+        Ok(_) | Err(_) => u64::MAX,
+    };
     if free >= need {
         return Ok(());
     }

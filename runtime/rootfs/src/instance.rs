@@ -27,7 +27,7 @@ use crate::output::oci::{self, BaseImage, History, LayerBlob};
 use crate::package_sources::{read_configured, sources_for};
 use crate::packages;
 use crate::session::Session;
-use crate::shelf::{Owner, Shelf};
+use crate::shelf::{Form, Owner, Shelf};
 use crate::shells::Shells;
 use crate::workshop::Workshop;
 
@@ -163,7 +163,7 @@ async fn start(
                 .say(format!("Starting from the directory {}", path.display()));
             let target = make_layer(work, 0)?;
             if let Some(shelf) = &workshop.shelf {
-                shelf.make(0, None).await?;
+                shelf.make(0, Form::Outside).await?;
             }
             session
                 .tell(Job::Bind {
@@ -282,6 +282,7 @@ fn unpack_job(
         whiteouts,
         root_time: None,
         started,
+        exact: false,
     })
 }
 
@@ -294,14 +295,11 @@ async fn layer_in(work: &Path, shelf: Option<&Shelf>, number: usize) -> Result<P
     let Some(shelf) = shelf else {
         return make_layer(work, number);
     };
-    let link = work.join(format!("l/{number}"));
-    shelf.make(number, Some(&link)).await?;
-    // Through the link: a job may look at the directory itself.
-    Ok(link.join("."))
+    shelf.make_layer(number).await
 }
 
 /// Makes the directory of a layer that goes with the build.
-fn make_layer(work: &Path, number: usize) -> Result<PathBuf> {
+pub(crate) fn make_layer(work: &Path, number: usize) -> Result<PathBuf> {
     let path = work.join(format!("l/{number}"));
     make_directory(&path)?;
     Ok(path)

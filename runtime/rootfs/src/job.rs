@@ -220,6 +220,8 @@ pub(crate) struct Unpack {
     pub(crate) root_time: Option<i64>,
     /// When the build began, seconds since 1970.
     pub(crate) started: i64,
+    /// The archives are copies of layers ([`Pack::exact`]).
+    pub(crate) exact: bool,
 }
 
 /// An archive on this machine.
@@ -260,6 +262,8 @@ pub(crate) struct Pack {
     pub(crate) overlay: bool,
     /// Begin with an entry for the root itself.
     pub(crate) root_entry: bool,
+    /// A copy of a layer to go on from: with what images do not have, times to the nanosecond and access control lists.
+    pub(crate) exact: bool,
 }
 
 /// Answer about a packed directory.

@@ -11,6 +11,10 @@ pub(crate) const WHITEOUT: &[u8] = b".wh.";
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Where overlayfs marks an opaque directory: with all rights, and in a user namespace.
 pub(crate) const OPAQUE_ATTRIBUTES: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
+/// The extended attributes of access control lists.
+pub(crate) const ACCESS_LISTS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
+/// PAX record for the change time: seconds since 1970 with a fraction.
+pub(crate) const MTIME_RECORD: &str = "mtime";
 /// Prefix of the PAX records for extended attributes.
 pub(crate) const XATTR_RECORD: &str = "SCHILY.xattr.";
 
@@ -33,6 +37,7 @@ mod tests {
             mode: None,
             times: true,
             plain: false,
+            exact: false,
             started: i64::MAX,
         }
     }

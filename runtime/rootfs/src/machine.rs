@@ -346,6 +346,7 @@ impl Machine for RootfsMachine {
                 mode: None,
                 times: false,
                 plain: true,
+                exact: false,
                 started: i64::MAX,
             };
             let mut pipe = std::io::BufReader::with_capacity(1 << 17, pipe);

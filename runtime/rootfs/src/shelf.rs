@@ -6,8 +6,10 @@
 //!                                            part-…/part.json
 //! ```
 //!
-//! A layer is made where it will stay, so that keeping it costs no copy and no renaming under a mount. Until a checkpoint
-//! names a part the ledger has it: whatever ends the build early also removes it.
+//! A layer is made where it will stay, so that keeping it costs no copy and no renaming under a mount. Where overlays do
+//! not work on the cache's disk the build stands elsewhere, and a sealed layer is copied into its part: an archive
+//! `part-…/copy` with all there is to know of the files, which any disk can hold. Until a checkpoint names a part the ledger
+//! has it: whatever ends the build early also removes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imgc_compiler::source::World;
 use imgc_runtime::Result;
+use imgc_runtime::cache::Use;
 use imgc_runtime::cache::prune::MANIFEST;
-use imgc_runtime::cache::{Entered, Use};
 use imgc_runtime::checkpoint::Checkpoints;
 use imgc_runtime::context::Context;
 use imgc_runtime::ledger::{Ledger, Resource};
@@ -32,9 +34,16 @@ use crate::output::oci::LayerBlob;
 use crate::output::place::write_error;
 use crate::session::range;
 
+/// Name of the archive of a layer's files in its part.
+const COPY: &str = "copy";
+
 /// Where a build's layers are kept.
 pub(crate) struct Shelf {
     directory: PathBuf,
+    /// The build's directory.
+    work: PathBuf,
+    /// Whether layers are copied here rather than made here.
+    pub(crate) copies: bool,
     uses: Use,
     pub(crate) checkpoints: Option<Checkpoints>,
     ledger: Ledger,
@@ -51,8 +60,18 @@ pub(crate) struct Part {
     record: Option<u64>,
     /// SHA-256 of its manifest, once it has one.
     pub(crate) manifest: Option<String>,
-    /// Whether it has a directory of its own; a base directory of the user is used where it is.
-    pub(crate) tree: bool,
+    pub(crate) form: Form,
+}
+
+/// How a part holds the files of its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Not at all: a base directory of the user is used where it is.
+    Outside,
+    /// As the live directory.
+    Tree,
+    /// As an archive.
+    Copy,
 }
 
 /// What a part consists of: the file `part.json`.
@@ -62,8 +81,18 @@ pub(crate) struct Manifest {
     pub(crate) bytes: u64,
     /// The live directory as it was when its layer was finished.
     pub(crate) tree: Option<Stamped>,
+    /// The archive of the files as they were when the layer was finished, where there is no live directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) copy: Option<Copied>,
     /// The packed layer.
     pub(crate) blob: Option<Blob>,
+}
+
+/// What is known of the archive of a layer's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Copied {
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
 }
 
 /// A packed layer as it is remembered.
@@ -141,26 +170,45 @@ pub(crate) fn directory_resource(path: &Path) -> Resource {
 }
 
 impl Shelf {
-    /// Begins to use the cache for the build whose directory, on the shelf `directory`, is `work`.
-    pub(crate) fn begin(
+    /// The shelf `directory` for the build in `work`, which stands on it unless layers are copied there.
+    pub(crate) fn new(
         cx: &Context,
         directory: &Path,
         work: &Path,
-        entered: &Entered,
-    ) -> io::Result<Self> {
-        Ok(Self {
+        copies: bool,
+        uses: Use,
+    ) -> Self {
+        Self {
             directory: directory.to_owned(),
-            uses: Use::begin(work, entered)?,
+            work: work.to_owned(),
+            copies,
+            uses,
             checkpoints: cx.checkpoints.clone(),
             ledger: cx.ledger.clone(),
             address: cx.address.clone(),
             world: cx.world.clone(),
             parts: Mutex::default(),
-        })
+        }
     }
 
-    /// Makes the part for layer `number`; with a tree, `link` leads there.
-    pub(crate) async fn make(&self, number: usize, link: Option<&Path>) -> Result<()> {
+    /// Makes the directory of layer `number`, where it is kept or to be copied from.
+    pub(crate) async fn make_layer(&self, number: usize) -> Result<PathBuf> {
+        if self.copies {
+            self.make(number, Form::Copy).await?;
+            return crate::instance::make_layer(&self.work, number);
+        }
+        self.make(number, Form::Tree).await?;
+        // Through the link: a job may look at the directory itself.
+        Ok(self.layer(number).join("."))
+    }
+
+    /// Layer `number` in the build's directory.
+    fn layer(&self, number: usize) -> PathBuf {
+        self.work.join(format!("l/{number}"))
+    }
+
+    /// Makes the part for layer `number`; to a tree the build's directory gets a link.
+    pub(crate) async fn make(&self, number: usize, form: Form) -> Result<()> {
         let random = hex(&self.world.random());
         let name = format!("part-{}", &random[random.len() - 16..]);
         let path = self.directory.join(&name);
@@ -168,13 +216,13 @@ impl Shelf {
             self.uses
                 .add(&name)
                 .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&path))
-                .and_then(|()| match link {
-                    None => Ok(()),
-                    Some(link) => {
+                .and_then(|()| match form {
+                    Form::Outside | Form::Copy => Ok(()),
+                    Form::Tree => {
                         let tree = path.join("tree");
                         fs::create_dir(&tree)?;
                         fs::set_permissions(&tree, fs::Permissions::from_mode(0o755))?;
-                        symlink(to_tree(&name), link)
+                        symlink(to_tree(&name), self.layer(number))
                     }
                 })
                 .map_err(|error| write_error(format!("cannot make {}", path.display()), error))
@@ -187,25 +235,40 @@ impl Shelf {
                 name,
                 record: Some(record),
                 manifest: None,
-                tree: link.is_some(),
+                form,
             },
         );
         Ok(())
     }
 
     /// Takes up a part that exists as layer `number`. The cache must be entered.
-    pub(crate) fn adopt(&self, number: usize, part: &KeptPart, link: &Path) -> io::Result<()> {
+    pub(crate) fn adopt(
+        &self,
+        number: usize,
+        part: &KeptPart,
+        manifest: &Manifest,
+    ) -> io::Result<()> {
         self.uses.add(&part.name)?;
         if part.tree {
-            symlink(to_tree(&part.name), link)?;
+            let tree = match self.copies {
+                // The build stands somewhere else.
+                true => fs::canonicalize(self.directory.join(&part.name))?.join("tree"),
+                false => to_tree(&part.name),
+            };
+            symlink(tree, self.layer(number))?;
         }
+        let form = match (part.tree, &manifest.copy) {
+            (true, _) => Form::Tree,
+            (false, Some(_)) => Form::Copy,
+            (false, None) => Form::Outside,
+        };
         self.lock().insert(
             number,
             Part {
                 name: part.name.clone(),
                 record: None,
                 manifest: Some(part.manifest.clone()),
-                tree: part.tree,
+                form,
             },
         );
         Ok(())
@@ -223,7 +286,10 @@ impl Shelf {
         let blob_fits = manifest.blob.as_ref().is_none_or(|blob| {
             fs::metadata(directory.join("blob")).is_ok_and(|found| found.len() == blob.size)
         });
-        (blob_fits && manifest.tree.is_some() == part.tree).then_some(manifest)
+        let copy_fits = manifest.copy.as_ref().is_none_or(|copy| {
+            fs::metadata(directory.join(COPY)).is_ok_and(|found| found.len() == copy.size)
+        });
+        (blob_fits && copy_fits && manifest.tree.is_some() == part.tree).then_some(manifest)
     }
 
     /// Writes the manifest of layer `number`: from now on the part is whole.
@@ -231,6 +297,7 @@ impl Shelf {
         &self,
         number: usize,
         tree: Option<Stamped>,
+        copy: Option<Copied>,
         blob: Option<Blob>,
     ) -> Result<()> {
         let Some(path) = self.path(number) else {
@@ -238,8 +305,10 @@ impl Shelf {
         };
         let manifest = Manifest {
             bytes: tree.as_ref().map_or(0, |tree| tree.bytes)
+                + copy.as_ref().map_or(0, |copy| copy.size)
                 + blob.as_ref().map_or(0, |blob| blob.size),
             tree,
+            copy,
             blob,
         };
         let text = serde_json::to_vec(&manifest)
@@ -277,6 +346,17 @@ impl Shelf {
         parts
             .get(&number)
             .map(|part| self.directory.join(&part.name))
+    }
+
+    /// How the part of layer `number` holds its files.
+    pub(crate) fn form(&self, number: usize) -> Option<Form> {
+        self.lock().get(&number).map(|part| part.form)
+    }
+
+    /// The archive in the part of layer `number`, and the directory it is a copy of.
+    pub(crate) fn copy(&self, number: usize) -> Option<(PathBuf, PathBuf)> {
+        let part = self.path(number)?;
+        Some((part.join(COPY), self.layer(number).join(".")))
     }
 
     /// Everything written on the shelf so far is on the disk when this returns.

@@ -1,7 +1,8 @@
 //! A build's directory and namespaces: opened, and removed whatever happens.
 //!
 //! Where layers are to be kept the directory stands on the cache's shelf and its layers are parts beside it
-//! ([`Shelf`]); else it stands in the run's directory for temporary files.
+//! ([`Shelf`]); else it stands in the run's directory for temporary files. Where overlays do not work on the cache's disk it
+//! stands there as well, and a directory on the shelf says which parts, copies then, are in use.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use imgc_runtime::Result;
-use imgc_runtime::cache::Cache;
+use imgc_runtime::cache::{Cache, Use};
 use imgc_runtime::context::Context;
-use imgc_runtime::ledger::Ledger;
+use imgc_runtime::ledger::{Ledger, Resource};
 
 use crate::error::{LEFT_BEHIND, fail};
 use crate::job::Job;
@@ -60,8 +61,17 @@ pub(crate) struct Workshop {
     /// Where its layers are kept, if they are.
     pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) ledger: Ledger,
-    record: u64,
+    /// Its directories with their records, the one with the mounts first.
+    directories: Vec<(u64, PathBuf)>,
     closed: bool,
+}
+
+/// Where a build's layers are kept.
+struct Keeping<'a> {
+    cache: &'a Cache,
+    shelf: &'a Path,
+    /// They are made somewhere else.
+    copies: bool,
 }
 
 impl Workshop {
@@ -70,80 +80,90 @@ impl Workshop {
         let Some(place) = cx.cache.as_ref().filter(|_| cx.checkpoints.is_some()) else {
             return Self::open_at(cx, grounds, &cx.scratch, None).await;
         };
-        if grounds.known(place) == Some(false) {
-            return Self::open_at(cx, grounds, &cx.scratch, None).await;
-        }
         let cache = Cache::new(place);
-        let refused = match cache.shelf(crate::BUILDER_NAME) {
-            Err(error) => write_error(format!("cannot make {}", place.display()), error),
-            Ok(shelf) => {
-                let mut workshop = Self::open_at(cx, grounds, &shelf, Some(&cache)).await?;
-                if grounds.known(place) == Some(true) {
-                    return Ok(workshop);
+        let shelf = match cache.shelf(crate::BUILDER_NAME) {
+            Ok(shelf) => shelf,
+            Err(error) => {
+                let workshop = Self::open_at(cx, grounds, &cx.scratch, None).await?;
+                if grounds.known(place).is_none() {
+                    grounds.learn(place, false);
+                    let error = write_error(format!("cannot make {}", place.display()), error);
+                    cx.output.warn(format!(
+                        "layers are not kept for later runs: {}",
+                        error.chain()
+                    ));
                 }
-                match workshop.probe().await {
-                    Ok(()) => {
-                        grounds.learn(place, true);
-                        return Ok(workshop);
-                    }
-                    Err(error) => {
-                        workshop.close().await?;
-                        error
-                    }
-                }
+                return Ok(workshop);
             }
         };
-        let workshop = Self::open_at(cx, grounds, &cx.scratch, None).await?;
-        if grounds.known(place).is_none() {
+        let keeping = |copies| Keeping {
+            cache: &cache,
+            shelf: &shelf,
+            copies,
+        };
+        if grounds.known(place) != Some(false) {
+            let mut workshop = Self::open_at(cx, grounds, &shelf, Some(keeping(false))).await?;
+            if grounds.known(place) == Some(true) {
+                return Ok(workshop);
+            }
+            let Err(error) = workshop.probe().await else {
+                grounds.learn(place, true);
+                return Ok(workshop);
+            };
+            workshop.close().await?;
             grounds.learn(place, false);
-            cx.output.warn(format!(
-                "layers are not kept for later runs: {}",
-                refused.chain()
+            cx.output.detail(format!(
+                "layers are copied into {}: {}",
+                place.display(),
+                error.chain()
             ));
         }
-        Ok(workshop)
+        Self::open_at(cx, grounds, &cx.scratch, Some(keeping(true))).await
     }
 
     async fn open_at(
         cx: &Context,
         grounds: &Grounds,
         directory: &Path,
-        cache: Option<&Cache>,
+        keeping: Option<Keeping<'_>>,
     ) -> Result<Self> {
         let random = hex(&cx.world.random());
-        let work = directory.join(format!("rootfs-{}", &random[random.len() - 12..]));
-        let make = async {
-            let made = || {
-                // Until the use is begun nobody may take the directory for an abandoned one.
-                let entered = cache.map(Cache::enter).transpose()?;
-                furnish(&work)?;
-                entered
-                    .map(|entered| Shelf::begin(cx, directory, &work, &entered))
-                    .transpose()
-            };
-            made().map_err(|error| write_error(format!("cannot write {}", work.display()), error))
-        };
-        let (record, shelf) = cx
-            .ledger
-            .create(&cx.address, directory_resource(&work), make)
-            .await?;
+        let name = &random[random.len() - 12..];
+        let work = directory.join(format!("rootfs-{name}"));
         let mut furnished = Furnished {
-            work: &work,
+            directories: Vec::new(),
             ledger: &cx.ledger,
-            record: Some(record),
         };
+        let used = match &keeping {
+            Some(keeping) => {
+                let place = match keeping.copies {
+                    true => keeping.shelf.join(format!("uses-{name}")),
+                    false => work.clone(),
+                };
+                let used = begin_use(cx, keeping, &place).await?;
+                furnished.directories.push((used.0, place));
+                Some(used.1)
+            }
+            None => None,
+        };
+        let shelf = used
+            .zip(keeping.as_ref())
+            .map(|(used, keeping)| Shelf::new(cx, keeping.shelf, &work, keeping.copies, used));
+        if furnished.directories.iter().all(|(_, path)| *path != work) {
+            let make = async { furnish(&work).map_err(|error| unwritable(&work, error)) };
+            let resource = directory_resource(&work);
+            let (record, ()) = cx.ledger.create(&cx.address, resource, make).await?;
+            furnished.directories.insert(0, (record, work.clone()));
+        }
         let token = hex(&cx.world.random());
         let session = Session::start(&grounds.helper, token, cx.run_id.clone()).await?;
-        let session = Arc::new(session);
-        furnished.record = None;
-        drop(furnished);
         Ok(Self {
-            session,
+            session: Arc::new(session),
             work,
             max_mounted_layers: grounds.max_mounted_layers,
             shelf: shelf.map(Arc::new),
             ledger: cx.ledger.clone(),
-            record,
+            directories: std::mem::take(&mut furnished.directories),
             closed: false,
         })
     }
@@ -173,7 +193,7 @@ impl Workshop {
     }
 
     fn dismantling(&self) -> impl Future<Output = Result<()>> + Send + 'static {
-        let mut directories = vec![(self.record, self.work.clone())];
+        let mut directories = self.directories.clone();
         if let Some(shelf) = &self.shelf {
             directories.extend(shelf.unfinished());
         }
@@ -181,21 +201,46 @@ impl Workshop {
     }
 }
 
-/// A build's directory before it has namespaces; dropped with its record it removes the directory.
+/// Makes the directory that says which parts a build uses: the build's own, or one for that alone.
+async fn begin_use(cx: &Context, keeping: &Keeping<'_>, place: &Path) -> Result<(u64, Use)> {
+    let make = async {
+        let made = || {
+            // Until the use is begun nobody may take the directory for an abandoned one.
+            let entered = keeping.cache.enter()?;
+            match keeping.copies {
+                true => fs::create_dir(place)?,
+                false => furnish(place)?,
+            }
+            Use::begin(place, &entered)
+        };
+        made().map_err(|error| unwritable(place, error))
+    };
+    let resource = match keeping.copies {
+        true => Resource::Directory {
+            path: place.to_owned(),
+        },
+        false => directory_resource(place),
+    };
+    cx.ledger.create(&cx.address, resource, make).await
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> imgc_runtime::Error {
+    write_error(format!("cannot write {}", path.display()), error)
+}
+
+/// A build's directories before it has namespaces; dropped with their records it removes them.
 struct Furnished<'a> {
-    work: &'a Path,
+    directories: Vec<(u64, PathBuf)>,
     ledger: &'a Ledger,
-    record: Option<u64>,
 }
 
 impl Drop for Furnished<'_> {
     fn drop(&mut self) {
-        // Nothing in it belongs to mapped users yet.
-        if let Some(record) = self
-            .record
-            .filter(|_| fs::remove_dir_all(self.work).is_ok())
-        {
-            self.ledger.forget(record);
+        for (record, path) in &self.directories {
+            // Nothing in them belongs to mapped users yet.
+            if fs::remove_dir_all(path).is_ok() {
+                self.ledger.forget(*record);
+            }
         }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn unpack(unpack: Unpack) -> Outcome<Scanned> {
         mode: None,
         times: true,
         plain: false,
+        exact: unpack.exact,
         started: unpack.started,
     };
     let mut all = Scanned::default();
@@ -116,6 +117,7 @@ pub(super) fn pack(pack: &Pack) -> Outcome<Packed> {
         tidy: pack.tidy,
         overlay: pack.overlay,
         root_entry: pack.root_entry,
+        exact: pack.exact,
     };
     let stats = pack_stream(&pack.directory, &mut archive, &options)
         .attempt(LAYER, || "cannot pack the layer")?;
@@ -150,6 +152,7 @@ pub(super) fn collapse(work: &Path, lowers: &[String], target: &Path) -> Outcome
         mode: None,
         times: true,
         plain: false,
+        exact: true,
         started: i64::MAX,
     };
     let (packed, unpacked) = std::thread::scope(|scope| {
@@ -157,6 +160,7 @@ pub(super) fn collapse(work: &Path, lowers: &[String], target: &Path) -> Outcome
             let mut writer = BufWriter::with_capacity(1 << 18, writer);
             let options = PackOptions {
                 root_entry: true,
+                exact: true,
                 ..PackOptions::default()
             };
             pack_stream(Path::new(MERGED), &mut writer, &options).and_then(|_| writer.flush())

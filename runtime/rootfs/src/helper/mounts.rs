@@ -58,9 +58,13 @@ pub(super) fn probe(directory: &Path) -> Outcome<()> {
             format!("cannot make {}", directory.join(name).display())
         })?;
     }
+    fs::create_dir("l/a").attempt(NAMESPACES, || {
+        format!("cannot make {}", directory.join("l/a").display())
+    })?;
     overlay(&["l".to_owned()], Some(("u", "w")))?;
-    // Writing shows whether the upper directory's disk keeps the attributes of an overlay.
-    fs::create_dir("m/a")
+    // What replaces a directory hides it, which takes a whiteout and an attribute on the upper directory's disk.
+    fs::remove_dir("m/a")
+        .and_then(|()| fs::create_dir("m/a"))
         .and_then(|()| fs::remove_dir("m/a"))
         .attempt(LAYER, || "the overlay cannot be written")?;
     umount2(MERGED, MntFlags::MNT_DETACH).attempt(LAYER, || "the overlay cannot be unmounted")?;

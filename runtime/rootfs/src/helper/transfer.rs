@@ -67,6 +67,7 @@ pub(super) fn put_tree(put: &Put) -> Outcome<()> {
         mode: put.mode,
         times: false,
         plain: false,
+        exact: false,
         started: i64::MAX,
     };
     unpack::unpack(

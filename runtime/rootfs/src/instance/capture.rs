@@ -177,6 +177,7 @@ impl RootfsInstance {
             whiteouts: Whiteouts::Apply,
             root_time,
             started: i64::MAX,
+            exact: false,
         });
         let scanned: Scanned = self.session.ask(job, None).await?;
         cx.output.detail(format!(
@@ -200,6 +201,7 @@ impl RootfsInstance {
             tidy: false,
             overlay: false,
             root_entry,
+            exact: false,
         })
     }
 

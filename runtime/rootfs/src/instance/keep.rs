@@ -15,11 +15,11 @@ use tokio::task::JoinHandle;
 
 use super::{RootfsInstance, State};
 use crate::error::{LAYER, fail};
-use crate::job::{Job, Stamped};
+use crate::job::{Compression, Job, Pack, Packed, Stamped};
 use crate::output::oci::{History, LayerBlob};
 use crate::output::place::write_error;
 use crate::session::Session;
-use crate::shelf::{Blob, KeptPart, Owner, Shelf};
+use crate::shelf::{Blob, Copied, Form, KeptPart, Owner, Shelf};
 
 /// Version of the form of this builder's checkpoints, and of everything in this crate that decides what is in a layer.
 pub(crate) const VERSION: u32 = 1;
@@ -119,8 +119,8 @@ async fn keep(session: &Session, shelf: &Arc<Shelf>, sealed: Sealed) -> Result<b
                 Err(_) => return Ok(false),
             },
         };
-        let tree = stamp(session, shelf, number).await?;
-        shelf.complete(number, tree, blob)?;
+        let (tree, copy) = hold_fast(session, shelf, number).await?;
+        shelf.complete(number, tree, copy, blob)?;
     }
     let (Some(fingerprint), Some(checkpoints)) = (sealed.fingerprint, &shelf.checkpoints) else {
         return Ok(true);
@@ -142,7 +142,7 @@ async fn keep(session: &Session, shelf: &Arc<Shelf>, sealed: Sealed) -> Result<b
         kept.parts.push(KeptPart {
             name: part.name,
             manifest,
-            tree: part.tree,
+            tree: part.form == Form::Tree,
         });
     }
     let data = serde_json::to_value(&kept)
@@ -169,18 +169,33 @@ async fn keep(session: &Session, shelf: &Arc<Shelf>, sealed: Sealed) -> Result<b
     Ok(true)
 }
 
-/// What layer `number` looks like, if it has a directory of its own.
-async fn stamp(session: &Session, shelf: &Shelf, number: usize) -> Result<Option<Stamped>> {
-    let has_tree = shelf
-        .up_to(number)
-        .last()
-        .is_some_and(|(found, part)| *found == number && part.tree);
-    match shelf.path(number) {
-        Some(path) if has_tree => {
+/// What the files of layer `number` look like where they stay, or their copy where they do not.
+async fn hold_fast(
+    session: &Session,
+    shelf: &Shelf,
+    number: usize,
+) -> Result<(Option<Stamped>, Option<Copied>)> {
+    match (shelf.form(number), shelf.path(number), shelf.copy(number)) {
+        (Some(Form::Tree), Some(path), _) => {
             let directory = path.join("tree");
-            session.ask(Job::Stamp { directory }, None).await.map(Some)
+            let stamped = session.ask(Job::Stamp { directory }, None).await?;
+            Ok((Some(stamped), None))
         }
-        _ => Ok(None),
+        (Some(Form::Copy), _, Some((target, directory))) => {
+            let job = Job::Pack(Pack {
+                directory,
+                target,
+                compression: Compression::Zstd,
+                clamp: None,
+                tidy: false,
+                overlay: true,
+                root_entry: true,
+                exact: true,
+            });
+            let Packed { sha256, size, .. } = session.ask(job, None).await?;
+            Ok((None, Some(Copied { sha256, size })))
+        }
+        _ => Ok((None, None)),
     }
 }
 

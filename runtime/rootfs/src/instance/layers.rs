@@ -223,6 +223,7 @@ impl RootfsInstance {
             tidy: self.options.reproducible,
             overlay: !is_base,
             root_entry: false,
+            exact: false,
         });
         let (session, packers, output) = (
             self.session.clone(),

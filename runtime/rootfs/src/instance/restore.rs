@@ -1,7 +1,6 @@
 //! A machine as it was at a checkpoint.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 
 use imgc_runtime::Result;
@@ -15,11 +14,11 @@ use super::{RootfsInstance, Started, State, Step, Task, machine, make_layer, wri
 use crate::base::Base;
 use crate::builder::Places;
 use crate::error::{BASE_INVALID, fail};
-use crate::job::{Job, Stamped};
+use crate::job::{ArchiveFile, Job, Scanned, Stamped, Unpack, Whiteouts};
 use crate::layer::compress::digest_file;
 use crate::options::Options;
 use crate::output::oci::{self, BaseImage, LayerBlob, media_type};
-use crate::shelf::{Manifest, Owner, Shelf};
+use crate::shelf::{Form, Manifest, Owner, Shelf};
 use crate::workshop::{Grounds, Workshop};
 
 /// What a checkpoint is in the way of, for people.
@@ -129,7 +128,7 @@ async fn take_up(
         return Ok(Err("there is no place for layers here".to_owned()));
     };
     let manifests = {
-        let adopted = adopt(shelf, &Cache::new(cache), &workshop.work, kept);
+        let adopted = adopt(shelf, &Cache::new(cache), kept);
         adopted.map_err(|error| {
             crate::output::place::write_error("cannot use the cache".to_owned(), error)
         })?
@@ -137,12 +136,16 @@ async fn take_up(
     let Some(manifests) = manifests else {
         return Ok(Err("parts of them are missing or damaged".to_owned()));
     };
-    if let (Base::Directory(path) | Base::Path(path), Some(part)) = (base, kept.parts.first())
-        && !part.tree
+    if let Base::Directory(path) | Base::Path(path) = base
+        && shelf.form(0) == Some(Form::Outside)
     {
         let target = make_layer(&workshop.work, 0)?;
         let source = path.clone();
         workshop.session.tell(Job::Bind { source, target }).await?;
+    }
+    if let Err(error) = unpack_copies(workshop, shelf, &manifests).await {
+        let why = format!("their copies cannot be unpacked: {}", error.chain());
+        return Ok(Err(why));
     }
     let mut looking = Vec::new();
     for (number, manifest) in manifests.iter().enumerate() {
@@ -171,19 +174,35 @@ async fn take_up(
     })
 }
 
-fn adopt(
-    shelf: &Shelf,
-    cache: &Cache,
-    work: &Path,
-    kept: &Kept,
-) -> std::io::Result<Option<Vec<Manifest>>> {
+/// Makes the layers that are kept as copies.
+async fn unpack_copies(workshop: &Workshop, shelf: &Shelf, manifests: &[Manifest]) -> Result<()> {
+    for (number, manifest) in manifests.iter().enumerate() {
+        let (Some(copy), Some((path, _))) = (&manifest.copy, shelf.copy(number)) else {
+            continue;
+        };
+        let target = make_layer(&workshop.work, number)?;
+        let sha256 = Some(copy.sha256.clone());
+        let unpack = Unpack {
+            archives: vec![ArchiveFile { path, sha256 }],
+            target,
+            whiteouts: Whiteouts::Overlay,
+            root_time: None,
+            started: i64::MAX,
+            exact: true,
+        };
+        let _: Scanned = workshop.session.ask(Job::Unpack(unpack), None).await?;
+    }
+    Ok(())
+}
+
+fn adopt(shelf: &Shelf, cache: &Cache, kept: &Kept) -> std::io::Result<Option<Vec<Manifest>>> {
     let _entered = cache.enter()?;
     let mut manifests = Vec::new();
     for (number, part) in kept.parts.iter().enumerate() {
         let Some(manifest) = shelf.manifest(part) else {
             return Ok(None);
         };
-        shelf.adopt(number, part, &work.join(format!("l/{number}")))?;
+        shelf.adopt(number, part, &manifest)?;
         manifests.push(manifest);
     }
     Ok(Some(manifests))

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 use super::leftovers::{Verdict, is_host_key, verdict};
-use super::{OPAQUE, OPAQUE_ATTRIBUTES, WHITEOUT, XATTR_RECORD};
+use super::{ACCESS_LISTS, MTIME_RECORD, OPAQUE, OPAQUE_ATTRIBUTES, WHITEOUT, XATTR_RECORD};
 
 /// How a directory is packed.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct PackOptions {
     pub(crate) overlay: bool,
     /// Begin with an entry for the directory itself.
     pub(crate) root_entry: bool,
+    /// With what images do not have: times to the nanosecond and access control lists.
+    pub(crate) exact: bool,
 }
 
 /// What was packed.
@@ -132,7 +134,7 @@ impl<W: Write> Packer<'_, W> {
             }
             self.links.insert(id, path.clone());
         }
-        let records = attributes(file)?;
+        let records = attributes(file, self.options.exact)?;
         if kind.is_symlink() {
             let target = fs::read_link(file)?.into_os_string().into_vec();
             self.append(
@@ -162,7 +164,7 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn directory(&mut self, path: &[u8], metadata: &Metadata, file: &Path) -> io::Result<()> {
-        let records = attributes(file)?;
+        let records = attributes(file, self.options.exact)?;
         self.append(path, metadata, EntryType::Directory, None, records, None)
     }
 
@@ -199,6 +201,10 @@ impl<W: Write> Packer<'_, W> {
             .clamp
             .map_or(metadata.mtime(), |clamp| metadata.mtime().min(clamp));
         header.set_mtime(time.max(0) as u64);
+        if self.options.exact && metadata.mtime_nsec() != 0 {
+            let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+            records.push((MTIME_RECORD.to_owned(), time.into_bytes()));
+        }
         let size = if content.is_some() { metadata.len() } else { 0 };
         header.set_size(size.min(OCTAL_11));
         if size > OCTAL_11 {
@@ -268,8 +274,9 @@ fn set_number(header: &mut Header, field: &str, value: u64, records: &mut Vec<Re
     }
 }
 
-/// The extended attributes that are part of a file: capabilities and what users set.
-fn attributes(file: &Path) -> io::Result<Vec<Record>> {
+/// The extended attributes that are part of a file: capabilities and what users set; with `exact` also who else may do
+/// what.
+fn attributes(file: &Path, exact: bool) -> io::Result<Vec<Record>> {
     let names = match xattr::list(file) {
         Ok(names) => names,
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EOPNOTSUPP as i32) => {
@@ -279,7 +286,7 @@ fn attributes(file: &Path) -> io::Result<Vec<Record>> {
     };
     let mut names: Vec<String> = names
         .filter_map(|name| name.into_string().ok())
-        .filter(|name| is_content(name))
+        .filter(|name| is_content(name) || exact && ACCESS_LISTS.contains(&name.as_str()))
         .collect();
     names.sort();
     let mut records = Vec::new();

@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
 use nix::sys::time::TimeSpec;
 use tar::{Archive, Entry, EntryType};
 
-use super::{OPAQUE, OPAQUE_ATTRIBUTES, WHITEOUT, XATTR_RECORD};
+use super::{MTIME_RECORD, OPAQUE, OPAQUE_ATTRIBUTES, WHITEOUT, XATTR_RECORD};
 use crate::job::{Scanned, Whiteouts};
 
 /// How a stream is unpacked.
@@ -31,6 +31,8 @@ pub(crate) struct UnpackOptions {
     pub(crate) times: bool,
     /// The target is a directory of this machine, not of an image: no attributes, devices or set-id bits.
     pub(crate) plain: bool,
+    /// The stream is a copy of a layer: times have fractions of seconds.
+    pub(crate) exact: bool,
     /// Only files older than this count as newest.
     pub(crate) started: i64,
 }
@@ -82,7 +84,7 @@ struct Unpacker<'a> {
     target: &'a Path,
     options: &'a UnpackOptions,
     /// Mode and time of directories, set at the end.
-    directories: Vec<(PathBuf, u32, i64)>,
+    directories: Vec<(PathBuf, u32, TimeSpec)>,
     /// What this stream has made, for opaque directories.
     made: HashSet<PathBuf>,
     scanned: Scanned,
@@ -112,11 +114,16 @@ impl Unpacker<'_> {
             return Ok(());
         }
         let records = attributes(entry)?;
-        let time = entry.header().mtime()? as i64;
+        let seconds = entry.header().mtime()? as i64;
         self.scanned.entries += 1;
-        if time < self.options.started {
-            self.scanned.newest = self.scanned.newest.max(time);
+        if seconds < self.options.started {
+            self.scanned.newest = self.scanned.newest.max(seconds);
         }
+        let time = match self.options.exact {
+            true => exact_time(entry)?,
+            false => None,
+        };
+        let time = time.unwrap_or(TimeSpec::new(seconds, 0));
         let made = match kind {
             EntryType::Directory => self.directory(&path, time, entry)?,
             EntryType::Link => return self.link(&path, entry),
@@ -131,7 +138,7 @@ impl Unpacker<'_> {
         }
         self.own(&path, kind, entry, &records)?;
         if self.options.times && kind != EntryType::Directory {
-            set_time(&path, time)?;
+            set_time_exactly(&path, time)?;
         }
         if self.options.whiteouts == Whiteouts::Apply {
             self.made.insert(path);
@@ -142,7 +149,7 @@ impl Unpacker<'_> {
     fn directory<R: Read>(
         &mut self,
         path: &Path,
-        time: i64,
+        time: TimeSpec,
         entry: &Entry<'_, R>,
     ) -> io::Result<bool> {
         let there = fs::symlink_metadata(path).ok();
@@ -317,7 +324,7 @@ impl Unpacker<'_> {
             }
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
             if self.options.times {
-                set_time(&path, time)?;
+                set_time_exactly(&path, time)?;
             }
         }
         Ok(self.scanned)
@@ -354,6 +361,25 @@ fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<(String, Vec<
     Ok(records)
 }
 
+/// The change time of a record for it.
+fn exact_time<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Option<TimeSpec>> {
+    let Some(extensions) = entry.pax_extensions()? else {
+        return Ok(None);
+    };
+    for extension in extensions {
+        let extension = extension?;
+        if extension.key() != Ok(MTIME_RECORD) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(extension.value_bytes()).into_owned();
+        let time = text
+            .split_once('.')
+            .and_then(|(seconds, nanos)| Some((seconds.parse().ok()?, nanos.parse().ok()?)));
+        return Ok(time.map(|(seconds, nanos)| TimeSpec::new(seconds, nanos)));
+    }
+    Ok(None)
+}
+
 fn mark_opaque(directory: &Path) -> io::Result<()> {
     let [trusted, user] = OPAQUE_ATTRIBUTES;
     xattr::set(directory, trusted, b"y").or_else(|_| xattr::set(directory, user, b"y"))
@@ -374,7 +400,10 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 
 /// Sets access and change time; of a link its own.
 pub(crate) fn set_time(path: &Path, time: i64) -> io::Result<()> {
-    let time = TimeSpec::new(time, 0);
+    set_time_exactly(path, TimeSpec::new(time, 0))
+}
+
+fn set_time_exactly(path: &Path, time: TimeSpec) -> io::Result<()> {
     utimensat(
         nix::fcntl::AT_FDCWD,
         path,
