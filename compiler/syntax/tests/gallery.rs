@@ -728,6 +728,19 @@ fn long_chains_without_depth_are_fine() {
 }
 
 #[test]
+fn texts_without_quotes() {
+    assert_snapshot!(one("a = [\n  NAME=${var.x},\n]\nlast = 1\n"), @r"
+    syntax/invalid-character: `$` has no meaning here
+      2 |   NAME=${var.x},
+        |        ^
+        = help: `${…}` stands inside of quotes: write the whole text in quotes, or the expression without `${` and `}`
+    ");
+    let two = parse("a = [\n  NAME=${var.x},\n  B=${x}-y\n]\nlast = 1\n");
+    let ids: Vec<_> = two.errors().iter().map(|error| error.id).collect();
+    assert_eq!(ids, ["syntax/invalid-character"; 2]);
+}
+
+#[test]
 fn merge_conflicts() {
     let conflict = "a = [\n<<<<<<< HEAD\n  1,\n=======\n  2 {\n>>>>>>> other\n]\nlast = 1\n";
     assert_snapshot!(one(conflict), @r"

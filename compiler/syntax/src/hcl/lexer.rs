@@ -454,6 +454,12 @@ impl<'t> Lexer<'t> {
                 format!("the control character U+{:04X}", u32::from(c)),
                 None,
             ),
+            '$' if self.text[start..].starts_with("${") => (
+                "`$`".to_owned(),
+                Some(
+                    "`${…}` stands inside of quotes: write the whole text in quotes, or the expression without `${` and `}`",
+                ),
+            ),
             c => (format!("`{c}`"), None),
         };
         let message = format!("{name} has no meaning here");

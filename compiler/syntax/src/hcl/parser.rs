@@ -567,7 +567,17 @@ impl<'t> Parser<'t> {
     fn at_item(&self) -> bool {
         self.cur == SyntaxKind::Ident
             && self.at_line_start()
-            && (self.kind_at(self.cur_at + 1) == SyntaxKind::Eq || self.block_head(false))
+            && (self.kind_at(self.cur_at + 1) == SyntaxKind::Eq && !self.unquoted_text()
+                || self.block_head(false))
+    }
+
+    /// Whether a text such as `NAME=${var.x}` stands here without quotes: nobody writes an attribute so.
+    fn unquoted_text(&self) -> bool {
+        use SyntaxKind as K;
+        let kinds = [0, 1, 2].map(|n| self.kind_at(self.cur_at + n));
+        let end = |n| self.range_at(self.cur_at + n).1;
+        let start = |n| self.range_at(self.cur_at + n).0;
+        kinds == [K::Ident, K::Eq, K::Invalid] && end(0) == start(1) && end(1) == start(2)
     }
 
     /// Whether the tokens from here to a `{` on the same line are the head of a block; reads a few tokens at most.

@@ -89,7 +89,9 @@ impl Parser<'_> {
                 self.bump();
                 continue;
             }
-            if !self.expr() {
+            if self.unquoted_text() {
+                self.skip_unquoted_text();
+            } else if !self.expr() {
                 self.unexpected_token();
                 self.error_bump();
                 continue;
@@ -121,6 +123,26 @@ impl Parser<'_> {
                 self.error_bump();
             }
         }
+    }
+
+    /// The rest of an element that is a text without quotes; the lexer has complained about its `$`.
+    fn skip_unquoted_text(&mut self) {
+        self.start(K::Error);
+        let mut braces = 0u32;
+        loop {
+            match self.cur {
+                K::Eof => break,
+                K::Comma | K::RParen | K::RBracket | K::RBrace if braces == 0 => break,
+                K::LBrace => braces += 1,
+                K::RBrace => braces -= 1,
+                _ => {}
+            }
+            self.bump();
+            if self.at_line_start() {
+                break;
+            }
+        }
+        self.finish();
     }
 
     fn begins_operand(&self) -> bool {
