@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: imgc against Debian's `packer`, in the same run and in turns.
 //!
 //! In: a release build of imgc, the peer's program, the testbed's sshd. Out: a table on the terminal and, for a whole
-//! run, `docs/benchmarks.md` with `docs/benchmarks.json`. Every template is generated, into a directory in memory where
+//! run or with `--write`, `docs/benchmarks.md` with `docs/benchmarks.json`: rows that were not measured stay, with their date. Every template is generated, into a directory in memory where
 //! there is one, and what was copied is compared with its source each time.
 
 mod compile;
@@ -169,16 +169,30 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         quick: options.quick,
     };
     let mut rows = Vec::new();
+    let mut failed = Vec::new();
     for (name, measure) in ROWS {
         if options.names.is_empty() || options.names.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");
-            let row = measure(&bench).with_context(|| format!("cannot measure {name}"))?;
-            println!("\n{}: {}\n{}", row.name, row.work, page::show(&row));
-            rows.push(row);
+            match measure(&bench) {
+                Ok(row) => {
+                    println!("\n{}: {}\n{}", row.name, row.work, page::show(&row));
+                    rows.push(row);
+                }
+                Err(error) => {
+                    eprintln!("cannot measure {name}: {error:#}");
+                    failed.push(*name);
+                }
+            }
         }
     }
-    if options.writes() {
-        let report = machine::report(workspace, peer, options.quick, rows)?;
+    if options.writes() && !rows.is_empty() {
+        let mut report = machine::report(workspace, peer, options.quick, rows)?;
+        if let Ok(data) = std::fs::read_to_string(workspace.path(DATA)) {
+            let before: Report = serde_json::from_str(&data)
+                .with_context(|| format!("{DATA} is not a measurement"))?;
+            let order: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+            report.keep(before, &order);
+        }
         std::fs::write(
             workspace.path(DATA),
             serde_json::to_string_pretty(&report)? + "\n",
@@ -186,6 +200,9 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         let before = std::fs::read_to_string(workspace.path(PAGE)).unwrap_or_default();
         std::fs::write(workspace.path(PAGE), page::render(&report, &before))?;
         println!("wrote {PAGE} and {DATA}");
+    }
+    if !failed.is_empty() {
+        bail!("not measured: {}", failed.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,7 @@ pub(crate) fn report(
         system: system(&std::fs::read_to_string("/etc/os-release").unwrap_or_default()),
         quick,
         rows,
+        earlier: std::collections::BTreeMap::new(),
     })
 }
 

@@ -33,6 +33,9 @@ pub(crate) fn render(report: &Report, before: &str) -> String {
             &mut page,
             format_args!("\n### {}: {}\n\n{}\n", row.name, row.work, row.how),
         );
+        if let Some(when) = report.earlier.get(&row.name) {
+            line(&mut page, format_args!("Measured {when}.\n"));
+        }
         page.push_str(&figures(row));
     }
     page.push('\n');
@@ -169,7 +172,28 @@ mod tests {
                     "×",
                 )],
             }],
+            earlier: std::collections::BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn rows_that_are_not_measured_again_stay_with_their_date() {
+        let mut later = report();
+        later.date = "2026-02-03".to_owned();
+        later.rows[0].name = "two".to_owned();
+        later.keep(report(), &["one", "two"]);
+        let page = render(&later, "");
+        assert!(page.contains("2026-02-03, revision unknown, 2 cores"));
+        let one = page.find("### one").unwrap();
+        let said = page.find("Measured 2026-01-02, revision unknown.").unwrap();
+        let two = page.find("### two").unwrap();
+        assert!(one < said && said < two, "{page}");
+        // What no longer exists goes.
+        let mut last = report();
+        last.rows.clear();
+        last.keep(later, &["two"]);
+        assert_eq!(last.rows.len(), 1);
+        assert_eq!(last.earlier["two"], "2026-02-03, revision unknown");
     }
 
     #[test]

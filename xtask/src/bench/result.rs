@@ -1,5 +1,7 @@
 //! What was measured, as `docs/benchmarks.json` keeps it; and the few figures drawn from it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One whole measurement.
@@ -23,6 +25,31 @@ pub(crate) struct Report {
     pub(crate) quick: bool,
     /// In the order of the page.
     pub(crate) rows: Vec<Row>,
+    /// When rows were measured that were not measured with the others, by name: date and revision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) earlier: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// Takes the rows of an earlier report that were not measured again; `order` are the names of all rows.
+    pub(crate) fn keep(&mut self, before: Self, order: &[&str]) {
+        let when = format!(
+            "{}, revision {}",
+            before.date,
+            before.revision.as_deref().unwrap_or("unknown")
+        );
+        for row in before.rows {
+            if order.contains(&row.name.as_str())
+                && self.rows.iter().all(|own| own.name != row.name)
+            {
+                let when = before.earlier.get(&row.name).unwrap_or(&when);
+                self.earlier.insert(row.name.clone(), when.clone());
+                self.rows.push(row);
+            }
+        }
+        let place = |row: &Row| order.iter().position(|name| *name == row.name);
+        self.rows.sort_by_key(place);
+    }
 }
 
 /// One line of the table: a piece of work.
