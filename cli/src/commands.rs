@@ -34,6 +34,7 @@ use clap::CommandFactory as _;
 use imgc_compiler::compile::{self, Compilation, Request};
 use imgc_compiler::plan::Plan;
 use imgc_compiler::source::{Sources, World};
+use imgc_runtime::redact::{self, Redactor};
 
 use crate::args::{Cli, Command, IgnoredArgs};
 use crate::exit::Exit;
@@ -106,7 +107,13 @@ fn compile_from(
 ) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
     let registry = components::registry();
     let door: Arc<dyn World> = world.clone();
-    let compilation = compile::compile(request, sources, &door, &registry);
+    let mut compilation = compile::compile(request, sources, &door, &registry);
+    if let (Some(plan), false) = (&compilation.plan, compilation.diagnostics.is_empty()) {
+        let redactor = Redactor::declared(plan);
+        for problem in &mut compilation.diagnostics {
+            redact::diagnostic(problem, &redactor);
+        }
+    }
     (ManuallyDrop::new(compilation), world)
 }
 

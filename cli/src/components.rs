@@ -32,7 +32,11 @@ pub(crate) fn add_removers(settings: &mut Settings) {
     settings.removers.push(std::sync::Arc::new(mapped::Mapped {
         helper: this_program(),
     }));
-    #[cfg(not(feature = "rootfs"))]
+    #[cfg(feature = "ssh")]
+    settings
+        .removers
+        .push(std::sync::Arc::new(imgc_ssh::RemoteFiles::default()));
+    #[cfg(not(any(feature = "rootfs", feature = "ssh")))]
     let _ = settings;
 }
 

@@ -7,6 +7,8 @@
 
 use imgc_compiler::plan::{Build, Key, NeedKind, Plan, Step, StepKind};
 use imgc_compiler::value::{Data, Value};
+use imgc_runtime::event::Redact;
+use imgc_runtime::redact::Redactor;
 use serde_json::{Map, Value as Json, json};
 
 use crate::plan_shape::{component, kind_word, tainted, totals, waves};
@@ -16,10 +18,13 @@ pub(crate) const VERSION: u32 = 1;
 
 /// The plan as JSON.
 pub(crate) fn plan(plan: &Plan) -> Json {
+    // For secrets that reached a value without their mark.
+    let redact = Redactor::declared(plan);
+    let value = |one: &Value| masked(value(one), &redact);
     let tainted = tainted(plan);
     let steps = plan.steps.iter().zip(&tainted);
     let steps: Vec<Json> = steps
-        .map(|(step, tainted)| self::step(plan, step, *tainted))
+        .map(|(step, tainted)| self::step(plan, step, *tainted, &value))
         .collect();
     let order: Vec<Json> = waves(plan)
         .iter()
@@ -35,7 +40,7 @@ pub(crate) fn plan(plan: &Plan) -> Json {
         "version": VERSION,
         "imgc": env!("CARGO_PKG_VERSION"),
         "root": plan.root.display().to_string(),
-        "builds": plan.builds.iter().map(|one| build(plan, one)).collect::<Vec<_>>(),
+        "builds": plan.builds.iter().map(|one| build(plan, one, &value)).collect::<Vec<_>>(),
         "steps": steps,
         "order": order,
         "variables": plan.variables.iter().map(|variable| json!({
@@ -61,7 +66,7 @@ pub(crate) fn plan(plan: &Plan) -> Json {
     })
 }
 
-fn build(plan: &Plan, build: &Build) -> Json {
+fn build(plan: &Plan, build: &Build, value: &dyn Fn(&Value) -> Json) -> Json {
     json!({
         "address": build.address,
         "name": build.name,
@@ -85,7 +90,7 @@ fn build(plan: &Plan, build: &Build) -> Json {
     })
 }
 
-fn step(plan: &Plan, step: &Step, tainted: bool) -> Json {
+fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json) -> Json {
     let needs = step.needs.iter();
     let outputs = step.outputs.iter();
     let limits = &step.limits;
@@ -149,6 +154,19 @@ pub(crate) fn value(value: &Value) -> Json {
             })
             .collect::<Map<_, _>>()
             .into(),
+    }
+}
+
+/// With secrets masked in texts; `<sensitive>` is no object, since only a part of a text may be one.
+pub(crate) fn masked(json: Json, redact: &dyn Redact) -> Json {
+    match json {
+        Json::String(text) => Json::String(redact.redact(&text)),
+        Json::Array(parts) => parts.into_iter().map(|part| masked(part, redact)).collect(),
+        Json::Object(members) => members
+            .into_iter()
+            .map(|(name, part)| (redact.redact(&name), masked(part, redact)))
+            .collect(),
+        other => other,
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use imgc_compiler::components::{ComponentKind, Components as _};
 use imgc_compiler::plan::{Build, BuildId, Limits, NeedKind, Plan, Step, StepId, StepKind};
 use imgc_compiler::value::Value;
+use imgc_runtime::event::Redact as _;
+use imgc_runtime::redact::Redactor;
 use imgc_runtime::registry::Registry;
 
 use crate::components::registry;
@@ -31,6 +33,7 @@ pub(crate) fn render(plan: &Plan, look: Look, verbose: bool) -> String {
         verbose,
         waves: wave_numbers(plan),
         tainted: tainted(plan),
+        redact: Redactor::declared(plan),
     };
     let mut out = String::new();
     view.builds(&mut out);
@@ -40,7 +43,7 @@ pub(crate) fn render(plan: &Plan, look: Look, verbose: bool) -> String {
         line(&mut out, &look.paint(Style::Strong, "Outputs"));
         for output in &plan.outputs {
             let value = match output.complete {
-                true => output.value.value().display(),
+                true => view.value(output.value.value()),
                 false => "(needs builds that are left out)".to_owned(),
             };
             line(
@@ -78,9 +81,15 @@ struct View<'a> {
     verbose: bool,
     waves: Vec<u32>,
     tainted: Vec<bool>,
+    /// For secrets that reached a value without their mark.
+    redact: Redactor,
 }
 
 impl View<'_> {
+    fn value(&self, value: &Value) -> String {
+        self.redact.redact(&value.display())
+    }
+
     fn builds(&self, out: &mut String) {
         let mut by_build: Vec<Vec<StepId>> = vec![Vec::new(); self.plan.builds.len()];
         for id in self.plan.step_ids() {
@@ -120,7 +129,8 @@ impl View<'_> {
             &format!("{address}  {}", self.look.paint(Style::Faint, &about)),
         );
         if let Some(description) = &build.description {
-            for text in harmless(description).lines() {
+            let description = self.redact.redact(description);
+            for text in harmless(&description).lines() {
                 line(out, &format!("  {text}"));
             }
         }
@@ -260,7 +270,7 @@ impl View<'_> {
     }
 
     fn option(&self, name: &str, value: &Value, indent: usize, out: &mut String) {
-        let text = value.display();
+        let text = self.value(value);
         let text = harmless(&text);
         if !self.verbose {
             line(
@@ -275,7 +285,7 @@ impl View<'_> {
             Some(elements) => {
                 line(out, &format!("{:indent$}{name} = [", ""));
                 for element in elements {
-                    let element = element.display();
+                    let element = self.value(element);
                     line(out, &format!("{:indent$}  {},", "", harmless(&element)));
                 }
                 line(out, &format!("{:indent$}]", ""));
@@ -292,7 +302,7 @@ impl View<'_> {
         let width = variables.iter().map(|v| v.name.chars().count()).max();
         let width = width.unwrap_or(0);
         for variable in variables {
-            let value = variable.value.display();
+            let value = self.value(&variable.value);
             let value = match self.verbose {
                 true => harmless(&value).into_owned(),
                 false => cut(&harmless(&value), TERSE_WIDTH),

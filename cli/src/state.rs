@@ -338,9 +338,11 @@ pub(crate) fn new_run(
 ) -> NewRun {
     let started = now();
     let secret = |name: &str| {
-        plan.variables
-            .iter()
-            .any(|variable| variable.name == name && variable.value.is_sensitive())
+        let mut variables = plan.variables.iter();
+        // A name that nobody declared may be a misspelt one.
+        variables
+            .find(|variable| variable.name == name)
+            .is_none_or(|variable| variable.value.contains_sensitive())
     };
     NewRun {
         id: id.to_owned(),

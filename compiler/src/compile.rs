@@ -267,6 +267,10 @@ fn run(
     let damaged = damaged(&bodies, out);
     *module = module::collect(bodies, out);
     (*loaded, *calls) = modules::load(module, &files.root, sources, map, out);
+    variables::hide_declared(module, map);
+    for loaded in loaded.iter() {
+        variables::hide_declared(&loaded.module, map);
+    }
     let mut damaged = damaged;
     damaged.extend(
         loaded

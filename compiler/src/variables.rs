@@ -301,6 +301,22 @@ fn hide(body: &Body, module: &Module, sources: &mut SourceMap) {
     }
 }
 
+/// Hides what a template itself writes down of secrets: defaults of sensitive variables, and texts that are the whole value
+/// of a sensitive local.
+pub fn hide_declared(module: &Module, sources: &mut SourceMap) {
+    let variables = module.variables.values();
+    let variables = variables.filter(|variable| variable.sensitive.is_some());
+    for default in variables.filter_map(|variable| variable.default.as_ref()) {
+        sources.hide(default.span, matches!(default.kind, ExprKind::Error));
+    }
+    let locals = module.locals.values();
+    for local in locals.filter(|local| local.sensitive.is_some()) {
+        if let ExprKind::Literal(_) = local.value.kind {
+            sources.hide(local.value.span, false);
+        }
+    }
+}
+
 fn from_file<'a>(
     path: &str,
     body: &'a Body,

@@ -137,6 +137,11 @@ pub trait Instance: Send + Sync {
         Ok(())
     }
 
+    /// Whether the machine is there when it has been released, with everything that was put on it.
+    fn stays(&self) -> bool {
+        false
+    }
+
     /// Turns the machine into an artifact.
     async fn capture(&self, cx: &Context) -> Result<Artifact>;
 

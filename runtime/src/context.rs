@@ -94,7 +94,7 @@ impl<'a> Onlooker<'a> {
             plan,
             settings,
             world,
-            redact: Arc::new(Redactor::new()),
+            redact: Arc::new(Redactor::declared(plan)),
             variables: Arc::new(variables.collect()),
         }
     }

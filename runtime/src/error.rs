@@ -194,6 +194,10 @@ pub const IDS: &[Id] = &[
         "the directory for temporary files cannot be made",
     ),
     (
+        "run/secret-argument",
+        "a secret would stand on a command line",
+    ),
+    (
         "run/state",
         "what must be remembered of a run cannot be written or read",
     ),

@@ -194,6 +194,10 @@ pub trait Sink: Send + Sync {
 pub trait Redact: Send + Sync {
     /// The text with every secret replaced.
     fn redact(&self, text: &str) -> String;
+    /// The same for lines of output, at whose ends pieces of secrets may stand: programs break lines.
+    fn redact_line(&self, text: &str) -> String {
+        self.redact(text)
+    }
     /// Adds a secret; empty and very short ones are ignored.
     fn add(&self, secret: &str);
 }
@@ -240,7 +244,7 @@ impl Output {
 
     /// A line of any level; a text with line ends becomes several.
     pub fn line(&self, level: Level, text: &str) {
-        for line in self.redact.redact(text).lines() {
+        for line in self.redact.redact_line(text).lines() {
             let text = line.trim_end_matches('\r').to_owned();
             self.sink.event(&Event::Line {
                 build: self.build,
@@ -256,7 +260,7 @@ impl Output {
         if let Some(build) = self.build {
             self.sink.event(&Event::Progress {
                 build,
-                what: what.to_owned(),
+                what: self.redact.redact(what),
                 done,
                 total,
             });

@@ -61,7 +61,32 @@ pub enum Resource {
         machine: String,
         /// Its path there.
         path: String,
+        /// How whoever cleans up later gets there; `None` where that takes a secret, or more than is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access: Option<Box<Access>>,
     },
+}
+
+/// How a machine is reached over ssh without a secret that somebody would have to remember.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Login name.
+    pub user: String,
+    /// The file with the private key, absolute.
+    pub private_key: Option<PathBuf>,
+    /// The file with its certificate, absolute.
+    pub certificate: Option<PathBuf>,
+    /// Whether the user's agent has the key.
+    pub agent: bool,
+    /// The host keys that were believed, as lines of a `known_hosts` file; where there are none the user's own files
+    /// decide.
+    pub host_keys: Vec<String>,
+    /// Whether whoever answers is believed.
+    pub insecure: bool,
 }
 
 /// A record of the ledger.
@@ -198,7 +223,7 @@ impl Resource {
             }
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Processes { marker } => format!("processes with {marker}"),
-            Self::RemoteFile { machine, path } => format!("file {path} on {machine}"),
+            Self::RemoteFile { machine, path, .. } => format!("file {path} on {machine}"),
         }
     }
 }

@@ -161,7 +161,7 @@ impl Group {
         let resource = Resource::Process {
             pid,
             started: stat(pid).map_or(0, |stat| stat.started),
-            what: program.to_string_lossy().into_owned(),
+            what: cx.output.redact(&program.to_string_lossy()),
         };
         let (record, ()) = cx
             .ledger

@@ -1,23 +1,45 @@
 //! Masks secrets in text.
 //!
 //! In: secrets, added at any time, and texts. Out: the texts with every secret replaced by [`MASK`], also where it
-//! stands in base64 (at any alignment), URL-, JSON- or shell-quoted form, and line by line for secrets of several lines.
+//! stands in base64 (at any alignment), hexadecimal, URL-, JSON- or shell-quoted form, line by line for secrets of
+//! several lines, and in pieces where lines are broken.
+//!
+//! A secret that has another one in it, such as a command with a password, is known by its whole text only: its other
+//! parts stand in ordinary output as well.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use imgc_compiler::diagnostic::Diagnostic;
+use imgc_compiler::plan::Plan;
+use imgc_compiler::value::Value;
 
 use crate::event::Redact;
 
 mod forms;
+mod pieces;
+
+use pieces::Pieces;
 
 /// What stands for a secret; Packer's word.
 pub const MASK: &str = "<sensitive>";
 /// Shorter secrets are not masked: they would blot out ordinary text.
 pub const SHORTEST: usize = 3;
-/// Shorter lines of a secret of several lines are not masked by themselves.
+/// Shorter lines of a secret of several lines are masked only where they stand alone.
 const SHORTEST_LINE: usize = 6;
+
+/// Masks the texts of a problem; places and fixes stay as they are.
+pub fn diagnostic(diagnostic: &mut Diagnostic, redact: &dyn Redact) {
+    let texts = [diagnostic.label.as_mut(), diagnostic.help.as_mut()];
+    let labels = diagnostic.labels.iter_mut().map(|label| &mut label.text);
+    let fixes = diagnostic.fixes.iter_mut().map(|fix| &mut fix.title);
+    let all = texts.into_iter().flatten().chain(labels).chain(fixes);
+    for text in all.chain([&mut diagnostic.message]) {
+        *text = redact.redact(text);
+    }
+}
 
 /// The redactor of a run.
 #[derive(Debug, Default)]
@@ -28,9 +50,15 @@ pub struct Redactor {
 #[derive(Debug, Default)]
 struct State {
     secrets: BTreeSet<String>,
-    patterns: BTreeSet<String>,
-    /// Rebuilt when it is next needed after `patterns` has grown.
-    automaton: Option<AhoCorasick>,
+    /// Made when it is next needed after `secrets` has grown.
+    known: Option<Known>,
+}
+
+/// What secrets are recognised by.
+#[derive(Debug)]
+struct Known {
+    whole: AhoCorasick,
+    pieces: Pieces,
 }
 
 impl Redactor {
@@ -39,24 +67,47 @@ impl Redactor {
         Self::default()
     }
 
-    fn mask(&self, text: &str) -> Option<String> {
+    /// Knows what a template declares as sensitive, and what follows from it.
+    pub fn declared(plan: &Plan) -> Self {
+        let redactor = Self::new();
+        let variables = plan.variables.iter().map(|variable| &variable.value);
+        redactor.add_all(variables.chain(&plan.secrets));
+        redactor
+    }
+
+    /// Knows what is declared, and what is secret among the options of all components: what one build says may hold what
+    /// another has as its secret.
+    pub fn of(plan: &Plan) -> Self {
+        let redactor = Self::declared(plan);
+        let sources = plan.builds.iter().map(|build| build.source.value());
+        let steps = plan.steps.iter().map(|step| step.options.value());
+        let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
+        let cleanups = cleanups.map(|step| step.options.value());
+        let outputs = plan.outputs.iter().map(|output| output.value.value());
+        redactor.add_all(sources.chain(steps).chain(cleanups).chain(outputs));
+        redactor
+    }
+
+    fn add_all<'a>(&self, values: impl Iterator<Item = &'a Value>) {
+        for secret in values.flat_map(crate::options::secrets) {
+            self.add(&secret);
+        }
+    }
+
+    fn mask(&self, text: &str, line: bool) -> Option<String> {
         loop {
             {
                 let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-                if state.patterns.is_empty() {
+                if state.secrets.is_empty() {
                     return None;
                 }
-                if let Some(automaton) = &state.automaton {
-                    return mask(automaton, text);
+                if let Some(known) = &state.known {
+                    return known.mask(text, line);
                 }
             }
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            if state.automaton.is_none() {
-                let automaton = AhoCorasick::builder()
-                    .match_kind(MatchKind::Standard)
-                    .build(&state.patterns)
-                    .expect("secrets are far fewer than an automaton can hold");
-                state.automaton = Some(automaton);
+            if state.known.is_none() {
+                state.known = Some(Known::of(&state.secrets));
             }
         }
     }
@@ -64,7 +115,11 @@ impl Redactor {
 
 impl Redact for Redactor {
     fn redact(&self, text: &str) -> String {
-        self.mask(text).unwrap_or_else(|| text.to_owned())
+        self.mask(text, false).unwrap_or_else(|| text.to_owned())
+    }
+
+    fn redact_line(&self, text: &str) -> String {
+        self.mask(text, true).unwrap_or_else(|| text.to_owned())
     }
 
     fn add(&self, secret: &str) {
@@ -72,47 +127,97 @@ impl Redact for Redactor {
             return;
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if !state.secrets.insert(secret.to_owned()) {
-            return;
+        if state.secrets.insert(secret.to_owned()) {
+            state.known = None;
         }
-        let mut wanted = vec![secret.to_owned()];
-        wanted.push(secret.trim().to_owned());
-        if secret.contains('\n') {
-            wanted.extend(
-                secret
-                    .lines()
-                    .map(|line| line.trim().to_owned())
-                    .filter(|line| line.len() >= SHORTEST_LINE),
-            );
-        }
-        for text in wanted {
-            state.patterns.extend(forms::of(&text));
-        }
-        state.automaton = None;
     }
 }
 
-/// `None` where there is nothing to mask. Overlapping secrets become one mask, so that no end of one stays readable.
-fn mask(automaton: &AhoCorasick, text: &str) -> Option<String> {
-    if !automaton.is_match(text) {
-        return None;
-    }
-    let mut ranges: Vec<(usize, usize)> = automaton
-        .find_overlapping_iter(text)
-        .map(|found| (found.start(), found.end()))
-        .collect();
-    ranges.sort_unstable();
-    let mut result = String::with_capacity(text.len());
-    let mut end = 0;
-    for (start, stop) in ranges {
-        if start >= end {
-            result.push_str(&text[end..start]);
-            result.push_str(MASK);
+impl Known {
+    fn of(secrets: &BTreeSet<String>) -> Self {
+        let bare: BTreeSet<&str> = secrets.iter().map(|secret| secret.trim()).collect();
+        let made = made_of_others(&bare);
+        let mut patterns = BTreeSet::new();
+        let mut pieces = Pieces::default();
+        for secret in secrets {
+            for text in [secret.as_str(), secret.trim()] {
+                patterns.extend(forms::of(text));
+            }
         }
-        end = end.max(stop);
+        for secret in bare {
+            for line in secret.lines().filter(|_| secret.contains('\n')) {
+                match line.trim() {
+                    line if line.len() >= SHORTEST_LINE => patterns.extend(forms::of(line)),
+                    line if line.chars().any(char::is_alphanumeric) => pieces.add_line(line),
+                    _ => {}
+                }
+            }
+            if !made.contains(secret) {
+                for form in forms::whole(secret) {
+                    pieces.add(&form);
+                }
+            }
+        }
+        Self {
+            whole: automaton(&patterns),
+            pieces,
+        }
     }
-    result.push_str(&text[end..]);
-    Some(result)
+
+    /// `None` where there is nothing to mask. Overlapping secrets become one mask, so that no end of one stays readable.
+    fn mask(&self, text: &str, line: bool) -> Option<String> {
+        let mut ranges: Vec<Range<usize>> = match self.whole.is_match(text) {
+            false => Vec::new(),
+            true => {
+                let found = self.whole.find_overlapping_iter(text);
+                found.map(|found| found.start()..found.end()).collect()
+            }
+        };
+        self.pieces.within(text, &mut ranges);
+        if line {
+            let mut from = 0;
+            for one in text.split_inclusive('\n') {
+                let before = ranges.len();
+                self.pieces.at_edges(one, &mut ranges);
+                for range in &mut ranges[before..] {
+                    *range = range.start + from..range.end + from;
+                }
+                from += one.len();
+            }
+        }
+        if ranges.is_empty() {
+            return None;
+        }
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        let mut result = String::with_capacity(text.len());
+        let mut end = 0;
+        for range in ranges {
+            if range.start >= end {
+                result.push_str(&text[end..range.start]);
+                result.push_str(MASK);
+            }
+            end = end.max(range.end);
+        }
+        result.push_str(&text[end..]);
+        Some(result)
+    }
+}
+
+/// The secrets that have another one in them.
+fn made_of_others<'a>(secrets: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let all = automaton(secrets);
+    let has_other = |secret: &&&str| {
+        let mut found = all.find_overlapping_iter(**secret);
+        found.any(|found| found.len() < secret.len())
+    };
+    secrets.iter().filter(has_other).copied().collect()
+}
+
+fn automaton<T: AsRef<[u8]>>(patterns: &BTreeSet<T>) -> AhoCorasick {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::Standard)
+        .build(patterns)
+        .expect("secrets are far fewer than an automaton can hold")
 }
 
 #[cfg(test)]
@@ -201,6 +306,80 @@ mod tests {
             redacted(&["one secret\n"], "is one secret."),
             "is <sensitive>."
         );
+    }
+
+    fn line(secrets: &[&str], text: &str) -> String {
+        let redactor = Redactor::new();
+        for secret in secrets {
+            redactor.add(secret);
+        }
+        redactor.redact_line(text)
+    }
+
+    #[test]
+    fn short_lines_of_a_longer_secret_where_they_stand_alone() {
+        let key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nab=\n}\n";
+        assert_eq!(line(&[key], "  ab=\n"), "  <sensitive>\n");
+        assert_eq!(line(&[key], "x ab=\n}\n"), "x ab=\n}\n");
+    }
+
+    #[test]
+    fn broken_lines() {
+        let secret = "Tr0ub4dor-and-a-staple-of-correct-horses";
+        for width in 8..30 {
+            let broken: Vec<&str> = secret
+                .as_bytes()
+                .chunks(width)
+                .map(|part| std::str::from_utf8(part).unwrap())
+                .collect();
+            let last = broken.len() - 1;
+            for (at, part) in broken.iter().enumerate() {
+                // Of pieces in the middle those of sixteen characters are told from other text.
+                let known = at == 0 || at == last || part.len() >= 16;
+                if part.len() >= 8 && known {
+                    assert_eq!(line(&[secret], part), MASK, "{part}");
+                }
+            }
+        }
+        assert_eq!(line(&["hunter2-horse"], "is hunter2"), "is <sensitive>");
+        assert_eq!(line(&["hunter2-horse"], "2-horse."), "<sensitive>.");
+        assert_eq!(line(&["hunter2-horse"], "is hunte"), "is hunte");
+    }
+
+    #[test]
+    fn encoded_and_broken_as_programs_do() {
+        let secret =
+            "0123456789 the whole of a key that is longer than one line of base64 has room for";
+        let encoded = STANDARD.encode(format!("key: {secret}\n"));
+        let mut kept = String::new();
+        for part in encoded.as_bytes().chunks(76) {
+            kept.push_str(&line(&[secret], std::str::from_utf8(part).unwrap()));
+        }
+        let kept = kept.replace(MASK, "");
+        assert!(kept.len() < 16, "{kept}");
+    }
+
+    #[test]
+    fn in_digits() {
+        assert_eq!(redacted(&["hunter2"], "68756e74657232"), MASK);
+        assert_eq!(redacted(&["hunter2"], "68756E74657232"), MASK);
+        assert_eq!(
+            redacted(&["hunter2"], " 68 75 6e 74 65 72 32 0a"),
+            " <sensitive> 0a"
+        );
+    }
+
+    #[test]
+    fn what_a_longer_secret_has_besides_a_shorter_one_stays() {
+        let secrets = [
+            "hunter2",
+            "docker login --username somebody --password hunter2",
+        ];
+        assert_eq!(
+            redacted(&secrets, "usage: docker login --username NAME"),
+            "usage: docker login --username NAME"
+        );
+        assert_eq!(redacted(&secrets, secrets[1]), MASK);
     }
 
     #[test]

@@ -35,8 +35,11 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
         }
         Resource::Process { pid, started, .. } => ended(process::end(*pid, *started).await),
         Resource::Processes { marker } => ended(process::end_marked(marker).await),
-        // Nobody here knows how to get there.
-        Resource::RemoteFile { .. } => Ok(()),
+        Resource::RemoteFile { .. } => Err(Error::new(
+            Class::Environment,
+            "run/leftovers",
+            "nobody here can log in there",
+        )),
     }
 }
 

@@ -21,7 +21,7 @@
 //! - `run/life.rs`: what is recorded when the run begins and when it ends.
 //! - `run/result.rs`: the outcome, and the exit codes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cancel::Cancel;
 use crate::error::{Class, Error};
 use crate::event::{Event, Output, Redact, Sink};
-use crate::ledger::{Ledger, Record};
+use crate::ledger::{Ledger, Record, Resource};
 use crate::redact::Redactor;
 use crate::registry::Registry;
 use crate::report::{LogFiles, Tee};
@@ -85,19 +85,7 @@ pub async fn run(
     cancel: Cancel,
 ) -> RunResult {
     let started = Instant::now();
-    let redact = Arc::new(Redactor::new());
-    let variables = plan.variables.iter().map(|variable| &variable.value);
-    // Those of all steps from the beginning: what one build says may hold what another has as its secret.
-    let sources = plan.builds.iter().map(|build| build.source.value());
-    let steps = plan.steps.iter().map(|step| step.options.value());
-    let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
-    let cleanups = cleanups.map(|step| step.options.value());
-    let options = sources.chain(steps).chain(cleanups);
-    for value in variables.chain(&plan.secrets).chain(options) {
-        for secret in crate::options::secrets(value) {
-            redact.add(&secret);
-        }
-    }
+    let redact = Arc::new(Redactor::of(&plan));
     let mut sinks: Vec<Arc<dyn Sink>> = vec![sink];
     let logs = settings
         .log_dir
@@ -157,6 +145,26 @@ pub async fn run(
         took: result.took,
     });
     result
+}
+
+/// What to do about files on machines that stay, one line for each machine.
+fn way_out(leftovers: &[Record]) -> BTreeSet<String> {
+    let remote = leftovers
+        .iter()
+        .filter_map(|record| match &record.resource {
+            Resource::RemoteFile {
+                machine, access, ..
+            } => Some((machine, access.is_some())),
+            _ => None,
+        });
+    remote
+        .map(|(machine, reachable)| match reachable {
+            true => format!(
+                "  `imgc gc` tries again to remove them from {machine}; where it is gone, `imgc gc --forget {machine}`"
+            ),
+            false => format!("  remove them on {machine}, then `imgc gc --forget {machine}`"),
+        })
+        .collect()
 }
 
 fn count(result: &RunResult, is: impl Fn(&BuildOutcome) -> bool) -> u32 {
@@ -293,6 +301,9 @@ impl Run {
                     &format!("  {}, made by {}", record.resource.describe(), record.owner),
                 );
             }
+            for text in way_out(&leftovers) {
+                voice.line(crate::event::Level::Error, &text);
+            }
         }
         let mut timings = std::mem::take(&mut *lock(&self.timings));
         timings.sort_by_key(|timing| timing.step);
@@ -390,6 +401,11 @@ impl Run {
         for artifact in &mut artifacts {
             artifact.description = self.redact.redact(&artifact.description);
             artifact.id = self.redact.redact(&artifact.id);
+            for file in &mut artifact.files {
+                if let Some(text) = file.to_str() {
+                    *file = self.redact.redact(text).into();
+                }
+            }
             for value in artifact.metadata.values_mut() {
                 *value = self.redact.redact(value);
             }

@@ -181,8 +181,12 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
             .collect::<Result<BTreeMap<_, _>>>()
             .map(Arc::new)
     };
+    let mut sensitive = value.is_sensitive();
     let data = match value.data() {
-        Data::String(text) => Data::String(render(text, &[], surroundings, option)?.into()),
+        Data::String(text) => {
+            sensitive = sensitive || asks_for_secret(text, surroundings);
+            Data::String(render(text, &[], surroundings, option)?.into())
+        }
         Data::List(ty, parts) => Data::List(ty.clone(), list(parts)?),
         Data::Set(ty, parts) => Data::Set(ty.clone(), list(parts)?),
         Data::Tuple(parts) => Data::Tuple(list(parts)?),
@@ -190,7 +194,25 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
         Data::Object(parts) => Data::Object(map(parts)?),
         other => other.clone(),
     };
-    Ok(Value::from_data(data).mark(value.is_sensitive()))
+    Ok(Value::from_data(data).mark(sensitive))
+}
+
+/// Whether a template asks for something that is secret, or may do so.
+pub(crate) fn asks_for_secret(text: &str, surroundings: &Surroundings) -> bool {
+    let marked = |values: &BTreeMap<SmolStr, Value>, name: &str| {
+        let value = values.get(name);
+        value.is_some_and(Value::contains_sensitive)
+    };
+    asked(text).iter().any(|asked| match asked {
+        Asked::Variable(name) => marked(&surroundings.variables, name),
+        Asked::Build(name) => marked(&surroundings.build, name),
+        Asked::Anything => {
+            let variables = surroundings.variables.values();
+            let mut all = variables.chain(surroundings.build.values());
+            all.any(Value::contains_sensitive)
+        }
+        _ => false,
+    })
 }
 
 fn parse(

@@ -137,6 +137,10 @@ pub(crate) struct GcArgs {
     /// Only say what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Forget what runs left on this machine, because it is gone or the files are: `USER@HOST:PORT` as listed, or the
+    /// host alone. May be given several times.
+    #[arg(long, value_name = "MACHINE")]
+    pub(crate) forget: Vec<String>,
     #[command(flatten)]
     pub(crate) look: LookArgs,
     /// As JSON.

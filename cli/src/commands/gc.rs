@@ -1,7 +1,8 @@
 //! `imgc gc`: removes what runs have left behind that no longer live.
 //!
 //! First what the state has recorded; then, without any state, what carries the marks of a run: directories in the
-//! temporary directories, and processes. What cannot be judged is listed and left.
+//! temporary directories, and processes. What cannot be judged is listed and left, and so is what stands on a machine that
+//! nobody here can log in to: `--forget` is for machines that are gone.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use serde_json::json;
 use crate::args::GcArgs;
 use crate::components;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::plan_text::counted;
 use crate::state::{self, Look};
 use crate::terminal::{harmless, print};
@@ -31,6 +32,7 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
     components::add_removers(&mut settings);
     let mut gc = Gc {
         dry_run: args.dry_run,
+        forget: args.forget.clone(),
         removers: settings.removers,
         host: state::host(),
         live: BTreeSet::new(),
@@ -50,6 +52,7 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
         true => json_text(&gc.object()),
         false => gc.text(),
     })?;
+    gc.unknown_machines()?;
     let failed = gc
         .found
         .iter()
@@ -64,6 +67,8 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
 enum Fate {
     /// It is gone, or would be.
     Removed,
+    /// Its record is dropped: the user says that it is gone.
+    Forgotten,
     /// It could not be removed.
     Failed(String),
     /// It is left alone.
@@ -73,6 +78,8 @@ enum Fate {
 /// Something that a run has left.
 struct Found {
     what: String,
+    /// The machine it is on, if that is another one.
+    machine: Option<String>,
     run: String,
     owner: Option<String>,
     fate: Fate,
@@ -80,6 +87,8 @@ struct Found {
 
 struct Gc {
     dry_run: bool,
+    /// Machines that are gone.
+    forget: Vec<String>,
     removers: Vec<Arc<dyn Remover>>,
     host: String,
     /// Runs that live.
@@ -109,15 +118,24 @@ impl Gc {
                 foreign.insert(run.new.id.clone());
             }
         }
-        let mut left = state.resources(Owner::All).await?;
-        left.retain(|owned| !self.live.contains(&owned.run));
+        let all = state.resources(Owner::All).await?;
+        let (at_work, mut left): (Vec<Owned>, Vec<Owned>) = all
+            .into_iter()
+            .partition(|owned| self.live.contains(&owned.run));
         left.sort_by_key(|owned| !runs(&owned.record.resource));
         for owned in left {
-            let fate = match foreign.contains(&owned.run) {
-                true => Fate::Left("it was made on another host: run `imgc gc` there".to_owned()),
-                false => self.remove(&owned.record.resource).await,
+            let resource = &owned.record.resource;
+            let same = |other: &Owned| place(&other.record.resource) == place(resource);
+            let fate = if self.is_forgotten(resource) {
+                Fate::Forgotten
+            } else if foreign.contains(&owned.run) {
+                Fate::Left("it was made on another host: run `imgc gc` there".to_owned())
+            } else if place(resource).is_some() && at_work.iter().any(same) {
+                Fate::Left("a run that is at work has a file of this name there".to_owned())
+            } else {
+                self.remove(resource).await
             };
-            if matches!(fate, Fate::Removed) && !self.dry_run {
+            if matches!(fate, Fate::Removed | Fate::Forgotten) && !self.dry_run {
                 state.forget(owned.record.id);
             }
             self.note(owned, fate);
@@ -132,6 +150,7 @@ impl Gc {
             return;
         }
         self.found.push(Found {
+            machine: place(&owned.record.resource).map(|(machine, _)| machine.to_owned()),
             what: owned.record.resource.describe(),
             run: owned.run,
             owner: Some(owned.record.owner),
@@ -181,6 +200,7 @@ impl Gc {
                 }
             };
             self.found.push(Found {
+                machine: None,
                 what: directory.describe(),
                 run,
                 owner: None,
@@ -204,6 +224,7 @@ impl Gc {
                 false => Fate::Left("nothing here tells whether their run lives".to_owned()),
             };
             self.found.push(Found {
+                machine: None,
                 what: resource.describe(),
                 run,
                 owner: None,
@@ -224,23 +245,63 @@ impl Gc {
     }
 
     async fn remove(&self, resource: &Resource) -> Fate {
+        if let Resource::RemoteFile {
+            machine, access, ..
+        } = resource
+        {
+            let out = format!(
+                "remove it there, then `imgc gc --forget {}`",
+                harmless(machine)
+            );
+            if access.is_none() {
+                return Fate::Left(format!("nobody here can log in there: {out}"));
+            }
+            if self.dry_run {
+                return Fate::Removed;
+            }
+            return match fate(remove::remove(&self.removers, resource).await) {
+                Fate::Failed(why) => Fate::Failed(format!("{why}; or {out}")),
+                fate => fate,
+            };
+        }
         if self.dry_run {
             return Fate::Removed;
-        }
-        if let Resource::RemoteFile { machine, .. } = resource {
-            for remover in &self.removers {
-                if let Some(result) = remover.remove(resource).await {
-                    return fate(result);
-                }
-            }
-            return Fate::Left(format!("it is on {}", harmless(machine)));
         }
         fate(remove::remove(&self.removers, resource).await)
     }
 
+    /// Whether it is on a machine that is to be forgotten.
+    fn is_forgotten(&self, resource: &Resource) -> bool {
+        place(resource)
+            .is_some_and(|(machine, _)| self.forget.iter().any(|name| is_called(machine, name)))
+    }
+
+    /// A machine of `--forget` that nothing is recorded of is a slip.
+    fn unknown_machines(&self) -> Result<(), Failure> {
+        let known = |name: &&String| {
+            let mut forgotten = self
+                .found
+                .iter()
+                .filter(|one| matches!(one.fate, Fate::Forgotten));
+            forgotten.any(|one| {
+                one.machine
+                    .as_deref()
+                    .is_some_and(|machine| is_called(machine, name))
+            })
+        };
+        match self.forget.iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Failure::usage(format!(
+                "nothing is recorded to be left on `{}`",
+                harmless(name)
+            ))
+            .help("`imgc gc --dry-run` lists what is left, and where")),
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
-        let (mut removed, mut left) = (0, 0);
+        let (mut removed, mut forgotten, mut left) = (0, 0, 0);
         for one in &self.found {
             let by = one
                 .owner
@@ -254,25 +315,32 @@ impl Gc {
             let line = match &one.fate {
                 Fate::Removed if self.dry_run => format!("would remove {what}\n"),
                 Fate::Removed => format!("removed {what}\n"),
+                Fate::Forgotten if self.dry_run => format!("would forget {what}\n"),
+                Fate::Forgotten => format!("forgot {what}\n"),
                 Fate::Failed(why) => format!("cannot remove {what}: {}\n", harmless(why)),
                 Fate::Left(why) => format!("left {what}: {}\n", harmless(why)),
             };
             match one.fate {
                 Fate::Removed => removed += 1,
+                Fate::Forgotten => forgotten += 1,
                 Fate::Failed(_) | Fate::Left(_) => left += 1,
             }
             text.push_str(&line);
         }
         let verb = if self.dry_run { "to remove" } else { "removed" };
-        match (removed, left) {
-            (0, 0) => text.push_str("nothing is left behind\n"),
-            (removed, 0) => text.push_str(&format!("{} {verb}\n", counted(removed, "thing"))),
-            (removed, left) => {
-                text.push_str(&format!(
-                    "{} {verb}, {left} left\n",
-                    counted(removed, "thing")
-                ));
-            }
+        let mut parts = Vec::new();
+        if removed > 0 || left > 0 {
+            parts.push(format!("{} {verb}", counted(removed, "thing")));
+        }
+        if forgotten > 0 {
+            parts.push(format!("{forgotten} forgotten"));
+        }
+        if left > 0 {
+            parts.push(format!("{left} left"));
+        }
+        match parts.is_empty() {
+            true => text.push_str("nothing is left behind\n"),
+            false => text.push_str(&format!("{}\n", parts.join(", "))),
         }
         text
     }
@@ -282,7 +350,7 @@ impl Gc {
             let found = self.found.iter().filter(|one| wanted(&one.fate));
             found
                 .map(|one| match &one.fate {
-                    Fate::Removed => {
+                    Fate::Removed | Fate::Forgotten => {
                         json!({ "what": one.what, "run": one.run, "owner": one.owner })
                     }
                     Fate::Failed(why) | Fate::Left(why) => {
@@ -294,6 +362,7 @@ impl Gc {
         json!({
             "dry_run": self.dry_run,
             "removed": list(|fate| matches!(fate, Fate::Removed)),
+            "forgotten": list(|fate| matches!(fate, Fate::Forgotten)),
             "failed": list(|fate| matches!(fate, Fate::Failed(_))),
             "left": list(|fate| matches!(fate, Fate::Left(_))),
         })
@@ -305,6 +374,21 @@ fn fate(result: Result<()>) -> Fate {
         Ok(()) => Fate::Removed,
         Err(error) => Fate::Failed(error.chain()),
     }
+}
+
+/// The machine and the path of what stands on another one.
+fn place(resource: &Resource) -> Option<(&str, &str)> {
+    match resource {
+        Resource::RemoteFile { machine, path, .. } => Some((machine, path)),
+        _ => None,
+    }
+}
+
+/// Whether `user@host:port` is meant by a name: itself, or the host.
+fn is_called(machine: &str, name: &str) -> bool {
+    let host = machine.rsplit_once('@').map_or(machine, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    machine == name || host == name
 }
 
 /// Whether it does something by itself and must end before what it works on is removed.

@@ -33,6 +33,7 @@ mod output;
 mod packers;
 mod plan_files;
 mod plans;
+mod remote_files;
 mod reuse;
 mod runs;
 mod sarif;

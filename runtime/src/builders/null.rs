@@ -96,6 +96,10 @@ impl Instance for Existing {
         BTreeMap::from([("ID".to_owned(), ARTIFACT_ID.to_owned())])
     }
 
+    fn stays(&self) -> bool {
+        true
+    }
+
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
         let _ = cx;
         Ok(Artifact {

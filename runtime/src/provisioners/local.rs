@@ -12,12 +12,16 @@ use crate::error::{Class, Error, Result};
 use crate::files;
 use crate::options::{Options, Text};
 use crate::process::{self, Local};
-use crate::template::{Surroundings, render};
+use crate::template::{self, Surroundings, render};
 
 use super::script::{self, Script, Variables};
 
 const NAME: &str = "`shell-local`";
 const EXECUTE: [&str; 3] = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"];
+/// Has a command with secrets in it.
+const COMMAND_VARIABLE: &str = "IMGC_COMMAND";
+/// What a shell runs instead of such a command.
+const FROM_ENVIRONMENT: &str = "c=$IMGC_COMMAND; unset IMGC_COMMAND; eval \"$c\"";
 
 /// Runs the scripts of the options, one after the other. `permits` bounds the processes of all builds together.
 pub(crate) async fn run(cx: &Context, value: &Value, permits: &Semaphore) -> Result<()> {
@@ -101,9 +105,14 @@ fn command(
     let format = format.as_deref().unwrap_or(script::INLINE_FORMAT);
     let open = |value: &Text| !value.sensitive;
     let vars = variables.render(format, open);
-    let mut words = options.plain_strings("execute_command")?;
+    let mut words = options.strings("execute_command")?;
     if words.is_empty() {
-        words = EXECUTE.map(str::to_owned).to_vec();
+        words = EXECUTE
+            .map(|word| Text {
+                text: word.to_owned(),
+                sensitive: false,
+            })
+            .to_vec();
     }
     let path = path.to_string_lossy();
     let fields = [
@@ -113,18 +122,54 @@ fn command(
     ];
     let surroundings = Surroundings::from(cx);
     let mut rendered = Vec::with_capacity(words.len());
-    for word in &words {
-        rendered.push(render(word, &fields, &surroundings, "execute_command")?);
+    for word in words {
+        let sensitive = word.sensitive || template::asks_for_secret(&word.text, &surroundings);
+        let text = render(&word.text, &fields, &surroundings, "execute_command")?;
+        rendered.push(Text { text, sensitive });
     }
     let mut environment = variables.pairs(|value| value.sensitive);
+    environment.extend(hide(cx, &mut rendered)?);
     environment.push(("PACKER_RUN_UUID".into(), cx.run_id.to_string()));
-    let mut rendered = rendered.into_iter().map(Into::into);
+    let mut rendered = rendered.into_iter().map(|word| word.text.into());
     Ok(Local {
         program: rendered.next().unwrap_or_default(),
         arguments: rendered.collect(),
         environment,
         directory: None,
     })
+}
+
+/// Has a shell take a command with secrets out of its environment. Other programs have no such way: the template has to
+/// find one.
+fn hide(cx: &Context, words: &mut [Text]) -> Result<Option<(String, String)>> {
+    let mut hidden = None;
+    if let [program, flags, command, ..] = words
+        && is_shell(&program.text)
+        && flags.text.starts_with('-')
+        && flags.text.ends_with('c')
+        && (command.sensitive || cx.output.redact(&command.text) != command.text)
+    {
+        let text = std::mem::replace(&mut command.text, FROM_ENVIRONMENT.to_owned());
+        command.sensitive = false;
+        hidden = Some((COMMAND_VARIABLE.to_owned(), text));
+    }
+    if words.iter().any(|word| word.sensitive) {
+        return Err(Error::new(
+            Class::Template,
+            "run/secret-argument",
+            "`execute_command` has a secret in an argument, and everybody on this machine sees the arguments of programs",
+        )
+        .help("give it to the script by `env`, or write the command as [\"/bin/sh\", \"-c\", \"…\"]"));
+    }
+    Ok(hidden)
+}
+
+fn is_shell(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or_default();
+    matches!(
+        name,
+        "sh" | "ash" | "bash" | "dash" | "ksh" | "mksh" | "zsh"
+    )
 }
 
 /// Writes a script into the run's directory, for the owner only.

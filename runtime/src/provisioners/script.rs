@@ -59,6 +59,10 @@ impl Variables {
             );
         }
         all.extend(options.map("env")?);
+        // A mark may be lost on the way, as in `{{user}}`; the redactor knows the texts.
+        for value in all.values_mut() {
+            value.sensitive = value.sensitive || cx.output.redact(&value.text) != value.text;
+        }
         for name in all.keys() {
             if !is_name(name) {
                 return Err(options.wrong(

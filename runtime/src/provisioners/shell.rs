@@ -2,7 +2,8 @@
 //!
 //! Each script is uploaded, made executable and run through `execute_command`. Secret environment variables never stand
 //! on a command line: they travel in a file only the login user can read, which a small wrapper sources and removes;
-//! `{{.Path}}` is then the wrapper, so `execute_command` means what it says.
+//! `{{.Path}}` is then the wrapper, so `execute_command` means what it says. An `execute_command` that has a secret in it,
+//! such as a password for `sudo -S`, travels in such a file as well, and the login shell reads it from there.
 
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ struct Paths {
     wrapped: String,
     /// The file with environment variables.
     variables: String,
+    /// The file with the command, where there is a secret in it.
+    command: String,
 }
 
 impl Plan {
@@ -150,7 +153,15 @@ impl Plan {
 
     /// Runs one script; whether the connection was lost, as expected.
     async fn run(&self, cx: &Context, machine: &dyn Machine, script: &Script) -> Result<bool> {
-        let command = self.command(cx)?;
+        let line = self.line(cx)?;
+        // The mark may be lost on the way, as in `{{user}}`; the redactor knows the text.
+        let hidden = (cx.output.redact(&line) != line).then_some(&*line);
+        let command = match hidden {
+            Some(_) => format!(". {}", script::quote(&self.paths.command)),
+            None => line.clone(),
+        };
+        let files = self.remote(hidden.is_some());
+        let keep = self.skip_clean && hidden.is_none() && !self.has_secret_files(script);
         let host = machine.facts().remove("Host");
         let _waiting = cx.waiting(match host {
             Some(host) => format!("`{}` on {host}", script.name),
@@ -159,7 +170,12 @@ impl Plan {
         let deadline = Instant::now() + self.start_retry;
         let exit = loop {
             let attempt = async {
-                self.upload(machine, script).await?;
+                if !keep {
+                    for path in &files {
+                        machine.temporary(path).await?;
+                    }
+                }
+                self.upload(machine, script, hidden).await?;
                 machine
                     .run(&Command::new(command.clone()), &cx.output)
                     .await
@@ -181,12 +197,12 @@ impl Plan {
         let judged = self.judge(machine, script, exit);
         let lost = exit == Exit::Disconnected;
         match judged {
-            Ok(()) if self.skip_clean && !self.has_secret_files(script) => Ok(lost),
+            Ok(()) if keep => Ok(lost),
             Ok(()) => {
                 if lost {
                     machine.reconnect(self.start_retry).await?;
                 }
-                self.clean(machine).await.map_err(|error| {
+                clean(machine, &files).await.map_err(|error| {
                     error.help("set `skip_clean` where the machine is gone after the script")
                 })?;
                 Ok(false)
@@ -194,7 +210,7 @@ impl Plan {
             Err(error) => {
                 if !lost {
                     // The script's failure is what matters.
-                    let _ = self.clean(machine).await;
+                    let _ = clean(machine, &files).await;
                 }
                 Err(error)
             }
@@ -224,8 +240,8 @@ impl Plan {
         }
     }
 
-    /// The command line for the machine's shell, without secrets.
-    fn command(&self, cx: &Context) -> Result<String> {
+    /// The command for the machine's shell, without the secrets among the variables.
+    fn line(&self, cx: &Context) -> Result<String> {
         let vars = self
             .variables
             .render(&self.format, |value| !value.sensitive);
@@ -247,18 +263,23 @@ impl Plan {
         self.variables.has_secret() || script.sensitive
     }
 
-    async fn upload(&self, machine: &dyn Machine, script: &Script) -> Result<()> {
-        if !self.skip_clean || self.has_secret_files(script) {
-            for path in self.remote() {
-                machine.temporary(path).await?;
-            }
-        }
+    async fn upload(
+        &self,
+        machine: &dyn Machine,
+        script: &Script,
+        command: Option<&str>,
+    ) -> Result<()> {
         let mode = |mode| Attributes {
             mode: Some(mode),
             ..Attributes::default()
         };
         // A script with a secret in its text is for the login user and root only.
         let script_mode = mode(if script.sensitive { 0o700 } else { 0o755 });
+        if let Some(command) = command {
+            machine
+                .write(command.as_bytes(), &self.paths.command, &mode(0o600))
+                .await?;
+        }
         let path = if self.wraps() {
             &self.paths.wrapped
         } else {
@@ -291,22 +312,12 @@ impl Plan {
         )
     }
 
-    async fn clean(&self, machine: &dyn Machine) -> Result<()> {
-        let mut line = String::from("rm -f");
-        for path in self.remote() {
-            line.push(' ');
-            line.push_str(&script::quote(path));
-        }
-        machine.query(&Command::new(line)).await?;
-        for path in self.remote() {
-            machine.settled(path).await;
-        }
-        Ok(())
-    }
-
     /// The files on the machine.
-    fn remote(&self) -> Vec<&str> {
+    fn remote(&self, hidden: bool) -> Vec<&str> {
         let mut paths = vec![self.paths.script.as_str()];
+        if hidden {
+            paths.push(&self.paths.command);
+        }
         if self.wraps() {
             paths.push(&self.paths.wrapped);
         }
@@ -315,6 +326,20 @@ impl Plan {
         }
         paths
     }
+}
+
+/// Removes files of the machine.
+async fn clean(machine: &dyn Machine, files: &[&str]) -> Result<()> {
+    let mut line = String::from("rm -f");
+    for path in files {
+        line.push(' ');
+        line.push_str(&script::quote(path));
+    }
+    machine.query(&Command::new(line)).await?;
+    for path in files {
+        machine.settled(path).await;
+    }
+    Ok(())
 }
 
 impl Paths {
@@ -332,6 +357,7 @@ impl Paths {
         Ok(Self {
             wrapped: format!("{script}.run"),
             variables: format!("{folder}/varfile_{number}.sh"),
+            command: format!("{folder}/command_{number}.sh"),
             script,
         })
     }

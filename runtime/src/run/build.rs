@@ -49,6 +49,8 @@ pub(super) struct Data {
     pub(super) source: Option<Value>,
     pub(super) instance: Option<Arc<dyn Instance>>,
     pub(super) machine: Option<Arc<dyn Machine>>,
+    /// Whether the machine is still there when it has been released.
+    pub(super) stays: bool,
     /// Its place at the machine's host.
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// When the steps at work began.
@@ -120,6 +122,9 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
     work.settle(&artifacts).await;
     let abandoned = work.abandoned();
     if !abandoned {
+        if !lock(&work.data).stays {
+            undo::gone_with_machine(run, &build.address);
+        }
         let kept: Vec<&Artifact> = artifacts.iter().collect();
         undo::sweep(run, &work.output, &build.address, &kept).await;
     }

@@ -98,6 +98,7 @@ impl Work<'_> {
         };
         let mut data = lock(&self.data);
         data.lineage = instance.lineage();
+        data.stays = instance.stays();
         data.instance = Some(instance);
         Ok(())
     }

@@ -58,9 +58,7 @@ impl Run {
                 .map(|diagnostic| diagnostic.message.as_str())
                 .collect();
             let error = Error::new(Class::Template, "run/options", messages.join("; "));
-            let mut failure = Failure::of(&error, &address, &*self.redact);
-            failure.diagnostics = diagnostics;
-            failure
+            Failure::of(&error, &address, &*self.redact).at(diagnostics, &*self.redact)
         })?;
         for secret in crate::options::secrets(&value) {
             self.redact.add(&secret);

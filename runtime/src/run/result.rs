@@ -83,6 +83,15 @@ impl Failure {
             diagnostics: Vec::new(),
         }
     }
+
+    /// The same with problems that name places in the template.
+    pub(crate) fn at(mut self, mut diagnostics: Vec<Diagnostic>, redact: &dyn Redact) -> Self {
+        for diagnostic in &mut diagnostics {
+            crate::redact::diagnostic(diagnostic, redact);
+        }
+        self.diagnostics = diagnostics;
+        self
+    }
 }
 
 /// How long a step took.

@@ -280,8 +280,9 @@ impl Work<'_> {
 
     fn end(&self, id: StepId, step: &Step, trouble: Trouble, took: Duration) {
         let cancelled = trouble.error.class == Class::Cancelled;
-        let mut failure = Failure::of(&trouble.error, &step.address, &*self.run.redact);
-        failure.diagnostics = trouble.diagnostics;
+        let redact = &*self.run.redact;
+        let failure = Failure::of(&trouble.error, &step.address, redact);
+        let failure = failure.at(trouble.diagnostics, redact);
         if step.limits.continue_on_error && !cancelled {
             self.output.warn(format!(
                 "going on although this failed: {}",

@@ -36,6 +36,15 @@ pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Arti
     }
 }
 
+/// Forgets what was put on a machine that is gone.
+pub(super) fn gone_with_machine(run: &Run, owner: &str) {
+    for record in run.ledger.outstanding(owner) {
+        if matches!(record.resource, Resource::RemoteFile { .. }) {
+            run.ledger.forget(record.id);
+        }
+    }
+}
+
 async fn remove(run: &Run, record: &Record) -> Result<()> {
     match &record.resource {
         // What the run has started ends with what started it; what a script leaves in the background on purpose stays.

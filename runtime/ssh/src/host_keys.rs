@@ -55,16 +55,7 @@ impl Trust {
         })?;
         let mut users = Vec::new();
         if vouched.is_empty() {
-            let in_home = home.map(|home| home.join(".ssh"));
-            users.extend(
-                in_home
-                    .iter()
-                    .flat_map(|ssh| [ssh.join("known_hosts"), ssh.join("known_hosts2")]),
-            );
-            users.extend(
-                ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from),
-            );
-            users.retain(|file| fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0));
+            users = users_files(home);
         }
         let mode = match policy {
             HostKeyPolicy::Insecure => Mode::Off,
@@ -88,6 +79,14 @@ impl Trust {
         {
             self.mode = Mode::Enforce;
         }
+    }
+
+    /// The keys that are believed besides those of the user's files, as lines of a file of known hosts; and whether
+    /// anybody is.
+    pub(crate) fn believed(&self) -> (Vec<String>, bool) {
+        let text = fs::read_to_string(&self.own).unwrap_or_default();
+        let lines = text.lines().map(str::to_owned).collect();
+        (lines, self.mode == Mode::Off)
     }
 
     /// Arguments for `ssh`.
@@ -116,6 +115,18 @@ impl Trust {
         .flat_map(|option| ["-o".to_owned(), option])
         .collect()
     }
+}
+
+/// The files of known hosts that the user has, and the system.
+pub(crate) fn users_files(home: Option<&Path>) -> Vec<PathBuf> {
+    let in_home = home.map(|home| home.join(".ssh"));
+    let mut files: Vec<PathBuf> = in_home
+        .iter()
+        .flat_map(|ssh| [ssh.join("known_hosts"), ssh.join("known_hosts2")])
+        .collect();
+    files.extend(["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from));
+    files.retain(|file| fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0));
+    files
 }
 
 /// The name of a host in `known_hosts`.

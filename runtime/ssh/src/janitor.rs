@@ -5,7 +5,8 @@
 //! that moment the connection is, and it was this process that died: then the commands it had running are ended as well.
 //! After a lost connection they go on, since a script that restarts the network may want that.
 //!
-//! A path's record in the ledger is dropped when the machine has said that it is gone, and not before.
+//! Told to end, it says which paths are gone: only then their records are forgotten. Those of others stay in the ledger,
+//! with what it takes to get there again.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,7 +14,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use imgc_runtime::error::Result;
-use imgc_runtime::ledger::Resource;
+use imgc_runtime::ledger::{Access, Resource};
 
 use crate::connection::{Connection, Input, Running, Stream};
 use crate::ending::END_COMMAND;
@@ -55,27 +56,21 @@ if [ -z "$told" ]; then
     done > /dev/null 2>&1
   fi
 fi
-left=
-for path in "$@"; do
+for one in "$@"; do
+  path=$one
   case $path in '~/'*) path=$HOME/${path#??} ;; esac
   rm -rf -- "$path" 2>/dev/null
-  if [ -e "$path" ] || [ -L "$path" ]; then left=yes; fi
+  [ -e "$path" ] || [ -L "$path" ] || printf '%s\n' "$one"
 done
-[ -n "$left" ] || echo gone
 "#;
 
-/// Removes its arguments; says what [`JANITOR`] says.
+/// Removes the paths it is given, and says which are gone.
 const REMOVE: &str = r#"
-left=
 for path in "$@"; do
   rm -rf -- "$path" 2>/dev/null
-  if [ -e "$path" ] || [ -L "$path" ]; then left=yes; fi
+  if [ -e "$path" ] || [ -L "$path" ]; then echo there; else echo gone; fi
 done
-[ -n "$left" ] || echo gone
 "#;
-
-/// What the machine says when nothing of what was to be removed is there any more.
-const GONE: &[u8] = b"gone\n";
 
 /// How long the machine may take to remove what is left when the connection ends.
 const LAST: Duration = Duration::from_secs(3);
@@ -113,8 +108,9 @@ impl Shared {
         let known = self.janitor().paths.contains_key(path);
         if !known {
             let resource = Resource::RemoteFile {
-                machine: self.roads.target.shown(),
-                path: path.to_owned(),
+                machine: cx.output.redact(&self.roads.target.shown()),
+                path: cx.output.redact(path),
+                access: self.access(path).map(Box::new),
             };
             let made = std::future::ready(Ok(()));
             let (record, ()) = cx.ledger.create(&cx.address, resource, made).await?;
@@ -187,6 +183,38 @@ impl Shared {
         Ok(())
     }
 
+    /// How whoever cleans up later gets to a path, if that takes nothing that must not be written down: only machines that
+    /// were there before the run are there after it.
+    fn access(&self, path: &str) -> Option<Access> {
+        let roads = &self.roads;
+        let hop = &roads.target.hop;
+        let direct = roads.bastion.is_none() && roads.relay.is_none();
+        if &*roads.cx.builder_type != "null" || !direct {
+            return None;
+        }
+        if hop.private_key.is_none() && !hop.agent {
+            return None;
+        }
+        let (host_keys, insecure) = roads.target.trust().believed();
+        let access = Access {
+            host: hop.host.clone(),
+            port: hop.port,
+            user: hop.user.clone(),
+            private_key: hop.private_key.clone(),
+            certificate: hop.certificate.clone(),
+            agent: hop.agent,
+            host_keys,
+            insecure,
+        };
+        let is_secret = |text: &str| roads.cx.output.redact(text) != text;
+        let mut files = access.private_key.iter().chain(&access.certificate);
+        let secret = [path, &access.host, &access.user]
+            .into_iter()
+            .any(is_secret)
+            || files.any(|file| is_secret(&file.to_string_lossy()));
+        (!secret).then_some(access)
+    }
+
     /// The server opens too few sessions for a janitor: whether one had to go. What it was to remove is left to the end.
     pub(crate) async fn dismiss(&self) -> bool {
         self.tell(",");
@@ -211,31 +239,40 @@ impl Shared {
         let answers = janitor
             .as_ref()
             .is_some_and(|janitor| !janitor.connection.has_ended());
-        let mut gone = match janitor {
-            Some(janitor) => janitor.ended().await,
-            None => false,
-        };
-        let paths = std::mem::take(&mut self.janitor().paths);
-        if !gone && !answers && !paths.is_empty() {
-            let again = tokio::time::timeout(ONCE_MORE, self.remove(paths.keys()));
-            gone = again.await.unwrap_or(false);
+        if let Some(janitor) = janitor {
+            for path in janitor.ended().await {
+                self.gone(&path);
+            }
         }
-        if gone {
-            for record in paths.into_values() {
-                self.roads.cx.ledger.forget(record);
+        let left: Vec<String> = self.janitor().paths.keys().cloned().collect();
+        if !answers && !left.is_empty() {
+            let _ = tokio::time::timeout(ONCE_MORE, self.remove(&left)).await;
+        }
+    }
+
+    /// Removes paths on a connection that is there or can be had quickly.
+    async fn remove(&self, paths: &[String]) {
+        if self.connection_within(ONCE_MORE).await.is_err() {
+            return;
+        }
+        let words: Vec<String> = paths.iter().map(|path| shell::path(path)).collect();
+        let line = shell::script(REMOVE, &words);
+        let Ok(outcome) = self.helper(&line, Input::Nothing, None).await else {
+            return;
+        };
+        let said = String::from_utf8_lossy(&outcome.stdout);
+        for (path, line) in paths.iter().zip(said.lines()) {
+            if line == "gone" {
+                self.gone(path);
             }
         }
     }
 
-    /// Removes paths on a connection that is there or can be had quickly; whether they are gone.
-    async fn remove(&self, paths: impl Iterator<Item = &String>) -> bool {
-        let words: Vec<String> = paths.map(|path| shell::path(path)).collect();
-        let line = shell::script(REMOVE, &words);
-        if self.connection_within(ONCE_MORE).await.is_err() {
-            return false;
+    fn gone(&self, path: &str) {
+        let record = self.janitor().paths.remove(path);
+        if let Some(record) = record {
+            self.roads.cx.ledger.forget(record);
         }
-        let outcome = self.helper(&line, Input::Nothing, None).await;
-        outcome.is_ok_and(|outcome| outcome.stdout == GONE)
     }
 
     fn janitor(&self) -> std::sync::MutexGuard<'_, State> {
@@ -244,8 +281,8 @@ impl Shared {
 }
 
 impl Janitor {
-    /// Waits for its end; whether it says that all it knew of is gone.
-    async fn ended(self) -> bool {
+    /// Waits for its end: the paths it says are gone.
+    async fn ended(self) -> Vec<String> {
         let Self {
             input,
             connection,
@@ -254,10 +291,11 @@ impl Janitor {
         } = self;
         drop(input);
         let ending = async {
-            let (said, _) = tokio::join!(read_all(stdout, 16), read_all(stderr, 0));
+            let (said, _) = tokio::join!(read_all(stdout, usize::MAX), read_all(stderr, 0));
             let _ = connection.wait(running).await;
-            said == GONE
+            let said = String::from_utf8_lossy(&said);
+            said.lines().map(str::to_owned).collect()
         };
-        tokio::time::timeout(LAST, ending).await.unwrap_or(false)
+        tokio::time::timeout(LAST, ending).await.unwrap_or_default()
     }
 }

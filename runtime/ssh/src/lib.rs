@@ -17,6 +17,7 @@ mod machine;
 mod master;
 mod pack;
 pub mod probe;
+mod remover;
 mod settings;
 mod shell;
 mod socks;
@@ -26,6 +27,7 @@ mod wait;
 use imgc_runtime::error::Id;
 
 pub use communicator::SshCommunicator;
+pub use remover::RemoteFiles;
 pub use settings::{HostKeyPolicy, check};
 
 /// The problems of this crate.

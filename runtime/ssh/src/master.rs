@@ -195,7 +195,9 @@ impl Master {
         let resource = Resource::Process {
             pid,
             started: start_time(pid),
-            what: format!("ssh connection to {}", road.shown()),
+            what: cx
+                .output
+                .redact(&format!("ssh connection to {}", road.shown())),
         };
         let (record, ()) = cx
             .ledger

@@ -2,9 +2,10 @@
 
 use imgc_compiler::compile::Compilation;
 use imgc_compiler::plan::Plan;
+use imgc_runtime::redact::Redactor;
 use serde_json::{Value, json};
 
-use crate::plan_json::value;
+use crate::plan_json::{masked, value};
 
 use super::blocks;
 
@@ -13,6 +14,9 @@ const VERSION: u32 = 1;
 
 /// The whole template.
 pub(super) fn report(compilation: &Compilation, plan: &Plan) -> Value {
+    // For secrets that reached a value without their mark.
+    let redact = Redactor::declared(plan);
+    let value = |one: &imgc_compiler::value::Value| masked(value(one), &redact);
     let variables = plan.variables.iter().map(|variable| {
         let declared = compilation.module.variables.get(&variable.name);
         json!({
