@@ -242,6 +242,15 @@ fn no_road_leads_a_secret_out() {
     ] {
         looked_at(&test, words);
     }
+    test.write(
+        "expressions.txt",
+        "var.flag\nlocal.own\nupper(var.file)\nlocal.object\nbase64encode(local.own)\nmodule.inner.token\nregex(\"(\", var.flag)\n",
+    );
+    let expressions = std::fs::File::open(test.path("expressions.txt")).unwrap();
+    let mut console = test.command(&[&["console"], &given[..]].concat());
+    let printed = test.finish(console.stdin(expressions).spawn().unwrap());
+    assert!(printed.stdout.contains("<sensitive>"), "{}", printed.text());
+    assert_clean("console", &printed.text());
     let asked = services.asked().concat();
     assert!(
         asked.contains(&plain("default")),
