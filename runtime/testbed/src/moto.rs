@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::cloud::stock;
 
 /// How long the server may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// The region that requests are for.
 const REGION: &str = "us-east-1";

@@ -9,6 +9,7 @@ use super::filters::Filters;
 use super::request::Request;
 use super::server::Shared;
 use super::shown;
+use super::stock;
 use super::xml::Element;
 
 /// What a list is made of.
@@ -173,15 +174,28 @@ fn page(tree: &mut Element, list: &List, request: &Request, behaviour: &Behaviou
 
 /// An image as it is shown.
 pub(crate) async fn image(shared: &Shared, request: &Request, id: &str) -> Outcome<Element> {
-    let tree = ask(shared, request, "DescribeImages", &[("ImageId.1", id)]).await?;
-    let Some(mut image) = tree.items("imagesSet").first().cloned() else {
-        let message = format!("The image id '[{id}]' does not exist");
-        return Err(Answer::error(
-            request,
-            400,
-            "InvalidAMIID.NotFound",
-            &message,
-        ));
+    // Those of the stock never change, and every instance is started from one.
+    let key = format!("{}/{id}", request.region);
+    let known = shared.state().stock.get(&key).cloned();
+    let mut image = match known {
+        Some(image) => image,
+        None => {
+            let asked = [("ImageId.1", id)];
+            let tree = ask(shared, request, "DescribeImages", &asked).await?;
+            let Some(image) = tree.items("imagesSet").first().cloned() else {
+                let message = format!("The image id '[{id}]' does not exist");
+                return Err(Answer::error(
+                    request,
+                    400,
+                    "InvalidAMIID.NotFound",
+                    &message,
+                ));
+            };
+            if stock::is_stock(id) {
+                shared.state().stock.insert(key, image.clone());
+            }
+            image
+        }
     };
     shown::image(&mut image, &mut shared.state());
     Ok(image)

@@ -160,6 +160,12 @@ async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Ou
 
 /// Hides what an action has just made, for as long as the cloud needs to see it everywhere.
 fn learn(shared: &Shared, request: &Request, behaviour: &Behaviour, answer: &Answer) {
+    if request.action.starts_with("AuthorizeSecurityGroup") {
+        let groups = request.parameters.iter();
+        let groups = groups.filter(|(name, _)| name.contains(".Groups."));
+        let groups = groups.map(|(_, group)| group.clone());
+        shared.state().named_groups.extend(groups);
+    }
     let names: &[&str] = match request.action.as_str() {
         "RunInstances" | "CreateFleet" => &["instanceId"],
         "CreateImage" | "CopyImage" | "RegisterImage" => &["imageId"],

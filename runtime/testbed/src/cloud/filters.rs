@@ -96,9 +96,13 @@ impl Filters {
                 break;
             };
             let values = request.list(&format!("Filter.{at}.Value"));
+            // Names moto knows as well, but for its reading of brackets, and then has less to show.
+            let is_plain = values.iter().all(|value| !value.contains('['));
             if is_ours(name) {
-                taken.filters.push((name.clone(), values));
-                continue;
+                taken.filters.push((name.clone(), values.clone()));
+                if name != "name" || !is_plain {
+                    continue;
+                }
             }
             kept += 1;
             parameters.insert(format!("Filter.{kept}.Name"), name.clone());
@@ -109,7 +113,9 @@ impl Filters {
         // moto gives everybody's snapshots to everybody.
         if is_image || request.action == "DescribeSnapshots" {
             taken.owners = request.list("Owner");
-            parameters.retain(|name, _| !name.starts_with("Owner."));
+            if taken.owners != ["self"] {
+                parameters.retain(|name, _| !name.starts_with("Owner."));
+            }
         }
         (taken, parameters)
     }

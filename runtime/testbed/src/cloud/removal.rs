@@ -9,12 +9,15 @@ use super::{describe, stock};
 /// `DeleteSecurityGroup`: not while an instance is in it that has not ended, nor while another group's rule names it.
 pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer> {
     let mut id = request.parameter("GroupId").to_owned();
-    let groups = ask(shared, request, "DescribeSecurityGroups", &[]).await?;
     let name = request.parameter("GroupName");
-    for group in groups.items("securityGroupInfo") {
-        if id.is_empty() && !name.is_empty() && group.text_at("groupName") == name {
-            id = group.text_at("groupId").to_owned();
-        }
+    if id.is_empty() && !name.is_empty() {
+        let asked = [("Filter.1.Name", "group-name"), ("Filter.1.Value.1", name)];
+        let named = ask(shared, request, "DescribeSecurityGroups", &asked).await?;
+        id = named
+            .texts("groupId")
+            .into_iter()
+            .next()
+            .unwrap_or_default();
     }
     let in_it = [
         ("Filter.1.Name", "instance.group-id"),
@@ -29,18 +32,28 @@ pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer>
             return Err(Answer::error(request, 400, "DependencyViolation", &message));
         }
     }
+    if shared.state().named_groups.contains(&id) {
+        check_rules(shared, request, &id).await?;
+    }
+    Ok(shared.send(request).await)
+}
+
+/// No rule of another group may name this one.
+async fn check_rules(shared: &Shared, request: &Request, id: &str) -> Outcome<()> {
+    let groups = ask(shared, request, "DescribeSecurityGroups", &[]).await?;
     for group in groups.items("securityGroupInfo") {
         let rules = ["ipPermissions", "ipPermissionsEgress"];
         let mut named = rules.iter().flat_map(|rules| {
             let rules = group.items(rules).iter();
             rules.flat_map(|rule| rule.items("groups"))
         });
-        if group.text_at("groupId") != id && named.any(|pair| pair.text_at("groupId") == id) {
-            let message = format!("{id} is in use by {}", group.text_at("groupId"));
+        let other = group.text_at("groupId");
+        if other != id && named.any(|pair| pair.text_at("groupId") == id) {
+            let message = format!("{id} is in use by {other}");
             return Err(Answer::error(request, 400, "InvalidGroup.InUse", &message));
         }
     }
-    Ok(shared.send(request).await)
+    Ok(())
 }
 
 /// `DeleteSnapshot`: not while an image needs it.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::behaviour::{Delay, Wait};
+use super::xml::Element;
 
 /// A state that leads to another one.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +87,10 @@ pub(crate) struct State {
     /// Which image has a name, with account and region before it.
     pub(crate) names: BTreeMap<String, String>,
     pub(crate) snapshots: BTreeMap<String, SnapshotFacts>,
+    /// Groups that a rule of another one has ever named.
+    pub(crate) named_groups: BTreeSet<String>,
+    /// The stock images as moto shows them, by region and id.
+    pub(crate) stock: BTreeMap<String, Element>,
     /// Elements of `DescribeInstances` with other texts than moto's, by instance.
     pub(crate) instances: BTreeMap<String, BTreeMap<String, String>>,
     /// Snapshots of moto's that no cloud would have made.
