@@ -303,6 +303,9 @@ pub(crate) fn stray_block(
     out.push(diagnostic);
 }
 
+/// The way out where a block is written as an attribute.
+pub(crate) const NO_EQUALS: &str = "it is a block: no `=` stands before its `{`";
+
 /// What to do with a block that has its place elsewhere, or in another language.
 fn meant_elsewhere(kind: &str) -> Option<&'static str> {
     Some(match kind {

@@ -9,7 +9,8 @@ use indexmap::map::Entry;
 use super::repeat::{Repeat, take_out};
 use super::take::{Take, check_identifier, labels, unique};
 use super::{
-    Local, Module, Settings, Source, Validation, Variable, build, group, outside, stray_block,
+    Local, Module, NO_EQUALS, Settings, Source, Validation, Variable, build, group, outside,
+    stray_block,
 };
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry as Id;
@@ -76,14 +77,17 @@ pub fn collect(files: Vec<Body>, out: &mut Vec<Diagnostic>) -> Module {
 }
 
 fn top_level_attribute(attribute: &Attribute) -> Diagnostic {
-    Diagnostic::error(
+    let name = attribute.name.text.as_str();
+    let diagnostic = Diagnostic::error(
         "check/unexpected-attribute",
         attribute.name.span,
-        format!("an attribute `{}` cannot stand outside of blocks", attribute.name.text),
-    )
-    .help(format!(
-        "to set a variable, put this line into a `*.pkrvars.hcl` file; to name a value, write `locals {{ {} = … }}`",
-        attribute.name.text
+        format!("an attribute `{name}` cannot stand outside of blocks"),
+    );
+    if TOP.contains(&name) {
+        return diagnostic.help(NO_EQUALS);
+    }
+    diagnostic.help(format!(
+        "to set a variable, put this line into a `*.pkrvars.hcl` file; to name a value, write `locals {{ {name} = … }}`",
     ))
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use smol_str::SmolStr;
 
-use super::quoted_list;
+use super::{NO_EQUALS, quoted_list};
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::hir::{Attribute, Block, Expr, Name};
 
@@ -104,6 +104,17 @@ pub(crate) fn duplicate(second: &Attribute, first: &Attribute) -> Diagnostic {
     .help("remove one of them")
 }
 
+/// Blocks inside of others that people write as attributes.
+const BLOCKS: &[&str] = &[
+    "provisioner",
+    "provisioners",
+    "error-cleanup-provisioner",
+    "post-processor",
+    "post-processors",
+    "required_plugins",
+    "validation",
+];
+
 /// Takes attributes out of a body by name.
 pub(super) struct Take<'a> {
     rest: Vec<Attribute>,
@@ -157,6 +168,7 @@ impl<'a> Take<'a> {
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(attribute.name.span, near),
                 ),
+                None if BLOCKS.contains(&name.as_str()) => diagnostic.help(NO_EQUALS),
                 None if self.known.is_empty() => diagnostic.help("remove it"),
                 None => diagnostic.help(format!(
                     "attributes allowed here: {}",
