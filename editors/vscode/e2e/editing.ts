@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { correct, inWindow, until } from "./session";
+import { appears, correct, inWindow, until } from "./session";
 
 inWindow("a misspelt option has a squiggle, an entry in Problems, and a quick fix", "misspelt", async ({ window }) => {
   await window.openTemplate("web.pkr.hcl");
@@ -51,7 +51,12 @@ inWindow("an option of amazon-ebs is completed", "aws", async ({ window }) => {
   const entry = window.page.locator(".suggest-widget.visible .monaco-list-row", {
     hasText: "associate_public_ip_address",
   });
-  await entry.first().waitFor();
+  // What is typed before the server's answers are known to the editor opens no list.
+  await until("the option is offered", async () => {
+    if (await appears(entry)) return true;
+    await window.press("Control+Space");
+    return appears(entry);
+  });
   await window.picture("completion");
   await window.press("Enter");
   await until("the option is written", async () => /^ {2}associate_public_ip_address\s*= /m.test(await window.text()));
@@ -64,13 +69,7 @@ inWindow("hover explains an option", "aws", async ({ window }) => {
   // What the server can do is known to the editor a moment after the server runs.
   await until("the hover is shown", async () => {
     await window.press("Control+K", "Control+I");
-    return hover
-      .first()
-      .waitFor({ timeout: 3000 })
-      .then(
-        () => true,
-        () => false,
-      );
+    return appears(hover.first());
   });
   assert.match(await hover.first().innerText(), /string/);
   await window.picture("hover");

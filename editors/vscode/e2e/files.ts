@@ -2,21 +2,14 @@
 
 import assert from "node:assert/strict";
 
-import { inWindow, until } from "./session";
+import { appears, inWindow, until } from "./session";
 import type { EditorWindow } from "./window";
 
 /** Goes to the definition of what stands at the cursor, which is in another file. */
 async function goToDefinition(window: EditorWindow, file: string): Promise<void> {
-  // What the server can do is known to the editor a moment after the server runs.
   await until(`${file} is shown`, async () => {
     await window.press("F12");
-    return window
-      .tab(file)
-      .waitFor({ timeout: 3000 })
-      .then(
-        () => true,
-        () => false,
-      );
+    return appears(window.tab(file));
   });
 }
 
@@ -34,10 +27,7 @@ inWindow("a variable is renamed in all files", "across", async ({ window, folder
   const box = window.page.locator(".rename-box input, .rename-input").first();
   await until("the box for the new name is shown", async () => {
     await window.press("F2");
-    return box.waitFor({ timeout: 3000 }).then(
-      () => true,
-      () => false,
-    );
+    return appears(box);
   });
   assert.equal(await box.inputValue(), "greeting");
   await box.fill("salutation");
