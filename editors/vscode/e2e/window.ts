@@ -24,18 +24,20 @@ export class EditorWindow {
     const page = await context.newPage();
     page.setDefaultTimeout(LIMIT);
     const window = new EditorWindow(page);
-    try {
-      await page.goto(address, { timeout: 2 * LIMIT });
-      await page
-        .locator(".explorer-folders-view .monaco-list-row")
-        .first()
-        .waitFor({ timeout: 2 * LIMIT });
-    } catch (error) {
-      await window.picture("failed-to-open");
-      await window.close();
-      throw error;
+    const file = page.locator(".explorer-folders-view .monaco-list-row").first();
+    // A window that asks for its folders before the server can say shows none, however long one waits.
+    for (let opened = 1; ; opened += 1) {
+      try {
+        await page.goto(address, { timeout: 2 * LIMIT });
+        await file.waitFor({ timeout: LIMIT / 2 });
+        return window;
+      } catch (error) {
+        if (opened < 4) continue;
+        await window.picture("failed-to-open");
+        await window.close();
+        throw error;
+      }
     }
-    return window;
   }
 
   async close(): Promise<void> {
