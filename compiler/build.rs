@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/schema/packed.rs");
@@ -71,7 +71,28 @@ fn read(path: &Path) -> io::Result<packed::File<String>> {
     serde_json::from_value(json).map_err(wrong)
 }
 
-/// Values of any type become texts, in the options of a body and of the blocks in it.
+/// What is to be said of most options.
+const USUAL: [&str; 3] = ["name", "type", "group"];
+
+/// What is to be said of few.
+const RARE: [&str; 14] = [
+    "also",
+    "required",
+    "required_by",
+    "newly_required",
+    "required_unless",
+    "required_when",
+    "env",
+    "deprecated",
+    "sensitive",
+    "values",
+    "default",
+    "format",
+    "reads",
+    "doc",
+];
+
+/// Values of any type become texts, and what is rare goes apart, in the options of a body and of the blocks in it.
 fn flatten(body: &mut Value) {
     let members = |body: &mut Value, name| match body.get_mut(name).map(Value::take) {
         Some(Value::Array(members)) => members,
@@ -88,6 +109,16 @@ fn flatten(body: &mut Value) {
         if let Some(Value::Array(values)) = attribute.get_mut("values") {
             for value in values.iter_mut().filter(|value| !value.is_string()) {
                 *value = value.to_string().into();
+            }
+        }
+        if let Value::Object(facts) = attribute {
+            let (usual, mut rare): (Map<_, _>, Map<_, _>) = std::mem::take(facts)
+                .into_iter()
+                .partition(|(fact, _)| USUAL.contains(&fact.as_str()));
+            rare.retain(|fact, _| RARE.contains(&fact.as_str()));
+            *facts = usual;
+            if !rare.is_empty() {
+                facts.insert("more".to_owned(), rare.into());
             }
         }
     }

@@ -116,22 +116,36 @@ fn required(required: bool, by: Option<&str>, newly: bool) -> Required {
 }
 
 fn attribute(of: packed::Attribute<Text>) -> (SmolStr, Attribute) {
-    let attribute = Attribute {
+    let mut attribute = Attribute {
         ty: type_of(of.ty),
-        also: of.also.map(type_of),
-        required: required(of.required, of.required_by, of.newly_required),
-        required_unless: texts(of.required_unless),
-        required_when: of.required_when.map(|when| text(when.communicator)),
-        env: texts(of.env),
-        deprecated: of.deprecated,
-        sensitive: of.sensitive,
-        values: texts(of.values),
-        default: of.default,
-        duration: of.format == Some("duration"),
+        also: None,
+        required: Required::No,
+        required_unless: Vec::new(),
+        required_when: None,
+        env: Vec::new(),
+        deprecated: false,
+        sensitive: false,
+        values: Vec::new(),
+        default: None,
+        duration: false,
         group: of.group.map(text),
-        reads: of.reads,
-        doc: of.doc.map(text),
+        reads: None,
+        doc: None,
     };
+    if let Some(more) = of.more {
+        attribute.also = more.also.map(type_of);
+        attribute.required = required(more.required, more.required_by, more.newly_required);
+        attribute.required_unless = texts(more.required_unless);
+        attribute.required_when = more.required_when.map(|when| text(when.communicator));
+        attribute.env = texts(more.env);
+        attribute.deprecated = more.deprecated;
+        attribute.sensitive = more.sensitive;
+        attribute.values = texts(more.values);
+        attribute.default = more.default;
+        attribute.duration = more.format == Some("duration");
+        attribute.reads = more.reads;
+        attribute.doc = more.doc.map(text);
+    }
     (text(of.name), attribute)
 }
 

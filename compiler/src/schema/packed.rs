@@ -64,6 +64,17 @@ pub(super) struct Attribute<S> {
     /// Its type as text.
     #[serde(rename = "type")]
     pub ty: S,
+    /// Where a common option comes from.
+    #[serde(default = "none")]
+    pub group: Option<S>,
+    /// What is to be said of few options; the build script puts it here.
+    #[serde(default = "none")]
+    pub more: Option<More<S>>,
+}
+
+/// What is to be said of few options.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct More<S> {
     /// Another type that other versions have for it.
     #[serde(default = "none")]
     pub also: Option<S>,
@@ -100,9 +111,6 @@ pub(super) struct Attribute<S> {
     /// `duration` for one.
     #[serde(default = "none")]
     pub format: Option<S>,
-    /// Where a common option comes from.
-    #[serde(default = "none")]
-    pub group: Option<S>,
     /// What of this machine it names.
     #[serde(default)]
     pub reads: Option<Reads>,
