@@ -23,6 +23,8 @@ use imgc_runtime::reuse::{self, Ahead, Foresight};
 use imgc_runtime::settings::{Reuse, Settings};
 use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
 
+use imgc_state::Sqlite;
+
 use crate::args::{ReuseArgs, StateArgs};
 use crate::components;
 use crate::exit::Exit;
@@ -180,13 +182,12 @@ fn repeated(run: &Run, given: &Request) -> Result<Request, Failure> {
 pub(crate) fn ours(
     outputs: &[Output],
     plan: &Plan,
-    state: &StateArgs,
+    state: Option<&Sqlite>,
 ) -> Result<Vec<Output>, Failure> {
-    let place = state::place_to_read(&plan.root, state);
-    let Some(known) = state::existing(&place)?.filter(|_| !outputs.is_empty()) else {
+    let Some(state) = state.filter(|_| !outputs.is_empty()) else {
         return Ok(Vec::new());
     };
-    let images = wait(known.images())?;
+    let images = wait(state.images())?;
     let is_ours = |output: &&Output| {
         let mut known = Known {
             records: Vec::new(),

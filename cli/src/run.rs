@@ -60,7 +60,7 @@ pub(crate) fn run(
     let forgetful = state::is_forgetful();
     let known = match forgetful {
         true => None,
-        false => Some(state::open(&place)?),
+        false => Some(state::open(&place, asked.known.clone())?),
     };
     let mut settings = settings(&place, &world, args);
     let origin = (compiled_in.clock(), compiled_in.seed());
@@ -187,9 +187,12 @@ async fn pin(
     world: &Arc<dyn World>,
 ) -> Result<(), Failure> {
     let mut found = Vec::new();
-    for (_, pins) in pins::look(plan, registry, settings, world).await {
+    for (build, pins) in pins::look(plan, registry, settings, world).await {
         match pins {
-            Ok(pins) => found.extend(pins),
+            Ok(pins) => {
+                found.extend(pins.iter().cloned());
+                settings.known.seen.insert(build, pins);
+            }
             Err(error) if settings.locked => return Err(state::failure(&error)),
             Err(_) => {}
         }
@@ -217,6 +220,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: &'a Request,
     /// What of earlier runs is used.
     pub(crate) reuse: Reuse,
+    /// The state, where it has been looked at already.
+    pub(crate) known: Option<Arc<Sqlite>>,
 }
 
 fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {

@@ -101,8 +101,8 @@ pub(crate) fn root(template: &Path) -> PathBuf {
     }
 }
 
-/// Opens the state for a run; makes it where there is none.
-pub(crate) fn open(place: &Place) -> Result<Arc<Sqlite>, Failure> {
+/// Opens the state for a run; makes it where there is none. Takes the one that is `open` already if it is that.
+pub(crate) fn open(place: &Place, open: Option<Arc<Sqlite>>) -> Result<Arc<Sqlite>, Failure> {
     let Place {
         directory,
         instead_of,
@@ -113,6 +113,12 @@ pub(crate) fn open(place: &Place) -> Result<Arc<Sqlite>, Failure> {
             shown_path(beside),
             shown_path(directory)
         ));
+    }
+    let is_that = |open: &Arc<Sqlite>| {
+        !open.is_for_looking() && open.path() == directory.join(imgc_state::DATABASE)
+    };
+    if let Some(open) = open.filter(is_that) {
+        return Ok(open);
     }
     make(directory, true).map_err(|error| {
         let text = format!(

@@ -110,6 +110,8 @@ pub struct Known {
     pub refresh: bool,
     /// Names of pins that this process has looked at itself: they need no second look.
     pub fresh: BTreeSet<String>,
+    /// What was found of the builds just before the run, by address: good as long as the run has done nothing.
+    pub seen: BTreeMap<String, Vec<Pin>>,
 }
 
 /// What a builder has launched.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Class, Error, Result};
-use crate::state::{Memory, State};
+use crate::state::{Memory, NewRun, State};
 
 /// A kind of thing and where to find it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,41 @@ impl Ledger {
             made: false,
         });
         let (identity, value) = make.await?;
+        self.identify(id, identity).await?;
+        Ok((id, value))
+    }
+
+    /// Begins a run with what `owner` will make in it, all in one write; gives the records' numbers. What is made of it is
+    /// [`made`](Self::made).
+    pub async fn begin(
+        &self,
+        run: &NewRun,
+        owner: &str,
+        intents: Vec<Resource>,
+    ) -> Result<Vec<u64>> {
+        fault("ledger.before-intent")?;
+        let numbers = self.state.begin_with(run, owner, &intents).await?;
+        fault("ledger.intended")?;
+        let records = numbers.iter().zip(intents).map(|(id, resource)| Record {
+            id: *id,
+            owner: owner.to_owned(),
+            resource,
+            made: false,
+        });
+        self.lock().extend(records);
+        Ok(numbers)
+    }
+
+    /// What was intended is made.
+    pub async fn made(&self, id: u64) -> Result<()> {
+        let intended = self.lock().iter().find(|record| record.id == id).cloned();
+        match intended {
+            Some(record) => self.identify(id, record.resource).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn identify(&self, id: u64, identity: Resource) -> Result<()> {
         fault("ledger.before-identity")?;
         self.state.made(id, &identity).await?;
         fault("ledger.made")?;
@@ -164,7 +199,7 @@ impl Ledger {
             record.made = true;
             record.resource = identity;
         }
-        Ok((id, value))
+        Ok(())
     }
 
     /// Forgets a record: the resource is removed, or has become part of an artifact.

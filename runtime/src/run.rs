@@ -32,7 +32,7 @@ use imgc_compiler::plan::{BuildId, Plan, StepId};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use smol_str::SmolStr;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +115,8 @@ pub async fn run(
         held: AtomicUsize::new(0),
         hosts: Mutex::default(),
         asking: tokio::sync::Mutex::new(()),
+        intended: OnceLock::new(),
+        ground: OnceCell::new(),
         ledger: Ledger::new(settings.state.clone(), settings.run_id.as_str().into()),
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
         origin: origin(&settings).await,
@@ -181,6 +183,10 @@ struct Run {
     world: Arc<dyn World>,
     cancel: Cancel,
     ledger: Ledger,
+    /// The record of the run's directory, where the run is recorded.
+    intended: OnceLock<u64>,
+    /// That directory, once something has to be done.
+    ground: OnceCell<life::Ground>,
     states: States,
     ends: ends::Ends,
     timings: Mutex<Vec<Timing>>,
@@ -220,14 +226,9 @@ impl Run {
     async fn all(self: Arc<Self>, started: Instant) -> RunResult {
         let builds = self.plan.builds.len();
         let mut outcomes: Vec<Option<BuildOutcome>> = vec![None; builds];
-        let (scratch, _mark) = match self.begin().await {
-            Ok(begun) => begun,
-            Err(error) => {
-                // The directory may have been made before this went wrong.
-                undo::sweep(&self, &self.voice(), RUN, &[]).await;
-                return self.nothing(started, error);
-            }
-        };
+        if let Err(error) = self.begin().await {
+            return self.nothing(started, error);
+        }
         let limit = match self.settings.parallel_builds {
             0 => builds.max(1),
             limit => limit,
@@ -288,8 +289,10 @@ impl Run {
             .map(|(index, outcome)| outcome.unwrap_or_else(|| self.stopped(index, started)))
             .collect();
         if left {
-            undo::remove_now(scratch.1, &self.ledger, scratch.0);
-        } else if !self.keeps_something(&scratch) {
+            if let Some(ground) = self.ground.get() {
+                undo::remove_now(self.scratch.clone(), &self.ledger, ground.record);
+            }
+        } else if !self.keeps_something() {
             undo::sweep(&self, &voice, RUN, &[]).await;
         }
         let leftovers = self.leftovers();
@@ -320,10 +323,10 @@ impl Run {
     }
 
     /// Whether something that was left on purpose stands in the run's own directory.
-    fn keeps_something(&self, (record, scratch): &(u64, PathBuf)) -> bool {
+    fn keeps_something(&self) -> bool {
         let kept = |other: &Record| {
-            other.id != *record
-                && undo::path(&other.resource).is_some_and(|path| path.starts_with(scratch))
+            undo::path(&other.resource)
+                .is_some_and(|path| path.starts_with(&self.scratch) && *path != self.scratch)
         };
         self.ledger.outstanding("").iter().any(kept)
     }

@@ -3,7 +3,7 @@
 //! In: what a run is about to make, what it has done, what came out. Out: what an earlier run has left: things to remove,
 //! steps to go on after, artifacts that need not be made again. Runs speak to it through [`State`]; `imgc-state` keeps it
 //! in SQLite beside the template, [`Memory`] for the life of the process. Every call that returns has been made durable,
-//! [`State::forget`] excepted.
+//! but for those that say so.
 //!
 //! Nothing sensitive reaches it: texts are masked before, options are digests, secrets are salted digests.
 
@@ -264,6 +264,22 @@ pub trait State: Send + Sync {
     /// A new run. The state counts it as live until this process ends.
     async fn begin(&self, run: &NewRun) -> Result<()>;
 
+    /// A new run, as [`State::begin`] has it, together with what `owner` will make in it: all or nothing. Gives the records'
+    /// numbers.
+    async fn begin_with(
+        &self,
+        run: &NewRun,
+        owner: &str,
+        intents: &[Resource],
+    ) -> Result<Vec<u64>> {
+        self.begin(run).await?;
+        let mut numbers = Vec::with_capacity(intents.len());
+        for intent in intents {
+            numbers.push(self.intend(&run.id, owner, intent).await?);
+        }
+        Ok(numbers)
+    }
+
     /// A run has ended.
     async fn end(&self, run: &str, status: RunStatus, at: Moment) -> Result<()>;
 
@@ -281,6 +297,9 @@ pub trait State: Send + Sync {
 
     /// A step has changed: replaces what is known of it in its run.
     async fn step(&self, step: &StepRecord) -> Result<()>;
+
+    /// The same, of a step that nothing follows from: returns at once; durable with the next call that is.
+    fn note_step(&self, step: &StepRecord);
 
     /// The steps of a run, in plan order.
     async fn steps(&self, run: &str) -> Result<Vec<StepRecord>>;

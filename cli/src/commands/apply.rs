@@ -10,6 +10,7 @@ use std::sync::Arc;
 use imgc_compiler::compile::{Compilation, Request, Unreadable};
 use imgc_compiler::plan::Plan;
 use imgc_runtime::settings::Reuse;
+use imgc_state::Sqlite;
 
 use crate::args::{ApplyArgs, BuildArgs, DisplayArgs, RunArgs};
 use crate::exit::Exit;
@@ -18,6 +19,7 @@ use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
 use crate::reuse;
 use crate::run::{self, Asked, replaced};
+use crate::state;
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 
@@ -58,11 +60,14 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
     if !quiet {
         print(&plan_text::render(&ready.plan, terminal.out, args.verbose))?;
     }
-    wanted.ours = approve(&ready.plan, &args, quiet, terminal)?;
+    let place = state::place_to_read(&ready.plan.root, &args.run.state);
+    let known = state::existing(&place)?;
+    wanted.ours = approve(&ready.plan, &args, known.as_deref(), quiet, terminal)?;
     if !quiet {
         print("\n")?;
     }
-    go("apply", ready, wanted, &args.run, display, terminal)
+    let ahead = (wanted, known);
+    go("apply", ready, ahead, &args.run, display, terminal)
 }
 
 pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) -> Outcome {
@@ -72,13 +77,14 @@ pub(super) fn build(args: BuildArgs, display: &DisplayArgs, terminal: Terminal) 
     let ready = ready(args.template.request(), &args.run, &mut resume, terminal)?;
     let mut wanted = reuse::wanted(&args.run.reuse, resume.is_some(), &ready.plan)?;
     wanted.resume = resume;
-    go("build", ready, wanted, &args.run, display, terminal)
+    let ahead = (wanted, None);
+    go("build", ready, ahead, &args.run, display, terminal)
 }
 
 fn go(
     command: &'static str,
     ready: Ready,
-    reuse: Reuse,
+    (reuse, known): (Reuse, Option<Arc<Sqlite>>),
     run: &RunArgs,
     display: &DisplayArgs,
     terminal: Terminal,
@@ -94,6 +100,7 @@ fn go(
         command,
         request: &request,
         reuse,
+        known,
     };
     run::run(
         (&asked, plan),
@@ -196,11 +203,12 @@ fn take(
 fn approve(
     plan: &Plan,
     args: &ApplyArgs,
+    known: Option<&Sqlite>,
     quiet: bool,
     terminal: Terminal,
 ) -> Result<BTreeSet<String>, Failure> {
     // What an earlier run has made and nobody has touched since is made anew without a question.
-    let ours = reuse::ours(&replaced::outputs(plan, true), plan, &args.run.state)?;
+    let ours = reuse::ours(&replaced::outputs(plan, true), plan, known)?;
     let builds = reuse::builds(&ours);
     let mut replaced = replaced::outputs(plan, args.run.force);
     replaced.retain(|output| !ours.contains(output));

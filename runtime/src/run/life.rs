@@ -1,7 +1,6 @@
 //! What is recorded when a run begins and when it ends.
 
 use std::fs::File;
-use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::files;
@@ -12,20 +11,35 @@ use crate::state::RunStatus;
 
 use super::{RUN, Run, RunResult};
 
-/// The record and the path of the scratch directory, and the lock on its mark.
-type Begun = ((u64, PathBuf), Option<File>);
+/// The run's directory, once something needs it.
+pub(super) struct Ground {
+    /// Its record.
+    pub(super) record: u64,
+    /// The lock on its mark: held, the run lives.
+    _mark: Option<File>,
+}
 
 impl Run {
-    /// Records the run before it makes anything, then makes its directory.
-    pub(super) async fn begin(&self) -> Result<Begun, Error> {
-        if let Some(new) = &self.settings.new_run {
-            self.settings.state.begin(new).await?;
-            let marker = process::marker(&self.run_id);
-            let processes = Resource::Processes { marker };
-            let start = std::future::ready(Ok(()));
-            self.ledger.create(RUN, processes, start).await?;
-        }
+    /// Records the run, together with what it will start and make by itself: processes, its directory.
+    pub(super) async fn begin(&self) -> Result<(), Error> {
+        let Some(new) = &self.settings.new_run else {
+            return Ok(());
+        };
+        let marker = process::marker(&self.run_id);
         let path = self.scratch.clone();
+        let intents = vec![Resource::Processes { marker }, Resource::Directory { path }];
+        let numbers = self.ledger.begin(new, RUN, intents).await?;
+        // It is set once, here.
+        let _ = self.intended.set(numbers[1]);
+        Ok(())
+    }
+
+    /// Makes the run's directory, once; a run in which nothing has to be done has none.
+    pub(super) async fn ground(&self) -> Result<&Ground, Error> {
+        self.ground.get_or_try_init(|| self.make_ground()).await
+    }
+
+    async fn make_ground(&self) -> Result<Ground, Error> {
         let mark = self.settings.new_run.as_ref().map(|new| Mark {
             run: new.id.clone(),
             state: self.settings.state_place.clone(),
@@ -34,11 +48,24 @@ impl Run {
             host: new.host.clone(),
             process: new.process,
         });
-        let scratch = path.clone();
-        let make = files::blocking(move || make(&scratch, mark.as_ref()));
-        let resource = Resource::Directory { path: path.clone() };
-        let (record, held) = self.ledger.create(RUN, resource, make).await?;
-        Ok(((record, path), held))
+        let path = self.scratch.clone();
+        let make = files::blocking(move || make(&path, mark.as_ref()));
+        let (record, mark) = match self.intended.get() {
+            Some(record) => {
+                let mark = make.await?;
+                self.ledger.made(*record).await?;
+                (*record, mark)
+            }
+            None => {
+                let path = self.scratch.clone();
+                let resource = Resource::Directory { path };
+                self.ledger.create(RUN, resource, make).await?
+            }
+        };
+        Ok(Ground {
+            record,
+            _mark: mark,
+        })
     }
 
     /// What could not be removed, or is left on purpose. That processes were started is forgotten where none is left.

@@ -38,11 +38,18 @@ impl Work<'_> {
         if !self.records() {
             return Ok(());
         }
+        let mut record = self.step_record(id, status);
+        change(&mut record);
+        self.run.settings.state.step(&record).await
+    }
+
+    /// What there is to record of every step.
+    pub(super) fn step_record(&self, id: StepId, status: StepStatus) -> StepRecord {
         let step = self.run.plan.step(id);
         let fingerprint = self
             .foresight()
             .and_then(|known| Some(known.chain.get(id)?.digest.clone()));
-        let mut record = StepRecord {
+        StepRecord {
             run: self.run.run_id.to_string(),
             step: step.address.clone(),
             build: self.build.address.clone(),
@@ -56,9 +63,7 @@ impl Work<'_> {
             error: None,
             reused_from: None,
             shell: self.was_entered(),
-        };
-        change(&mut record);
-        self.run.settings.state.step(&record).await
+        }
     }
 
     /// A step begins.

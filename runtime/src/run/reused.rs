@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use imgc_compiler::plan::{Step, StepId, StepKind};
 use imgc_compiler::value::Value;
 use tokio_util::sync::CancellationToken;
@@ -73,10 +72,15 @@ impl Work<'_> {
         // What waits for artifacts waits with its source.
         if let Ok(source) = self.options(&cx, &self.build.source, &[]) {
             capability = builder.capability(&source);
-            pins = builder
-                .pins(&cx, &source, &known)
-                .await
-                .unwrap_or_else(|error| vec![unknown_pin(&error.chain(), &run.run_id)]);
+            // As long as this run has done nothing, what was seen before it began is what is there.
+            let seen = known.seen.get(&self.build.address);
+            pins = match seen.filter(|_| run.ground.get().is_none()) {
+                Some(seen) => seen.clone(),
+                None => {
+                    let found = builder.pins(&cx, &source, &known).await;
+                    found.unwrap_or_else(|error| vec![unknown_pin(&error.chain(), &run.run_id)])
+                }
+            };
         }
         lock(&self.data).pins.clone_from(&pins);
         let (artifacts, identities) = (run.ends.artifacts(), run.ends.identities());
@@ -221,7 +225,7 @@ impl Work<'_> {
             data.foresight = Some(foresight.clone());
         }
         self.inherit_shells(&foresight);
-        self.record_reused(&reused).await;
+        self.note_reused(&reused);
     }
 
     fn say(&self, foresight: &Foresight) {
@@ -274,16 +278,15 @@ impl Work<'_> {
         });
     }
 
-    async fn record_reused(&self, steps: &[(StepId, String)]) {
-        let records = steps.iter().map(|(step, by)| {
-            self.record(*step, StepStatus::Reused, |record| {
-                record.reused_from = Some(by.clone());
-            })
-        });
-        for recorded in join_all(records).await {
-            if let Err(error) = recorded {
-                self.output.warn(error.chain());
-            }
+    /// Steps that need not run are recorded with whatever is recorded next: nothing follows from that.
+    fn note_reused(&self, steps: &[(StepId, String)]) {
+        if self.run.settings.new_run.is_none() {
+            return;
+        }
+        for (step, by) in steps {
+            let mut record = self.step_record(*step, StepStatus::Reused);
+            record.reused_from = Some(by.clone());
+            self.run.settings.state.note_step(&record);
         }
     }
 
@@ -335,7 +338,7 @@ impl Work<'_> {
                         "going on after {address}, as run {} left it",
                         short(&known.run)
                     ));
-                    self.restored(*step, &known.run).await;
+                    self.restored(*step, &known.run);
                     return Some(instance);
                 }
                 Ok(None) => "it is gone or damaged".to_owned(),
@@ -356,7 +359,7 @@ impl Work<'_> {
     }
 
     /// The machine is as it was after `last`: the provisioners up to there need not run.
-    async fn restored(&self, last: StepId, by: &str) {
+    fn restored(&self, last: StepId, by: &str) {
         let plan = &self.run.plan;
         let done: Vec<(StepId, String)> = plan
             .step_ids()
@@ -367,7 +370,7 @@ impl Work<'_> {
             })
             .map(|id| (id, by.to_owned()))
             .collect();
-        self.record_reused(&done).await;
+        self.note_reused(&done);
         lock(&self.data).restored = BTreeMap::from_iter(done);
     }
 

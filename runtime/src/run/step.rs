@@ -51,7 +51,7 @@ impl Work<'_> {
         lock(&self.data).begun.insert(id, started);
         let mut attempt = 1;
         let trouble = loop {
-            if let Err(error) = self.record_begun(id, attempt).await {
+            if let Err(error) = self.begun_for_good(id, attempt).await {
                 break error.into();
             }
             self.run.emit(Event::StepStarted {
@@ -97,6 +97,12 @@ impl Work<'_> {
         self.end(id, step, trouble, started.elapsed());
         self.record_failed(id, attempt, started.elapsed(), error)
             .await;
+    }
+
+    /// There is a place to work in, and it is recorded that the step has begun.
+    async fn begun_for_good(&self, id: StepId, attempt: u32) -> Result<()> {
+        self.run.ground().await?;
+        self.record_begun(id, attempt).await
     }
 
     /// An error-cleanup provisioner: its failure is said, and cleaning up goes on.

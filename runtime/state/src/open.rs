@@ -74,6 +74,11 @@ impl Sqlite {
         directory.join(DATABASE).symlink_metadata().is_ok()
     }
 
+    /// Whether it was opened to look at it only.
+    pub fn is_for_looking(&self) -> bool {
+        self.jobs.is_none()
+    }
+
     /// The database.
     pub fn path(&self) -> &Path {
         &self.path
@@ -174,12 +179,20 @@ impl Sqlite {
         writer::answered(answer.blocking_recv(), &self.path)
     }
 
-    /// Has something written that nobody waits for.
+    /// Has something written that nobody waits for; whoever reads waits for it.
     pub(crate) fn write_soon(
         &self,
         work: impl Fn(&Connection) -> std::result::Result<i64, Trouble> + Send + 'static,
     ) {
         self.unsaid.store(true, Ordering::Release);
+        self.write_unread(work);
+    }
+
+    /// Has something written that nobody waits for, and that is nothing to this process when it reads.
+    pub(crate) fn write_unread(
+        &self,
+        work: impl Fn(&Connection) -> std::result::Result<i64, Trouble> + Send + 'static,
+    ) {
         if let Some(jobs) = &self.jobs {
             // A writer that has ended says so to the next caller that waits.
             let _ = jobs.send(Job {

@@ -85,6 +85,18 @@ fn one<T>(
     Ok(list(db, statement, values, take)?.into_iter().next())
 }
 
+fn step_values(step: &StepRecord, record: String) -> (String, String, u32, bool, String) {
+    let done = step.fingerprint.is_some()
+        && matches!(step.status, StepStatus::Finished | StepStatus::Reused);
+    (
+        step.run.clone(),
+        step.step.clone(),
+        step.position,
+        done,
+        record,
+    )
+}
+
 /// The record in the first column.
 fn record<T: DeserializeOwned>(row: &Row<'_>) -> Read<T> {
     decode(row.get_ref(0)?.as_str().map_err(wrong)?)
@@ -124,6 +136,15 @@ fn owned(row: &Row<'_>) -> Read<Owned> {
     })
 }
 
+const INTEND: &str = "INSERT INTO resources (run, owner, made, resource) VALUES (?1, ?2, 0, ?3)";
+
+/// A step in place of what is known of it.
+const STEP: &str = "
+INSERT INTO steps (run, step, run_number, position, done, record)
+VALUES (?1, ?2, COALESCE((SELECT number FROM runs WHERE id = ?1), 0), ?3, ?4, ?5)
+ON CONFLICT (run, step) DO UPDATE
+SET position = excluded.position, done = excluded.done, record = excluded.record";
+
 /// What is known of a run.
 const FORGET: [&str; 5] = [
     "DELETE FROM steps WHERE run = ?1",
@@ -143,25 +164,45 @@ DELETE FROM inputs WHERE fingerprint NOT IN (
 #[async_trait]
 impl State for Sqlite {
     async fn begin(&self, run: &NewRun) -> Result<()> {
+        self.begin_with(run, "", &[]).await.map(drop)
+    }
+
+    async fn begin_with(
+        &self,
+        run: &NewRun,
+        owner: &str,
+        intents: &[Resource],
+    ) -> Result<Vec<u64>> {
         let (id, template, expires) = (run.id.clone(), text(&run.template), run.expires);
         let (record, status) = (self.encode(run)?, self.encode(&RunStatus::Running)?);
+        let resources = intents.iter().map(|intent| self.encode(intent));
+        let resources = resources.collect::<Result<Vec<String>>>()?;
+        let owner = owner.to_owned();
         let (locks, own) = (self.locks.clone(), self.own.clone());
-        self.write(move |db| {
-            let number = execute(
-                db,
-                "INSERT INTO runs (id, template, status, expires, record) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (&id, &template, &status, expires, &record),
-            )?;
-            // Before anybody else can see the run, so that nobody takes it for dead.
-            let byte = locks::run(number);
-            if !locks.take(byte)? {
-                return Err(Trouble::new(Kind::Damaged, "a new run is locked already"));
-            }
-            locked(&own).insert(id.clone(), byte);
-            Ok(number)
-        })
-        .await
-        .map(drop)
+        let count = intents.len();
+        let last = self
+            .write(move |db| {
+                let number = execute(
+                    db,
+                    "INSERT INTO runs (id, template, status, expires, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (&id, &template, &status, expires, &record),
+                )?;
+                // Before anybody else can see the run, so that nobody takes it for dead. Done again where the transaction is.
+                let byte = locks::run(number);
+                if !locks.take(byte)? {
+                    return Err(Trouble::new(Kind::Damaged, "a new run is locked already"));
+                }
+                locked(&own).insert(id.clone(), byte);
+                let mut last = 0;
+                for resource in &resources {
+                    last = execute(db, INTEND, (&id, &owner, resource))?;
+                }
+                Ok(last)
+            })
+            .await?
+            .cast_unsigned();
+        // Numbers of one transaction follow each other.
+        Ok((0..count as u64).rev().map(|back| last - back).collect())
     }
 
     async fn end(&self, run: &str, status: RunStatus, at: Moment) -> Result<()> {
@@ -236,23 +277,15 @@ impl State for Sqlite {
     }
 
     async fn step(&self, step: &StepRecord) -> Result<()> {
-        let done = step.fingerprint.is_some()
-            && matches!(step.status, StepStatus::Finished | StepStatus::Reused);
-        let record = self.encode(step)?;
-        self.put(
-            "INSERT INTO steps (run, step, run_number, position, done, record)
-             VALUES (?1, ?2, COALESCE((SELECT number FROM runs WHERE id = ?1), 0), ?3, ?4, ?5)
-             ON CONFLICT (run, step) DO UPDATE
-             SET position = excluded.position, done = excluded.done, record = excluded.record",
-            (
-                step.run.clone(),
-                step.step.clone(),
-                step.position,
-                done,
-                record,
-            ),
-        )
-        .await
+        self.put(STEP, step_values(step, self.encode(step)?)).await
+    }
+
+    fn note_step(&self, step: &StepRecord) {
+        // What cannot be written down is said by the next call that waits.
+        if let Ok(record) = self.encode(step) {
+            let values = step_values(step, record);
+            self.write_unread(move |db| execute(db, STEP, values.clone()));
+        }
     }
 
     async fn steps(&self, run: &str) -> Result<Vec<StepRecord>> {
@@ -299,15 +332,9 @@ impl State for Sqlite {
 
     async fn intend(&self, run: &str, owner: &str, resource: &Resource) -> Result<u64> {
         let values = (run.to_owned(), owner.to_owned(), self.encode(resource)?);
-        self.write(move |db| {
-            execute(
-                db,
-                "INSERT INTO resources (run, owner, made, resource) VALUES (?1, ?2, 0, ?3)",
-                (&values.0, &values.1, &values.2),
-            )
-        })
-        .await
-        .map(i64::cast_unsigned)
+        self.write(move |db| execute(db, INTEND, (&values.0, &values.1, &values.2)))
+            .await
+            .map(i64::cast_unsigned)
     }
 
     async fn made(&self, id: u64, resource: &Resource) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::trouble::Trouble;
 /// Most calls in one transaction.
 const MOST: usize = 1000;
 /// How long what nobody waits for may wait for company.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// A statement or a few; done again by itself where one beside it has failed.
 pub(crate) type Work = Box<dyn Fn(&Connection) -> Result<i64, Trouble> + Send>;
