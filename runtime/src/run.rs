@@ -7,7 +7,9 @@
 //! - `run/ends.rs`: whose turn it is, and artifacts that builds have for each other.
 //! - `run/reused.rs`: what need not run.
 //! - `run/record.rs`: what is remembered of steps and artifacts.
-//! - `run/build.rs`: one build from its first step to its last, and the undoing.
+//! - `run/restore.rs`, `run/outside.rs`: what a machine is made of: a checkpoint, or what is outside now.
+//! - `run/build.rs`: one build from its first step to its last.
+//! - `run/cleanup.rs`: undoing, where it has not come to its end.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
 //! - `run/stall.rs`: what a step waits for of which nothing is heard.
@@ -47,6 +49,7 @@ use crate::report::{LogFiles, Tee};
 use crate::settings::Settings;
 
 mod build;
+mod cleanup;
 mod ends;
 mod execute;
 mod facts;
@@ -55,7 +58,9 @@ mod hosts;
 pub(crate) mod keep;
 mod life;
 mod outputs;
+mod outside;
 mod record;
+mod restore;
 mod result;
 mod reused;
 mod shells;

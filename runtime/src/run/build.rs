@@ -1,4 +1,4 @@
-//! One build, from its first step to its last, and the undoing.
+//! One build, from its first step to its last.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Instance, Known, Pin, Target};
+use crate::builder::{Instance, Known, Pin};
 use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
 use crate::reuse::Foresight;
-use crate::settings::{Answer, OnError};
+use crate::settings::Answer;
 use crate::state::{ArtifactRecord, Moment};
 use crate::watch::Watch;
 
@@ -272,123 +272,6 @@ impl<'a> Work<'a> {
         lock(&self.data).failure.get_or_insert(failure);
         if !cancelled {
             self.run.one_failed(&self.build.address);
-        }
-    }
-
-    /// Whether the user wants everything left as it is.
-    fn abandoned(&self) -> bool {
-        let data = lock(&self.data);
-        let Some(failure) = &data.failure else {
-            return false;
-        };
-        if failure.class == crate::Class::Cancelled || !data.broken {
-            return false;
-        }
-        match data.answer {
-            Some(Answer::Abort | Answer::RunCleanupProvisioner) => true,
-            Some(_) => false,
-            None => matches!(
-                self.run.settings.on_error,
-                OnError::Abort | OnError::RunCleanupProvisioner
-            ),
-        }
-    }
-
-    /// Undoes the machine phase if it has not come to its end: error-cleanup provisioners, disconnecting, releasing.
-    async fn undo(&self) {
-        let (broken, instance, answer) = {
-            let mut data = lock(&self.data);
-            data.cleaning = true;
-            (data.broken, data.instance.clone(), data.answer)
-        };
-        if !broken {
-            return;
-        }
-        self.hold().await;
-        let abandoned = self.abandoned();
-        let runs_cleanup = !abandoned
-            || match answer {
-                Some(answer) => answer == Answer::RunCleanupProvisioner,
-                None => self.run.settings.on_error == OnError::RunCleanupProvisioner,
-            };
-        if runs_cleanup {
-            self.error_cleanup().await;
-        }
-        self.disconnect().await;
-        if abandoned {
-            if let Some(instance) = instance {
-                instance.leave().await;
-                self.output
-                    .warn("nothing is cleaned up: the machine is left as it is");
-            }
-            return;
-        }
-        if instance.is_some()
-            && let Some(id) = self.release_step()
-        {
-            self.step(id).await;
-        } else if instance.is_some() {
-            self.release_unplanned().await;
-        }
-    }
-
-    async fn error_cleanup(&self) {
-        let reachable = lock(&self.data).machine.is_some();
-        let connected = reachable || lock(&self.data).instance.is_some() && self.needs_no_machine();
-        if self.build.cleanup.is_empty() || !connected {
-            return;
-        }
-        self.output.say("running the error-cleanup provisioner");
-        for step in &self.build.cleanup {
-            self.cleanup_step(step).await;
-        }
-    }
-
-    fn needs_no_machine(&self) -> bool {
-        let instance = lock(&self.data).instance.clone();
-        match instance.map(|instance| instance.target()) {
-            Some(Target::None) => true,
-            Some(Target::Address(_)) => self.build.communicator == "none",
-            Some(Target::Machine(_)) | None => false,
-        }
-    }
-
-    /// Ends the connection; once.
-    pub(super) async fn disconnect(&self) {
-        let machine = lock(&self.data).machine.take();
-        if let Some(machine) = machine {
-            if machine.attach().is_some() {
-                self.left().await;
-            }
-            if let Err(error) = machine.disconnect().await {
-                self.output
-                    .warn(format!("cannot disconnect: {}", error.chain()));
-            }
-        }
-        lock(&self.data).place = None;
-    }
-
-    fn release_step(&self) -> Option<StepId> {
-        let plan = &self.run.plan;
-        plan.step_ids().find(|id| {
-            let step = plan.step(*id);
-            step.build == self.id && step.kind == StepKind::Release
-        })
-    }
-
-    /// A plan without a release step still releases what it has launched.
-    async fn release_unplanned(&self) {
-        let instance = lock(&self.data).instance.take();
-        if let Some(instance) = instance {
-            let cx = self.context(
-                &self.build.address,
-                self.output.clone(),
-                CancellationToken::new(),
-            );
-            if let Err(error) = instance.release(&cx).await {
-                self.output
-                    .warn(format!("cannot release: {}", error.chain()));
-            }
         }
     }
 

@@ -1,21 +1,17 @@
 //! What of a build need not run: looking, when its turn comes, and going on from what is there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imgc_compiler::plan::{Step, StepId, StepKind};
-use imgc_compiler::value::Value;
+use imgc_compiler::plan::{StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{Builder, Instance, Known, PACKAGES, Pin};
-use crate::checkpoint::{Capability, Checkpoints};
-use crate::context::Context;
-use crate::error::{Class, Error, Result};
+use crate::builder::{PACKAGES, Pin};
+use crate::checkpoint::Capability;
+use crate::error::Result;
 use crate::event::Event;
 use crate::fingerprint::{Basis, Chain, chain};
-use crate::pins::{drift, told};
 use crate::reuse::{Foresight, Looking, Verdict, foresee, unknown_pin};
 use crate::state::StepStatus;
 
@@ -60,7 +56,7 @@ impl Work<'_> {
     }
 
     /// The fingerprints of the build's steps as far as they are known now, and what the builder can go back to.
-    async fn chain(&self) -> Result<(Chain, Capability)> {
+    pub(super) async fn chain(&self) -> Result<(Chain, Capability)> {
         let run = self.run;
         let output = self.output.clone();
         let cx = self.context(&self.build.address, output, CancellationToken::new());
@@ -121,76 +117,6 @@ impl Work<'_> {
         };
         lock(&self.data).foresight = Some(Arc::new(foresight));
         Ok(())
-    }
-
-    /// Before a machine is made anew: what was only known from before is looked at again, since the machine gets what is
-    /// there now. Where it has moved the fingerprints do too, and the context's with them.
-    pub(super) async fn looked_again(
-        &self,
-        cx: &Context,
-        builder: &dyn Builder,
-        source: &Value,
-    ) -> Result<Context> {
-        let known = &self.run.settings.known;
-        let pins = lock(&self.data).pins.clone();
-        let is_old = |pin: &Pin| !pin.is_local() && !known.fresh.contains(&pin.name);
-        if !pins
-            .iter()
-            .any(|pin| is_old(pin) && known.pins.contains_key(&pin.name))
-        {
-            return Ok(cx.clone());
-        }
-        let refresh = Known {
-            refresh: true,
-            ..known.clone()
-        };
-        let found = builder.pins(cx, source, &refresh).await?;
-        let before = Known {
-            pins: pins
-                .into_iter()
-                .map(|pin| (pin.name.clone(), pin))
-                .collect(),
-            ..Known::default()
-        };
-        let moved = drift(&before, &found);
-        if moved.is_empty() {
-            return Ok(cx.clone());
-        }
-        let told: Vec<String> = moved.iter().map(told).collect();
-        if self.run.settings.locked {
-            return Err(Error::new(
-                Class::Environment,
-                super::result::DRIFT,
-                format!(
-                    "what is to be taken from outside has moved away from the lock file: {}",
-                    told.join("; ")
-                ),
-            )
-            .help("`imgc update` takes what is there now; without `-locked` this run would"));
-        }
-        for line in told {
-            self.output
-                .warn(format!("moved since it was pinned: {line}"));
-        }
-        lock(&self.run.moved).extend(moved.into_iter().map(|drift| drift.new));
-        let mut now = known.clone();
-        let found = found.into_iter().filter(|pin| !pin.is_local());
-        now.pins.extend(found.map(|pin| (pin.name.clone(), pin)));
-        lock(&self.data).known = Some(Arc::new(now));
-        let mut cx = cx.clone();
-        if let Some(known) = self.foresight() {
-            let (chain, _) = self.chain().await?;
-            let foresight = Foresight {
-                chain,
-                ..(*known).clone()
-            };
-            lock(&self.data).foresight = Some(Arc::new(foresight));
-            if let Some(launch) = self.step_of(&StepKind::Launch) {
-                cx.fingerprint = None;
-                self.checkpointed(self.run.plan.step(launch), &mut cx);
-            }
-        }
-        Ok(cx)
     }
 
     pub(super) fn foresight(&self) -> Option<Arc<Foresight>> {
@@ -279,7 +205,7 @@ impl Work<'_> {
     }
 
     /// Steps that need not run are recorded with whatever is recorded next: nothing follows from that.
-    fn note_reused(&self, steps: &[(StepId, String)]) {
+    pub(super) fn note_reused(&self, steps: &[(StepId, String)]) {
         if self.run.settings.new_run.is_none() {
             return;
         }
@@ -288,90 +214,6 @@ impl Work<'_> {
             record.reused_from = Some(by.clone());
             self.run.settings.state.note_step(&record);
         }
-    }
-
-    /// What a step's component needs to make a checkpoint.
-    pub(super) fn checkpointed(&self, step: &Step, cx: &mut Context) {
-        let makes = matches!(step.kind, StepKind::Launch | StepKind::Provision { .. });
-        if !makes || self.was_entered() {
-            return;
-        }
-        let Some(foresight) = self.foresight() else {
-            return;
-        };
-        let steps = self.run.plan.step_ids();
-        let mut own = steps.filter(|id| std::ptr::eq(self.run.plan.step(*id), step));
-        let fingerprint = own.next().and_then(|id| foresight.chain.get(id));
-        let Some(fingerprint) = fingerprint.filter(|own| own.reusable) else {
-            return;
-        };
-        cx.fingerprint = Some(fingerprint.digest.as_str().into());
-        if self.run.settings.new_run.is_some() {
-            cx.checkpoints = Some(Checkpoints::new(
-                self.run.settings.state.clone(),
-                self.run.world.clone(),
-                self.run.run_id.clone(),
-                self.build.address.as_str().into(),
-                self.build.builder.clone(),
-            ));
-        }
-    }
-
-    /// The machine as it was after the latest step that can be gone back to; `None` where it has to be launched.
-    pub(super) async fn restore(
-        &self,
-        cx: &Context,
-        builder: &dyn Builder,
-        source: &Value,
-    ) -> Option<Arc<dyn Instance>> {
-        let foresight = self.foresight()?;
-        let state = &self.run.settings.state;
-        for (step, known) in &foresight.checkpoints {
-            let address = &self.run.plan.step(*step).address;
-            let now = super::record::now();
-            if let Err(error) = state.use_checkpoint(&known.fingerprint, now).await {
-                self.output.warn(error.chain());
-            }
-            let why = match builder.restore(cx, source, &known.checkpoint).await {
-                Ok(Some(instance)) => {
-                    self.output.say(format!(
-                        "going on after {address}, as run {} left it",
-                        short(&known.run)
-                    ));
-                    self.restored(*step, &known.run);
-                    return Some(instance);
-                }
-                Ok(None) => "it is gone or damaged".to_owned(),
-                // Not the checkpoint's fault: launching says it.
-                Err(error) if matches!(error.class, Class::Template | Class::Cancelled) => {
-                    return None;
-                }
-                Err(error) => error.chain(),
-            };
-            self.output.warn(format!(
-                "cannot go back to the machine after {address}: {why}"
-            ));
-            if let Err(error) = state.forget_checkpoint(&known.fingerprint).await {
-                self.output.warn(error.chain());
-            }
-        }
-        None
-    }
-
-    /// The machine is as it was after `last`: the provisioners up to there need not run.
-    fn restored(&self, last: StepId, by: &str) {
-        let plan = &self.run.plan;
-        let done: Vec<(StepId, String)> = plan
-            .step_ids()
-            .take_while(|id| *id <= last)
-            .filter(|id| {
-                let step = plan.step(*id);
-                step.build == self.id && matches!(step.kind, StepKind::Provision { .. })
-            })
-            .map(|id| (id, by.to_owned()))
-            .collect();
-        self.note_reused(&done);
-        lock(&self.data).restored = BTreeMap::from_iter(done);
     }
 
     pub(super) fn step_of(&self, kind: &StepKind) -> Option<StepId> {

@@ -1,0 +1,77 @@
+//! Whether a build can be gone on with: from a layer after one of its steps, or on the machine itself.
+
+use imgc_compiler::plan::{StepId, StepKind};
+
+use super::{Foresight, Looking, Verdict, resume};
+use crate::checkpoint::Capability;
+use crate::error::Result;
+
+impl Looking<'_> {
+    /// Looks for a machine to go on with.
+    pub(super) async fn machine(&self, foresight: &mut Foresight) -> Result<()> {
+        match self.capability {
+            Capability::None => Ok(()),
+            Capability::Layer => self.layers(foresight).await,
+            Capability::Machine => self.lived(foresight).await,
+        }
+    }
+
+    /// The steps that act on the machine, in order, up to the first that may not be reused.
+    fn acts(&self, foresight: &Foresight) -> Vec<(StepId, String)> {
+        let mut acts = Vec::new();
+        for (id, step) in self.steps() {
+            if !matches!(step.kind, StepKind::Launch | StepKind::Provision { .. }) {
+                continue;
+            }
+            match foresight.chain.get(id) {
+                Some(own) if self.counts(id, own) => acts.push((id, own.digest.clone())),
+                _ => break,
+            }
+        }
+        acts
+    }
+
+    async fn layers(&self, foresight: &mut Foresight) -> Result<()> {
+        let builder = self.plan.build(self.build).builder.as_str();
+        for (step, fingerprint) in self.acts(foresight).into_iter().rev() {
+            let found = self.state.find_checkpoint(&fingerprint).await?;
+            if let Some(found) = found.filter(|found| found.builder == builder) {
+                foresight.checkpoints.push((step, found));
+            }
+        }
+        if let Some((step, found)) = foresight.checkpoints.first() {
+            foresight.verdict = Verdict::From {
+                step: *step,
+                run: found.run.clone(),
+            };
+        }
+        Ok(())
+    }
+
+    /// With `--resume`: the steps the resumed run has done on the machine, which is still there.
+    async fn lived(&self, foresight: &mut Foresight) -> Result<()> {
+        let Some(run) = &self.reuse.resume else {
+            return Ok(());
+        };
+        let done = resume::done(&**self.state, run, &self.plan.build(self.build).address).await?;
+        for (step, fingerprint) in self.acts(foresight) {
+            if self.plan.step(step).kind == StepKind::Launch {
+                continue;
+            }
+            let address = &self.plan.step(step).address;
+            let Some((known, by)) = done.steps.get(address) else {
+                break;
+            };
+            if *known != fingerprint {
+                break;
+            }
+            foresight.reused.insert(step, by.clone());
+            foresight.verdict = Verdict::From {
+                step,
+                run: by.clone(),
+            };
+            foresight.entered.clone_from(&done.entered);
+        }
+        Ok(())
+    }
+}
