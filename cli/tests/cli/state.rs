@@ -284,11 +284,14 @@ fn a_full_disk_ends_the_run_before_anything_is_made_that_is_not_recorded() {
     for (point, turn) in [
         ("state.open", 1),
         ("state.before-commit", 1),
-        ("state.commit", 2),
+        // The second says for people who has the build: nobody waits for it.
+        ("state.commit", 1),
+        ("state.commit", 3),
         ("state.commit", 4),
         ("ledger.before-intent", 1),
         ("ledger.before-intent", 2),
-        ("ledger.before-intent", 3),
+        ("ledger.before-identity", 1),
+        ("ledger.made", 1),
         ("ledger.made", 2),
     ] {
         let test = Test::new(QUICK).env("IMGC_FAULT", &format!("full@{point}#{turn}"));
