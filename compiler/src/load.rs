@@ -192,18 +192,22 @@ pub fn body(
     out: &mut Vec<Diagnostic>,
 ) -> Result<Body, Unreadable> {
     let file = read(path, sources, map)?;
-    Ok(map.parsed(file, ReadAs::Template, out, |text, out| {
-        template_body(path, file, text, out)
-    }))
+    Ok(
+        map.parsed(file, ReadAs::Template, out, |text, before, out| {
+            match has_suffix(path, ".toml") || is_json(path, text) {
+                true => (template_body(path, file, text, out), None),
+                false => lower::hcl::edited(file, text, before, out),
+            }
+        }),
+    )
 }
+
+/// A template in JSON or TOML.
 
 fn template_body(path: &Path, file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
     if has_suffix(path, ".toml") {
         let root = lower::toml::parse(file, text, out);
         return structure::template(&root, text, Form::Toml, out);
-    }
-    if !is_json(path, text) {
-        return lower::hcl::file(file, text, out);
     }
     let root = lower::json::parse(file, text, out);
     if !has_suffix(path, ".pkr.json") && !structure::is_template(&root) {
@@ -231,8 +235,8 @@ pub fn variables(
     let file = read(path, sources, map)?;
     map.set_gives_values(file);
     let key = ReadAs::Values { legacy };
-    Ok(map.parsed(file, key, out, |text, out| {
-        variables_body(path, file, legacy, text, out)
+    Ok(map.parsed(file, key, out, |text, _, out| {
+        (variables_body(path, file, legacy, text, out), None)
     }))
 }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imgc_syntax::hcl::Parse;
 use imgc_syntax::{FileId, Span};
 
 pub use cache::{Cache, Parsed};
@@ -208,17 +209,18 @@ impl SourceMap {
         }
     }
 
-    /// What is in a file, from the cache if it is there. With `key`, what the file is read as.
+    /// What is in a file, from the cache if it is there. With `key`, what the file is read as; with `parse`, what reads it
+    /// when its text is new, given what was made of it before.
     pub(crate) fn parsed(
         &mut self,
         id: FileId,
         key: ReadAs,
         out: &mut Vec<Diagnostic>,
-        parse: impl FnOnce(&str, &mut Vec<Diagnostic>) -> Body,
+        parse: impl FnOnce(&str, Option<&Parsed>, &mut Vec<Diagnostic>) -> (Body, Option<Parse>),
     ) -> Body {
         let file = &mut self.files[id.0 as usize];
         let Some(cache) = &self.cache else {
-            return parse(&Arc::clone(&file.text), out);
+            return parse(&Arc::clone(&file.text), None, out).0;
         };
         let parsed = cache.parsed(id, file, key, parse);
         out.extend(parsed.problems.iter().cloned());

@@ -3,6 +3,9 @@
 //! An expression that did not parse becomes [`ExprKind::Error`], which evaluates to a value that everything accepts: the
 //! parser has complained already.
 
+mod again;
+mod shift;
+
 use imgc_syntax::hcl::ast::{self, AstNode};
 use imgc_syntax::hcl::{Parse, SyntaxError, parse, parse_expression, parse_template};
 use imgc_syntax::{FileId, Span};
@@ -15,6 +18,8 @@ use crate::hir::{
 };
 use crate::lower::tree::{Text, TextMap};
 use crate::value::{Number, Value};
+
+pub(crate) use again::edited;
 
 /// Problems of texts that parse and still make no sense.
 pub const IDS: &[Entry] = &[
@@ -37,13 +42,16 @@ const MAX_STEPS: usize = 500;
 
 /// Lowers the text of a file.
 pub fn file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
-    let parse = parse(text);
+    of_parse(file, text, &parse(text), out)
+}
+
+fn of_parse(file: FileId, text: &str, parse: &Parse, out: &mut Vec<Diagnostic>) -> Body {
     let mut lower = Lower {
         origin: Origin::File(file, 0),
         mistakes: Vec::new(),
         out,
     };
-    lower.errors(&parse);
+    lower.errors(parse);
     let mut body = parse
         .file()
         .body()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use imgc_syntax::FileId;
+use imgc_syntax::hcl::Parse;
 
 use super::SourceFile;
 use crate::diagnostic::Diagnostic;
@@ -18,6 +19,20 @@ pub struct Parsed {
     /// Problems of the text alone.
     pub problems: Vec<Diagnostic>,
     text: Arc<str>,
+    /// Of an HCL file that is being edited.
+    tree: Option<Parse>,
+}
+
+impl Parsed {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The tree, where the file has changed before.
+    pub(crate) fn tree(&self) -> Option<&Parse> {
+        self.tree.as_ref()
+    }
 }
 
 /// What a file is read as.
@@ -50,21 +65,22 @@ impl Cache {
         id: FileId,
         file: &SourceFile,
         key: ReadAs,
-        parse: impl FnOnce(&str, &mut Vec<Diagnostic>) -> Body,
+        parse: impl FnOnce(&str, Option<&Parsed>, &mut Vec<Diagnostic>) -> (Body, Option<Parse>),
     ) -> Arc<Parsed> {
         let key = (file.path.clone(), id, key);
         let known = self.lock().get(&key).cloned();
-        if let Some(known) = known
+        if let Some(known) = &known
             && known.text == file.text
         {
-            return known;
+            return Arc::clone(known);
         }
         let mut problems = Vec::new();
-        let body = parse(&file.text, &mut problems);
+        let (body, tree) = parse(&file.text, known.as_deref(), &mut problems);
         let parsed = Arc::new(Parsed {
             body,
             problems,
             text: Arc::clone(&file.text),
+            tree,
         });
         self.lock().insert(key, Arc::clone(&parsed));
         parsed

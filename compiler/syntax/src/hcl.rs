@@ -13,6 +13,7 @@
 //! assert_eq!(labels, ["null", "a"]);
 //! ```
 
+mod again;
 pub mod ast;
 mod dump;
 mod error;
@@ -21,6 +22,7 @@ pub mod kind;
 mod lexer;
 mod parser;
 
+pub use again::{Reparse, reparse};
 pub use dump::tree_dump;
 pub use error::{ERROR_IDS, SyntaxError};
 pub use format::format;
@@ -37,6 +39,9 @@ pub struct Parse {
     pub green: rowan::GreenNode,
     /// The problems, by their place.
     pub errors: Vec<SyntaxError>,
+    /// From the first to the last place that any reading of the text took for a mistake; `None` where one reading was
+    /// enough. Outside of it all readings agree.
+    noise: Option<(u32, u32)>,
 }
 
 impl Parse {
@@ -97,6 +102,10 @@ pub fn tokens(text: &str) -> impl Iterator<Item = (SyntaxKind, u32)> + use<> {
 }
 
 fn parse_root(text: &str, root: Root) -> Parse {
-    let (green, errors) = parser::parse(text, root, parser::MAX_LEN);
-    Parse { green, errors }
+    let (green, errors, noise) = parser::parse(text, root, parser::MAX_LEN);
+    Parse {
+        green,
+        errors,
+        noise,
+    }
 }

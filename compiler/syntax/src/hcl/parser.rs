@@ -37,40 +37,63 @@ pub(super) enum Root {
 }
 
 /// Parses a text of at most `max_len` bytes; a longer one yields an empty tree and one error.
-pub(super) fn parse(text: &str, root: Root, max_len: usize) -> (GreenNode, Vec<SyntaxError>) {
+pub(super) fn parse(text: &str, root: Root, max_len: usize) -> Read {
     if text.len() > max_len {
         let message = format!(
             "the file has {} bytes, more than the {max_len} that are read",
             text.len()
         );
         let error = SyntaxError::new("syntax/too-large", (0, 0), message).help("split the file");
-        return (Parser::new("", "", root, false).run(root).0, vec![error]);
+        let all = Some((0, u32::MAX));
+        return (
+            Parser::new("", "", root, false).run(root).0,
+            vec![error],
+            all,
+        );
     }
-    let (green, errors) = read(text, text, root);
+    let (green, errors, noise) = read(text, text, root);
     if errors.is_empty() || root != Root::File {
-        return (green, errors);
+        return (green, errors, noise);
     }
     let conflicts = conflicts(text);
     if conflicts.is_empty() {
-        return (green, errors);
+        return (green, errors, noise);
     }
-    let (green, mut errors) = read(text, &conflict::without(text, &conflicts), root);
+    let (green, mut errors, _) = read(text, &conflict::without(text, &conflicts), root);
     errors.extend(conflicts.iter().map(conflict::Conflict::error));
     errors.sort_by_key(|error| (error.start, error.end));
     errors.truncate(MAX_ERRORS);
-    (green, errors)
+    (green, errors, Some((0, u32::MAX)))
+}
+
+/// A tree, the problems, and from where to where any reading found some.
+pub(super) type Read = (GreenNode, Vec<SyntaxError>, Option<(u32, u32)>);
+
+/// From the first place of these problems to the last.
+fn hull(errors: &[SyntaxError], more: &[SyntaxError]) -> (u32, u32) {
+    let all = || errors.iter().chain(more);
+    let places = all().flat_map(|error| {
+        let related = error.related.iter().map(|(start, end, _)| (*start, *end));
+        related.chain([(error.start, error.end)])
+    });
+    places.fold((u32::MAX, 0), |(from, to), (start, end)| {
+        (from.min(start), to.max(end))
+    })
 }
 
 /// Parses a text with the tokens of `lexed`, which is the text itself or has blanks for parts of it.
-fn read(text: &str, lexed: &str, root: Root) -> (GreenNode, Vec<SyntaxError>) {
+fn read(text: &str, lexed: &str, root: Root) -> Read {
     let (green, errors, reread) = Parser::new(text, lexed, root, false).run(root);
     if reread && root == Root::File {
         let (hinted, hinted_errors, _) = Parser::new(text, lexed, root, true).run(root);
+        let noise = hull(&errors, &hinted_errors);
         if hinted_errors.len() <= errors.len() {
-            return (hinted, hinted_errors);
+            return (hinted, hinted_errors, Some(noise));
         }
+        return (green, errors, Some(noise));
     }
-    (green, errors)
+    let noise = (!errors.is_empty()).then_some((0, u32::MAX));
+    (green, errors, noise)
 }
 
 /// The merge conflicts of a text, but for those that are part of a heredoc or a comment.
@@ -661,7 +684,7 @@ mod tests {
 
     #[test]
     fn a_text_above_the_limit_is_not_read() {
-        let (green, errors) = parse("a = 1\n", Root::File, 5);
+        let (green, errors, _) = parse("a = 1\n", Root::File, 5);
         let ids: Vec<_> = errors.iter().map(|error| error.id).collect();
         assert_eq!(ids, ["syntax/too-large"]);
         assert_eq!(u32::from(green.text_len()), 0);
