@@ -72,6 +72,11 @@ pub fn reparse(old: &Parse, before: &str, text: &str) -> Option<Reparse> {
     if parsed.noise.is_some() && old.noise.is_none() {
         return None;
     }
+    // Where the problems are may be unknown.
+    let known = |(from, to): (u32, u32)| from <= to && to as usize <= part.len();
+    if !parsed.noise.is_none_or(known) {
+        return None;
+    }
     // The end of a heredoc is looked for in all of the text.
     if parsed.noise.is_some() && part.contains("<<") {
         return None;
