@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -78,8 +79,41 @@ pub fn directories(temporary: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Whether the run of a scratch directory lives.
+/// How long the locks of a run whose process has ended may still be held: by a child that was about to become another
+/// program when the process died.
+pub const AFTERLIFE: Duration = Duration::from_secs(2);
+/// Between two looks at such a lock.
+pub const AFTERLIFE_LOOK: Duration = Duration::from_millis(10);
+
+/// Whether there is no process of this number on this machine, or only what is left of one that its parent has not noticed.
+pub fn has_ended(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    // The state stands behind the name, which may have any letter in it.
+    let state = stat.ok().and_then(|stat| {
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.trim_start().chars().next()
+    });
+    matches!(state, None | Some('Z' | 'X'))
+}
+
+/// Whether the run of a scratch directory lives. Where its process has ended and its lock is still held, that is waited for, up
+/// to [`AFTERLIFE`].
 pub fn life(scratch: &Path) -> Life {
+    let begun = Instant::now();
+    loop {
+        let life = seen(scratch);
+        if life != Life::Lives || begun.elapsed() > AFTERLIFE {
+            return life;
+        }
+        let text = fs::read(scratch.join(FILE)).unwrap_or_default();
+        match serde_json::from_slice::<Mark>(&text) {
+            Ok(mark) if has_ended(mark.process) => std::thread::sleep(AFTERLIFE_LOOK),
+            _ => return life,
+        }
+    }
+}
+
+fn seen(scratch: &Path) -> Life {
     let path = scratch.join(FILE);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -137,7 +171,7 @@ mod tests {
             started: 1,
             expires: 2,
             host: "here".to_owned(),
-            process: 7,
+            process: std::process::id(),
         };
         let held = write(&scratch, &mark).unwrap();
         let found = directories(temporary.path());
@@ -147,5 +181,33 @@ mod tests {
         assert_eq!(life(&scratch), Life::Gone(mark));
         fs::write(scratch.join(FILE), "{").unwrap();
         assert_eq!(life(&scratch), Life::Unknown("its mark is damaged".into()));
+    }
+
+    #[test]
+    fn a_lock_that_outlives_its_process_for_a_moment_is_waited_for() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        let process = ended.id();
+        // Not waited for yet: its number is not another one's.
+        while !has_ended(process) {
+            std::thread::sleep(AFTERLIFE_LOOK);
+        }
+        let mark = Mark {
+            run: "07dae9d3-6298-4be4-ae16-aa0a128d4e2f".to_owned(),
+            state: None,
+            started: 1,
+            expires: 2,
+            host: "here".to_owned(),
+            process,
+        };
+        let held = write(scratch.path(), &mark).unwrap();
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(held);
+        });
+        assert_eq!(life(scratch.path()), Life::Gone(mark));
+        child.join().unwrap();
+        ended.wait().unwrap();
+        assert!(!has_ended(std::process::id()));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::mark;
 use imgc_runtime::state::{Moment, NewRun, Run, RunStatus};
 use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};
@@ -102,7 +103,7 @@ impl Sqlite {
         use imgc_runtime::state::State as _;
         let mut died = Vec::new();
         for mut run in self.running().await? {
-            if !self.is_live(&run.new.id).await? {
+            if !self.outlives(&run).await? {
                 self.end(&run.new.id, RunStatus::Died, now).await?;
                 run.status = RunStatus::Died;
                 run.ended = Some(now);
@@ -110,6 +111,22 @@ impl Sqlite {
             }
         }
         Ok(died)
+    }
+
+    /// Whether a run lives. Where its process has ended and its lock is still held, by a child that was about to become another
+    /// program, that is waited for.
+    async fn outlives(&self, run: &Run) -> Result<bool> {
+        use imgc_runtime::state::State as _;
+        let begun = std::time::Instant::now();
+        loop {
+            if !self.is_live(&run.new.id).await? {
+                return Ok(false);
+            }
+            if !mark::has_ended(run.new.process) || begun.elapsed() > mark::AFTERLIFE {
+                return Ok(true);
+            }
+            tokio::time::sleep(mark::AFTERLIFE_LOOK).await;
+        }
     }
 
     /// The numbers of a run's builds, in order.
