@@ -203,7 +203,6 @@ pub fn body(
 }
 
 /// A template in JSON or TOML.
-
 fn template_body(path: &Path, file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Body {
     if has_suffix(path, ".toml") {
         let root = lower::toml::parse(file, text, out);

@@ -302,13 +302,13 @@ build {{
     let first = apply();
     assert_eq!(first.code, 0, "{}", first.text());
     // Another text, another image in the place of the old one, and nobody is asked.
-    test.write("main.pkr.hcl", &template("two"));
+    test.write("main.pkr.hcl", template("two"));
     let second = apply();
     assert_eq!(second.code, 0, "{}", second.text());
     assert!(test.path("out/manifest.json").exists());
     // What somebody else has put there is not deleted.
     test.write("out/notes.txt", "mine");
-    test.write("main.pkr.hcl", &template("three"));
+    test.write("main.pkr.hcl", template("three"));
     let third = apply();
     assert_ne!(third.code, 0, "{}", third.text());
     assert_eq!(test.read("out/notes.txt"), "mine");
