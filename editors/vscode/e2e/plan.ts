@@ -9,7 +9,7 @@ import type { EditorWindow } from "./window";
 /** The page inside the plan's panel, two frames deep. */
 async function planPage(window: EditorWindow, title: string): Promise<FrameLocator> {
   await window.page.locator(".tabs-container .tab", { hasText: `Plan: ${title}` }).waitFor();
-  return window.page.frameLocator("iframe.webview").frameLocator("iframe");
+  return window.page.frameLocator("iframe.webview").frameLocator("iframe#active-frame");
 }
 
 inWindow("the plan is drawn, and a step leads to its place", "graph", async ({ window }) => {

@@ -111,7 +111,11 @@ inWindow("the walkthrough leads through the extension", "page", async ({ window 
   // It is installed and a template is open: both are done.
   await until("two steps are done", async () => (await page.locator(".getting-started-step .complete").count()) >= 2);
   await page.locator(".getting-started-step", { hasText: "Look at the plan" }).click();
-  await window.page.frameLocator("iframe.webview").frameLocator("iframe").getByText("Solid lines").waitFor();
+  await window.page
+    .frameLocator("iframe.webview")
+    .frameLocator("iframe#active-frame")
+    .getByText("Solid lines")
+    .waitFor();
   await window.picture("walkthrough");
 });
 

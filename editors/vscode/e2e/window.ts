@@ -67,10 +67,19 @@ export class EditorWindow {
   /** Opens a file by its path in the workspace, and waits for its text. */
   async openFile(file: string): Promise<void> {
     const base = path.posix.basename(file);
-    await this.quickInput("Control+P", file);
-    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: base }).first().waitFor();
-    await this.press("Enter");
-    await this.tab(base).waitFor();
+    const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: base }).first();
+    for (let tries = 1; ; tries += 1) {
+      await this.quickInput("Control+P", file);
+      await row.waitFor();
+      await this.press("Enter");
+      try {
+        await this.tab(base).waitFor({ timeout: LIMIT / 4 });
+        break;
+      } catch (error) {
+        if (tries === 4) throw error;
+        await this.press("Escape");
+      }
+    }
     await this.editor.locator(".view-line").first().waitFor();
     await this.page.locator(".quick-input-widget input").waitFor({ state: "hidden" });
   }
