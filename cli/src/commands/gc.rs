@@ -119,6 +119,19 @@ impl Gc {
             }
         }
         let all = state.resources(Owner::All).await?;
+        let checkpoints = state.checkpoints().await?.into_iter();
+        let kept: BTreeSet<String> = checkpoints
+            .flat_map(|known| known.checkpoint.parts)
+            .collect();
+        let (settled, all): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|owned| {
+            !self.live.contains(&owned.run) && is_part(&owned.record.resource, &kept)
+        });
+        // A run that died just after a checkpoint was recorded could not strike its parts off the list.
+        if !self.dry_run {
+            settled
+                .iter()
+                .for_each(|owned| state.forget(owned.record.id));
+        }
         let (at_work, mut left): (Vec<Owned>, Vec<Owned>) = all
             .into_iter()
             .partition(|owned| self.live.contains(&owned.run));
@@ -389,6 +402,17 @@ fn is_called(machine: &str, name: &str) -> bool {
     let host = machine.rsplit_once('@').map_or(machine, |(_, host)| host);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     machine == name || host == name
+}
+
+/// Whether it is a part of the cache that a checkpoint consists of.
+fn is_part(resource: &Resource, kept: &BTreeSet<String>) -> bool {
+    match resource {
+        Resource::Directory { path } | Resource::MappedDirectory { path } => path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| kept.contains(name)),
+        _ => false,
+    }
 }
 
 /// Whether it does something by itself and must end before what it works on is removed.

@@ -187,6 +187,19 @@ fn killed(status: ExitStatus) -> bool {
 
 /// Directories, mounts and processes of runs of this test.
 pub(crate) fn left(test: &Test) -> Vec<String> {
+    let begin = std::time::Instant::now();
+    loop {
+        let left = left_now(test);
+        // What has been killed may take a moment to be gone.
+        let dying = left.iter().all(|one| one.starts_with("process "));
+        if left.is_empty() || !dying || begin.elapsed() > std::time::Duration::from_secs(5) {
+            return left;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn left_now(test: &Test) -> Vec<String> {
     let here = test.path("").display().to_string();
     let here = here.trim_end_matches('/');
     let mut left: Vec<String> = std::fs::read_dir(test.path("."))
