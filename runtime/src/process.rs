@@ -68,7 +68,8 @@ pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
         builder.spawn()
     };
     let child = spawned.map_err(|error| cannot_start(command, error))?;
-    let mut group = Group::new(cx, child, &command.program).await?;
+    let mut group = Group::new(cx, child);
+    group.record(cx, &command.program).await?;
     let child = group
         .child
         .as_mut()
@@ -151,33 +152,39 @@ struct Group {
     child: Option<Child>,
     pid: u32,
     ledger: Ledger,
-    record: u64,
+    /// Of the ledger, once it is there.
+    record: Option<u64>,
 }
 
 impl Group {
-    /// A process has no number before it exists, so here the record follows the making; without an `await` between.
-    async fn new(cx: &Context, child: Child, program: &OsString) -> Result<Self> {
-        let pid = child.id().unwrap_or_default();
+    fn new(cx: &Context, child: Child) -> Self {
+        Self {
+            pid: child.id().unwrap_or_default(),
+            child: Some(child),
+            ledger: cx.ledger.clone(),
+            record: None,
+        }
+    }
+
+    /// A process has no number before it exists, so here the record follows the making. That takes a moment in which the step may
+    /// be stopped: the group is already there to end the process then, and what is recorded of it is found to be gone.
+    async fn record(&mut self, cx: &Context, program: &OsString) -> Result<()> {
         let resource = Resource::Process {
-            pid,
-            started: stat(pid).map_or(0, |stat| stat.started),
+            pid: self.pid,
+            started: stat(self.pid).map_or(0, |stat| stat.started),
             what: cx.output.redact(&program.to_string_lossy()),
         };
-        let (record, ()) = cx
-            .ledger
-            .create(&cx.address, resource, std::future::ready(Ok(())))
-            .await?;
-        Ok(Self {
-            child: Some(child),
-            pid,
-            ledger: cx.ledger.clone(),
-            record,
-        })
+        let made = std::future::ready(Ok(()));
+        let (record, ()) = cx.ledger.create(&cx.address, resource, made).await?;
+        self.record = Some(record);
+        Ok(())
     }
 
     fn finished(&mut self) {
         self.child = None;
-        self.ledger.forget(self.record);
+        if let Some(record) = self.record {
+            self.ledger.forget(record);
+        }
     }
 }
 
@@ -208,7 +215,9 @@ impl Drop for Group {
                 }
                 tokio::time::sleep(POLL).await;
             }
-            ledger.forget(record);
+            if let Some(record) = record {
+                ledger.forget(record);
+            }
         });
     }
 }
