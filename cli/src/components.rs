@@ -23,7 +23,16 @@ pub(crate) fn registry() -> Registry {
     registry
         .communicators
         .insert("ssh", std::sync::Arc::new(imgc_ssh::SshCommunicator));
+    #[cfg(feature = "aws")]
+    aws().register(&mut registry);
     registry
+}
+
+/// Amazon's components and remover share accounts, clients and limits.
+#[cfg(feature = "aws")]
+fn aws() -> imgc_aws::Aws {
+    static AWS: std::sync::OnceLock<imgc_aws::Aws> = std::sync::OnceLock::new();
+    AWS.get_or_init(imgc_aws::Aws::new).clone()
 }
 
 /// Adds what removes the things that only a leaf crate can remove.
@@ -36,7 +45,9 @@ pub(crate) fn add_removers(settings: &mut Settings) {
     settings
         .removers
         .push(std::sync::Arc::new(imgc_ssh::RemoteFiles::default()));
-    #[cfg(not(any(feature = "rootfs", feature = "ssh")))]
+    #[cfg(feature = "aws")]
+    settings.removers.push(aws().remover());
+    #[cfg(not(any(feature = "aws", feature = "rootfs", feature = "ssh")))]
     let _ = settings;
 }
 
@@ -45,6 +56,8 @@ pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
     #[allow(unused_mut, reason = "without features there is nothing to add")]
     let mut ids = imgc_runtime::error::IDS.to_vec();
     ids.extend_from_slice(imgc_state::IDS);
+    #[cfg(feature = "aws")]
+    ids.extend_from_slice(imgc_aws::IDS);
     #[cfg(feature = "rootfs")]
     ids.extend_from_slice(imgc_rootfs::IDS);
     #[cfg(feature = "ssh")]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::{CloudResource, Resource};
+
 /// A finished result: finished means kept, no later failure removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -18,6 +20,9 @@ pub struct Artifact {
     pub description: String,
     /// Further facts: digests, sizes, formats.
     pub metadata: BTreeMap<String, String>,
+    /// What it consists of at a provider: images, snapshots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub things: Vec<CloudResource>,
 }
 
 impl Artifact {
@@ -44,6 +49,18 @@ impl Artifact {
             }
         }
         outcome
+    }
+
+    /// Whether a resource is a part of this artifact, so that removing it would destroy that.
+    pub fn owns(&self, resource: &Resource) -> bool {
+        match resource {
+            Resource::File { path }
+            | Resource::Directory { path }
+            | Resource::MappedDirectory { path }
+            | Resource::PlacedDirectory { path, .. } => self.touches(path),
+            Resource::Cloud(thing) => self.things.iter().any(|own| own.is(thing)),
+            Resource::Process { .. } | Resource::Processes { .. } | Resource::RemoteFile { .. } => false,
+        }
     }
 
     /// Whether removing `path` would remove a part of this artifact.

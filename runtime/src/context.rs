@@ -35,6 +35,8 @@ pub struct Context {
     pub builder_type: Arc<str>,
     /// The run's id (`PackerRunUUID`).
     pub run_id: Arc<str>,
+    /// When whatever the run makes may be removed by anyone; `None` where nothing is made.
+    pub expires: Option<crate::state::Moment>,
     /// The template's directory.
     pub root: PathBuf,
     /// What the step at work would do, as a number: what a checkpoint made by it is found by. `None` where that is not
@@ -111,6 +113,7 @@ impl<'a> Onlooker<'a> {
             source_name: build.instance_name().into(),
             builder_type: build.builder.as_str().into(),
             run_id: settings.run_id.as_str().into(),
+            expires: None,
             root: self.plan.root.clone(),
             fingerprint: None,
             checkpoints: None,

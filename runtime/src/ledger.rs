@@ -4,6 +4,7 @@
 //! records its identity. Undo, Ctrl-C and crash recovery work from the same records: the process's own are in memory, and
 //! each is in the run's [`State`] before anything is made.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -65,6 +66,53 @@ pub enum Resource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access: Option<Box<Access>>,
     },
+    /// Something at a provider of machines.
+    Cloud(CloudResource),
+}
+
+/// Something at a provider: what it is, and how it is found, before it has an identity and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudResource {
+    /// Such as `aws`.
+    pub provider: String,
+    /// What it is, in the provider's words: `instance`, `key-pair`, `image`.
+    #[serde(rename = "what")]
+    pub kind: String,
+    /// Where: a region.
+    pub place: String,
+    /// A name no other thing has, which it carries from its creation on: what it is found by as long as there is no id.
+    pub name: String,
+    /// The provider's id, once it is made.
+    pub id: Option<String>,
+    /// What leads to the account again, in another process: a profile, a role, an endpoint. No secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reach: BTreeMap<String, String>,
+}
+
+impl CloudResource {
+    /// Whether both are the same thing.
+    pub fn is(&self, other: &Self) -> bool {
+        let key = |thing: &Self| (thing.provider.clone(), thing.kind.clone(), thing.place.clone());
+        key(self) == key(other)
+            && match (&self.id, &other.id) {
+                (Some(own), Some(others)) => own == others,
+                _ => self.name == other.name,
+            }
+    }
+
+    /// For people: `aws instance i-0123 (eu-west-1)`.
+    pub fn describe(&self) -> String {
+        let Self {
+            provider,
+            kind,
+            place,
+            ..
+        } = self;
+        match &self.id {
+            Some(id) => format!("{provider} {kind} {id} ({place})"),
+            None => format!("{provider} {kind} named {} ({place})", self.name),
+        }
+    }
 }
 
 /// How a machine is reached over ssh without a secret that somebody would have to remember.
@@ -259,6 +307,7 @@ impl Resource {
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Processes { marker } => format!("processes with {marker}"),
             Self::RemoteFile { machine, path, .. } => format!("file {path} on {machine}"),
+            Self::Cloud(thing) => thing.describe(),
         }
     }
 }

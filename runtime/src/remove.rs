@@ -40,6 +40,15 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
             "run/leftovers",
             "nobody here can log in there",
         )),
+        Resource::Cloud(thing) => Err(Error::new(
+            Class::Environment,
+            "run/leftovers",
+            format!(
+                "this version of imgc cannot remove what is at `{}`",
+                thing.provider
+            ),
+        )
+        .help("use a version that was built with it, or remove it by hand")),
     }
 }
 

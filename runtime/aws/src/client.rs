@@ -1,17 +1,22 @@
-//! The SDK's configuration, made when it is needed.
+//! The SDK's HTTP client and configuration, made when they are needed.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// Configuration from the environment, with TLS by `ring`; the trust store is the system's.
-pub(crate) async fn config() -> SdkConfig {
-    let http = Builder::new()
+/// TLS by `ring`; the trust store is the system's. It is read with the first request.
+pub(crate) fn http() -> SharedHttpClient {
+    Builder::new()
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
-        .build_https();
+        .build_https()
+}
+
+/// Configuration from the environment.
+pub(crate) async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .load()
         .await
 }

@@ -1,9 +1,55 @@
-//! What is looked up in AWS.
+//! Amazon: image builders, data sources, secrets.
 //!
-//! A leaf crate: nothing else of the project sees the AWS SDK. Credentials, region and endpoint come from where the SDK
-//! finds them: environment, profiles, the metadata of an instance or container.
+//! A leaf crate: nothing else of the project sees the AWS SDK. Credentials, region and endpoint come from the template's options and
+//! from where the SDK finds them: environment, profiles, the metadata of an instance or container. How the pieces fit stands in
+//! `docs/design/amazon.md`.
 
+mod account;
+mod builders;
 mod client;
+mod clock;
+mod error;
+mod image;
+mod instance;
+mod lookup;
+mod options;
+mod poll;
+mod random;
+mod region;
+mod resource;
 mod secrets;
+mod tags;
 
+use std::sync::Arc;
+
+use imgc_runtime::registry::Registry;
+use imgc_runtime::settings::Remover;
+
+pub use builders::Ebs;
+pub use error::IDS;
+pub use resource::AwsRemover;
 pub use secrets::{raw_secret, secret};
+
+/// Everything of Amazon in one process: components and remover share accounts, clients and limits. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Aws {
+    accounts: account::Accounts,
+}
+
+impl Aws {
+    /// Nothing is read or asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the components.
+    pub fn register(&self, registry: &mut Registry) {
+        let ebs = Ebs::new(self.accounts.clone());
+        registry.builders.insert("amazon-ebs", Arc::new(ebs));
+    }
+
+    /// What removes the things of records.
+    pub fn remover(&self) -> Arc<dyn Remover> {
+        Arc::new(AwsRemover::new(self.accounts.clone()))
+    }
+}

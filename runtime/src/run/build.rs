@@ -373,6 +373,7 @@ impl<'a> Work<'a> {
             source_name: self.build.instance_name().into(),
             builder_type: self.build.builder.as_str().into(),
             run_id: run.run_id.clone(),
+            expires: run.settings.new_run.as_ref().map(|new| new.expires),
             root: run.plan.root.clone(),
             fingerprint: None,
             checkpoints: None,

@@ -203,7 +203,7 @@ impl Work<'_> {
         lock(&self.data).records.insert(id, record);
         // It is remembered: nothing of it is a thing to be removed any more.
         for own in self.run.ledger.outstanding(&self.build.address) {
-            if super::undo::path(&own.resource).is_some_and(|path| artifact.touches(path)) {
+            if artifact.owns(&own.resource) {
                 self.run.ledger.forget(own.id);
             }
         }

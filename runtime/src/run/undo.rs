@@ -19,9 +19,7 @@ pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Arti
         if matches!(record.resource, Resource::RemoteFile { .. }) {
             continue;
         }
-        if let Some(path) = path(&record.resource)
-            && kept.iter().any(|artifact| artifact.touches(path))
-        {
+        if kept.iter().any(|artifact| artifact.owns(&record.resource)) {
             run.ledger.forget(record.id);
             continue;
         }
@@ -54,13 +52,16 @@ async fn remove(run: &Run, record: &Record) -> Result<()> {
 }
 
 /// Where a resource is, if it is a file or directory.
-pub(super) fn path(resource: &Resource) -> Option<&PathBuf> {
+pub(crate) fn path(resource: &Resource) -> Option<&PathBuf> {
     match resource {
         Resource::File { path }
         | Resource::Directory { path }
         | Resource::MappedDirectory { path }
         | Resource::PlacedDirectory { path, .. } => Some(path),
-        Resource::Process { .. } | Resource::Processes { .. } | Resource::RemoteFile { .. } => None,
+        Resource::Process { .. }
+        | Resource::Processes { .. }
+        | Resource::RemoteFile { .. }
+        | Resource::Cloud(_) => None,
     }
 }
 

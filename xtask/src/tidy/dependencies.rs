@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("imgc-ide", &["imgc-compiler", "imgc-syntax"]),
     ("imgc-lsp", &["imgc-compiler", "imgc-ide", "imgc-syntax"]),
     ("imgc-runtime", &["imgc-compiler"]),
-    ("imgc-aws", &[]),
+    ("imgc-aws", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-http", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-rootfs", &["imgc-compiler", "imgc-runtime"]),
     ("imgc-ssh", &["imgc-compiler", "imgc-runtime"]),

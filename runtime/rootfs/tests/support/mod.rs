@@ -95,6 +95,7 @@ impl Bed {
             source_name: "test".into(),
             builder_type: "rootfs".into(),
             run_id: "0123456789abcdef".into(),
+            expires: None,
             root,
             scratch,
             force: false,

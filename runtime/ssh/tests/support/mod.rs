@@ -111,6 +111,7 @@ impl Bench {
             source_name: "test".into(),
             builder_type: "null".into(),
             run_id: "run".into(),
+            expires: None,
             root: home.clone(),
             scratch,
             force: false,

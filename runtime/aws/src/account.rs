@@ -1,0 +1,349 @@
+//! Accounts: from a component's options to clients.
+//!
+//! In: the options that say who asks and where (`access_key`, `profile`, `region`, `assume_role`, …), as Packer's Amazon plugin
+//! has them; what they leave open comes from where the SDK finds it: environment, profiles, single sign-on, web identity, the
+//! metadata of an instance or container. Out: an [`Account`], one for all builds that ask for the same, with one client for each
+//! region. All requests of a region share one bucket of retries and one limit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::client;
+use crate::region::RegionClient;
+
+/// Requests at the same time for one region of an account: what the SDK's own limiter lets through after a refusal is less.
+const REQUESTS: usize = 16;
+/// Attempts for one request unless `max_retries` says otherwise.
+const ATTEMPTS: u32 = 10;
+
+/// Who asks, and where: what the options of a component say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Access {
+    keys: Option<Keys>,
+    profile: Option<String>,
+    credentials_file: Option<PathBuf>,
+    region: Option<String>,
+    /// `custom_endpoint_ec2`.
+    endpoint: Option<String>,
+    role: Option<Role>,
+    attempts: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Keys {
+    id: String,
+    secret: String,
+    token: Option<String>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// `assume_role`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Role {
+    arn: String,
+    session: Option<String>,
+    external_id: Option<String>,
+    policy: Option<String>,
+    policies: Vec<String>,
+    tags: BTreeMap<String, String>,
+    seconds: Option<u64>,
+}
+
+/// The names under which [`Access::reach`] keeps what is needed to come back; none is a secret.
+const PROFILE: &str = "profile";
+const CREDENTIALS_FILE: &str = "shared_credentials_file";
+const ENDPOINT: &str = "custom_endpoint_ec2";
+const ROLE: &str = "role_arn";
+
+impl Access {
+    /// Reads the options.
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        for (option, why) in [
+            (
+                "insecure_skip_tls_verify",
+                "certificates are always checked; name your own authority in the file of AWS_CA_BUNDLE",
+            ),
+            (
+                "mfa_code",
+                "take a session with `aws sts get-session-token` (or `aws sso login`) and give it by the environment or a profile",
+            ),
+        ] {
+            if options.is_given(option) {
+                return Err(refused(option, why));
+            }
+        }
+        if options.value("vault_aws_engine").is_some() {
+            return Err(refused(
+                "vault_aws_engine",
+                "read the credentials from Vault into the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, \
+                 AWS_SESSION_TOKEN",
+            ));
+        }
+        let keys = match (options.string("access_key")?, options.string("secret_key")?) {
+            (Some(id), Some(secret)) => Some(Keys {
+                id,
+                secret,
+                token: options.string("token")?,
+            }),
+            (None, None) => None,
+            (Some(_), None) => return Err(alone("access_key", "secret_key")),
+            (None, Some(_)) => return Err(alone("secret_key", "access_key")),
+        };
+        Ok(Self {
+            keys,
+            profile: options.string("profile")?,
+            credentials_file: options
+                .string("shared_credentials_file")?
+                .map(PathBuf::from),
+            region: options.string("region")?,
+            endpoint: options.string(ENDPOINT)?,
+            role: role(options)?,
+            attempts: options
+                .integer("max_retries")?
+                .and_then(|retries| u32::try_from(retries).ok())
+                .filter(|retries| *retries > 0)
+                .map(|retries| retries.saturating_add(1)),
+        })
+    }
+
+    /// What leads back to the same account in another process, for a record: no secret among it. Keys that stood in the
+    /// template are not; whoever removes something then needs credentials of its own.
+    pub(crate) fn reach(&self) -> BTreeMap<String, String> {
+        let file = self.credentials_file.as_ref();
+        let entries = [
+            (PROFILE, self.profile.clone()),
+            (
+                CREDENTIALS_FILE,
+                file.map(|file| file.display().to_string()),
+            ),
+            (ENDPOINT, self.endpoint.clone()),
+            (ROLE, self.role.as_ref().map(|role| role.arn.clone())),
+        ];
+        let entries = entries.into_iter();
+        entries
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// The same in a region, where none is set.
+    pub(crate) fn in_region(mut self, region: &str) -> Self {
+        self.region.get_or_insert_with(|| region.to_owned());
+        self
+    }
+
+    /// The access that a record leads to.
+    pub(crate) fn from_reach(reach: &BTreeMap<String, String>) -> Self {
+        let get = |name: &str| reach.get(name).cloned();
+        Self {
+            profile: get(PROFILE),
+            credentials_file: get(CREDENTIALS_FILE).map(PathBuf::from),
+            endpoint: get(ENDPOINT),
+            role: get(ROLE).map(|arn| Role {
+                arn,
+                ..Role::default()
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+fn role(options: &Options<'_>) -> Result<Option<Role>> {
+    let Some(value) = options.value("assume_role") else {
+        return Ok(None);
+    };
+    let block = Options::new("`assume_role`", value);
+    if block.is_given("transitive_tag_keys") {
+        return Err(refused(
+            "assume_role.transitive_tag_keys",
+            "the tags of the session hold for this run only; leave the option out",
+        ));
+    }
+    Ok(Some(Role {
+        arn: block.required("role_arn")?,
+        session: block.string("session_name")?,
+        external_id: block.string("external_id")?,
+        policy: block.string("policy")?,
+        policies: block.plain_strings("policy_arns")?,
+        tags: block
+            .map("tags")?
+            .into_iter()
+            .map(|(key, value)| (key, value.text))
+            .collect(),
+        seconds: block
+            .integer("duration_seconds")?
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .filter(|seconds| *seconds > 0),
+    }))
+}
+
+fn refused(option: &str, way_out: &str) -> Error {
+    Error::new(
+        Class::Template,
+        "run/aws-option",
+        format!("the option `{option}` cannot be used here"),
+    )
+    .help(way_out)
+}
+
+fn alone(given: &str, missing: &str) -> Error {
+    Error::new(
+        Class::Template,
+        "run/aws-option",
+        format!("`{given}` is set and `{missing}` is not"),
+    )
+    .help("set both, or neither: credentials then come from the environment or a profile")
+}
+
+/// The accounts of a process. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accounts(Arc<Mutex<HashMap<Access, Arc<OnceCell<Arc<Account>>>>>>);
+
+impl Accounts {
+    /// The account of an access; made when it is asked for first. Nothing is asked of Amazon yet.
+    pub(crate) async fn get(&self, access: &Access) -> Result<Arc<Account>> {
+        let cell = {
+            let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            accounts.entry(access.clone()).or_default().clone()
+        };
+        cell.get_or_try_init(|| async { Account::open(access).await.map(Arc::new) })
+            .await
+            .cloned()
+    }
+}
+
+/// An account, and the clients for its regions.
+#[derive(Debug)]
+pub(crate) struct Account {
+    config: SdkConfig,
+    access: Access,
+    home: String,
+    regions: Mutex<BTreeMap<String, RegionClient>>,
+}
+
+impl Account {
+    async fn open(access: &Access) -> Result<Self> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(client::http())
+            .retry_config(
+                RetryConfig::adaptive()
+                    .with_max_attempts(access.attempts.unwrap_or(ATTEMPTS))
+                    .with_max_backoff(Duration::from_secs(20)),
+            );
+        if let Some(region) = &access.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &access.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(file) = &access.credentials_file {
+            loader = loader.profile_files(
+                EnvConfigFiles::builder()
+                    .include_default_config_file(true)
+                    .with_file(EnvConfigFileKind::Credentials, file)
+                    .build(),
+            );
+        }
+        if let Some(keys) = &access.keys {
+            loader = loader.credentials_provider(Credentials::new(
+                &keys.id,
+                &keys.secret,
+                keys.token.clone(),
+                None,
+                "template",
+            ));
+        }
+        let mut config = loader.load().await;
+        let Some(home) = config.region().map(ToString::to_string) else {
+            return Err(
+                Error::new(Class::Environment, "run/aws-account", "no region is set")
+                    .help("set `region` in the source, AWS_REGION, or `region` in the profile"),
+            );
+        };
+        if let Some(role) = &access.role {
+            let provider = assume(role, &config).await;
+            config = config
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .build();
+        }
+        Ok(Self {
+            config,
+            access: access.clone(),
+            home,
+            regions: Mutex::default(),
+        })
+    }
+
+    /// The region the build works in.
+    pub(crate) fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// What leads back to it in another process.
+    pub(crate) fn reach(&self) -> BTreeMap<String, String> {
+        self.access.reach()
+    }
+
+    /// The client for a region.
+    pub(crate) fn region(self: &Arc<Self>, name: &str) -> RegionClient {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
+                .region(Region::new(name.to_owned()));
+            if let Some(endpoint) = &self.access.endpoint {
+                config = config.endpoint_url(endpoint);
+            }
+            RegionClient::new(
+                aws_sdk_ec2::Client::from_conf(config.build()),
+                name,
+                self.reach(),
+                Arc::new(Semaphore::new(REQUESTS)),
+            )
+        };
+        regions.entry(name.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// Where EC2 is when it is not at Amazon's usual place: the address a caller has for it is not the public one then.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        let own = self.access.endpoint.as_deref();
+        own.or_else(|| self.config.endpoint_url())
+    }
+}
+
+async fn assume(role: &Role, base: &SdkConfig) -> AssumeRoleProvider {
+    let mut builder = AssumeRoleProvider::builder(&role.arn)
+        .configure(base)
+        .session_name(role.session.as_deref().unwrap_or("imgc"));
+    if let Some(id) = &role.external_id {
+        builder = builder.external_id(id);
+    }
+    if let Some(policy) = &role.policy {
+        builder = builder.policy(policy);
+    }
+    if !role.policies.is_empty() {
+        builder = builder.policy_arns(role.policies.clone());
+    }
+    if !role.tags.is_empty() {
+        builder = builder.tags(role.tags.clone());
+    }
+    if let Some(seconds) = role.seconds {
+        builder = builder.session_length(Duration::from_secs(seconds));
+    }
+    builder.build().await
+}

@@ -1,0 +1,5 @@
+//! The builders of the family.
+
+mod ebs;
+
+pub use ebs::Ebs;

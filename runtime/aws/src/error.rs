@@ -1,0 +1,203 @@
+//! What can go wrong at Amazon, in the runtime's words.
+//!
+//! In: an error of the SDK and the API action that met it. Out: an [`Error`] with a class, an id of [`IDS`], the service's own
+//! code and message, and the way out. No error holds a credential.
+
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use imgc_runtime::error::{Class, Error, Id};
+
+/// The problems of this crate.
+pub const IDS: &[Id] = &[
+    ("run/aws-account", "the account cannot be used"),
+    (
+        "run/aws-capacity",
+        "there is no capacity for an instance of this type",
+    ),
+    (
+        "run/aws-denied",
+        "the credentials do not allow what is needed",
+    ),
+    ("run/aws-image", "an image cannot be made, or failed"),
+    ("run/aws-instance", "an instance ended before its time"),
+    ("run/aws-missing", "something at Amazon does not exist"),
+    ("run/aws-name-taken", "an image of this name exists already"),
+    (
+        "run/aws-network",
+        "the network the template asks for is not there",
+    ),
+    (
+        "run/aws-option",
+        "an option of an Amazon component is wrong",
+    ),
+    ("run/aws-quota", "a quota of the account is reached"),
+    ("run/aws-request", "Amazon refuses a request"),
+    (
+        "run/aws-source-image",
+        "the image to start from is not found, or is not the one meant",
+    ),
+    ("run/aws-throttled", "Amazon asks for fewer requests"),
+    ("run/aws-timeout", "something at Amazon takes too long"),
+    ("run/aws-unreachable", "Amazon cannot be reached"),
+];
+
+/// What an error of a request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Account,
+    Capacity,
+    Denied,
+    Missing,
+    NameTaken,
+    Quota,
+    Throttled,
+    /// Something else uses it.
+    InUse,
+    /// The service's own trouble.
+    Server,
+    Other,
+}
+
+/// By the code of an answer. Codes as the EC2 API reference lists them.
+pub(crate) fn meaning(code: &str) -> Meaning {
+    match code {
+        "AuthFailure"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "OptInRequired"
+        | "PendingVerification"
+        | "RequestExpired"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => Meaning::Account,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Meaning::Denied,
+        "InsufficientCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientInstanceCapacity"
+        | "InsufficientReservedInstanceCapacity"
+        | "SpotMaxPriceTooLow"
+        | "UnfulfillableCapacity"
+        | "Unsupported" => Meaning::Capacity,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "EC2ThrottledException"
+        | "SnapshotCreationPerVolumeRateExceeded" => Meaning::Throttled,
+        "InvalidAMIName.Duplicate" => Meaning::NameTaken,
+        "DependencyViolation"
+        | "InvalidGroup.InUse"
+        | "InvalidSnapshot.InUse"
+        | "VolumeInUse"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "DeleteConflict" => Meaning::InUse,
+        "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
+            Meaning::Server
+        }
+        "NoSuchEntity" | "ParameterNotFound" | "ResourceNotFoundException" => Meaning::Missing,
+        code if code.ends_with(".NotFound") => Meaning::Missing,
+        code if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") => {
+            Meaning::Quota
+        }
+        _ => Meaning::Other,
+    }
+}
+
+/// What an error means, where the service has answered.
+pub(crate) fn answer<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<Meaning> {
+    match error {
+        SdkError::ServiceError(_) => Some(meaning(error.code().unwrap_or_default())),
+        _ => None,
+    }
+}
+
+/// The failure of a request: `action` as the API calls it (`RunInstances`), `attempt` in words (`start an instance`).
+pub(crate) fn failed<E, R>(action: &str, attempt: &str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let SdkError::ServiceError(_) = error else {
+        return unanswered(action, attempt, &DisplayErrorContext(error).to_string());
+    };
+    let code = error.code().unwrap_or("an error without code");
+    let message = error.message().unwrap_or("without a reason");
+    let text = format!("cannot {attempt}: {action} answers {code}: {message}");
+    let new = |class, id| Error::new(class, id, text.clone());
+    match meaning(code) {
+        Meaning::Account => new(Class::Environment, "run/aws-account").help(
+            "check the credentials with `aws sts get-caller-identity`; where they expire in a run, log in again and go on with \
+             `imgc apply --resume`",
+        ),
+        Meaning::Denied => new(Class::Environment, "run/aws-denied").help(format!(
+            "allow it: {{\"Effect\": \"Allow\", \"Action\": \"{}\", \"Resource\": \"*\"}}",
+            permission(action)
+        )),
+        Meaning::Capacity => new(Class::Remote, "run/aws-capacity")
+            .help("take another instance type or subnet, or a list of types: `spot_instance_types`"),
+        Meaning::Quota => new(Class::Environment, "run/aws-quota")
+            .help("free what is not needed any more, or ask for more under Service Quotas"),
+        Meaning::Throttled => new(Class::Remote, "run/aws-throttled").transient(),
+        Meaning::Missing => new(Class::Remote, "run/aws-missing").permanent(),
+        Meaning::NameTaken => new(Class::Environment, "run/aws-name-taken").help(
+            "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
+             `force_deregister = true`",
+        ),
+        Meaning::Server => new(Class::Remote, "run/aws-request").transient(),
+        Meaning::InUse | Meaning::Other => new(Class::Remote, "run/aws-request").permanent(),
+    }
+}
+
+/// No answer came: no credentials, no way, no time.
+fn unanswered(action: &str, attempt: &str, detail: &str) -> Error {
+    let lower = detail.to_lowercase();
+    let is_about = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if is_about(&["credentials", "no providers in chain", "sso", "profile `"]) {
+        return Error::new(
+            Class::Environment,
+            "run/aws-account",
+            format!("cannot {attempt}: there are no credentials that can be used: {detail}"),
+        )
+        .help(
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; in a template: \
+             `profile` or `assume_role`",
+        );
+    }
+    Error::new(
+        Class::Remote,
+        "run/aws-unreachable",
+        format!("cannot {attempt}: {action} has no answer: {detail}"),
+    )
+    .transient()
+    .help("check the network, a proxy (HTTPS_PROXY), `region`, and `custom_endpoint_ec2` if it is set")
+}
+
+/// The right an action needs, as policies write it.
+pub(crate) fn permission(action: &str) -> String {
+    match action.split_once(':') {
+        Some(_) => action.to_owned(),
+        None => format!("ec2:{action}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_mean_what_the_reference_says() {
+        assert_eq!(meaning("InvalidAMIID.NotFound"), Meaning::Missing);
+        assert_eq!(meaning("RequestLimitExceeded"), Meaning::Throttled);
+        assert_eq!(meaning("VcpuLimitExceeded"), Meaning::Quota);
+        assert_eq!(meaning("UnauthorizedOperation"), Meaning::Denied);
+        assert_eq!(meaning("InvalidParameterValue"), Meaning::Other);
+    }
+
+    #[test]
+    fn rights_are_named_as_in_policies() {
+        assert_eq!(permission("RunInstances"), "ec2:RunInstances");
+        assert_eq!(permission("ssm:PutParameter"), "ssm:PutParameter");
+    }
+}

@@ -1,0 +1,16 @@
+//! A temporary instance: what it needs to be reached, its start, where it is, its end.
+
+mod address;
+mod caller;
+mod group;
+mod key;
+mod start;
+mod stop;
+mod user_data;
+
+pub(crate) use address::{address, ready};
+pub(crate) use group::make_group;
+pub(crate) use key::{LogIn, TemporaryKey};
+pub(crate) use start::{Start, start};
+pub(crate) use stop::stop;
+pub(crate) use user_data::{HostKey, UserData};

@@ -1,0 +1,110 @@
+//! The temporary security group: one port, open to the caller and to nobody else unless the template says so.
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType};
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+
+use crate::account::Account;
+use crate::instance::caller;
+use crate::lookup::Place;
+use crate::options::Network;
+use crate::region::{RegionClient, incomplete};
+use crate::resource::{Kind, Made, Thing};
+use crate::tags;
+
+/// Makes the group and opens `port` in it.
+pub(crate) async fn make_group(
+    cx: &Context,
+    account: &Account,
+    region: &RegionClient,
+    network: &Network,
+    place: &Place,
+    port: u16,
+) -> Result<Made> {
+    let cidrs = match network.cidrs.is_empty() {
+        true => vec![caller::address(account).await?],
+        false => network.cidrs.clone(),
+    };
+    let rule = rule(port, &cidrs)?;
+    let thing = Thing::new(Kind::SecurityGroup)?;
+    let tags = thing.tags(cx, &tags::Tags::new());
+    let request = region
+        .ec2()
+        .create_security_group()
+        .group_name(&thing.name)
+        .description("temporary group of an image build by imgc")
+        .set_vpc_id(place.vpc.clone())
+        .tag_specifications(tags::specification(ResourceType::SecurityGroup, &tags));
+    let make = async {
+        let answer = region.call(
+            "CreateSecurityGroup",
+            "make a security group",
+            request.send(),
+        );
+        let id = answer.await?.group_id;
+        id.ok_or_else(|| incomplete("CreateSecurityGroup", "id"))
+    };
+    let made = thing.make(cx, region, make).await?;
+    cx.output.say(format!(
+        "security group {}: port {port} open to {}",
+        made.id(),
+        cidrs.join(", ")
+    ));
+    let request = region.ec2().authorize_security_group_ingress();
+    let request = request.group_id(made.id()).ip_permissions(rule).send();
+    region
+        .call("AuthorizeSecurityGroupIngress", "open a port", request)
+        .await?;
+    Ok(made)
+}
+
+fn rule(port: u16, cidrs: &[String]) -> Result<IpPermission> {
+    let mut rule = IpPermission::builder()
+        .ip_protocol("tcp")
+        .from_port(port.into())
+        .to_port(port.into());
+    for cidr in cidrs {
+        let (address, bits) = cidr.split_once('/').ok_or_else(|| bad(cidr))?;
+        let address: std::net::IpAddr = address.parse().map_err(|_| bad(cidr))?;
+        let bits: u8 = bits.parse().map_err(|_| bad(cidr))?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        if bits > most {
+            return Err(bad(cidr));
+        }
+        rule = match address.is_ipv4() {
+            true => rule.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
+            false => rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
+        };
+    }
+    Ok(rule.build())
+}
+
+fn bad(cidr: &str) -> Error {
+    Error::new(
+        Class::Template,
+        "run/aws-option",
+        format!("`temporary_security_group_source_cidrs` has `{cidr}`"),
+    )
+    .help("write addresses with a length, such as `203.0.113.0/24` or `2001:db8::/32`")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_rule_is_as_wide_as_asked_for() {
+        let rule = rule(22, &["198.51.100.7/32".into(), "2001:db8::/48".into()]).unwrap();
+        assert_eq!(rule.ip_ranges()[0].cidr_ip(), Some("198.51.100.7/32"));
+        assert_eq!(rule.ipv6_ranges()[0].cidr_ipv6(), Some("2001:db8::/48"));
+        assert_eq!((rule.from_port(), rule.to_port()), (Some(22), Some(22)));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for wrong in ["198.51.100.7", "198.51.100.7/33", "everyone/0"] {
+            rule(22, &[wrong.to_owned()]).unwrap_err();
+        }
+    }
+}

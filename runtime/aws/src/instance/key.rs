@@ -1,0 +1,241 @@
+//! The key one logs in with: the template's, or one made for this build.
+//!
+//! A temporary key is made here and only its public half is sent, with `ImportKeyPair`; Packer has Amazon make it, so that the
+//! private half crosses the network. The file is in the run's own directory, readable by nobody else, and in the ledger.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use aws_sdk_ec2::primitives::Blob;
+use aws_sdk_ec2::types::ResourceType;
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::files;
+use imgc_runtime::ledger::Resource;
+use imgc_runtime::options::Options;
+use ssh_key::private::{KeypairData, RsaKeypair};
+use ssh_key::rand_core::{OsRng, RngCore as _};
+use ssh_key::{Algorithm, LineEnding, PrivateKey};
+
+use crate::region::{RegionClient, incomplete};
+use crate::resource::{Kind, Made, Thing};
+use crate::tags;
+
+/// How one logs in, as the template has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogIn {
+    /// There is no login: no communicator.
+    None,
+    /// By what the template brings: a key pair of the account by name, if any.
+    Own(Option<String>),
+    /// By a key made for this build.
+    Temporary {
+        /// `temporary_key_pair_name`.
+        name: Option<String>,
+        /// `temporary_key_pair_type`.
+        kind: String,
+        /// `temporary_key_pair_bits`.
+        bits: Option<u32>,
+    },
+}
+
+impl LogIn {
+    /// As Packer decides: a temporary key where no key, password or agent is there.
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        let communicator = options.string("communicator")?;
+        let windows = match communicator.as_deref() {
+            Some("none") => return Ok(Self::None),
+            Some("winrm") => true,
+            _ => false,
+        };
+        let own = options.string("ssh_keypair_name")?;
+        let brings = ["ssh_private_key_file", "ssh_password", "ssh_agent_auth"];
+        if own.is_some() || brings.iter().any(|option| options.is_given(option)) {
+            return Ok(Self::Own(own));
+        }
+        let kind = options.string("temporary_key_pair_type")?;
+        // A Windows password comes encrypted with RSA.
+        let usual = if windows { "rsa" } else { "ed25519" };
+        Ok(Self::Temporary {
+            name: options.string("temporary_key_pair_name")?,
+            kind: kind.unwrap_or_else(|| usual.to_owned()),
+            bits: options
+                .integer("temporary_key_pair_bits")?
+                .and_then(|bits| u32::try_from(bits).ok())
+                .filter(|bits| *bits > 0),
+        })
+    }
+}
+
+/// Bits of an RSA key unless the template says otherwise.
+const RSA_BITS: u32 = 3072;
+
+/// A key pair made for a build.
+#[derive(Debug)]
+pub(crate) struct TemporaryKey {
+    /// The account's name for it.
+    pub(crate) name: String,
+    /// The file with the private half.
+    pub(crate) file: PathBuf,
+    pub(crate) made: Made,
+    file_record: u64,
+}
+
+impl TemporaryKey {
+    /// Makes one.
+    pub(crate) async fn make(
+        cx: &Context,
+        region: &RegionClient,
+        name: Option<&str>,
+        kind: &str,
+        bits: Option<u32>,
+    ) -> Result<Self> {
+        let thing = Thing::new(Kind::KeyPair)?;
+        let name = name.unwrap_or(&thing.name).to_owned();
+        let wanted = kind.to_owned();
+        let key = files::blocking(move || generate(&wanted, bits)).await?;
+        let public = key.public_key().to_openssh().map_err(|error| bug(&error))?;
+        let private = key
+            .to_openssh(LineEnding::LF)
+            .map_err(|error| bug(&error))?;
+        let file = cx.scratch.join(format!("{}.key", thing.name));
+        let resource = Resource::File { path: file.clone() };
+        let path = file.clone();
+        let write = files::blocking(move || {
+            write(&path, private.as_bytes())
+                .map_err(|error| files::failure("run/local-file", "write", &path, error))
+        });
+        let (file_record, ()) = cx.ledger.create(&cx.address, resource, write).await?;
+        let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, &tags::Tags::new()));
+        let request = region
+            .ec2()
+            .import_key_pair()
+            .key_name(&name)
+            .public_key_material(Blob::new(public))
+            .tag_specifications(tags);
+        let make = async {
+            let answer = region.call("ImportKeyPair", "bring a key pair", request.send());
+            let id = answer.await?.key_pair_id;
+            id.ok_or_else(|| incomplete("ImportKeyPair", "id"))
+        };
+        let made = thing.make(cx, region, make).await?;
+        Ok(Self {
+            name,
+            file,
+            made,
+            file_record,
+        })
+    }
+
+    /// Removes the file with the private half.
+    pub(crate) async fn remove_file(&self, cx: &Context) {
+        if tokio::fs::remove_file(&self.file).await.is_ok() {
+            cx.ledger.forget(self.file_record);
+        }
+    }
+}
+
+fn write(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)
+}
+
+fn generate(kind: &str, bits: Option<u32>) -> Result<PrivateKey> {
+    match kind {
+        "ed25519" => {
+            PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(|error| bug(&error))
+        }
+        "rsa" => {
+            let bits = bits.unwrap_or(RSA_BITS).max(2048) as usize;
+            let pair = RsaKeypair::random(&mut OsRng, bits).map_err(|error| bug(&error))?;
+            PrivateKey::new(KeypairData::from(pair), "").map_err(|error| bug(&error))
+        }
+        other => Err(Error::new(
+            Class::Template,
+            "run/aws-option",
+            format!("`temporary_key_pair_type` is `{other}`"),
+        )
+        .help("EC2 takes `ed25519` and `rsa`")),
+    }
+}
+
+/// A key for the instance's own identity.
+pub(crate) fn host_key() -> Result<PrivateKey> {
+    let mut random = OsRng;
+    // Asked once, so that a machine without random numbers is an error here.
+    let mut probe = [0; 1];
+    random
+        .try_fill_bytes(&mut probe)
+        .map_err(|error| bug(&error))?;
+    PrivateKey::random(&mut random, Algorithm::Ed25519).map_err(|error| bug(&error))
+}
+
+fn bug(error: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        Class::Environment,
+        "run/local-file",
+        format!("a key cannot be made: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_compiler::value::Value;
+    use imgc_runtime::testing::object;
+
+    use super::*;
+
+    fn of(entries: &[(&'static str, Value)]) -> LogIn {
+        let value = object(entries.iter().cloned());
+        LogIn::read(&Options::new("source", &value)).unwrap()
+    }
+
+    #[test]
+    fn a_temporary_key_is_made_where_the_template_brings_nothing() {
+        let temporary = |kind: &str| LogIn::Temporary {
+            name: None,
+            kind: kind.to_owned(),
+            bits: None,
+        };
+        assert_eq!(of(&[]), temporary("ed25519"));
+        assert_eq!(
+            of(&[("communicator", Value::string("winrm"))]),
+            temporary("rsa")
+        );
+        assert_eq!(of(&[("communicator", Value::string("none"))]), LogIn::None);
+        assert_eq!(
+            of(&[("ssh_password", Value::string("x"))]),
+            LogIn::Own(None)
+        );
+        assert_eq!(
+            of(&[("ssh_keypair_name", Value::string("ops"))]),
+            LogIn::Own(Some("ops".to_owned()))
+        );
+    }
+
+    #[test]
+    fn keys_are_of_the_kind_asked_for() {
+        let key = generate("ed25519", None).unwrap();
+        assert!(
+            key.public_key()
+                .to_openssh()
+                .unwrap()
+                .starts_with("ssh-ed25519 ")
+        );
+        let key = generate("rsa", Some(2048)).unwrap();
+        assert!(
+            key.public_key()
+                .to_openssh()
+                .unwrap()
+                .starts_with("ssh-rsa ")
+        );
+        assert_eq!(generate("dsa", None).unwrap_err().id, "run/aws-option");
+    }
+}

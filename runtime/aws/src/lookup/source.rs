@@ -1,0 +1,164 @@
+//! The image to start from, and whether the name of the new one is free.
+
+use aws_sdk_ec2::types::Image;
+use imgc_runtime::error::{Class, Error, Result};
+
+use crate::options::Source;
+use crate::region::{RegionClient, filter};
+
+/// Images named in a message.
+const SHOWN: usize = 5;
+
+/// Finds the image to start from.
+pub(crate) async fn find_source(region: &RegionClient, source: &Source) -> Result<Image> {
+    let request = region.ec2().describe_images();
+    let request = match source {
+        Source::Id(id) => request.image_ids(id),
+        Source::Filter {
+            filters,
+            owners,
+            deprecated,
+            ..
+        } => {
+            let filters = filters.iter();
+            let filters = filters.map(|(name, values)| filter(name, values.iter().cloned()));
+            request
+                .set_filters(Some(filters.collect()))
+                .set_owners(Some(owners.clone()).filter(|owners| !owners.is_empty()))
+                .include_deprecated(*deprecated)
+        }
+    };
+    let answer = region.call(
+        "DescribeImages",
+        "find the image to start from",
+        request.send(),
+    );
+    let found = match answer.await {
+        Err(error) if error.id == "run/aws-missing" => Vec::new(),
+        answer => answer?.images.unwrap_or_default(),
+    };
+    pick(found, region.name(), source)
+}
+
+fn pick(mut found: Vec<Image>, region: &str, source: &Source) -> Result<Image> {
+    found.sort_by(|a, b| b.creation_date.cmp(&a.creation_date));
+    let several = found.len() > 1;
+    let most_recent = matches!(
+        source,
+        Source::Filter {
+            most_recent: true,
+            ..
+        }
+    );
+    if several && !most_recent {
+        let shown: Vec<String> = found.iter().take(SHOWN).map(shown).collect();
+        return Err(wrong(format!(
+            "`source_ami_filter` finds {} images in {region}: {}{}",
+            found.len(),
+            shown.join(", "),
+            if found.len() > SHOWN { ", …" } else { "" }
+        ))
+        .help("write more filters, or `most_recent = true` for the newest of them"));
+    }
+    if let Some(image) = found.into_iter().next() {
+        return Ok(image);
+    }
+    Err(match source {
+        Source::Id(id) => wrong(format!("there is no image `{id}` in {region}")).help(
+            "ids differ from region to region: check `region`, and whether the image is shared with this account, or find \
+             it by name with `source_ami_filter`",
+        ),
+        Source::Filter {
+            filters, owners, ..
+        } => {
+            let filters: Vec<String> = filters
+                .iter()
+                .map(|(name, values)| format!("{name} = {}", values.join(" or ")))
+                .collect();
+            wrong(format!(
+                "`source_ami_filter` finds no image in {region}: {}, owners {}",
+                filters.join(", "),
+                owners.join(" or ")
+            ))
+            .help(
+                "see what is there with `aws ec2 describe-images --owners …`; old images may be deprecated \
+                 (`include_deprecated = true`)",
+            )
+        }
+    })
+}
+
+fn shown(image: &Image) -> String {
+    let id = image.image_id().unwrap_or_default();
+    match image.name() {
+        Some(name) => format!("{id} ({name})"),
+        None => id.to_owned(),
+    }
+}
+
+fn wrong(message: String) -> Error {
+    Error::new(Class::Template, "run/aws-source-image", message)
+}
+
+/// The images of this account that have the name already.
+pub(crate) async fn taken(region: &RegionClient, name: &str) -> Result<Vec<Image>> {
+    let request = region.ec2().describe_images().owners("self");
+    let request = request.filters(filter("name", [literal(name)])).send();
+    let answer = region.call("DescribeImages", "see whether the name is free", request);
+    Ok(answer.await?.images.unwrap_or_default())
+}
+
+/// A name for a filter, in which `*` and `?` would stand for others.
+fn literal(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for letter in name.chars() {
+        if matches!(letter, '*' | '?' | '\\') {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn image(id: &str, made: &str) -> Image {
+        Image::builder().image_id(id).creation_date(made).build()
+    }
+
+    fn by_filter(most_recent: bool) -> Source {
+        Source::Filter {
+            filters: BTreeMap::from([("name".to_owned(), vec!["ubuntu*".to_owned()])]),
+            owners: vec!["099720109477".to_owned()],
+            most_recent,
+            deprecated: false,
+        }
+    }
+
+    #[test]
+    fn one_of_several_is_taken_only_where_the_template_says_which() {
+        let both = || vec![image("ami-1", "2024-01-01"), image("ami-2", "2025-01-01")];
+        let newest = pick(both(), "eu-west-1", &by_filter(true)).unwrap();
+        assert_eq!(newest.image_id(), Some("ami-2"));
+        let error = pick(both(), "eu-west-1", &by_filter(false)).unwrap_err();
+        assert_eq!(
+            error.message,
+            "`source_ami_filter` finds 2 images in eu-west-1: ami-2, ami-1"
+        );
+        let error = pick(Vec::new(), "eu-west-1", &by_filter(true)).unwrap_err();
+        assert_eq!(
+            error.message,
+            "`source_ami_filter` finds no image in eu-west-1: name = ubuntu*, owners 099720109477"
+        );
+    }
+
+    #[test]
+    fn names_are_looked_for_as_they_are() {
+        assert_eq!(literal("web (a*b)?"), "web (a\\*b)\\?");
+    }
+}

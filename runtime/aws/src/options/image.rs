@@ -1,0 +1,91 @@
+//! What comes out.
+
+use std::collections::BTreeMap;
+
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+
+use super::{Device, named};
+
+/// The options of the image.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) snapshot_tags: BTreeMap<String, String>,
+    /// Accounts that may start it.
+    pub(crate) users: Vec<String>,
+    /// `all` makes it public.
+    pub(crate) groups: Vec<String>,
+    pub(crate) imds: Option<String>,
+    pub(crate) ena: Option<bool>,
+    pub(crate) sriov: bool,
+    /// `skip_create_ami`.
+    pub(crate) skip: bool,
+}
+
+impl Image {
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        let name = options.required("ami_name")?;
+        check_name(&name)?;
+        let mut tags = named(options, "tags", "tag")?;
+        if !options.bool("skip_ami_run_tags")? {
+            for (key, value) in named(options, "run_tags", "run_tag")? {
+                tags.entry(key).or_insert(value);
+            }
+        }
+        Ok(Self {
+            name,
+            description: options.string("ami_description")?,
+            devices: Device::read(options, "ami_block_device_mappings")?,
+            tags,
+            snapshot_tags: named(options, "snapshot_tags", "snapshot_tag")?,
+            users: options.plain_strings("ami_users")?,
+            groups: options.plain_strings("ami_groups")?,
+            imds: options.string("imds_support")?,
+            ena: match options.value("ena_support") {
+                None => None,
+                Some(_) => Some(options.bool("ena_support")?),
+            },
+            sriov: options.bool("sriov_support")?,
+            skip: options.bool("skip_create_ami")?,
+        })
+    }
+}
+
+/// 3 to 128 of the characters that EC2 allows in the name of an image.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let length = name.chars().count();
+    let bad = name
+        .chars()
+        .find(|letter| !letter.is_ascii_alphanumeric() && !" ()[]./-'@_".contains(*letter));
+    let message = match bad {
+        Some(letter) => format!("the image's name `{name}` has a `{letter}`"),
+        None if length < 3 => format!("the image's name `{name}` is too short"),
+        None if length > 128 => format!("the image's name has {length} characters"),
+        None => return Ok(()),
+    };
+    Err(
+        Error::new(Class::Template, "run/aws-option", message).help(
+            "a name has 3 to 128 letters, digits, spaces and ()[]./-'@_; `{{ clean_resource_name }}` makes one of any text",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_what_ec2_allows() {
+        for name in ["web", "app 1.2 (x86_64) [eu]/base@2-'a_b'"] {
+            check_name(name).unwrap();
+        }
+        for name in ["ab", "app:1", "größe", &"x".repeat(129)] {
+            check_name(name).unwrap_err();
+        }
+    }
+}

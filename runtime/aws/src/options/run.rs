@@ -1,0 +1,102 @@
+//! What is started, and with what.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use imgc_runtime::error::Result;
+use imgc_runtime::options::Options;
+
+use super::{Device, filters, named};
+
+/// Which image to start from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// `source_ami`.
+    Id(String),
+    /// `source_ami_filter`.
+    Filter {
+        filters: BTreeMap<String, Vec<String>>,
+        owners: Vec<String>,
+        most_recent: bool,
+        deprecated: bool,
+    },
+}
+
+impl Source {
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        if let Some(id) = options.string("source_ami")? {
+            return Ok(Self::Id(id));
+        }
+        let Some(value) = options.value("source_ami_filter") else {
+            return Ok(Self::Id(options.required("source_ami")?));
+        };
+        let block = Options::new("`source_ami_filter`", value);
+        Ok(Self::Filter {
+            filters: filters(&block)?,
+            owners: block.plain_strings("owners")?,
+            most_recent: block.bool("most_recent")?,
+            deprecated: block.bool("include_deprecated")?,
+        })
+    }
+}
+
+/// The options of the instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) instance_type: String,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) volume_tags: BTreeMap<String, String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) user_data: Option<String>,
+    pub(crate) user_data_file: Option<PathBuf>,
+    pub(crate) ebs_optimized: bool,
+    pub(crate) shutdown_behavior: Option<String>,
+    pub(crate) metadata: Metadata,
+    /// `disable_stop_instance`: the image is made from the instance as the last provisioner has left it.
+    pub(crate) keeps_running: bool,
+}
+
+/// `metadata_options`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metadata {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) tokens: Option<String>,
+    pub(crate) hops: Option<i32>,
+    pub(crate) instance_tags: Option<String>,
+}
+
+impl Run {
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        Ok(Self {
+            instance_type: options.required("instance_type")?,
+            devices: Device::read(options, "launch_block_device_mappings")?,
+            tags: named(options, "run_tags", "run_tag")?,
+            volume_tags: named(options, "run_volume_tags", "run_volume_tag")?,
+            profile: options.string("iam_instance_profile")?,
+            user_data: options.string("user_data")?,
+            user_data_file: options.string("user_data_file")?.map(PathBuf::from),
+            ebs_optimized: options.bool("ebs_optimized")?,
+            shutdown_behavior: options.string("shutdown_behavior")?,
+            metadata: Metadata::read(options)?,
+            keeps_running: options.bool("disable_stop_instance")?,
+        })
+    }
+}
+
+impl Metadata {
+    fn read(options: &Options<'_>) -> Result<Self> {
+        let Some(value) = options.value("metadata_options") else {
+            return Ok(Self::default());
+        };
+        let block = Options::new("`metadata_options`", value);
+        Ok(Self {
+            endpoint: block.string("http_endpoint")?,
+            tokens: block.string("http_tokens")?,
+            hops: block
+                .integer("http_put_response_hop_limit")?
+                .and_then(|hops| i32::try_from(hops).ok()),
+            instance_tags: block.string("instance_metadata_tags")?,
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! A region of an account: the one place where EC2 is asked.
+//!
+//! In: a request and what it is for. Out: its answer, or an [`Error`] in the runtime's words. A limit of requests at the same time
+//! and the pollers are shared by all builds in the region.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::{Filter, Image, Instance};
+use futures_util::future::BoxFuture;
+use imgc_runtime::error::{Class, Error, Result};
+use tokio::sync::Semaphore;
+
+use crate::error;
+use crate::poll::Poller;
+
+/// A region's client. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    ec2: Client,
+    name: String,
+    reach: BTreeMap<String, String>,
+    requests: Arc<Semaphore>,
+    instances: Poller<Instance>,
+    images: Poller<Image>,
+}
+
+impl RegionClient {
+    pub(crate) fn new(
+        ec2: Client,
+        name: &str,
+        reach: BTreeMap<String, String>,
+        requests: Arc<Semaphore>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            ec2,
+            name: name.to_owned(),
+            reach,
+            requests,
+            instances: Poller::new(describe_instances),
+            images: Poller::new(describe_images),
+        }))
+    }
+
+    /// Its name, such as `eu-west-1`.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What leads back to the account in another process.
+    pub(crate) fn reach(&self) -> &BTreeMap<String, String> {
+        &self.0.reach
+    }
+
+    /// For making requests, which go through [`RegionClient::call`] or [`RegionClient::ask`].
+    pub(crate) fn ec2(&self) -> &Client {
+        &self.0.ec2
+    }
+
+    /// Those who wait for instances.
+    pub(crate) fn instances(&self) -> &Poller<Instance> {
+        &self.0.instances
+    }
+
+    /// Those who wait for images.
+    pub(crate) fn images(&self) -> &Poller<Image> {
+        &self.0.images
+    }
+
+    /// Makes a request when its turn comes. The SDK's error, for those who look at its code.
+    pub(crate) async fn ask<T, E, R>(
+        &self,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, SdkError<E, R>> {
+        let _turn = self.0.requests.acquire().await;
+        request.await
+    }
+
+    /// Makes a request when its turn comes. `action` as the API calls it, `attempt` in words, without a full stop.
+    pub(crate) async fn call<T, E, R>(
+        &self,
+        action: &str,
+        attempt: &str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let answer = self.ask(request).await;
+        answer.map_err(|failed| error::failed(action, attempt, &failed))
+    }
+}
+
+/// A filter of a describe.
+pub(crate) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+    let values = values.into_iter().map(Into::into).collect();
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build()
+}
+
+/// An answer lacks what the API promises.
+pub(crate) fn incomplete(action: &str, what: &str) -> Error {
+    Error::new(
+        Class::Remote,
+        "run/aws-request",
+        format!("the answer to {action} has no {what}"),
+    )
+    .permanent()
+}
+
+// A filter finds what is there; an id that is not there yet would make the whole answer an error.
+
+fn describe_instances(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, Instance)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_instances();
+        let request = request.filters(filter("instance-id", ids)).send();
+        let answer = region.call("DescribeInstances", "look at instances", request);
+        let reservations = answer.await?.reservations.unwrap_or_default();
+        let instances = reservations
+            .into_iter()
+            .flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok(instances
+            .filter_map(|instance| Some((instance.instance_id.clone()?, instance)))
+            .collect())
+    })
+}
+
+fn describe_images(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, Image)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_images().owners("self");
+        let request = request.filters(filter("image-id", ids)).send();
+        let answer = region.call("DescribeImages", "look at images", request);
+        let images = answer.await?.images.unwrap_or_default();
+        let images = images.into_iter();
+        Ok(images
+            .filter_map(|image| Some((image.image_id.clone()?, image)))
+            .collect())
+    })
+}

@@ -1,0 +1,137 @@
+//! Things at Amazon, made through the ledger, found again, removed.
+//!
+//! In: what is to be made, and the request that makes it. Out: its id, recorded; or, the other way round: a record of a run that
+//! is no more, and the thing is gone.
+
+use imgc_runtime::context::Context;
+use imgc_runtime::error::Result;
+use imgc_runtime::ledger::{CloudResource, Resource};
+
+use crate::region::RegionClient;
+use crate::tags::{self, Tags};
+
+mod find;
+mod remove;
+
+pub use remove::AwsRemover;
+pub(crate) use remove::{remove, snapshots_of};
+
+/// The provider's name in records.
+pub(crate) const PROVIDER: &str = "aws";
+
+/// What can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Image,
+    Instance,
+    KeyPair,
+    SecurityGroup,
+    Snapshot,
+    Volume,
+}
+
+impl Kind {
+    /// The word in records, as EC2 calls the kind in tag specifications.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Instance => "instance",
+            Self::KeyPair => "key-pair",
+            Self::SecurityGroup => "security-group",
+            Self::Snapshot => "snapshot",
+            Self::Volume => "volume",
+        }
+    }
+
+    /// The kind of a record; `None` where a newer version has written it.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        let all = [
+            Self::Image,
+            Self::Instance,
+            Self::KeyPair,
+            Self::SecurityGroup,
+            Self::Snapshot,
+            Self::Volume,
+        ];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Something that is about to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Thing {
+    pub(crate) kind: Kind,
+    /// Unique in all runs; client tokens are made from it.
+    pub(crate) name: String,
+}
+
+impl Thing {
+    /// With a fresh name: `imgc-` and 32 hexadecimal digits, which is short enough for every kind and token.
+    pub(crate) fn new(kind: Kind) -> Result<Self> {
+        Ok(Self {
+            kind,
+            name: format!("imgc-{}", crate::random::hex()?),
+        })
+    }
+
+    /// The tags it carries: the run's beside `own`.
+    pub(crate) fn tags(&self, cx: &Context, own: &Tags) -> Tags {
+        let mut all = own.clone();
+        let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
+        put(tags::RUN, &cx.run_id);
+        put(tags::NAME, &self.name);
+        put(tags::BUILD, &cx.address);
+        if let Some(expires) = cx.expires {
+            put(tags::EXPIRES, &crate::clock::written(expires));
+        }
+        all
+    }
+
+    fn record(&self, region: &RegionClient, id: Option<String>) -> CloudResource {
+        CloudResource {
+            provider: PROVIDER.to_owned(),
+            kind: self.kind.word().to_owned(),
+            place: region.name().to_owned(),
+            name: self.name.clone(),
+            id,
+            reach: region.reach().clone(),
+        }
+    }
+
+    /// The record of it when it is made.
+    pub(crate) fn made(&self, region: &RegionClient, id: &str) -> CloudResource {
+        self.record(region, Some(id.to_owned()))
+    }
+
+    /// Makes it: the intent is recorded before `make` asks for it, its id after. Gives the record's number and the id.
+    pub(crate) async fn make(
+        &self,
+        cx: &Context,
+        region: &RegionClient,
+        make: impl Future<Output = Result<String>>,
+    ) -> Result<Made> {
+        let make = async {
+            let id = make.await?;
+            let record = self.made(region, &id);
+            Ok((Resource::Cloud(record.clone()), record))
+        };
+        let intent = Resource::Cloud(self.record(region, None));
+        let (number, record) = cx.ledger.create_as(&cx.address, intent, make).await?;
+        Ok(Made { number, record })
+    }
+}
+
+/// Something that is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// Of its record in the ledger.
+    pub(crate) number: u64,
+    pub(crate) record: CloudResource,
+}
+
+impl Made {
+    /// The provider's id.
+    pub(crate) fn id(&self) -> &str {
+        self.record.id.as_deref().unwrap_or_default()
+    }
+}

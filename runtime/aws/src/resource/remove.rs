@@ -1,0 +1,203 @@
+//! Removing things: one road for the end of a build, for undoing, and for `imgc gc`.
+//!
+//! In: a record. Out: the thing is gone (gone already is no error), or why not. What is in use is waited for.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::{Image, Instance, InstanceStateName};
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::{CloudResource, Resource};
+use imgc_runtime::settings::Remover;
+use tokio::time::Instant;
+
+use crate::account::{Access, Accounts};
+use crate::error::{Meaning, answer, failed};
+use crate::region::{RegionClient, filter};
+use crate::resource::{Kind, PROVIDER, find};
+use crate::tags;
+
+/// How long something that is in use is waited for, and how often it is tried.
+const IN_USE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long an instance may take to end.
+const ENDING: Duration = Duration::from_secs(600);
+
+/// Removes what builds have made at Amazon.
+#[derive(Clone, Debug, Default)]
+pub struct AwsRemover {
+    accounts: Accounts,
+}
+
+#[async_trait]
+impl Remover for AwsRemover {
+    async fn remove(&self, resource: &Resource) -> Option<Result<()>> {
+        match resource {
+            Resource::Cloud(thing) if thing.provider == PROVIDER => Some(self.thing(thing).await),
+            _ => None,
+        }
+    }
+}
+
+impl AwsRemover {
+    /// With the accounts that builds of this process use.
+    pub(crate) fn new(accounts: Accounts) -> Self {
+        Self { accounts }
+    }
+
+    async fn thing(&self, thing: &CloudResource) -> Result<()> {
+        let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+        let account = self.accounts.get(&access).await?;
+        remove(&account.region(&thing.place), thing).await
+    }
+}
+
+/// Removes a thing.
+pub(crate) async fn remove(region: &RegionClient, thing: &CloudResource) -> Result<()> {
+    let Some(kind) = Kind::of(&thing.kind) else {
+        return Err(Error::new(
+            Class::Environment,
+            "run/leftovers",
+            format!(
+                "this version of imgc does not know what a {} is",
+                thing.kind
+            ),
+        )
+        .help("use the version that made it, or remove it by hand"));
+    };
+    let ids = match &thing.id {
+        Some(id) => vec![id.clone()],
+        None => find::by_name(region, kind, &thing.name).await?,
+    };
+    for id in ids {
+        one(region, kind, &id).await?;
+    }
+    Ok(())
+}
+
+async fn one(region: &RegionClient, kind: Kind, id: &str) -> Result<()> {
+    let ec2 = region.ec2();
+    match kind {
+        Kind::Instance => end_instance(region, id).await,
+        Kind::Image => deregister(region, id).await,
+        Kind::Snapshot => {
+            unused(region, "DeleteSnapshot", "delete a snapshot", || {
+                ec2.delete_snapshot().snapshot_id(id).send()
+            })
+            .await
+        }
+        Kind::Volume => {
+            unused(region, "DeleteVolume", "delete a volume", || {
+                ec2.delete_volume().volume_id(id).send()
+            })
+            .await
+        }
+        Kind::SecurityGroup => {
+            unused(
+                region,
+                "DeleteSecurityGroup",
+                "delete a security group",
+                || ec2.delete_security_group().group_id(id).send(),
+            )
+            .await
+        }
+        Kind::KeyPair => {
+            unused(region, "DeleteKeyPair", "delete a key pair", || {
+                ec2.delete_key_pair().key_pair_id(id).send()
+            })
+            .await
+        }
+    }
+}
+
+/// Asks until nothing uses the thing any more.
+async fn unused<T, E, R, F>(
+    region: &RegionClient,
+    action: &'static str,
+    attempt: &str,
+    request: impl Fn() -> F,
+) -> Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    let begun = Instant::now();
+    loop {
+        let error = match region.ask(request()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        match answer(&error) {
+            Some(Meaning::Missing) => return Ok(()),
+            Some(Meaning::InUse) if begun.elapsed() < IN_USE => tokio::time::sleep(PAUSE).await,
+            _ => return Err(failed(action, attempt, &error)),
+        }
+    }
+}
+
+/// Terminates an instance and waits until it has ended: only then what it uses can go.
+pub(crate) async fn end_instance(region: &RegionClient, id: &str) -> Result<()> {
+    let ec2 = region.ec2();
+    let request = ec2.terminate_instances().instance_ids(id).send();
+    if let Err(error) = region.ask(request).await {
+        if answer(&error) == Some(Meaning::Missing) {
+            return Ok(());
+        }
+        return Err(failed("TerminateInstances", "end an instance", &error));
+    }
+    let ended = |instance: Option<&Instance>| {
+        let state = instance.and_then(|instance| instance.state.as_ref()?.name.as_ref());
+        Ok(match state {
+            None | Some(InstanceStateName::Terminated) => Some(()),
+            Some(_) => None,
+        })
+    };
+    let instances = region.instances();
+    instances
+        .until_alone(region, id, "an instance to end", ENDING, ended)
+        .await
+}
+
+/// Removes an image with those of its snapshots that a run of ours has made.
+async fn deregister(region: &RegionClient, id: &str) -> Result<()> {
+    let ec2 = region.ec2();
+    let request = ec2.describe_images().owners("self");
+    let request = request.filters(filter("image-id", [id])).send();
+    let answer = region.call("DescribeImages", "look at an image", request);
+    let image = answer.await?.images.unwrap_or_default().into_iter().next();
+    let Some(image) = image else {
+        return Ok(());
+    };
+    unused(region, "DeregisterImage", "deregister an image", || {
+        ec2.deregister_image().image_id(id).send()
+    })
+    .await?;
+    for snapshot in snapshots_of(&image) {
+        if is_ours(region, &snapshot).await? {
+            unused(region, "DeleteSnapshot", "delete a snapshot", || {
+                ec2.delete_snapshot().snapshot_id(&snapshot).send()
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// The snapshots an image consists of.
+pub(crate) fn snapshots_of(image: &Image) -> Vec<String> {
+    let devices = image.block_device_mappings().iter();
+    devices
+        .filter_map(|device| device.ebs.as_ref()?.snapshot_id.clone())
+        .collect()
+}
+
+async fn is_ours(region: &RegionClient, snapshot: &str) -> Result<bool> {
+    let request = region.ec2().describe_snapshots().owner_ids("self");
+    let request = request.filters(filter("snapshot-id", [snapshot])).send();
+    let answer = region.call("DescribeSnapshots", "look at a snapshot", request);
+    let found = answer.await?.snapshots.unwrap_or_default();
+    let mut found = found.iter();
+    Ok(found.any(|snapshot| tags::get(snapshot.tags(), tags::RUN).is_some()))
+}
