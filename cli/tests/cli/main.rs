@@ -5,6 +5,7 @@ mod git_modules;
 mod harness;
 
 mod archive;
+mod amazon;
 mod artifacts;
 mod bad_input;
 mod console;

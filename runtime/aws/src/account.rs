@@ -300,6 +300,11 @@ impl Account {
         self.access.reach()
     }
 
+    /// The SDK's configuration, for services that are asked rarely.
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// The client for a region.
     pub(crate) fn region(self: &Arc<Self>, name: &str) -> RegionClient {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);

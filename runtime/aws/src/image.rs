@@ -1,12 +1,13 @@
 //! Images: made from an instance, waited for, finished.
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, AttributeValue, ImdsSupportValues, 
-    Image, ImageState, LaunchPermission, LaunchPermissionModifications, PermissionGroup,
-    ResourceType, Tag,
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, AttributeValue, Image, ImageState, ImdsSupportValues, LaunchPermission,
+    LaunchPermissionModifications, PermissionGroup, ResourceType, Tag,
 };
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 
+use crate::lookup::taken;
 use crate::options::{self, Device, Polling};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing, snapshots_of};
@@ -101,6 +102,37 @@ pub(crate) async fn available(
         .await
 }
 
+/// Lets go of the images that have the name of a new one, as the template asks: names are unique, so they go before it comes.
+pub(crate) async fn let_go(
+    cx: &Context,
+    region: &RegionClient,
+    options: &options::Image,
+) -> Result<()> {
+    for image in taken(region, &options.name).await? {
+        let Some(id) = &image.image_id else {
+            continue;
+        };
+        cx.output
+            .say(format!("deregistering AMI {id}, which has the name"));
+        let request = region.ec2().deregister_image().image_id(id).send();
+        let attempt = "deregister the image that has the name";
+        region.call("DeregisterImage", attempt, request).await?;
+        if !options.replaces_snapshots {
+            continue;
+        }
+        for snapshot in snapshots_of(&image) {
+            let request = region.ec2().delete_snapshot().snapshot_id(snapshot);
+            let attempt = "delete a snapshot of the image that had the name";
+            let answer = region.call("DeleteSnapshot", attempt, request.send()).await;
+            // Another image may use it.
+            if let Err(error) = answer {
+                cx.output.warn(error.chain());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Lets accounts and groups start an image.
 pub(crate) async fn share(
     region: &RegionClient,
@@ -160,7 +192,12 @@ pub(crate) async fn inherit(
     instance: &str,
     options: &options::Image,
 ) -> Result<()> {
-    let modify = || region.ec2().modify_instance_attribute().instance_id(instance);
+    let modify = || {
+        region
+            .ec2()
+            .modify_instance_attribute()
+            .instance_id(instance)
+    };
     let action = "ModifyInstanceAttribute";
     let attempt = "set enhanced networking of an instance";
     if let Some(ena) = options.ena {

@@ -8,6 +8,7 @@ mod account;
 mod builders;
 mod client;
 mod clock;
+mod data;
 mod error;
 mod image;
 mod instance;
@@ -26,6 +27,7 @@ use imgc_runtime::registry::Registry;
 use imgc_runtime::settings::Remover;
 
 pub use builders::Ebs;
+pub use data::{Ami, SecretsManager};
 pub use error::IDS;
 pub use resource::AwsRemover;
 pub use secrets::{raw_secret, secret};
@@ -46,6 +48,9 @@ impl Aws {
     pub fn register(&self, registry: &mut Registry) {
         let ebs = Ebs::new(self.accounts.clone());
         registry.builders.insert("amazon-ebs", Arc::new(ebs));
+        let data = &mut registry.data_sources;
+        data.insert("amazon-ami", Arc::new(Ami));
+        data.insert("amazon-secretsmanager", Arc::new(SecretsManager));
     }
 
     /// What removes the things of records.

@@ -62,8 +62,6 @@ const REFUSED: &[&str] = &[
     "fast_launch",
     "fleet_tag",
     "fleet_tags",
-    "force_delete_snapshot",
-    "force_deregister",
     "kms_key_id",
     "license_specifications",
     "placement",

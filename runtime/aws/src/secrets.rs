@@ -47,7 +47,8 @@ async fn read(name: &str) -> Result<String, String> {
         .ok_or_else(|| format!("the secret `{name}` holds bytes and no text"))
 }
 
-fn pick(name: &str, key: Option<&str>, text: String) -> Result<String, String> {
+/// The value of `key` in a secret; without one the only one it has, or all of it.
+pub(crate) fn pick(name: &str, key: Option<&str>, text: String) -> Result<String, String> {
     let Ok(Json::Object(entries)) = serde_json::from_str(&text) else {
         return Ok(text);
     };

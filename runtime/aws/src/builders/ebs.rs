@@ -42,6 +42,8 @@ const CAPTURE_OPTIONS: &[&str] = &[
     "ami_users",
     "aws_polling",
     "ena_support",
+    "force_delete_snapshot",
+    "force_deregister",
     "imds_support",
     "skip_create_ami",
     "snapshot_tag",
@@ -145,7 +147,8 @@ impl Builder for Ebs {
             source.image_id().unwrap_or_default(),
             source.name().unwrap_or_default()
         ));
-        if let Some(other) = taken?.first().filter(|_| !read.image.skip) {
+        let free = read.image.skip || read.image.replaces || cx.force;
+        if let Some(other) = taken?.first().filter(|_| !free) {
             return Err(Error::new(
                 Class::Environment,
                 "run/aws-name-taken",
@@ -156,7 +159,10 @@ impl Builder for Ebs {
                     region.name()
                 ),
             )
-            .help("give another `ami_name`, such as one with {{timestamp}} in it"));
+            .help(
+                "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
+                 `force_deregister = true` or -force",
+            ));
         }
         Ok(())
     }

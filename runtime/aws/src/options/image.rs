@@ -22,6 +22,10 @@ pub(crate) struct Image {
     pub(crate) imds: Option<String>,
     pub(crate) ena: Option<bool>,
     pub(crate) sriov: bool,
+    /// `force_deregister`: an image that has the name goes.
+    pub(crate) replaces: bool,
+    /// `force_delete_snapshot`: and its snapshots.
+    pub(crate) replaces_snapshots: bool,
     /// `skip_create_ami`.
     pub(crate) skip: bool,
 }
@@ -50,6 +54,8 @@ impl Image {
                 Some(_) => Some(options.bool("ena_support")?),
             },
             sriov: options.bool("sriov_support")?,
+            replaces: options.bool("force_deregister")?,
+            replaces_snapshots: options.bool("force_delete_snapshot")?,
             skip: options.bool("skip_create_ami")?,
         })
     }

@@ -473,6 +473,7 @@ impl RootfsInstance {
                 .collect(),
             description: lines.join("\n"),
             metadata,
+            things: Vec::new(),
         }
     }
 }

@@ -1,0 +1,224 @@
+//! `amazon-ebs` against a cloud of the tests with a real sshd behind every instance.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, Delay, Machines, Moment, Then, Waits};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::Test;
+
+fn behaviour() -> Behaviour {
+    let once = Delay::Answers(1);
+    Behaviour {
+        waits: Waits {
+            pending: once,
+            stopping: once,
+            shutting_down: once,
+            image: once,
+            ..Waits::default()
+        },
+        machines: Some(Machines::default()),
+        ..Behaviour::default()
+    }
+}
+
+fn user() -> String {
+    nix::unistd::User::from_uid(nix::unistd::getuid())
+        .unwrap()
+        .unwrap()
+        .name
+}
+
+/// A template with a source that is found by name, and one script.
+fn template(cloud: &Cloud) -> String {
+    format!(
+        r#"source "amazon-ebs" "web" {{
+  ami_name      = "web-1"
+  instance_type = "t3.micro"
+  ssh_username  = "{}"
+  ssh_port      = {}
+  source_ami_filter {{
+    filters = {{
+      name                = "ubuntu/images/*-noble-24.04-amd64-server-*"
+      root-device-type    = "ebs"
+      virtualization-type = "hvm"
+    }}
+    owners      = ["099720109477"]
+    most_recent = true
+  }}
+  run_tags = {{ team = "web" }}
+  tags     = {{ base = "{{{{ .SourceAMIName }}}}" }}
+}}
+build {{
+  sources = ["amazon-ebs.web"]
+  provisioner "shell" {{
+    inline = ["echo inside the machine"]
+  }}
+}}
+"#,
+        user(),
+        cloud.ssh_port()
+    )
+}
+
+fn test(cloud: &Cloud) -> Test {
+    let mut test = Test::new(&template(cloud));
+    for (name, value) in cloud.environment() {
+        test = test.env(name, &value);
+    }
+    test
+}
+
+#[test]
+fn an_image_is_made_and_nothing_else_stays() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let left = cloud.left();
+    let images = left.of("image");
+    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
+    let image = images[0];
+    // What scripts look for.
+    let lines: Vec<&str> = printed.stdout.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| *line == "--> amazon-ebs.web: AMIs were created:")
+        .unwrap_or_else(|| panic!("{}", printed.text()));
+    assert_eq!(lines[at + 1], format!("us-east-1: {}", image.id));
+    assert!(printed.stdout.contains("inside the machine"));
+    // What is finished is not marked as something that may be removed.
+    for thing in left.iter() {
+        assert!(thing.tags.contains_key("imgc:run"), "{thing:?}");
+        assert!(!thing.tags.contains_key("imgc:expires"), "{thing:?}");
+        assert_eq!(
+            thing.tags["base"],
+            "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260801"
+        );
+        assert_eq!(thing.tags["team"], "web");
+    }
+    let calls = cloud.calls();
+    // Packer 1.6.6 asks 21 times.
+    assert!(calls.len() <= 21, "{}", calls.len());
+    for call in calls.iter() {
+        assert_eq!(call.error, None, "{call:?}");
+        for kind in ["instance", "volume", "key-pair", "security-group", "image"] {
+            let tags = call.tags(kind);
+            if !tags.is_empty() && call.action != "CreateTags" {
+                let both = ["imgc:run", "imgc:expires"];
+                assert!(both.iter().all(|tag| tags.contains_key(tag)), "{call:?}");
+            }
+        }
+    }
+    let opened: Vec<_> = calls
+        .iter()
+        .filter(|call| call.action == "AuthorizeSecurityGroupIngress")
+        .flat_map(|call| call.ranges())
+        .collect();
+    assert_eq!(opened, ["127.0.0.1/32"]);
+    let started = calls
+        .iter()
+        .find(|call| call.action == "RunInstances")
+        .unwrap();
+    assert_eq!(started.parameter("MetadataOptions.HttpTokens"), "required");
+    assert!(!started.parameter("ClientToken").is_empty());
+    assert!(!started.tags("instance").is_empty() && !started.tags("volume").is_empty());
+}
+
+#[test]
+fn a_machine_with_another_host_key_is_refused() {
+    let cloud = Cloud::with(Behaviour {
+        machines: Some(Machines {
+            ignore_user_data: true,
+            silent_console: true,
+            ..Machines::default()
+        }),
+        ..behaviour()
+    })
+    .unwrap();
+    let test = test(&cloud);
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed.text().contains("run/ssh-host-key") || printed.text().contains("host key"),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+#[test]
+fn a_taken_name_is_said_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    assert_eq!(test.run(&["build", "."]).code, 0);
+    cloud.forget_calls();
+    let again = test.run(&["build", "-color=false", "."]);
+    assert_ne!(again.code, 0);
+    assert!(
+        again.text().contains("the name `web-1` belongs to the image"),
+        "{}",
+        again.text()
+    );
+    let calls = cloud.calls();
+    assert!(
+        calls.iter().all(|call| call.action.starts_with("Describe")),
+        "{calls:?}"
+    );
+}
+
+/// After every single call: the process is killed when the call has had its effect, `imgc gc` runs, and nothing is left.
+#[test]
+fn killed_after_any_call_gc_leaves_nothing() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let whole = test(&cloud);
+    assert_eq!(whole.run(&["build", "."]).code, 0);
+    let points = cloud.calls().len();
+    drop(whole);
+    let mut died = BTreeSet::new();
+    for point in 1..=points {
+        cloud.reset().unwrap();
+        let test = test(&cloud);
+        let seen = std::sync::Arc::new(AtomicUsize::new(0));
+        let process = std::sync::Arc::new(Mutex::new(None::<Pid>));
+        let (counter, victim) = (seen.clone(), process.clone());
+        // The lock is held until the process is known.
+        let mut holder = process.lock().unwrap();
+        cloud.hook(move |_, moment| {
+            if moment == Moment::After && counter.fetch_add(1, Ordering::SeqCst) + 1 == point {
+                if let Some(pid) = *victim.lock().unwrap() {
+                    kill(pid, Signal::SIGKILL).unwrap();
+                }
+                return Then::HangUp;
+            }
+            Then::GoOn
+        });
+        let child = test.spawn(&["build", "."]);
+        *holder = Some(Pid::from_raw(child.id() as i32));
+        drop(holder);
+        let printed = test.finish(child);
+        cloud.unhook();
+        if printed.code != 0 {
+            died.insert(point);
+        }
+        let gone = test.run(&["gc"]);
+        assert_eq!(gone.code, 0, "after call {point}: {}", gone.text());
+        let left = cloud.left();
+        // The end of a run whose image is finished may be cut off: the image stays.
+        let summary = left.summary();
+        let finished = printed.code != 0 && summary == "1 image, 1 snapshot" && {
+            let images = test.run(&["images"]);
+            images.text().contains(&left.of("image")[0].id)
+        };
+        assert!(
+            summary.is_empty() || finished || printed.code == 0,
+            "after call {point}: {left}\n{}",
+            gone.text()
+        );
+    }
+    assert!(died.len() + 1 >= points, "died at {died:?} of {points}");
+}
