@@ -77,8 +77,9 @@ pub async fn look(
         let cx = onlooker.context(BuildId(at as u32));
         let surroundings = template::Surroundings::from(&cx);
         let options = build.source.resolve(&RunValues::default(), &**world).ok();
-        let options =
-            options.and_then(|options| template::render_options(&options, &[], &surroundings).ok());
+        let late = template::late(ComponentKind::Builder, &build.builder);
+        let options = options
+            .and_then(|options| template::render_options(&options, late, &surroundings).ok());
         if let Some(options) = options {
             let pins = builder.pins(&cx, &options, &settings.known).await;
             all.push((build.address.clone(), pins));

@@ -60,8 +60,9 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
         };
         let options = build.source.resolve(&values, &**ahead.world).ok();
         let surroundings = template::Surroundings::from(&cx);
-        let options =
-            options.and_then(|options| template::render_options(&options, &[], &surroundings).ok());
+        let late = template::late(ComponentKind::Builder, &build.builder);
+        let options = options
+            .and_then(|options| template::render_options(&options, late, &surroundings).ok());
         let mut pins: Vec<Pin> = Vec::new();
         let mut capability = Capability::None;
         let mut unseen = None;

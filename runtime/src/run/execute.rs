@@ -225,7 +225,8 @@ impl Work<'_> {
 
     /// The source's options, resolved with what is known of the build by now.
     fn source(&self, cx: &Context) -> Result<Value, Trouble> {
-        let source = self.options(cx, &self.build.source, &[])?;
+        let late = template::late(ComponentKind::Builder, &self.build.builder);
+        let source = self.options(cx, &self.build.source, late)?;
         lock(&self.data).source = Some(source.clone());
         Ok(source)
     }
