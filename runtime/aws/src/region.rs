@@ -77,6 +77,8 @@ impl RegionClient {
         &self,
         request: impl Future<Output = Result<T, SdkError<E, R>>>,
     ) -> Result<T, SdkError<E, R>> {
+        // The future of a request is some tens of kilobytes: it would be part of every future above it.
+        let request = Box::pin(request);
         let _turn = self.0.requests.acquire().await;
         request.await
     }
@@ -92,7 +94,7 @@ impl RegionClient {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug,
     {
-        let answer = self.ask(request).await;
+        let answer = self.ask(Box::pin(request)).await;
         answer.map_err(|failed| error::failed(action, attempt, &failed))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imgc_compiler::components::ComponentKind;
 use imgc_compiler::plan::inputs::Read;
 use imgc_compiler::plan::{BuildId, Plan, RunValues};
 use imgc_compiler::source::World;

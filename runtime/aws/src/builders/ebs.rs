@@ -138,8 +138,8 @@ impl Builder for Ebs {
         let read = options::Ebs::read(&options)?;
         let (access, _, region) = self.account(&options).await?;
         let (source, taken) = tokio::join!(
-            self.source(&access, &region, &read.source),
-            taken(&region, &read.image.name),
+            Box::pin(self.source(&access, &region, &read.source)),
+            Box::pin(taken(&region, &read.image.name)),
         );
         let source = source?;
         cx.output.detail(format!(
@@ -172,8 +172,8 @@ impl Builder for Ebs {
         let read = options::Ebs::read(&options)?;
         let (access, account, region) = self.account(&options).await?;
         let (source, place) = tokio::join!(
-            self.source(&access, &region, &read.source),
-            find_place(&region, &read.network),
+            Box::pin(self.source(&access, &region, &read.source)),
+            Box::pin(find_place(&region, &read.network)),
         );
         let (source, place) = (source?, place?);
         let facts = facts(&region, &source);
@@ -188,8 +188,10 @@ impl Builder for Ebs {
         let data = UserData::join(own_data, host_key.as_ref())?;
         // Both are let come to their end: what has been made by then is on record.
         let (group, key) = tokio::join!(
-            temporary_group(cx, &account, &region, &read, &place, &options, &log_in),
-            temporary_key(cx, &region, &log_in),
+            Box::pin(temporary_group(
+                cx, &account, &region, &read, &place, &options, &log_in
+            )),
+            Box::pin(temporary_key(cx, &region, &log_in)),
         );
         let (groups, group) = group?;
         let key = key?;
@@ -210,7 +212,7 @@ impl Builder for Ebs {
             tags: render.tags(&read.run.tags, "run_tags")?,
             volume_tags: render.tags(&read.run.volume_tags, "run_volume_tags")?,
         };
-        let instance = instance::start(cx, &region, &start).await?;
+        let instance = Box::pin(instance::start(cx, &region, &start)).await?;
         cx.output.detail(format!("instance: {}", instance.id()));
         let running = ready(cx, &region, instance.id()).await?;
         let target = match log_in {
@@ -408,8 +410,14 @@ impl Instance for EbsInstance {
             snapshot_tags: render.tags(&read.image.snapshot_tags, "snapshot_tags")?,
         };
         cx.output.say(format!("creating AMI {}", read.image.name));
-        let (made, finished) =
-            image::create(cx, region, self.instance.id(), &wanted, read.polling).await?;
+        let (made, finished) = Box::pin(image::create(
+            cx,
+            region,
+            self.instance.id(),
+            &wanted,
+            read.polling,
+        ))
+        .await?;
         image::guard_metadata(region, &finished, read.image.imds.as_deref()).await?;
         image::share(region, made.id(), &read.image.users, &read.image.groups).await?;
         image::keep(region, &finished).await?;
