@@ -116,8 +116,9 @@ impl TemporaryKey {
             .tag_specifications(tags);
         let make = async {
             let answer = region.call("ImportKeyPair", "bring a key pair", request.send());
-            let id = answer.await?.key_pair_id;
-            id.ok_or_else(|| incomplete("ImportKeyPair", "id"))
+            // Its name is what it is deleted by.
+            let name = answer.await?.key_name;
+            name.ok_or_else(|| incomplete("ImportKeyPair", "name"))
         };
         let made = thing.make(cx, region, make).await?;
         Ok(Self {

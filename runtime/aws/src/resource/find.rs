@@ -80,10 +80,7 @@ async fn once(region: &RegionClient, kind: Kind, name: &str) -> Result<Vec<Strin
             let request = ec2.describe_key_pairs().filters(tag).send();
             let answer = region.call("DescribeKeyPairs", "look for a key pair", request);
             let pairs = answer.await?.key_pairs.unwrap_or_default();
-            pairs
-                .into_iter()
-                .filter_map(|pair| pair.key_pair_id)
-                .collect()
+            pairs.into_iter().filter_map(|pair| pair.key_name).collect()
         }
     };
     Ok(ids)

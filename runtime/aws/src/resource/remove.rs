@@ -104,7 +104,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str) -> Result<()> {
         }
         Kind::KeyPair => {
             unused(region, "DeleteKeyPair", "delete a key pair", || {
-                ec2.delete_key_pair().key_pair_id(id).send()
+                ec2.delete_key_pair().key_name(id).send()
             })
             .await
         }
