@@ -92,7 +92,13 @@ pub struct CloudResource {
 impl CloudResource {
     /// Whether both are the same thing.
     pub fn is(&self, other: &Self) -> bool {
-        let key = |thing: &Self| (thing.provider.clone(), thing.kind.clone(), thing.place.clone());
+        let key = |thing: &Self| {
+            (
+                thing.provider.clone(),
+                thing.kind.clone(),
+                thing.place.clone(),
+            )
+        };
         key(self) == key(other)
             && match (&self.id, &other.id) {
                 (Some(own), Some(others)) => own == others,

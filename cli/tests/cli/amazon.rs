@@ -160,7 +160,9 @@ fn a_taken_name_is_said_before_anything_is_made() {
     let again = test.run(&["build", "-color=false", "."]);
     assert_ne!(again.code, 0);
     assert!(
-        again.text().contains("the name `web-1` belongs to the image"),
+        again
+            .text()
+            .contains("the name `web-1` belongs to the image"),
         "{}",
         again.text()
     );
@@ -169,6 +171,51 @@ fn a_taken_name_is_said_before_anything_is_made() {
         calls.iter().all(|call| call.action.starts_with("Describe")),
         "{calls:?}"
     );
+}
+
+#[test]
+fn a_source_and_a_secret_are_looked_up_at_amazon() {
+    let cloud = Cloud::start().unwrap();
+    cloud
+        .moto()
+        .call(
+            "secretsmanager",
+            "CreateSecret",
+            r#"{"Name": "web/token", "SecretString": "{\"token\": \"s3cret-t0ken\"}"}"#,
+        )
+        .unwrap();
+    let mut test = Test::new(
+        r#"data "amazon-ami" "ubuntu" {
+  filters = {
+    name             = "ubuntu/images/*-noble-24.04-amd64-server-*"
+    root-device-type = "ebs"
+  }
+  owners      = ["099720109477"]
+  most_recent = true
+}
+data "amazon-secretsmanager" "web" {
+  name = "web/token"
+  key  = "token"
+}
+source "null" "here" {
+  communicator = "none"
+}
+build {
+  sources = ["null.here"]
+  provisioner "shell-local" {
+    env    = { TOKEN = data.amazon-secretsmanager.web.value }
+    inline = ["echo ${data.amazon-ami.ubuntu.id} $${#TOKEN} $TOKEN"]
+  }
+}
+"#,
+    );
+    for (name, value) in cloud.environment() {
+        test = test.env(name, &value);
+    }
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let said = format!("{} 12 <sensitive>", imgc_testbed::cloud::stock::UBUNTU);
+    assert!(printed.stdout.contains(&said), "{}", printed.text());
 }
 
 /// After every single call: the process is killed when the call has had its effect, `imgc gc` runs, and nothing is left.

@@ -4,8 +4,8 @@
 mod git_modules;
 mod harness;
 
-mod archive;
 mod amazon;
+mod archive;
 mod artifacts;
 mod bad_input;
 mod console;

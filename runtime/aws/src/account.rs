@@ -212,7 +212,9 @@ fn alone(given: &str, missing: &str) -> Error {
 
 /// The accounts of a process. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Accounts(Arc<Mutex<HashMap<Access, Arc<OnceCell<Arc<Account>>>>>>);
+pub(crate) struct Accounts(Arc<Mutex<HashMap<Access, Opened>>>);
+
+type Opened = Arc<OnceCell<Arc<Account>>>;
 
 impl Accounts {
     /// The account of an access; made when it is asked for first. Nothing is asked of Amazon yet.

@@ -409,6 +409,9 @@ impl Instance for EbsInstance {
             tags: render.tags(&read.image.tags, "tags")?,
             snapshot_tags: render.tags(&read.image.snapshot_tags, "snapshot_tags")?,
         };
+        if read.image.replaces || cx.force {
+            image::let_go(cx, region, &read.image).await?;
+        }
         cx.output.say(format!("creating AMI {}", read.image.name));
         let (made, finished) = Box::pin(image::create(
             cx,

@@ -193,8 +193,8 @@ mod tests {
 
     use super::*;
 
-    fn of(entries: &[(&'static str, Value)]) -> LogIn {
-        let value = object(entries.iter().cloned());
+    fn of<const N: usize>(entries: [(&'static str, Value); N]) -> LogIn {
+        let value = object(entries);
         LogIn::read(&Options::new("source", &value)).unwrap()
     }
 
@@ -205,18 +205,15 @@ mod tests {
             kind: kind.to_owned(),
             bits: None,
         };
-        assert_eq!(of(&[]), temporary("ed25519"));
+        assert_eq!(of([]), temporary("ed25519"));
         assert_eq!(
-            of(&[("communicator", Value::string("winrm"))]),
+            of([("communicator", Value::string("winrm"))]),
             temporary("rsa")
         );
-        assert_eq!(of(&[("communicator", Value::string("none"))]), LogIn::None);
+        assert_eq!(of([("communicator", Value::string("none"))]), LogIn::None);
+        assert_eq!(of([("ssh_password", Value::string("x"))]), LogIn::Own(None));
         assert_eq!(
-            of(&[("ssh_password", Value::string("x"))]),
-            LogIn::Own(None)
-        );
-        assert_eq!(
-            of(&[("ssh_keypair_name", Value::string("ops"))]),
+            of([("ssh_keypair_name", Value::string("ops"))]),
             LogIn::Own(Some("ops".to_owned()))
         );
     }
