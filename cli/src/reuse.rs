@@ -270,6 +270,7 @@ pub(crate) fn ahead(
     settings.known = lock::known(&lock::read(&plan.root)?);
     settings.locked = locked;
     settings.reuse.on = true;
+    components::add_removers(&mut settings);
     let door: Arc<dyn World> = world.clone();
     let registry = components::registry();
     let ahead = Ahead {

@@ -11,7 +11,6 @@
 //! - `reuse/resume.rs`: the run that `--resume` means, and what it has done.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::plan::{BuildId, Plan, StepId};
@@ -23,7 +22,8 @@ use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::fingerprint::{Chain, Difference, Fingerprint};
 use crate::identity::{self, Fate, hex};
-use crate::settings::Reuse;
+use crate::ledger::Resource;
+use crate::settings::{Remover, Reuse};
 use crate::state::{ArtifactRecord, CheckpointRecord, State, StepStatus};
 
 mod ahead;
@@ -150,6 +150,8 @@ pub struct Looking<'a> {
     pub build: BuildId,
     /// What its builder can go back to.
     pub capability: Capability,
+    /// Who knows of things at providers.
+    pub removers: &'a [Arc<dyn Remover>],
 }
 
 /// Looks at what of a build has been done already.
@@ -192,20 +194,46 @@ pub fn identity(artifact: &Artifact, record: &ArtifactRecord) -> String {
     hex(&hasher.finalize())
 }
 
-/// The files of an artifact that are not what they were.
-pub async fn lost(record: &ArtifactRecord) -> Result<Vec<(PathBuf, Fate)>> {
+/// What of an artifact is not what it was: files, and things at a provider that one of `removers` knows.
+pub async fn lost(
+    removers: &[Arc<dyn Remover>],
+    record: &ArtifactRecord,
+) -> Result<Vec<(String, Fate)>> {
+    let mut lost = things_lost(removers, &record.artifact).await?;
     if record.files.is_empty() {
-        return Ok(Vec::new());
+        return Ok(lost);
     }
     let files = record.files.clone();
-    crate::files::blocking(move || {
+    let files: Vec<(String, Fate)> = crate::files::blocking(move || {
         let fates = files.into_iter().map(|file| {
             let fate = identity::fate(&file);
-            (file.path, fate)
+            (file.path.display().to_string(), fate)
         });
         Ok(fates.filter(|(_, fate)| *fate != Fate::Same).collect())
     })
-    .await
+    .await?;
+    lost.extend(files);
+    Ok(lost)
+}
+
+async fn things_lost(
+    removers: &[Arc<dyn Remover>],
+    artifact: &Artifact,
+) -> Result<Vec<(String, Fate)>> {
+    let mut lost = Vec::new();
+    for thing in &artifact.things {
+        let resource = Resource::Cloud(thing.clone());
+        for remover in removers {
+            if let Some(fate) = remover.fate(&resource).await {
+                let fate = fate?;
+                if fate != Fate::Same {
+                    lost.push((thing.describe(), fate));
+                }
+                break;
+            }
+        }
+    }
+    Ok(lost)
 }
 
 impl Looking<'_> {

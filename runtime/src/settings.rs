@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::builder::Known;
 use crate::error::Result;
+use crate::identity::Fate;
 use crate::ledger::Resource;
 use crate::state::{Memory, NewRun, State};
 
@@ -176,9 +177,15 @@ pub trait Ask: Send + Sync {
     async fn pause(&self, build: &str, message: &str);
 }
 
-/// Removes a resource that this crate cannot: files of mapped users, things in a cloud.
+/// Knows a kind of resource that this crate does not: files of mapped users, things in a cloud.
 #[async_trait]
 pub trait Remover: Send + Sync {
+    /// Whether it is still there, as it was; `None` where the resource is not this remover's matter, or nobody can tell.
+    async fn fate(&self, resource: &Resource) -> Option<Result<Fate>> {
+        let _ = resource;
+        None
+    }
+
     /// Removes it; `None` where the resource is not this remover's matter. Gone already is no error.
     async fn remove(&self, resource: &Resource) -> Option<Result<()>>;
 }

@@ -174,6 +174,40 @@ fn a_taken_name_is_said_before_anything_is_made() {
 }
 
 #[test]
+fn nothing_changed_means_nothing_runs_until_the_image_is_gone() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let first = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(first.code, 0, "{}", first.text());
+    let image = cloud.left().of("image")[0].id.clone();
+    cloud.forget_calls();
+    let again = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert!(
+        again.stdout.contains(&format!("us-east-1: {image}")),
+        "{}",
+        again.text()
+    );
+    let calls = cloud.calls();
+    assert!(
+        calls.iter().all(|call| call.action == "DescribeImages"),
+        "{}",
+        calls.sequence()
+    );
+    cloud
+        .ec2("us-east-1", "DeregisterImage", &[("ImageId", &image)])
+        .unwrap();
+    let plan = test.run(&["plan", "-color=false", "."]);
+    let gone = format!("`aws image {image} (us-east-1)` has been deleted");
+    assert!(plan.text().contains(&gone), "{}", plan.text());
+    let third = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(third.code, 0, "{}", third.text());
+    let left = cloud.left();
+    assert_eq!(left.of("image").len(), 1, "{left}");
+    assert_ne!(left.of("image")[0].id, image);
+}
+
+#[test]
 fn a_source_and_a_secret_are_looked_up_at_amazon() {
     let cloud = Cloud::start().unwrap();
     cloud

@@ -100,6 +100,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             plan: ahead.plan,
             build: id,
             capability,
+            removers: &settings.removers,
         };
         let mut foresight = foresee(&looking, chain).await?;
         if let (Some(builder), Some(options)) = (builder, &options)

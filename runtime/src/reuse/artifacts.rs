@@ -69,7 +69,9 @@ impl Looking<'_> {
                 None => needs_built = true,
                 Some(input) => {
                     let usable = match posts.get(&input) {
-                        Some(record) => record.kept && super::lost(record).await?.is_empty(),
+                        Some(record) => {
+                            record.kept && super::lost(self.removers, record).await?.is_empty()
+                        }
                         None => false,
                     };
                     if !usable {
@@ -127,7 +129,7 @@ impl Looking<'_> {
         };
         let mut first = None;
         for record in self.state.artifacts(&fingerprint.digest).await? {
-            if record.kept && super::lost(&record).await?.is_empty() {
+            if record.kept && super::lost(self.removers, &record).await?.is_empty() {
                 return Ok(Some(record));
             }
             first.get_or_insert(record);
@@ -144,7 +146,7 @@ impl Looking<'_> {
     /// Why a record does not count any more.
     async fn gone(&self, record: &ArtifactRecord, step: StepId) -> Result<Vec<Why>> {
         let address = &self.plan.step(step).address;
-        let files = super::lost(record).await?;
+        let files = super::lost(self.removers, record).await?;
         Ok(files
             .into_iter()
             .map(|file| changes::gone(address, &file))
@@ -162,7 +164,7 @@ impl Looking<'_> {
         let (kept, _) = keep::decide(built.artifact.clone(), self.decided(posts));
         if kept.contains(&built.artifact) {
             let gone = match built.kept {
-                true => super::lost(built).await?,
+                true => super::lost(self.removers, built).await?,
                 false => Vec::new(),
             };
             let address = &self.plan.step(capture).address;

@@ -1,7 +1,5 @@
 //! Why a build is not up to date: what has changed since its steps were done, in words.
 
-use std::path::PathBuf;
-
 use super::{Foresight, Looking, Why, resume};
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, explain, follows};
@@ -108,13 +106,13 @@ fn is_entered(why: &Why) -> bool {
     why.text.starts_with(SHELL)
 }
 
-pub(super) fn gone(address: &str, (path, fate): &(PathBuf, Fate)) -> Why {
-    let what = match fate {
+pub(super) fn gone(address: &str, (what, fate): &(String, Fate)) -> Why {
+    let happened = match fate {
         Fate::Gone => "has been deleted",
         Fate::Altered | Fate::Same => "has been altered",
     };
     Why {
         lost: true,
-        ..why(address, &format!("`{}` {what}", path.display()))
+        ..why(address, &format!("`{what}` {happened}"))
     }
 }

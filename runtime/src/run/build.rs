@@ -287,6 +287,7 @@ impl<'a> Work<'a> {
         let (kept, going) = keep::decide(built, posts.into_values().collect());
         self.dropped(&going).await;
         for artifact in going {
+            self.remove_things(&artifact, &kept).await;
             let kept = kept.clone();
             let removed = crate::files::blocking(move || {
                 artifact
@@ -306,6 +307,24 @@ impl<'a> Work<'a> {
             }
         }
         kept
+    }
+
+    /// Removes what of an artifact is at a provider, where nothing that is kept consists of it.
+    async fn remove_things(&self, artifact: &Artifact, kept: &[Artifact]) {
+        for thing in &artifact.things {
+            let resource = crate::ledger::Resource::Cloud(thing.clone());
+            if kept.iter().any(|kept| kept.owns(&resource)) {
+                continue;
+            }
+            let removers = &self.run.settings.removers;
+            if let Err(error) = crate::remove::remove(removers, &resource).await {
+                self.output.warn(format!(
+                    "cannot remove the {}: {}",
+                    thing.describe(),
+                    error.chain()
+                ));
+            }
+        }
     }
 
     pub(super) fn post_of(&self, step: &Step, artifact: Option<Artifact>, keep: bool) -> Post {

@@ -280,7 +280,7 @@ impl Work<'_> {
         if record.run != *self.run.run_id || !self.records() {
             return false;
         }
-        match crate::reuse::lost(record).await {
+        match crate::reuse::lost(&[], record).await {
             Ok(lost) => !lost.is_empty(),
             Err(_) => false,
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use imgc_compiler::components::ComponentKind;
 use imgc_compiler::plan::{StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::event::Event;
 use crate::fingerprint::{Basis, Chain, chain};
 use crate::reuse::{Foresight, Looking, Verdict, foresee, unknown_pin};
 use crate::state::StepStatus;
+use crate::template;
 
 use super::build::Work;
 use super::{State, StepOutcome, lock};
@@ -51,6 +53,7 @@ impl Work<'_> {
             plan: &self.run.plan,
             build: self.id,
             capability,
+            removers: &self.run.settings.removers,
         };
         foresee(&looking, chain).await
     }
@@ -66,7 +69,8 @@ impl Work<'_> {
         let known = lock(&self.data).known.clone();
         let known = known.unwrap_or_else(|| Arc::new(run.settings.known.clone()));
         // What waits for artifacts waits with its source.
-        if let Ok(source) = self.options(&cx, &self.build.source, &[]) {
+        let late = template::late(ComponentKind::Builder, &self.build.builder);
+        if let Ok(source) = self.options(&cx, &self.build.source, late) {
             capability = builder.capability(&source);
             // As long as this run has done nothing, what was seen before it began is what is there.
             let seen = known.seen.get(&self.build.address);

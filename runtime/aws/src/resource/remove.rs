@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{Image, Instance, InstanceStateName};
+use aws_sdk_ec2::types::{Image, ImageState, Instance, InstanceStateName};
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::identity::Fate;
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::settings::Remover;
 use tokio::time::Instant;
@@ -32,6 +33,13 @@ pub struct AwsRemover {
 
 #[async_trait]
 impl Remover for AwsRemover {
+    async fn fate(&self, resource: &Resource) -> Option<Result<Fate>> {
+        match resource {
+            Resource::Cloud(thing) if thing.provider == PROVIDER => self.seen(thing).await,
+            _ => None,
+        }
+    }
+
     async fn remove(&self, resource: &Resource) -> Option<Result<()>> {
         match resource {
             Resource::Cloud(thing) if thing.provider == PROVIDER => Some(self.thing(thing).await),
@@ -44,6 +52,31 @@ impl AwsRemover {
     /// With the accounts that builds of this process use.
     pub(crate) fn new(accounts: Accounts) -> Self {
         Self { accounts }
+    }
+
+    /// Whether an image is there; its snapshots cannot go before it does.
+    async fn seen(&self, thing: &CloudResource) -> Option<Result<Fate>> {
+        let id = thing.id.as_deref()?;
+        if Kind::of(&thing.kind) != Some(Kind::Image) {
+            return None;
+        }
+        let looked = async {
+            let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+            let account = self.accounts.get(&access).await?;
+            let region = account.region(&thing.place);
+            let request = region.ec2().describe_images().owners("self");
+            let request = request.filters(filter("image-id", [id])).send();
+            let answer = region.call("DescribeImages", "see whether an image is there", request);
+            let found = answer.await?.images.unwrap_or_default();
+            let mut found = found.iter();
+            Ok(
+                match found.any(|image| image.state == Some(ImageState::Available)) {
+                    true => Fate::Same,
+                    false => Fate::Gone,
+                },
+            )
+        };
+        Some(looked.await)
     }
 
     async fn thing(&self, thing: &CloudResource) -> Result<()> {
