@@ -291,7 +291,6 @@ fn a_cloud_that_fails_one_call_in_five_leaves_an_image_or_nothing() {
             gone.text()
         );
     }
-    println!("{made} of {builds} made their image");
     assert!(made * 2 >= builds, "{made} of {builds}");
 }
 
