@@ -351,8 +351,13 @@ fn a_host_gets_as_many_builds_at_once_as_it_may_and_all_of_them_in_the_end() {
     }
     let printed = bed.test.finish(child);
     assert_eq!(printed.code, 0, "{}", printed.text());
+    let said = printed.text();
     let counts: Vec<String> = (0..6)
-        .map(|number| bed.read(&format!("seen-n{number}")).trim().to_owned())
+        .map(|number| {
+            let seen = format!("seen-n{number}");
+            assert!(bed.made(&seen), "no {seen}: {said}");
+            bed.read(&seen).trim().to_owned()
+        })
         .collect();
     assert!(
         counts.iter().all(|count| count == "1" || count == "2"),
@@ -375,4 +380,54 @@ fn hosts_do_not_wait_for_each_other() {
     let child = bed.test.spawn(&["build", "-parallel-per-host=1", "."]);
     let printed = ended(&bed, child);
     assert_eq!(printed.code, 0, "{}", printed.text());
+}
+
+#[test]
+fn builds_on_one_host_end_only_their_own_commands_and_keep_their_own_files() {
+    let bed = Bed::new();
+    // All begin at once and do the same, so what is numbered for each connection alone has the same numbers.
+    let template = many(&bed.sshd, &["127.0.0.1"; 4], r#""true""#);
+    let steps = (0..4).map(|number| {
+        let only = format!("    only = [\"null.n{number}\"]\n");
+        let content = number.to_string().repeat(100_000);
+        bed.test.write(&format!("content-{number}"), content);
+        format!(
+            "  provisioner \"file\" {{\n{only}    source = \"content-{number}\"\n    destination = \"MADE/content-{number}\"\n  }}\n  \
+             provisioner \"shell\" {{\n{only}{}  }}\n",
+            if number == 0 {
+                "    timeout = \"3s\"\n    inline = [\"touch MADE/started-0\", \"sleep 300\"]\n".to_owned()
+            } else {
+                format!(
+                    "    inline = [\"touch MADE/started-{number}\", \"while [ ! -e MADE/go ]; do sleep 0.1; done\", \
+                     \"touch MADE/done-{number}\"]\n"
+                )
+            }
+        )
+    });
+    let steps = steps.collect::<String>();
+    let steps = steps.replace("MADE", &bed.sshd.home().join("made").display().to_string());
+    let template = template.trim_end().strip_suffix('}').unwrap().to_owned() + &steps + "}\n";
+    bed.test.write("main.pkr.hcl", template);
+    let child = bed.test.spawn(&["build", "-on-error=cleanup", "."]);
+    wait_until("all of them run", || {
+        (0..4).all(|number| bed.made(&format!("started-{number}")))
+    });
+    // Longer than the first may take.
+    std::thread::sleep(Duration::from_secs(4));
+    std::fs::write(bed.sshd.home().join("made/go"), "").unwrap();
+    let printed = ended(&bed, child);
+    let said = printed.text();
+    assert_ne!(printed.code, 0, "{said}");
+    assert!(said.contains("longer than its timeout of 3s"), "{said}");
+    for number in 1..4 {
+        assert!(bed.made(&format!("done-{number}")), "{number}: {said}");
+    }
+    for number in 0..4 {
+        let content = bed.read(&format!("content-{number}"));
+        assert!(
+            content == number.to_string().repeat(100_000),
+            "{number}: {said}"
+        );
+    }
+    assert!(!said.contains("did not arrive whole"), "{said}");
 }

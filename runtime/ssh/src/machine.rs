@@ -36,6 +36,7 @@ const TRIES: u32 = 14;
 const KEPT_ERRORS: usize = 16 * 1024;
 /// Bytes a pipe to the master holds, where the kernel allows.
 const PIPE_SIZE: i32 = 1 << 20;
+static MARK: AtomicU64 = AtomicU64::new(1);
 
 /// A machine reached over ssh.
 pub(crate) struct SshMachine {
@@ -48,7 +49,6 @@ pub(crate) struct Shared {
     permits: Semaphore,
     /// Commands that are being ended after nobody waits for them any more.
     pub(crate) ending: Mutex<JoinSet<()>>,
-    mark: AtomicU64,
     pub(crate) janitor: Mutex<crate::janitor::State>,
     /// Why the connection that was lost last has ended.
     lost: Mutex<Option<String>>,
@@ -76,7 +76,6 @@ impl SshMachine {
                 state: tokio::sync::Mutex::default(),
                 permits: Semaphore::new(SESSIONS),
                 ending: Mutex::default(),
-                mark: AtomicU64::new(1),
                 janitor: Mutex::default(),
                 lost: Mutex::default(),
                 has_zstd: OnceCell::new(),
@@ -207,9 +206,10 @@ impl Shared {
         self.permits.acquire().await.map_err(|_| disconnected())
     }
 
-    /// A number no other command of this machine has.
+    /// A mark that no other command of this process has. Builds that share a host share its directories and processes, so
+    /// a mark that is only one of its kind in a connection would let them take each other's files.
     pub(crate) fn next_mark(&self) -> String {
-        let number = self.mark.fetch_add(1, Ordering::Relaxed);
+        let number = MARK.fetch_add(1, Ordering::Relaxed);
         format!("{}-{:x}-{number}", self.roads.cx.run_id, std::process::id())
             .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
     }
