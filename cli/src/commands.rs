@@ -105,9 +105,10 @@ fn compile_from(
     sources: &dyn Sources,
     world: Arc<RealWorld>,
 ) -> (ManuallyDrop<Compilation>, Arc<RealWorld>) {
-    let registry = components::registry();
+    // The process ends soon; taking it apart would only take time.
+    let registry = ManuallyDrop::new(components::registry());
     let door: Arc<dyn World> = world.clone();
-    let mut compilation = compile::compile(request, sources, &door, &registry);
+    let mut compilation = compile::compile(request, sources, &door, &*registry);
     if let (Some(plan), false) = (&compilation.plan, compilation.diagnostics.is_empty()) {
         let redactor = Redactor::declared(plan);
         for problem in &mut compilation.diagnostics {

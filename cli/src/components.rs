@@ -3,10 +3,25 @@
 #[cfg(feature = "rootfs")]
 mod mapped;
 
+#[cfg(feature = "rootfs")]
+use std::path::PathBuf;
+
 use imgc_runtime::registry::{self, Registry};
 use imgc_runtime::settings::Settings;
 
-/// Everything that can run here.
+/// Everything that can run here, ready to be run.
+pub(crate) fn runnable() -> Registry {
+    #[allow(unused_mut, reason = "without features there is nothing to add")]
+    let mut registry = registry();
+    #[cfg(feature = "rootfs")]
+    registry.builders.insert(
+        "rootfs",
+        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::new(this_program())),
+    );
+    registry
+}
+
+/// Everything that can run here, to be asked what it is and what it thinks of options.
 pub(crate) fn registry() -> Registry {
     #[allow(unused_mut, reason = "without features there is nothing to add")]
     let mut registry = registry::builtin();
@@ -17,7 +32,7 @@ pub(crate) fn registry() -> Registry {
     #[cfg(feature = "rootfs")]
     registry.builders.insert(
         "rootfs",
-        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::new(this_program())),
+        std::sync::Arc::new(imgc_rootfs::RootfsBuilder::new(PathBuf::new())),
     );
     #[cfg(feature = "ssh")]
     registry
@@ -67,7 +82,7 @@ pub(crate) fn run_ids() -> Vec<(&'static str, &'static str)> {
 
 /// What the builder `rootfs` runs as its helper: this very program.
 #[cfg(feature = "rootfs")]
-fn this_program() -> std::path::PathBuf {
+fn this_program() -> PathBuf {
     // Asked for now, it is right even when the file is replaced while a build runs.
     std::env::current_exe()
         .unwrap_or_else(|_| std::env::args_os().next().unwrap_or_default().into())

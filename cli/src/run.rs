@@ -74,7 +74,7 @@ pub(crate) fn run(
         )?),
         None => None,
     };
-    let mut registry = components::registry();
+    let mut registry = components::runnable();
     if terminal.interactive && !for_programs {
         let person = Arc::new(Person::new(screen.clone()));
         registry = registry.with_ask(person.clone());

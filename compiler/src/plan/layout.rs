@@ -24,6 +24,8 @@ pub(super) struct Named<'b, 'a> {
     pub(super) selected: bool,
     /// The builds laid out before.
     pub(super) ids: &'b HashMap<BuildIndex, BuildId>,
+    /// Whether steps get digests: a template that is only checked has no use for them.
+    pub(super) digests: bool,
 }
 
 /// Adds a build with its steps to the plan.
@@ -35,6 +37,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         address,
         selected,
         ids,
+        digests,
     } = named;
     let mut uses: Vec<BuildId> = parts
         .uses()
@@ -48,6 +51,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         address,
         first: plan.steps.len() as u32,
         steps: Vec::new(),
+        digests,
         last: last_steps(plan, &parts, ids),
     };
     let Parts {
@@ -61,7 +65,10 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
     for part in &cleanup {
         early.extend(&part.made.uses);
     }
-    let base = digest::source(&instance.source.ty.text, &source.options, &source.digests);
+    let base = match digests {
+        true => digest::source(&instance.source.ty.text, &source.options, &source.digests),
+        false => String::new(),
+    };
     let span = instance.source.span;
     let prepare = layout.add(
         "prepare",
@@ -116,6 +123,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         address: layout.address.clone(),
         first: 0,
         steps: Vec::new(),
+        digests,
         last: HashMap::new(),
     };
     for (index, part) in cleanup.iter().enumerate() {
@@ -166,6 +174,7 @@ struct Layout {
     address: String,
     first: u32,
     steps: Vec<Step>,
+    digests: bool,
     /// The last steps of other builds.
     last: HashMap<BuildIndex, (StepId, String)>,
 }
@@ -190,7 +199,10 @@ impl Layout {
             .iter()
             .map(|(step, _)| self.steps[(step.0 - self.first) as usize].digest.as_str())
             .chain(others.iter().map(|(_, digest)| digest.as_str()));
-        let digest = digest::step(&kind, &content, before);
+        let digest = match self.digests {
+            true => digest::step(&kind, &content, before),
+            false => String::new(),
+        };
         let data = others.iter().map(|(step, _)| (*step, NeedKind::Data));
         let needs = needs
             .iter()
@@ -236,7 +248,10 @@ impl Layout {
         needs: &[(StepId, NeedKind)],
     ) -> StepId {
         let made = &part.made;
-        let content = digest::component(&made.options, &made.digests);
+        let content = match self.digests {
+            true => digest::component(&made.options, &made.digests),
+            false => String::new(),
+        };
         let limits = matches!(kind, StepKind::Provision { .. }).then(|| made.limits.clone());
         let local = format!("{word}{}", part.label);
         let id = self.add(

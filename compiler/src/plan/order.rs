@@ -141,6 +141,7 @@ impl<'a> Maker<'a, '_> {
                     address: all.addresses[at].clone(),
                     selected: selected[at],
                     ids: &ids,
+                    digests: !self.request.check_only,
                 },
             );
         }
