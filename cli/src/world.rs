@@ -6,7 +6,7 @@
 
 mod services;
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -191,6 +191,20 @@ impl World for RealWorld {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(on_disk(path))
+    }
+
+    fn digest(&self, path: &Path) -> io::Result<[u8; 32]> {
+        let mut file = std::fs::File::open(on_disk(path))?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finalize().into()),
+                Ok(read) => hasher.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {

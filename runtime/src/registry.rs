@@ -12,6 +12,7 @@ use crate::communicator::Communicator;
 use crate::data_source::DataSource;
 use crate::post_processor::PostProcessor;
 use crate::provisioner::Provisioner;
+use crate::template::{late, open_options};
 
 /// Builders, communicators, provisioners, post-processors, data sources. Adding one is one line where the registry is filled.
 #[derive(Clone, Default)]
@@ -112,7 +113,8 @@ impl Components for Registry {
             ComponentKind::Builder => self
                 .builders
                 .get(name)
-                .map(|builder| builder.check(options)),
+                // What only the run knows is not checked before it.
+                .map(|builder| builder.check(&open_options(options, late(kind, name)))),
             ComponentKind::Provisioner => self
                 .provisioners
                 .get(name)

@@ -120,6 +120,25 @@ pub fn render_options(
     Ok(Value::from_data(Data::Object(Arc::new(rendered))).mark(options.is_sensitive()))
 }
 
+/// Options as they are known before anything runs: of those that hold a template nothing but the type is, save for `late`
+/// ones, whose templates are the component's own.
+pub(crate) fn open_options(options: &Value, late: &[&str]) -> Value {
+    let Data::Object(entries) = options.data() else {
+        return options.clone();
+    };
+    if !entries.values().any(has_template) {
+        return options.clone();
+    }
+    let open = entries.iter().map(|(name, value)| {
+        let value = match has_template(value) && !late.contains(&name.as_str()) {
+            true => Value::unknown(value.ty()).mark(value.is_sensitive()),
+            false => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::from_data(Data::Object(Arc::new(open.collect()))).mark(options.is_sensitive())
+}
+
 /// The templates of a component's options that cannot be parsed, with the option's name.
 pub fn check_options(options: &Value) -> Vec<(String, String)> {
     let Data::Object(entries) = options.data() else {

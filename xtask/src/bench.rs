@@ -4,6 +4,7 @@
 //! run or with `--write`, `docs/benchmarks.md` with `docs/benchmarks.json`: rows that were not measured stay, with their date. Every template is generated, into a directory in memory where
 //! there is one, and what was copied is compared with its source each time.
 
+pub(crate) mod amazon;
 mod compile;
 mod durable;
 mod editor;
@@ -48,10 +49,14 @@ const ROWS: &[(&str, Measure)] = &[
     ("compile", compile::compile),
     ("editor-5000", editor::editor_5000),
     ("editor-50000", editor::editor_50000),
+    ("editor-thousand", editor::thousand),
     ("recovery", editor::recovery),
     ("quickstart", durable::quickstart),
     ("reuse-ten", durable::ten),
     ("state-300", durable::state_300),
+    ("amazon-one", amazon::one),
+    ("amazon-fifty", amazon::fifty),
+    ("amazon-pending", amazon::pending),
 ];
 
 /// What every row needs.

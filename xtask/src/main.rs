@@ -62,6 +62,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(&workspace),
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
+        bench::amazon::KEYS => bench::amazon::keys(rest),
         "fuzz-lsp" => fuzz::run(&workspace, rest),
         "vscode-test" => vscode::run(&workspace, rest),
         "tree" => {

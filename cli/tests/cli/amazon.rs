@@ -345,3 +345,25 @@ fn killed_after_any_call_gc_leaves_nothing() {
     }
     assert!(died.len() + 1 >= points, "died at {died:?} of {points}");
 }
+
+#[test]
+fn names_that_only_the_run_knows_are_checked_then() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let name = |name: &str| template(&cloud).replace("web-1", name);
+    test.write("main.pkr.hcl", name("web-{{ uuid }}"));
+    let printed = test.run(&["validate", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let left = cloud.left();
+    assert!(left.of("image")[0].name.starts_with("web-"), "{left}");
+    assert!(!left.of("image")[0].name.contains('{'), "{left}");
+
+    test.write("main.pkr.hcl", name("web-{{ build_name }}:{{ uuid }}"));
+    let calls = cloud.calls().len();
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(printed.text().contains("has a `:`"), "{}", printed.text());
+    assert_eq!(cloud.calls().len(), calls, "nothing was asked");
+}

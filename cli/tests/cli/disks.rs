@@ -3,7 +3,7 @@
 use crate::faults::left;
 use crate::harness::Test;
 use crate::images::static_copy;
-use crate::namespaces::{possible, run};
+use crate::namespaces::run;
 use crate::state::nothing_more;
 
 const NOTE: &str = r#"
@@ -40,10 +40,8 @@ build {
 }
 
 #[test]
-fn a_full_disk_below_the_state_is_said_and_nothing_is_left() {
-    if !possible() {
-        return;
-    }
+fn as_root_a_full_disk_below_the_state_is_said_and_nothing_is_left() {
+    imgc_testbed::require_root();
     let mut refused = 0;
     for kilobytes in [4, 32, 64, 96, 128, 192, 256, 512, 4096] {
         let test = Test::new(NOTE);
@@ -71,10 +69,8 @@ fn a_full_disk_below_the_state_is_said_and_nothing_is_left() {
 }
 
 #[test]
-fn a_full_disk_below_the_image_leaves_no_part_of_one() {
-    if !possible() {
-        return;
-    }
+fn as_root_a_full_disk_below_the_image_leaves_no_part_of_one() {
+    imgc_testbed::require_root();
     let test = image();
     std::fs::create_dir(test.path("out")).unwrap();
     // What is in the place afterwards is told by the namespace itself, which takes the disk along.
@@ -92,10 +88,8 @@ fn a_full_disk_below_the_image_leaves_no_part_of_one() {
 }
 
 #[test]
-fn a_full_disk_below_the_layers_leaves_nothing() {
-    if !possible() {
-        return;
-    }
+fn as_root_a_full_disk_below_the_layers_leaves_nothing() {
+    imgc_testbed::require_root();
     let test = image().env("IMGC_STATE", "state");
     std::fs::create_dir(test.path("state")).unwrap();
     // The cache, where layers are made, is full; the database has a disk of its own.
@@ -116,10 +110,8 @@ fn a_full_disk_below_the_layers_leaves_nothing() {
 }
 
 #[test]
-fn a_state_that_is_read_only_is_refused_before_anything_is_made() {
-    if !possible() {
-        return;
-    }
+fn as_root_a_state_that_is_read_only_is_refused_before_anything_is_made() {
+    imgc_testbed::require_root();
     let test = Test::new(NOTE);
     assert_eq!(test.run(&["build", "."]).code, 0);
     std::fs::remove_file(test.path("note.txt")).unwrap();
@@ -145,10 +137,8 @@ fn a_state_that_is_read_only_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_project_that_is_read_only_has_its_state_with_the_user() {
-    if !possible() {
-        return;
-    }
+fn as_root_a_project_that_is_read_only_has_its_state_with_the_user() {
+    imgc_testbed::require_root();
     let test = Test::new("").env("XDG_STATE_HOME", "elsewhere");
     test.write("project/main.pkr.hcl", NOTE);
     let elsewhere = test.path("elsewhere").display().to_string();

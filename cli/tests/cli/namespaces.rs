@@ -4,11 +4,6 @@ use std::process::{Child, Command};
 
 use crate::harness::{Printed, Test};
 
-/// Whether the tests may make namespaces; where they run as an ordinary user they are that user's anyway.
-pub(crate) fn possible() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
 /// Starts the program in a mount namespace that a script has prepared, in the test's directory. The script may change the
 /// command, which is its arguments.
 pub(crate) fn spawn(test: &Test, preparation: &str, arguments: &[&str]) -> Child {

@@ -217,10 +217,8 @@ fn without_a_janitor_gc_removes_what_a_kill_has_left() {
 }
 
 #[test]
-fn a_password_is_not_remembered_and_the_way_out_is_said() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
+fn as_root_a_password_is_not_remembered_and_the_way_out_is_said() {
+    imgc_testbed::require_root();
     let accounts = Options {
         accounts: true,
         ..Options::default()

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::faults::left;
 use crate::harness::Test;
 use crate::images::static_copy;
-use crate::namespaces::{as_user, possible, run, spawn};
+use crate::namespaces::{as_user, run, spawn};
 
 /// Directories that only their mapped owners may look into.
 const OWN: &str = "mkdir -p /own/deep; echo x > /own/deep/file; chmod 700 /own/deep /own; chown -R 1000:1000 /own";
@@ -57,10 +57,8 @@ fn shelf(test: &Test) -> usize {
 }
 
 #[test]
-fn what_a_killed_run_of_an_ordinary_user_has_left_is_removed_and_the_run_gone_on_with() {
-    if !possible() {
-        return;
-    }
+fn as_root_what_a_killed_run_of_an_ordinary_user_has_left_is_removed_and_the_run_gone_on_with() {
+    imgc_testbed::require_root();
     let undisturbed = image("echo third > /third");
     let printed = run(
         &undisturbed,
@@ -126,10 +124,8 @@ fn what_a_killed_run_of_an_ordinary_user_has_left_is_removed_and_the_run_gone_on
 }
 
 #[test]
-fn an_ordinary_user_makes_room_in_the_cache() {
-    if !possible() {
-        return;
-    }
+fn as_root_an_ordinary_user_makes_room_in_the_cache() {
+    imgc_testbed::require_root();
     let test = image("echo third > /third");
     let user = as_user(&test);
     let printed = run(&test, &user, &["apply", "-auto-approve", "."]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use imgc_compiler::components::ComponentKind;
 use imgc_compiler::functions::{self, Function, Purity};
-use imgc_compiler::schema::{Component, Constraint, ConstraintKind, Reads, Required, Successor};
+use imgc_compiler::schema::{Component, ConstraintKind, Reads, Required, Successor};
 use imgc_compiler::value::Value;
 
 use crate::grammar::{Blk, BlkFrom, From, Inside, Opt};
@@ -48,7 +48,11 @@ pub(crate) fn option_facts(inside: Inside, opt: &Opt) -> String {
                 Required::Tagged => line("Required, as its component says.".to_owned()),
                 Required::No => {}
             }
-            if !attribute.required_unless.is_empty() {
+            // A rule about several options says it better.
+            let ruled = inside
+                .component()
+                .is_some_and(|(_, component)| one_of_several(component, opt.name));
+            if !attribute.required_unless.is_empty() && !ruled {
                 let others =
                     attribute
                         .required_unless
@@ -112,28 +116,48 @@ pub(crate) fn option_facts(inside: Inside, opt: &Opt) -> String {
     lines.join("\n\n")
 }
 
+/// Whether an option is one of several of which one must be given.
+fn one_of_several(component: &Component, name: &str) -> bool {
+    component.constraints.iter().any(|constraint| {
+        constraint.kind == ConstraintKind::AtLeastOne
+            && constraint.attributes.iter().any(|of| of == name)
+    })
+}
+
 /// What an option excludes and needs.
 fn rules(component: &Component, name: &str) -> Vec<String> {
-    let about = |constraint: &&Constraint| constraint.attributes.iter().any(|of| of == name);
-    let found = component.constraints.iter().filter(about);
-    found
-        .filter_map(|constraint| {
-            let others: Vec<_> = constraint
-                .attributes
-                .iter()
-                .filter(|of| *of != name)
-                .collect();
-            let others = quoted(&others);
-            Some(match constraint.kind {
-                ConstraintKind::AtLeastOne => format!("This or {others} must be given."),
-                ConstraintKind::NotTogether => format!("Not together with {others}."),
-                ConstraintKind::Requires => match constraint.attributes.first() {
-                    Some(first) if first == name => format!("Needs {others}."),
-                    _ => return None,
-                },
-            })
-        })
-        .collect()
+    let of_kind = |kind: ConstraintKind| -> Vec<Vec<&str>> {
+        let about = component.constraints.iter().filter(|constraint| {
+            constraint.kind == kind && constraint.attributes.iter().any(|of| of == name)
+        });
+        about
+            .map(|constraint| constraint.attributes.iter().map(AsRef::as_ref).collect())
+            .collect()
+    };
+    let others = |all: &[&str]| {
+        let others: Vec<_> = all.iter().filter(|of| **of != name).collect();
+        quoted(&others)
+    };
+    let mut exclusive = of_kind(ConstraintKind::NotTogether);
+    let mut lines = Vec::new();
+    for all in of_kind(ConstraintKind::AtLeastOne) {
+        // What is both is one rule for a reader.
+        match exclusive.iter().position(|other| *other == all) {
+            Some(at) => {
+                exclusive.remove(at);
+                lines.push(format!("Either this or {} must be given.", others(&all)));
+            }
+            None => lines.push(format!("This or {} must be given.", others(&all))),
+        }
+    }
+    let exclusive = exclusive.iter();
+    lines.extend(exclusive.map(|all| format!("Not together with {}.", others(all))));
+    let needs = of_kind(ConstraintKind::Requires);
+    let needs = needs
+        .iter()
+        .filter(|all| all.first().is_some_and(|first| *first == name));
+    lines.extend(needs.map(|all| format!("Needs {}.", others(all))));
+    lines
 }
 
 /// A block among others.

@@ -269,11 +269,8 @@ fn killed_while_bootstrapping_only_directories_stay() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_cleaned_up() {
-    if !nix::unistd::geteuid().is_root() {
-        // A small disk can only be mounted by root.
-        return;
-    }
+fn as_root_a_full_disk_is_said_and_cleaned_up() {
+    support::require_root();
     let bed = Bed::new();
     small_root(&bed.path("base"));
     let small_disk = format!(

@@ -149,9 +149,7 @@ async fn damaged(bed: &Bed, state: &Arc<dyn State>, options: &str) {
 
 /// Runs `go_on` with a cache that `mount` prepares in `$cache`, as root or as user 4242.
 fn run(mount: &str, as_user: bool, copies: bool) {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
+    support::require_root();
     let bed = Bed::new();
     let base = bed.path("base");
     small_root(&base);
@@ -227,21 +225,21 @@ mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=aside $cache";
 const RAMFS: &str = "mount -t ramfs ramfs $cache";
 
 #[test]
-fn an_ordinary_user_goes_on_from_kept_layers_and_prunes_them() {
+fn as_root_an_ordinary_user_goes_on_from_kept_layers_and_prunes_them() {
     run("", true, false);
 }
 
 #[test]
-fn layers_are_copied_into_a_cache_on_an_overlay() {
+fn as_root_layers_are_copied_into_a_cache_on_an_overlay() {
     run(OVERLAY, false, true);
 }
 
 #[test]
-fn layers_are_copied_into_a_cache_on_a_disk_without_attributes() {
+fn as_root_layers_are_copied_into_a_cache_on_a_disk_without_attributes() {
     run(RAMFS, false, true);
 }
 
 #[test]
-fn an_ordinary_users_layers_are_copied_as_well() {
+fn as_root_an_ordinary_users_layers_are_copied_as_well() {
     run(RAMFS, true, true);
 }

@@ -23,11 +23,8 @@ async fn drive() {
 }
 
 #[test]
-fn an_ordinary_user_gets_the_image_that_root_gets() {
-    if !nix::unistd::geteuid().is_root() {
-        // All other tests are this one then.
-        return;
-    }
+fn as_root_an_ordinary_user_gets_the_image_that_root_gets() {
+    support::require_root();
     let (mine, theirs) = (Bed::new(), Bed::new());
     small_root(&mine.path("base"));
     support::tool(
@@ -73,10 +70,8 @@ fn an_ordinary_user_gets_the_image_that_root_gets() {
 }
 
 #[test]
-fn a_user_without_a_range_is_told_how_to_get_one() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
+fn as_root_a_user_without_a_range_is_told_how_to_get_one() {
+    support::require_root();
     let bed = Bed::new();
     small_root(&bed.path("base"));
     let result = driver::run_as_user(&bed, "4242:500000:1000\\n", OPTIONS, &[]);

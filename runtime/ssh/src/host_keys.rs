@@ -161,3 +161,8 @@ async fn is_known(name: &str, files: &[PathBuf]) -> bool {
 pub(crate) fn quote(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('%', "%%"))
 }
+
+/// A word of a file of options.
+pub(crate) fn quote_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

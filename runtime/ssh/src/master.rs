@@ -32,6 +32,9 @@ use crate::probe::{Probe, Stage};
 use crate::settings::{Hop, Settings};
 use crate::shell;
 
+/// How a host is called on a command line that must not name it.
+const HIDDEN_HOST: &str = "machine";
+
 /// Run by `sh -c` with the master's process number as `$0`; its input ends when imgc does. The moment before is for the
 /// machine, to learn that it was not the connection that ended.
 const WATCHDOG: &str = "read -r end; sleep 1; kill \"$0\"";
@@ -95,10 +98,26 @@ impl Road {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn command(&self, control: &Path, connect_timeout: Duration) -> io::Result<Command> {
+    /// The command that connects. What `secret` says is one does not stand on its command line, which everybody on this
+    /// machine can read, but in a file of options.
+    fn command(
+        &self,
+        control: &Path,
+        connect_timeout: Duration,
+        secret: impl Fn(&str) -> bool,
+    ) -> io::Result<Command> {
+        let mut hidden = Vec::new();
         let mut command = Command::new("ssh");
+        let host = match secret(&self.hop.host) {
+            true => HIDDEN_HOST,
+            false => &self.hop.host,
+        };
+        if host == HIDDEN_HOST {
+            let name = self.hop.host.replace('%', "%%");
+            hidden.push(format!("HostName={}", host_keys::quote_text(&name)));
+        }
         command
-            .args(["-F", "none", "-M", "-N", "-T", "-S"])
+            .args(["-M", "-N", "-T", "-S"])
             .arg(control.as_os_str().to_string_lossy().replace('%', "%%"))
             .args(&self.arguments)
             .args(self.trust().arguments())
@@ -118,11 +137,14 @@ impl Road {
             }
             Via::Relay(port) => {
                 let alias = host_keys::known_name(&self.hop.host, self.hop.port);
-                command
-                    .args(["-o", "HostName=127.0.0.1", "-o"])
-                    .arg(format!("HostKeyAlias={alias}"))
-                    .arg("-o")
-                    .arg(format!("Port={port}"));
+                command.args(["-o", "HostName=127.0.0.1"]);
+                command.arg("-o").arg(format!("Port={port}"));
+                match host == HIDDEN_HOST {
+                    true => hidden.push(format!("HostKeyAlias={alias}")),
+                    false => {
+                        command.arg("-o").arg(format!("HostKeyAlias={alias}"));
+                    }
+                }
             }
         }
         if let Some(password) = &self.hop.password {
@@ -136,14 +158,23 @@ impl Road {
         }
         // The shell of a ProxyCommand; the user's own may be anything.
         command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
-        command.args([
-            "-p",
-            &self.hop.port.to_string(),
-            "-l",
-            &self.hop.user,
-            "--",
-            &self.hop.host,
-        ]);
+        command.args(["-p", &self.hop.port.to_string()]);
+        match secret(&self.hop.user) {
+            true => hidden.push(format!("User={}", host_keys::quote_text(&self.hop.user))),
+            false => {
+                command.args(["-l", &self.hop.user]);
+            }
+        }
+        command.arg("-F");
+        match hidden.is_empty() {
+            true => command.arg("none"),
+            false => {
+                let file = self.directory.path().join("options");
+                write_new(&file, 0o600, (hidden.join("\n") + "\n").as_bytes())?;
+                command.arg(file)
+            }
+        };
+        command.args(["--", host]);
         Ok(command)
     }
 }
@@ -170,7 +201,9 @@ impl Master {
         // A master that was killed leaves its socket behind.
         let _ = fs::remove_file(&control);
         let mut command = road
-            .command(&control, connect_timeout)
+            .command(&control, connect_timeout, |text| {
+                cx.output.redact(text) != text
+            })
             .map_err(|error| directory::problem(road.directory.path(), error))?;
         let mut child = command
             .env(RUN_VARIABLE, &*cx.run_id)

@@ -17,3 +17,15 @@ pub use cloud::Cloud;
 pub use moto::Moto;
 pub use proxy::DelayProxy;
 pub use sshd::{ORDINARY_USER, Options, PASSWORD, Sshd};
+
+/// Ends a test that needs root where it is not. The names of such tests begin with `as_root_`, so that ordinary users leave
+/// them out by name (`cargo nextest run --profile ordinary`), where they are counted as skipped.
+///
+/// # Panics
+/// As an ordinary user.
+pub fn require_root() {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test needs root; `--profile ordinary` leaves out those that do"
+    );
+}

@@ -3,7 +3,8 @@
 mod recovery;
 mod session;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use self::session::Session;
 use super::result::{Check, Quantity, Row, Series, Spread};
@@ -55,6 +56,60 @@ pub(crate) fn editor_5000(bench: &Bench) -> Result<Row> {
 /// A directory of 50,000 lines.
 pub(crate) fn editor_50000(bench: &Bench) -> Result<Row> {
     editor(bench, "editor-50000", 50_000)
+}
+
+/// A workspace of a thousand directories, one of which has an open document.
+pub(crate) fn thousand(bench: &Bench) -> Result<Row> {
+    const DIRECTORIES: usize = 1000;
+    let turns = bench.turns(5, 2);
+    let directory = bench.directory("editor-thousand")?;
+    let file = templates::hamlets(&directory, DIRECTORIES)?;
+    let imgc = bench
+        .imgc
+        .as_deref()
+        .context("there is no peer for this row")?;
+    let (mut first, mut symbols, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut small, mut large) = (Vec::new(), Vec::new());
+    for _ in 0..turns {
+        let (mut session, waited) = Session::start(imgc, &directory, &file)?;
+        first.push(waited.as_secs_f64());
+        small.push(session.peak()?);
+        let (answer, waited) = session.ask("workspace/symbol", json!({ "query": "name_2997" }))?;
+        ensure!(
+            answer.as_array().is_some_and(|found| !found.is_empty()),
+            "the variable of the last directory is not found"
+        );
+        symbols.push(waited.as_secs_f64());
+        let ask = json!({ "previousResultIds": [] });
+        let (answer, waited) = session.ask("workspace/diagnostic", ask)?;
+        let items = answer["items"].as_array().map_or(0, Vec::len);
+        ensure!(items >= DIRECTORIES, "diagnostics of {items} files only");
+        problems.push(waited.as_secs_f64());
+        large.push(session.peak()?);
+        session.end()?;
+    }
+    let series = |who: &str, quantity, samples| Series {
+        who: who.to_owned(),
+        quantity,
+        samples,
+        gave_up: None,
+    };
+    Ok(Row {
+        name: "editor-thousand".to_owned(),
+        work: format!("`imgc lsp`, a workspace of {DIRECTORIES} template directories"),
+        how: format!(
+            "{turns} turns: first diagnostics of the open document, then a symbol of the last directory, then the diagnostics \
+             of all of them. Memory is the peak of the resident size up to there."
+        ),
+        series: vec![
+            series("first diagnostics", Quantity::Wall, first),
+            series("symbol of the last directory", Quantity::Wall, symbols),
+            series("diagnostics of all", Quantity::Wall, problems),
+            series("with one open document", Quantity::Memory, small),
+            series("after the diagnostics of all", Quantity::Memory, large),
+        ],
+        checks: Vec::new(),
+    })
 }
 
 fn alone(value: f64) -> Spread {

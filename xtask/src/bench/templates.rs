@@ -92,24 +92,38 @@ pub(crate) fn large(directory: &Path, count: usize) -> Result<PathBuf> {
 /// Gives the first file.
 pub(crate) fn park(directory: &Path, lines: usize) -> Result<PathBuf> {
     let mut paths = Vec::new();
-    // 20 lines for each, 50 in a file.
     for file in 0..lines.div_ceil(1000) {
-        let path = write(directory, &format!("part-{file:02}"), |out| {
-            for number in file * 50..(file + 1) * 50 {
-                write!(
-                    out,
-                    "variable \"name_{number:04}\" {{\n  type    = string\n  default = \"machine {number:04}\"\n}}\n\n\
+        paths.push(machines(directory, file, 50)?);
+    }
+    Ok(paths.swap_remove(0))
+}
+
+/// Directories with a small template each, of about 60 lines. Gives the first template.
+pub(crate) fn hamlets(directory: &Path, number: usize) -> Result<PathBuf> {
+    let mut paths = Vec::new();
+    for at in 0..number {
+        let one = directory.join(format!("image-{at:04}"));
+        std::fs::create_dir_all(&one)?;
+        paths.push(machines(&one, at, 3)?);
+    }
+    Ok(paths.swap_remove(0))
+}
+
+/// A file with so many machines, 20 lines each.
+fn machines(directory: &Path, file: usize, count: usize) -> Result<PathBuf> {
+    write(directory, &format!("part-{file:02}"), |out| {
+        for number in file * count..(file + 1) * count {
+            write!(
+                out,
+                "variable \"name_{number:04}\" {{\n  type    = string\n  default = \"machine {number:04}\"\n}}\n\n\
                     source \"null\" \"s{number:04}\" {{\n  communicator = \"ssh\"\n  ssh_host     = \"192.0.2.1\"\n  \
                     ssh_username = var.name_{number:04}\n}}\n\n\
                     build {{\n  name    = \"b{number:04}\"\n  sources = [\"source.null.s{number:04}\"]\n\n  \
                     provisioner \"shell\" {{\n    inline = [\"echo ${{upper(var.name_{number:04})}} is there\"]\n  }}\n}}\n\n"
-                )?;
-            }
-            Ok(())
-        })?;
-        paths.push(path);
-    }
-    Ok(paths.swap_remove(0))
+            )?;
+        }
+        Ok(())
+    })
 }
 
 /// Written as it is made: a big text in memory would count as memory of what is started next.

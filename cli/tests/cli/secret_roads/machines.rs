@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use imgc_testbed::{Options, PASSWORD, Sshd};
+use imgc_testbed::{ORDINARY_USER, Options, PASSWORD, Sshd};
 
 use super::search::{Watch, assert_clean_files, plain, secret};
 use super::{looked_at, no_scratch};
@@ -135,10 +135,8 @@ fn nothing_on_the_way_to_a_machine_shows_a_secret() {
 
 /// Needs root: only then has the testbed accounts with passwords.
 #[test]
-fn the_password_of_a_login_is_seen_nowhere() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
+fn as_root_the_password_of_a_login_is_seen_nowhere() {
+    imgc_testbed::require_root();
     let accounts = Options {
         accounts: true,
         ..Options::default()
@@ -179,5 +177,60 @@ fn the_password_of_a_login_is_seen_nowhere() {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains(PASSWORD), "{}: {text}", path.display());
     }
+    no_scratch(&test.path("."));
+}
+
+/// Needs root: only then has the testbed accounts. The host is written as nobody else writes it.
+#[test]
+fn as_root_a_secret_host_and_login_stand_on_no_command_line() {
+    const HOST: &str = "0177.0.0.1";
+    imgc_testbed::require_root();
+    let accounts = Options {
+        accounts: true,
+        ..Options::default()
+    };
+    let sshd = Sshd::start(accounts).unwrap();
+    let test = Test::new("").env("PACKER_LOG", "1");
+    test.write(
+        "main.pkr.hcl",
+        format!(
+            r#"variable "host" {{
+  default   = "{HOST}"
+  sensitive = true
+}}
+variable "login" {{
+  default   = "{ORDINARY_USER}"
+  sensitive = true
+}}
+source "null" "machine" {{
+  ssh_host     = var.host
+  ssh_port     = {}
+  ssh_username = var.login
+  ssh_password = "{PASSWORD}"
+  ssh_timeout  = "30s"
+}}
+build {{
+  sources = ["null.machine"]
+  provisioner "shell" {{
+    inline = ["echo here is $(id -un | tr a-z A-Z)", "sleep 0.5"]
+  }}
+}}
+"#,
+            sshd.port(),
+        ),
+    );
+    let needles = vec![HOST.to_owned(), format!("-l {ORDINARY_USER}")];
+    let watch = Watch::of(needles, test.path("."), Vec::new());
+    let text = test.run(&["build", "."]).text();
+    let seen = watch.stop();
+    assert!(
+        text.contains("here is TESTER") && !text.contains(HOST),
+        "{text}"
+    );
+    seen.assert_private();
+    assert!(
+        seen.files.keys().any(|path| path.ends_with("options")),
+        "the host was handed to ssh: {seen:?}"
+    );
     no_scratch(&test.path("."));
 }

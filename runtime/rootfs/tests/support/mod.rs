@@ -569,3 +569,11 @@ pub fn wait_until(seconds: u64, what: &str, mut condition: impl FnMut() -> bool)
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+/// Ends a test that needs root where it is not; the names of such tests begin with `as_root_`.
+pub fn require_root() {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test needs root; `--profile ordinary` leaves out those that do"
+    );
+}

@@ -96,6 +96,15 @@ impl Session {
         Ok(waited)
     }
 
+    /// Asks for something, and waits for the answer.
+    pub(super) fn ask(&mut self, method: &str, params: Value) -> Result<(Value, Duration)> {
+        let started = Instant::now();
+        match self.editor.ask(method, params) {
+            Ok(answer) => Ok((answer, started.elapsed())),
+            Err(error) => bail!("{method}: {error}"),
+        }
+    }
+
     /// The most memory that the server had, in MiB.
     pub(super) fn peak(&self) -> Result<f64> {
         let process = self.editor.process().context("the server is a program")?;

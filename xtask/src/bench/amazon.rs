@@ -1,0 +1,214 @@
+//! `amazon-ebs` builds against servers of the tests: moto as EC2, and a real sshd as the machine.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use imgc_testbed::cloud::{Behaviour, Delay, Machines, Waits, stock};
+use imgc_testbed::{Cloud, Moto, Options, Sshd};
+use serde_json::{Value, json};
+
+use super::Bench;
+use super::result::{Check, Quantity, Row, Spread};
+use super::turns::{self, Contender};
+
+/// The task of this program that sshd runs to learn which keys it shall accept.
+pub(crate) const KEYS: &str = "moto-keys";
+
+/// Prints the public keys of all key pairs, as an instance's sshd knows those it was started with.
+pub(crate) fn keys(args: &[String]) -> Result<ExitCode> {
+    let [address] = args else {
+        bail!("`{KEYS}` takes the address of a moto");
+    };
+    let address: SocketAddr = address.parse().context("this is no address")?;
+    for key in Moto::public_keys(address)? {
+        println!("{key}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One build with one `shell`.
+pub(crate) fn one(bench: &Bench) -> Result<Row> {
+    let mut row = builds(bench, "amazon-one", 1, bench.turns(15, 3))?;
+    row.work = "one `amazon-ebs` build against moto, with one `shell` on a real sshd".to_owned();
+    let wall = Spread::of(row.samples("imgc", Quantity::Wall));
+    let memory = Spread::of_ratio(
+        row.samples("packer", Quantity::Memory),
+        row.samples("imgc", Quantity::Memory),
+    );
+    row.checks
+        .extend(wall.map(|spread| Check::at_most("at most 0.5 s", spread, 0.5, "s")));
+    row.checks.extend(
+        memory.map(|spread| Check::at_least("at most a fifth of the memory", spread, 5.0, "×")),
+    );
+    Ok(row)
+}
+
+/// Fifty builds of one template.
+pub(crate) fn fifty(bench: &Bench) -> Result<Row> {
+    let mut row = builds(bench, "amazon-fifty", 50, bench.turns(3, 1))?;
+    row.work = "50 `amazon-ebs` builds of one template, the same".to_owned();
+    let wall = Spread::of(row.samples("imgc", Quantity::Wall));
+    let memory = Spread::of(row.samples("imgc", Quantity::Memory));
+    row.checks
+        .extend(wall.map(|spread| Check::at_most("at most 4 s", spread, 4.0, "s")));
+    row.checks
+        .extend(memory.map(|spread| Check::at_most("under 200 MiB", spread, 200.0, "MiB")));
+    Ok(row)
+}
+
+/// An image that is not there at once: what waiting for it costs.
+pub(crate) fn pending(bench: &Bench) -> Result<Row> {
+    const ANSWERS: u32 = 6;
+    let turns = bench.turns(3, 1);
+    let directory = bench.directory("amazon-pending")?;
+    let cloud = |image| {
+        Cloud::with(Behaviour {
+            waits: Waits {
+                image,
+                ..Waits::default()
+            },
+            machines: Some(Machines::default()),
+            ..Behaviour::default()
+        })
+    };
+    let (quick, slow) = (cloud(Delay::None)?, cloud(Delay::Answers(ANSWERS))?);
+    let mut contenders = Vec::new();
+    for (cloud, which) in [(&quick, "at once"), (&slow, "later")] {
+        let place = directory.join(which.replace(' ', "-"));
+        std::fs::create_dir_all(&place)?;
+        let mut builder = source(&cloud.url(), 0, &login(), cloud.ssh_port());
+        // Every instance has an address of its own.
+        builder
+            .as_object_mut()
+            .context("an object")?
+            .remove("ssh_host");
+        let template = write(&place, &[builder])?;
+        let args = ["build", "-color=false", template.as_str()];
+        let names = [format!("packer, {which}"), format!("imgc, {which}")];
+        contenders.push(Contender::new(names[0].clone(), bench.peer(&place, &args)?));
+        let ours = bench.ours(&place, &args)?;
+        contenders.extend(ours.map(|job| Contender::new(names[1].clone(), job)));
+    }
+    let mut row = Row {
+        name: "amazon-pending".to_owned(),
+        work: format!("one `amazon-ebs` build whose image is pending for {ANSWERS} answers"),
+        how: format!(
+            "Against the tests' cloud, which is slower than moto alone; {turns} turns, beside the same where the image is \
+             there at once."
+        ),
+        series: turns::time(&contenders, 0, turns)?,
+        checks: Vec::new(),
+    };
+    let more = |who: &str| {
+        let of = |which| Spread::of(row.samples(&format!("{who}, {which}"), Quantity::Wall));
+        Some(of("later")?.median - of("at once")?.median)
+    };
+    if let (Some(ours), Some(peer)) = (more("imgc"), more("packer")) {
+        let value = Spread {
+            median: ours,
+            min: ours,
+            max: ours,
+        };
+        row.checks
+            .push(Check::at_most("at most 8 s more", value, 8.0, "s"));
+        row.how += &format!(" Waiting costs Packer {peer:.1} s, imgc {ours:.1} s.");
+    }
+    Ok(row)
+}
+
+fn builds(bench: &Bench, name: &str, number: usize, turns: usize) -> Result<Row> {
+    let directory = bench.directory(name)?;
+    let moto = Moto::start()?;
+    let sshd = machine(&moto)?;
+    let builders: Vec<Value> = (0..number)
+        .map(|at| {
+            source(
+                &format!("http://{}", moto.address()),
+                at,
+                &sshd.user(),
+                sshd.port(),
+            )
+        })
+        .collect();
+    let template = write(&directory, &builders)?;
+    let args = ["build", "-color=false", template.as_str()];
+    let mut contenders = vec![Contender::new("packer", bench.peer(&directory, &args)?)];
+    contenders.extend(
+        bench
+            .ours(&directory, &args)?
+            .map(|job| Contender::new("imgc", job)),
+    );
+    let mut series = turns::time(&contenders, 1, turns)?;
+    series.extend(turns::weigh(&contenders, turns.min(3))?);
+    Ok(Row {
+        name: name.to_owned(),
+        work: String::new(),
+        how: format!(
+            "Whole process, {turns} turns; one moto and one sshd for both. moto answers one request after the other."
+        ),
+        series,
+        checks: Vec::new(),
+    })
+}
+
+/// An sshd that lets in whoever has one of moto's key pairs.
+fn machine(moto: &Moto) -> Result<Sshd> {
+    let program = std::env::current_exe()?;
+    let config = [
+        // sshd wants a program that only root can change, on all of its way.
+        format!(
+            "AuthorizedKeysCommand /usr/bin/env {} {KEYS} {}",
+            program.display(),
+            moto.address()
+        ),
+        "AuthorizedKeysCommandUser root".to_owned(),
+        // Packer 1.6 signs as it was done then.
+        "PubkeyAcceptedAlgorithms +ssh-rsa".to_owned(),
+        "MaxStartups 1000".to_owned(),
+        "MaxSessions 1000".to_owned(),
+    ];
+    let options = Options {
+        config: config.to_vec(),
+        ..Options::default()
+    };
+    Ok(Sshd::start(options)?)
+}
+
+fn login() -> String {
+    nix::unistd::User::from_uid(nix::unistd::getuid())
+        .ok()
+        .flatten()
+        .map_or_else(|| "root".to_owned(), |user| user.name)
+}
+
+fn source(endpoint: &str, at: usize, user: &str, port: u16) -> Value {
+    json!({
+        "type": "amazon-ebs",
+        "name": format!("b{at}"),
+        "region": "us-east-1",
+        "access_key": "testing",
+        "secret_key": "testing",
+        "custom_endpoint_ec2": endpoint,
+        "skip_region_validation": true,
+        "skip_metadata_api_check": true,
+        "temporary_security_group_source_cidrs": ["127.0.0.1/32"],
+        "source_ami": stock::UBUNTU,
+        "instance_type": "t3.micro",
+        "ami_name": format!("bench-{at}-{{{{uuid}}}}"),
+        "communicator": "ssh",
+        "ssh_host": "127.0.0.1",
+        "ssh_port": port,
+        "ssh_username": user,
+        "ssh_timeout": "300s",
+    })
+}
+
+fn write(directory: &Path, builders: &[Value]) -> Result<String> {
+    let path = directory.join("template.json");
+    let provisioner = json!({ "type": "shell", "inline": ["true"] });
+    let template = json!({ "builders": builders, "provisioners": [provisioner] });
+    std::fs::write(&path, template.to_string())?;
+    Ok(path.display().to_string())
+}
