@@ -119,6 +119,9 @@ fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json)
     if let StepKind::PostProcess { keep_input, .. } = step.kind {
         object["keep_input"] = json!(keep_input);
     }
+    if let StepKind::Publish { makes, .. } = &step.kind {
+        object["makes"] = value(&Value::string(makes.as_str()));
+    }
     object
 }
 

@@ -178,6 +178,8 @@ impl View<'_> {
             if !self.can_run(step) {
                 text.push_str(&self.look.paint(Style::Faint, IDLE));
             }
+        } else if let StepKind::Publish { makes, .. } = &step.kind {
+            let _ = write!(text, "  {}", harmless(&self.redact.redact(makes)));
         } else if self.verbose && !name.ends_with(kind_word(&step.kind)) {
             let _ = write!(text, "  {}", kind_word(&step.kind));
         }

@@ -4,7 +4,11 @@
 //! only its implementation knows, come through [`Components`]. The runtime's registry implements it; the language server
 //! may use [`Everything`].
 
-use crate::value::Value;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::value::{Data, Value};
 
 /// The kinds of components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,12 +49,47 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+/// A step that publishes a builder's artifact: a copy of it, somebody who may use it. Builders name theirs from their
+/// options.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Unique in the build, as it stands in the step's address: `eu-west-1`.
+    pub name: SmolStr,
+    /// What it makes, in words: `a copy in eu-west-1`.
+    pub makes: String,
+    /// The options it uses, an object: what it does follows from them, from the artifact, and from what it needs.
+    pub options: Value,
+    /// The names of others that must be done before.
+    pub needs: Vec<SmolStr>,
+    /// Whether it stands for all there are, which only the run can tell apart.
+    pub open: bool,
+}
+
+impl Publish {
+    /// One step for everything, where the options are not known before the run.
+    pub fn all() -> Self {
+        Self {
+            name: SmolStr::new_static("all"),
+            makes: "what the options ask for, which the run knows".to_owned(),
+            options: Value::from_data(Data::Object(Arc::default())),
+            needs: Vec::new(),
+            open: true,
+        }
+    }
+}
+
 /// The components that can run.
 pub trait Components {
     /// Whether there is an implementation.
     fn has(&self, kind: ComponentKind, name: &str) -> bool;
     /// Checks of the implementation on options that agree with the schema; parts may be unknown until run time.
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem>;
+    /// The steps that publish what a builder makes with these options, each after those it needs; parts of the options may
+    /// be unknown until run time.
+    fn publishes(&self, builder: &str, options: &Value) -> Vec<Publish> {
+        let _ = (builder, options);
+        Vec::new()
+    }
     /// Reads a data source: its outputs as one object. May take a while; called only where the request is online, and at
     /// most once for each data source of a compilation.
     fn read(&self, name: &str, options: &Value) -> Result<Value, Problem>;

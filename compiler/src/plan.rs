@@ -160,6 +160,15 @@ pub enum StepKind {
     },
     /// The builder turns the machine into an artifact.
     Capture,
+    /// The builder publishes the artifact: copies it, lets others use it.
+    Publish {
+        /// What tells it from the others of the build, such as a region.
+        name: SmolStr,
+        /// What it makes, in words.
+        makes: String,
+        /// Whether it does everything that the options ask for, which only the run knows.
+        open: bool,
+    },
     /// The builder lets the machine go.
     Release,
     /// A post-processor turns an artifact into another, or publishes it.

@@ -26,6 +26,45 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// Whether nothing is there: what a step adds that only says something of an artifact.
+    pub fn is_empty(&self) -> bool {
+        self.id.is_empty()
+            && self.description.is_empty()
+            && self.files.is_empty()
+            && self.things.is_empty()
+    }
+
+    /// The artifact with what publishing has added: ids sorted and joined by commas, as Packer gives an artifact of
+    /// several places; of the description the first line stays first, the others are sorted among those that come.
+    #[must_use]
+    pub fn with<'a>(&self, added: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut whole = self.clone();
+        let mut ids: Vec<&str> = parts(&self.id).collect();
+        let mut lines: Vec<&str> = self.description.lines().skip(1).collect();
+        let (mut has_ids, mut has_lines) = (false, false);
+        for one in added {
+            has_ids |= !one.id.is_empty();
+            has_lines |= !one.description.is_empty();
+            ids.extend(parts(&one.id));
+            lines.extend(one.description.lines());
+            whole.files.extend(one.files.iter().cloned());
+            whole.metadata.extend(one.metadata.clone());
+            whole.things.extend(one.things.iter().cloned());
+        }
+        if has_ids {
+            ids.sort_unstable();
+            ids.dedup();
+            whole.id = ids.join(",");
+        }
+        if has_lines {
+            lines.sort_unstable();
+            lines.dedup();
+            let first = self.description.lines().next().unwrap_or_default();
+            whole.description = format!("{first}\n{}\n", lines.join("\n"));
+        }
+        whole
+    }
+
     /// Removes what the artifact consists of (a later post-processor has replaced it), but nothing that belongs to an
     /// artifact of `kept`.
     ///
@@ -75,8 +114,44 @@ impl Artifact {
     }
 }
 
+/// The ids of an artifact of several places.
+fn parts(id: &str) -> impl Iterator<Item = &str> {
+    id.split(',').filter(|part| !part.is_empty())
+}
+
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize()
         .or_else(|_| std::path::absolute(path))
         .unwrap_or_else(|_| path.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_joins_the_artifact_in_the_order_of_places() {
+        let built = Artifact {
+            builder_id: "b".into(),
+            id: "us-east-1:ami-1".into(),
+            description: "AMIs were created:\nus-east-1: ami-1\n".into(),
+            ..Artifact::default()
+        };
+        let copy = |region: &str, id: &str| Artifact {
+            id: format!("{region}:{id}"),
+            description: format!("{region}: {id}\n"),
+            ..Artifact::default()
+        };
+        let shared = Artifact::default();
+        assert_eq!(built.with([&shared]), built);
+        let whole = built.with([&copy("us-west-2", "ami-3"), &shared, &copy("eu-west-1", "ami-2")]);
+        assert_eq!(
+            whole.id,
+            "eu-west-1:ami-2,us-east-1:ami-1,us-west-2:ami-3"
+        );
+        assert_eq!(
+            whole.description,
+            "AMIs were created:\neu-west-1: ami-2\nus-east-1: ami-1\nus-west-2: ami-3\n"
+        );
+    }
 }

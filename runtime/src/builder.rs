@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use imgc_compiler::components::Problem;
+pub use imgc_compiler::components::{Problem, Publish};
 use imgc_compiler::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 use crate::machine::Machine;
 
 /// Makes machines. It never runs provisioners; the runtime does.
@@ -43,6 +43,19 @@ pub trait Builder: Send + Sync {
         &[]
     }
 
+    /// The options that matter only when the artifact is published. A change of one of them leaves the machine and the
+    /// artifact as they are.
+    fn publish_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The steps that publish what is made with these options, each after those it needs. Parts of the options may be
+    /// unknown: where the steps depend on those, it is [`Publish::all`]; with known options never.
+    fn publishes(&self, options: &Value) -> Vec<Publish> {
+        let _ = options;
+        Vec::new()
+    }
+
     /// What the outside gives this build now, read-only: the digest of the base image, the state of a package archive.
     /// What can be read at once is read; what needs the network is taken from `known` unless that is empty for it or
     /// `known.refresh` is set.
@@ -64,6 +77,26 @@ pub trait Builder: Send + Sync {
     ) -> Result<Option<Arc<dyn Instance>>> {
         let _ = (cx, options, checkpoint);
         Ok(None)
+    }
+
+    /// Does one of the steps of [`publishes`](Self::publishes), by its name. `artifact` is what the build has made, with
+    /// what the steps that this one needs have added. Gives what it adds: ids, lines of the description, things
+    /// ([`Artifact::with`]). What it makes goes through `cx.ledger`; what outlives the step must be among the things it
+    /// gives. The machine may be gone, or never have been there in this run.
+    async fn publish(
+        &self,
+        cx: &Context,
+        options: &Value,
+        step: &str,
+        artifact: &Artifact,
+    ) -> Result<Artifact> {
+        let _ = (cx, options, artifact);
+        Err(Error::new(
+            Class::Bug,
+            "run/panic",
+            format!("this builder has no step `{step}` to publish with"),
+        )
+        .help("please report this, with the log"))
     }
 }
 

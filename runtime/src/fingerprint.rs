@@ -88,6 +88,8 @@ pub struct Basis<'a> {
     pub pins: &'a [Pin],
     /// The builder's options that matter only when the artifact is made.
     pub capture_options: &'a [&'static str],
+    /// The builder's options that matter only when the artifact is published.
+    pub publish_options: &'a [&'static str],
     /// The artifacts there are, by address of the build.
     pub artifacts: &'a BTreeMap<String, Value>,
     /// What these artifacts are, as digests.
@@ -114,10 +116,12 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
     let component = schema::component(ComponentKind::Builder, &build.builder);
     let source = basis.inputs(component, &build.source, read);
     let is_late = |input: &StepInput| basis.capture_options.contains(&input.option.as_str());
+    let is_last = |input: &StepInput| basis.publish_options.contains(&input.option.as_str());
     let mut chain = Chain::default();
     // The last fingerprint of the machine phase.
     let mut before: Option<Link> = None;
     let mut capture: Option<Link> = None;
+    let mut published: BTreeMap<SmolStr, Link> = BTreeMap::new();
     let mut posts: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
     let steps = basis.plan.step_ids().map(|id| (id, basis.plan.step(id)));
     for (id, step) in steps.filter(|(_, step)| step.build == basis.build) {
@@ -127,7 +131,9 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
             StepKind::Launch => {
                 making.source(
                     source.iter().filter(|input| {
-                        !is_late(input) && !PATIENCE.contains(&input.option.as_str())
+                        !is_late(input)
+                            && !is_last(input)
+                            && !PATIENCE.contains(&input.option.as_str())
                     }),
                 );
                 for pin in basis.pins {
@@ -149,6 +155,13 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                 making.source(source.iter().filter(|input| is_late(input)));
                 making.place();
             }
+            StepKind::Publish { open, .. } => {
+                let own = basis.inputs(None, &step.options, read);
+                making.source(own.iter());
+                if *open {
+                    making.source(source.iter().filter(|input| is_last(input)));
+                }
+            }
             StepKind::Provision { provisioner, .. } => {
                 let kind = ComponentKind::Provisioner;
                 let component = schema::component(kind, provisioner);
@@ -165,8 +178,20 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
             }
         }
         making.uses(step);
-        if let StepKind::PostProcess { chain: at, .. } = step.kind {
+        if let StepKind::Publish { .. } = step.kind {
+            making.after("input", capture.as_ref());
+            for need in &step.needs {
+                if let StepKind::Publish { name, .. } = &basis.plan.step(need.step).kind {
+                    making.after(&format!("publish {name}"), published.get(name));
+                }
+            }
+        } else if let StepKind::PostProcess { chain: at, .. } = step.kind {
             let own = posts.get(&at).and_then(|own| own.last());
+            if own.is_none() {
+                for (name, link) in &published {
+                    making.after(&format!("publish {name}"), Some(link));
+                }
+            }
             making.after("input", own.or(capture.as_ref()));
             // Scripts read what earlier chains have written.
             for (number, earlier) in posts.range(..at) {
@@ -181,8 +206,11 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
             digest: fingerprint.digest.clone(),
             reusable: fingerprint.reusable,
         };
-        match step.kind {
-            StepKind::PostProcess { chain: at, .. } => posts.entry(at).or_default().push(link),
+        match &step.kind {
+            StepKind::PostProcess { chain: at, .. } => posts.entry(*at).or_default().push(link),
+            StepKind::Publish { name, .. } => {
+                published.insert(name.clone(), link);
+            }
             StepKind::Capture => capture = Some(link),
             _ => before = Some(link),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use imgc_compiler::components::{ComponentKind, Components, Problem};
+use imgc_compiler::components::{ComponentKind, Components, Problem, Publish};
 use imgc_compiler::value::Value;
 use tokio::sync::Semaphore;
 
@@ -142,6 +142,11 @@ impl Components for Registry {
             },
         ));
         problems
+    }
+
+    fn publishes(&self, builder: &str, options: &Value) -> Vec<Publish> {
+        let builder = self.builders.get(builder);
+        builder.map_or_else(Vec::new, |builder| builder.publishes(options))
     }
 
     fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {

@@ -5,6 +5,7 @@
 //! `imgc plan` shows it for every build ([`plan()`]); the scheduler looks when a build's turn comes.
 //!
 //! - `reuse/artifacts.rs`: what has been made and is still there.
+//! - `reuse/published.rs`: what of it has been published.
 //! - `reuse/machine.rs`: what can be gone on with.
 //! - `reuse/changes.rs`: why something runs.
 //! - `reuse/ahead.rs`: all builds of a plan, without running anything.
@@ -30,10 +31,12 @@ mod ahead;
 mod artifacts;
 mod changes;
 mod machine;
+mod published;
 mod resume;
 
 pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
+pub(crate) use published::PUBLISHED;
 pub use resume::{meant, origin, resumable};
 
 /// What of a build has been done already.
@@ -50,7 +53,7 @@ pub enum Verdict {
     ArtifactThere {
         /// The run that made it.
         run: String,
-        /// The post-processors that have to run.
+        /// The steps that have to run: what publishes it, post-processors.
         missing: Vec<StepId>,
     },
     /// The machine can be had as it was after a step.
@@ -96,6 +99,8 @@ pub struct Foresight {
     pub(crate) reused: BTreeMap<StepId, String>,
     /// The builder's artifact.
     pub(crate) built: Option<ArtifactRecord>,
+    /// What publishing has added to it.
+    pub(crate) published: BTreeMap<StepId, ArtifactRecord>,
     /// What post-processors have made.
     pub(crate) posts: BTreeMap<StepId, ArtifactRecord>,
     /// Where the machine can be gone back to, the latest first.
@@ -116,6 +121,7 @@ impl Foresight {
             unseen: None,
             reused: BTreeMap::new(),
             built: None,
+            published: BTreeMap::new(),
             posts: BTreeMap::new(),
             checkpoints: Vec::new(),
             entered: None,
@@ -130,6 +136,13 @@ impl Foresight {
     /// The run that did a step, where it need not run.
     pub fn reused_from(&self, step: StepId) -> Option<&str> {
         self.reused.get(&step).map(String::as_str)
+    }
+
+    /// The builder's artifact with what publishing has added.
+    pub(crate) fn whole(&self) -> Option<Artifact> {
+        let built = &self.built.as_ref()?.artifact;
+        let added = self.published.values();
+        Some(built.with(added.map(|record| &record.artifact)))
     }
 
     /// The steps whose fingerprints say that they need not run.

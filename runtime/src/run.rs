@@ -17,6 +17,7 @@
 //! - `run/shells.rs`: whether somebody has had a shell on a machine.
 //! - `run/hosts.rs`: how many builds are connected to the same host.
 //! - `run/execute.rs`: what each kind of step does.
+//! - `run/publish.rs`: publishing what is made.
 //! - `run/undo.rs`: removing what the ledger still records.
 //! - `run/keep.rs`: which artifacts are kept when all post-processors are done.
 //! - `run/outputs.rs`: the values of the template's outputs.
@@ -59,6 +60,7 @@ pub(crate) mod keep;
 mod life;
 mod outputs;
 mod outside;
+mod publish;
 mod record;
 mod restore;
 mod result;

@@ -183,7 +183,7 @@ pub struct ArtifactRecord {
     pub template: PathBuf,
     /// The build's address.
     pub build: String,
-    /// The step that made it: `….capture`, `….post-processor[0][1]`.
+    /// The step that made it: `….capture`, `….publish["eu-west-1"]`, `….post-processor[0][1]`.
     pub step: String,
     /// The fingerprint of that step.
     pub fingerprint: Option<String>,

@@ -33,8 +33,9 @@ pub(super) fn run(args: &ImagesArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Each image once: a post-processor such as `manifest` gives on the very artifact it was given.
+/// Each image once: a post-processor such as `manifest` gives on the very artifact it was given. Who may use an image is none.
 fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
+    images.retain(|image| !is_said_only(image));
     let made_before = |at: usize, one: &ArtifactRecord| {
         images[at + 1..].iter().any(|other| {
             (&other.run, &other.build, &other.artifact) == (&one.run, &one.build, &one.artifact)
@@ -48,6 +49,11 @@ fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
     let mut again = again.into_iter();
     images.retain(|_| !again.next().unwrap_or(false));
     images
+}
+
+/// Whether a step has only said something of an image.
+pub(super) fn is_said_only(record: &ArtifactRecord) -> bool {
+    record.artifact.is_empty() && record.step.contains(".publish[")
 }
 
 /// What has become of a file, in a word; `None` where it is as it was.

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             let id = run.new.id.clone();
             run.status = state::status(state, &run).await?;
             let mut artifacts = state.images().await?;
-            artifacts.retain(|artifact| artifact.run == id);
+            artifacts.retain(|artifact| artifact.run == id && !images::is_said_only(artifact));
             artifacts.reverse();
             Ok(Known {
                 steps: state.steps(&id).await?,

@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 
 use crate::harness::Test;
 
+mod publish;
+
 fn behaviour() -> Behaviour {
     let once = Delay::Answers(1);
     Behaviour {

@@ -17,7 +17,7 @@ use super::repeat::Elements;
 use super::unit::View;
 use super::{Limits, Options, digest};
 use crate::artifacts::{BuildIndex, Values};
-use crate::components::ComponentKind;
+use crate::components::{ComponentKind, Publish};
 use crate::configure::{self, Layer, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::eval;
@@ -48,6 +48,7 @@ pub(super) struct ConfiguredSource {
     pub(super) options: Options,
     pub(super) digests: Vec<String>,
     pub(super) communicator: SmolStr,
+    pub(super) publishes: Vec<Publish>,
     pub(super) uses: BuildsUsed,
 }
 
@@ -84,8 +85,10 @@ impl<'a> Maker<'a, '_> {
             let kind = ComponentKind::Communicator;
             self.implementation_checks(kind, &word, options.value(), &bodies, source.span);
         }
+        let publishes = self.components.publishes(&source.ty.text, options.value());
         Some(ConfiguredSource {
             component,
+            publishes,
             options,
             digests,
             communicator,

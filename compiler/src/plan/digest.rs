@@ -24,6 +24,10 @@ pub(super) fn step<'a>(
             part(&mut hasher, provisioner.as_bytes());
         }
         StepKind::Capture => part(&mut hasher, b"capture"),
+        StepKind::Publish { name, .. } => {
+            part(&mut hasher, b"publish");
+            part(&mut hasher, name.as_bytes());
+        }
         StepKind::Release => part(&mut hasher, b"release"),
         StepKind::PostProcess { post_processor, .. } => {
             part(&mut hasher, b"post-process");

@@ -10,9 +10,10 @@ use super::component::BuildsUsed;
 use super::instance::{Instance, Parts};
 use super::pieces::Part;
 use super::{
-    Build, BuildId, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
+    Build, BuildId, Key, Limits, Need, NeedKind, Options, Plan, Step, StepId, StepKind, digest,
 };
 use crate::artifacts::{BuildIndex, artifact_type};
+use crate::components::Publish;
 use crate::types::Type;
 
 /// A build with its names.
@@ -96,6 +97,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         vec![(launch, NeedKind::Data), (last, NeedKind::Order)]
     };
     let capture = layout.derived(StepKind::Capture, &capture_needs, span);
+    let published = layout.publishes(&source.publishes, capture, span);
     let release = layout.derived(StepKind::Release, &[(capture, NeedKind::Order)], span);
     // Each chain waits for the one before it, as in Packer: scripts read what earlier chains have written.
     let mut before = release;
@@ -110,6 +112,8 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
             };
             let mut needs = vec![(input, NeedKind::Data)];
             if input == capture {
+                // What is published is a part of the artifact.
+                needs.extend(published.iter().map(|step| (*step, NeedKind::Data)));
                 needs.push((before, NeedKind::Order));
             }
             input = layout.configured("post-processor", kind, part, &needs);
@@ -240,6 +244,31 @@ impl Layout {
         )
     }
 
+    /// The steps that publish what `capture` makes.
+    fn publishes(&mut self, publishes: &[Publish], capture: StepId, span: Span) -> Vec<StepId> {
+        let mut ids: HashMap<&str, StepId> = HashMap::new();
+        let nothing = BuildsUsed::new();
+        let mut steps = Vec::with_capacity(publishes.len());
+        for publish in publishes {
+            let mut needs = vec![(capture, NeedKind::Data)];
+            let others = publish.needs.iter();
+            let others = others.filter_map(|name| ids.get(name.as_str()));
+            needs.extend(others.map(|step| (*step, NeedKind::Data)));
+            let kind = StepKind::Publish {
+                name: publish.name.clone(),
+                makes: publish.makes.clone(),
+                open: publish.open,
+            };
+            let options = Options::known(publish.options.clone());
+            let content = digest::component(&options, &[]);
+            let local = format!("{}{}", kind.word(), Key::Text(publish.name.clone()));
+            let step = self.add(&local, kind, options, (&needs, &nothing), span, content);
+            ids.insert(&publish.name, step);
+            steps.push(step);
+        }
+        steps
+    }
+
     fn configured(
         &mut self,
         word: &str,
@@ -280,6 +309,7 @@ impl StepKind {
             Self::Connect => "connect",
             Self::Provision { .. } => "provisioner",
             Self::Capture => "capture",
+            Self::Publish { .. } => "publish",
             Self::Release => "release",
             Self::PostProcess { .. } => "post-processor",
         }
@@ -290,7 +320,7 @@ impl StepKind {
         match self {
             Self::Launch => vec![text("ID")],
             Self::Connect => vec![text("Host"), text("Port"), text("User"), text("ConnType")],
-            Self::Capture | Self::PostProcess { .. } => {
+            Self::Capture | Self::Publish { .. } | Self::PostProcess { .. } => {
                 vec![(SmolStr::new_static("artifact"), artifact_type())]
             }
             Self::Prepare | Self::Provision { .. } | Self::Release => Vec::new(),

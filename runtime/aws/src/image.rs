@@ -1,20 +1,29 @@
 //! Images: made from an instance, waited for, finished.
+//!
+//! - `image/copy.rs`: in other regions.
+//! - `image/attributes.rs`: who may use them, and for how long.
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, AttributeValue, Image, ImageState, ImdsSupportValues, LaunchPermission,
-    LaunchPermissionModifications, PermissionGroup, ResourceType, Tag,
+    AttributeBooleanValue, AttributeValue, Image, ImageState, ResourceType, Tag,
 };
+use imgc_runtime::artifact::Artifact;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::CloudResource;
 
 use crate::lookup::taken;
 use crate::options::{self, Device, Polling};
 use crate::region::{RegionClient, incomplete};
-use crate::resource::{Kind, Made, Thing, snapshots_of};
+use crate::resource::{Kind, Made, PROVIDER, Thing, snapshots_of};
 use crate::tags::{self, Tags};
 
-/// EC2's word for the second version of the metadata service.
-const V2: &str = "v2.0";
+mod attributes;
+mod copy;
+
+pub(crate) use attributes::{
+    deprecate, guard_metadata, mark_product, prepare_fast_launch, protect, share, share_snapshots,
+};
+pub(crate) use copy::{Copy, copy};
 
 /// What an image is made with: the template's options, rendered.
 pub(crate) struct Wanted<'a> {
@@ -57,7 +66,67 @@ pub(crate) async fn create(
     let made = thing.make(cx, region, make).await?;
     cx.output.say(format!("AMI: {}", made.id()));
     let image = available(cx, region, made.id(), polling).await?;
+    region.remember(made.id(), &image);
     Ok((made, image))
+}
+
+/// An image of this account: one that this process has made is not asked about again.
+pub(crate) async fn known(
+    cx: &Context,
+    region: &RegionClient,
+    id: &str,
+    polling: Polling,
+) -> Result<Image> {
+    match region.recall(id) {
+        Some(image) => Ok(image),
+        None => available(cx, region, id, polling).await,
+    }
+}
+
+/// Refuses an image with a disk that is not encrypted.
+pub(crate) fn check_encrypted(image: &Image) -> Result<()> {
+    let disks = image.block_device_mappings().iter();
+    let mut open = disks.filter(|disk| {
+        let ebs = disk.ebs.as_ref();
+        ebs.is_some_and(|ebs| ebs.encrypted != Some(true))
+    });
+    match open.next() {
+        None => Ok(()),
+        Some(disk) => Err(Error::new(
+            Class::Remote,
+            "run/aws-image",
+            format!(
+                "the disk {} of the image {} is not encrypted",
+                disk.device_name().unwrap_or_default(),
+                image.image_id().unwrap_or_default()
+            ),
+        )
+        .help(
+            "`encrypt_boot` is set: look for a disk that a provisioner has attached, or for one of \
+             `ami_block_device_mappings` without encrypted = true",
+        )),
+    }
+}
+
+/// What an image of a region adds to an artifact: its id and a line as Packer gives them, and what it consists of.
+pub(crate) fn artifact_of(region: &RegionClient, made: &Made, image: &Image) -> Artifact {
+    let place = region.name();
+    let mut things = vec![made.record.clone()];
+    let snapshots = snapshots_of(image).into_iter();
+    things.extend(snapshots.map(|snapshot| CloudResource {
+        provider: PROVIDER.to_owned(),
+        kind: Kind::Snapshot.word().to_owned(),
+        place: place.to_owned(),
+        name: snapshot.clone(),
+        id: Some(snapshot),
+        reach: region.reach().clone(),
+    }));
+    Artifact {
+        id: format!("{place}:{}", made.id()),
+        description: format!("{place}: {}\n", made.id()),
+        things,
+        ..Artifact::default()
+    }
 }
 
 /// Waits until an image is available.
@@ -130,59 +199,6 @@ pub(crate) async fn let_go(
             }
         }
     }
-    Ok(())
-}
-
-/// Lets accounts and groups start an image.
-pub(crate) async fn share(
-    region: &RegionClient,
-    id: &str,
-    users: &[String],
-    groups: &[String],
-) -> Result<()> {
-    if users.is_empty() && groups.is_empty() {
-        return Ok(());
-    }
-    let mut all = LaunchPermissionModifications::builder();
-    for user in users {
-        all = all.add(LaunchPermission::builder().user_id(user).build());
-    }
-    for group in groups {
-        let group = PermissionGroup::from(group.as_str());
-        all = all.add(LaunchPermission::builder().group(group).build());
-    }
-    let request = region.ec2().modify_image_attribute();
-    let request = request.image_id(id).launch_permission(all.build()).send();
-    region
-        .call("ModifyImageAttribute", "share an image", request)
-        .await?;
-    Ok(())
-}
-
-/// What an image says of the metadata service to instances started from it: the second version only, unless the template
-/// says otherwise.
-pub(crate) async fn guard_metadata(
-    region: &RegionClient,
-    image: &Image,
-    wanted: Option<&str>,
-) -> Result<()> {
-    let wanted = wanted.unwrap_or(V2);
-    let has = image.imds_support.as_ref().map(ImdsSupportValues::as_str);
-    if wanted != V2 || has == Some(V2) {
-        return Ok(());
-    }
-    let request = region
-        .ec2()
-        .modify_image_attribute()
-        .set_image_id(image.image_id.clone())
-        .imds_support(AttributeValue::builder().value(V2).build());
-    region
-        .call(
-            "ModifyImageAttribute",
-            "require the second version of the metadata service of an image's instances",
-            request.send(),
-        )
-        .await?;
     Ok(())
 }
 

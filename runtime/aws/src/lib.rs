@@ -15,6 +15,7 @@ mod instance;
 mod lookup;
 mod options;
 mod poll;
+mod publish;
 mod random;
 mod region;
 mod resource;

@@ -11,13 +11,17 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
 mod devices;
+mod encryption;
 mod image;
 mod network;
+mod publish;
 mod run;
 
-pub(crate) use devices::Device;
+pub(crate) use devices::{Device, mappings};
+pub(crate) use encryption::Encryption;
 pub(crate) use image::Image;
 pub(crate) use network::{Network, Pick};
+pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};
 
 /// Everything `amazon-ebs` can be told, but how the account is reached and how one logs in.
@@ -45,30 +49,18 @@ impl Ebs {
 
 /// What this version does not carry out.
 const REFUSED: &[&str] = &[
-    "ami_org_arns",
-    "ami_ou_arns",
-    "ami_product_codes",
-    "ami_regions",
     "block_duration_minutes",
     "capacity_reservation_group_arn",
     "capacity_reservation_id",
     "capacity_reservation_preference",
-    "deprecate_at",
-    "deregistration_protection",
     "enable_nitro_enclave",
     "enable_t2_unlimited",
     "enable_unlimited_credits",
-    "encrypt_boot",
-    "fast_launch",
     "fleet_tag",
     "fleet_tags",
-    "kms_key_id",
     "license_specifications",
     "placement",
-    "region_kms_key_ids",
-    "snapshot_copy_duration_minutes",
-    "snapshot_groups",
-    "snapshot_users",
+    "skip_save_build_region",
     "spot_allocation_strategy",
     "spot_instance_types",
     "spot_price",

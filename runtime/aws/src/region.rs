@@ -4,11 +4,11 @@
 //! and the pollers are shared by all builds in the region.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{Filter, Image, Instance};
+use aws_sdk_ec2::types::{DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance};
 use futures_util::future::BoxFuture;
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::sync::Semaphore;
@@ -28,6 +28,9 @@ struct Inner {
     requests: Arc<Semaphore>,
     instances: Poller<Instance>,
     images: Poller<Image>,
+    fast_launches: Poller<DescribeFastLaunchImagesSuccessItem>,
+    /// Images this process has made, as they were when they were available.
+    made: Mutex<BTreeMap<String, Image>>,
 }
 
 impl RegionClient {
@@ -44,6 +47,8 @@ impl RegionClient {
             requests,
             instances: Poller::new(describe_instances),
             images: Poller::new(describe_images),
+            fast_launches: Poller::new(describe_fast_launches),
+            made: Mutex::default(),
         }))
     }
 
@@ -70,6 +75,23 @@ impl RegionClient {
     /// Those who wait for images.
     pub(crate) fn images(&self) -> &Poller<Image> {
         &self.0.images
+    }
+
+    /// Those who wait for images that are prepared for a fast start.
+    pub(crate) fn fast_launches(&self) -> &Poller<DescribeFastLaunchImagesSuccessItem> {
+        &self.0.fast_launches
+    }
+
+    /// Keeps an image that is available, for steps that come later: they need not ask.
+    pub(crate) fn remember(&self, id: &str, image: &Image) {
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.insert(id.to_owned(), image.clone());
+    }
+
+    /// An image that this process has made.
+    pub(crate) fn recall(&self, id: &str) -> Option<Image> {
+        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.get(id).cloned()
     }
 
     /// Makes a request when its turn comes. The SDK's error, for those who look at its code.
@@ -147,6 +169,23 @@ fn describe_images(
         let request = request.filters(filter("image-id", ids)).send();
         let answer = region.call("DescribeImages", "look at images", request);
         let images = answer.await?.images.unwrap_or_default();
+        let images = images.into_iter();
+        Ok(images
+            .filter_map(|image| Some((image.image_id.clone()?, image)))
+            .collect())
+    })
+}
+
+fn describe_fast_launches(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, DescribeFastLaunchImagesSuccessItem)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_fast_launch_images();
+        let request = request.set_image_ids(Some(ids)).send();
+        let attempt = "see how far images are prepared for a fast start";
+        let answer = region.call("DescribeFastLaunchImages", attempt, request);
+        let images = answer.await?.fast_launch_images.unwrap_or_default();
         let images = images.into_iter();
         Ok(images
             .filter_map(|image| Some((image.image_id.clone()?, image)))

@@ -40,6 +40,7 @@ impl<'a> Making<'a> {
         let kind = match &step.kind {
             StepKind::Launch => "launch".to_owned(),
             StepKind::Capture => "capture".to_owned(),
+            StepKind::Publish { name, .. } => format!("publish {name}"),
             StepKind::Provision { provisioner, .. } => format!("provision {provisioner}"),
             StepKind::PostProcess { post_processor, .. } => {
                 format!("post-process {post_processor}")

@@ -88,6 +88,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             origin: &origin,
             pins: &pins,
             capture_options: builder.map_or(&[], |builder| builder.capture_options()),
+            publish_options: builder.map_or(&[], |builder| builder.publish_options()),
             artifacts: &artifacts,
             identities: &identities,
             variables: &variables,
@@ -149,7 +150,10 @@ impl Foresight {
     /// What one of the build's artifacts is, for those that use it.
     pub(crate) fn identity(&self, artifact: &Artifact) -> Option<String> {
         let mut records = self.posts.values().chain(&self.built);
-        let record = records.find(|record| record.artifact == *artifact)?;
+        let record = match self.whole().as_ref() == Some(artifact) {
+            true => self.built.as_ref()?,
+            false => records.find(|record| record.artifact == *artifact)?,
+        };
         Some(identity(artifact, record))
     }
 }

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imgc_compiler::plan::{StepId, StepKind};
 
+use super::published::Published;
 use super::{Foresight, Looking, Verdict, Why, changes};
+use crate::artifact::Artifact;
 use crate::error::Result;
 use crate::run::keep::{self, Post};
 use crate::state::ArtifactRecord;
@@ -16,7 +18,7 @@ impl Looking<'_> {
     /// Looks for what was made: the artifact, and what post-processors made of it.
     pub(super) async fn artifacts(&self, foresight: &mut Foresight) -> Result<()> {
         let machine_counts = self.steps().all(|(id, step)| match step.kind {
-            StepKind::PostProcess { .. } => true,
+            StepKind::Publish { .. } | StepKind::PostProcess { .. } => true,
             _ => {
                 let own = foresight.chain.get(id);
                 own.is_none_or(|own| self.counts(id, own)) && !self.is_replaced(id)
@@ -32,6 +34,7 @@ impl Looking<'_> {
             return Ok(());
         };
         let mut lost = Vec::new();
+        let published = self.published(&built, foresight, &mut lost).await?;
         let mut posts = BTreeMap::new();
         let mut missing = BTreeSet::new();
         let wanted: Vec<StepId> = self
@@ -41,7 +44,9 @@ impl Looking<'_> {
             .collect();
         for step in wanted.iter().copied() {
             let fingerprint = foresight.chain.get(step);
-            let counts = fingerprint.is_some_and(|own| self.counts(step, own));
+            // They work on all that is published.
+            let counts = published.missing.is_empty()
+                && fingerprint.is_some_and(|own| self.counts(step, own));
             let record = match counts {
                 true => self.record(step, foresight, &mut lost).await?,
                 false => None,
@@ -55,8 +60,9 @@ impl Looking<'_> {
                 }
             }
         }
-        if missing.is_empty() {
-            self.kept((capture, &built), &posts, &mut missing, &mut lost)
+        if missing.is_empty() && published.missing.is_empty() {
+            let whole = published.whole(&built.artifact);
+            self.kept((capture, &built, &whole), &posts, &mut missing, &mut lost)
                 .await?;
         }
         // What works on an artifact that nobody kept needs that one again.
@@ -81,6 +87,7 @@ impl Looking<'_> {
             }
         }
         needs_built |= missing.iter().any(|step| self.input(*step).is_none());
+        needs_built |= !published.missing.is_empty();
         lost.dedup();
         foresight.why.extend(lost);
         if needs_built {
@@ -92,7 +99,7 @@ impl Looking<'_> {
                 return Ok(());
             }
         }
-        self.found(foresight, built, posts, missing);
+        self.found(foresight, built, published, posts, missing);
         Ok(())
     }
 
@@ -156,13 +163,13 @@ impl Looking<'_> {
     /// Whether everything that stays after the post-processors is there; what made the rest is missing.
     async fn kept(
         &self,
-        (capture, built): (StepId, &ArtifactRecord),
+        (capture, built, whole): (StepId, &ArtifactRecord, &Artifact),
         posts: &BTreeMap<StepId, ArtifactRecord>,
         missing: &mut BTreeSet<StepId>,
         why: &mut Vec<Why>,
     ) -> Result<()> {
-        let (kept, _) = keep::decide(built.artifact.clone(), self.decided(posts));
-        if kept.contains(&built.artifact) {
+        let (kept, _) = keep::decide(whole.clone(), self.decided(posts));
+        if kept.contains(whole) {
             let gone = match built.kept {
                 true => super::lost(self.removers, built).await?,
                 false => Vec::new(),
@@ -172,7 +179,7 @@ impl Looking<'_> {
             if !built.kept
                 && !posts
                     .values()
-                    .any(|post| post.kept && post.artifact == built.artifact)
+                    .any(|post| post.kept && post.artifact == *whole)
             {
                 why.push(changes::why(
                     address,
@@ -211,12 +218,15 @@ impl Looking<'_> {
         &self,
         foresight: &mut Foresight,
         built: ArtifactRecord,
+        published: Published,
         posts: BTreeMap<StepId, ArtifactRecord>,
-        missing: BTreeSet<StepId>,
+        mut missing: BTreeSet<StepId>,
     ) {
+        missing.extend(&published.missing);
         for (id, step) in self.steps() {
             let run = match step.kind {
-                StepKind::PostProcess { .. } if missing.contains(&id) => continue,
+                _ if missing.contains(&id) => continue,
+                StepKind::Publish { .. } => published.records.get(&id).map(|record| &record.run),
                 StepKind::PostProcess { .. } => posts.get(&id).map(|record| &record.run),
                 _ => Some(&built.run),
             };
@@ -224,11 +234,13 @@ impl Looking<'_> {
                 foresight.reused.insert(id, run.clone());
             }
         }
-        let newest = posts.values().map(|post| &post.run).next_back();
+        let later = published.records.values().chain(posts.values());
+        let newest = later.map(|record| &record.run).next_back();
         let run = newest.unwrap_or(&built.run).clone();
         foresight.verdict = match missing.is_empty() {
             true => {
-                let (artifacts, _) = keep::decide(built.artifact.clone(), self.decided(&posts));
+                let whole = published.whole(&built.artifact);
+                let (artifacts, _) = keep::decide(whole, self.decided(&posts));
                 Verdict::UpToDate { run, artifacts }
             }
             false => Verdict::ArtifactThere {
@@ -236,6 +248,7 @@ impl Looking<'_> {
                 missing: missing.iter().copied().collect(),
             },
         };
+        foresight.published = published.records;
         foresight.posts = posts;
         foresight.posts.retain(|step, _| !missing.contains(step));
         foresight.built = Some(built);

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use imgc_compiler::plan::{Build, BuildId, Step, StepId, StepKind};
 use imgc_compiler::value::Value;
+use smol_str::SmolStr;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,8 @@ pub(super) struct Data {
     pub(super) lineage: Vec<(String, String)>,
     /// What is known of the outside, where a second look has changed that.
     pub(super) known: Option<Arc<Known>>,
+    /// What publishing has added to the artifact, by the names of the steps.
+    pub(super) published: BTreeMap<SmolStr, Artifact>,
     /// By chain and position.
     pub(super) posts: BTreeMap<(u32, u32), Post>,
     pub(super) failure: Option<Failure>,
@@ -118,8 +121,9 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
     };
     work.undo().await;
     work.record_skipped().await;
+    let whole = lock(&work.data).whole();
     let artifacts = work.artifacts().await;
-    work.settle(&artifacts).await;
+    work.settle(&artifacts, whole.as_ref()).await;
     let abandoned = work.abandoned();
     if !abandoned {
         if !lock(&work.data).stays {
@@ -247,6 +251,8 @@ impl<'a> Work<'a> {
         }
         match step.kind {
             StepKind::PostProcess { .. } => self.no_post(step),
+            // The machine has nothing to do with it any more.
+            StepKind::Publish { .. } => {}
             // Undoing releases what was launched, and says so then.
             StepKind::Release => {
                 let mut data = lock(&self.data);
@@ -277,15 +283,25 @@ impl<'a> Work<'a> {
 
     /// The artifacts that stay; the others are removed here.
     async fn artifacts(&self) -> Vec<Artifact> {
-        let (built, posts) = {
+        let (built, published, posts) = {
             let mut data = lock(&self.data);
-            (data.artifact.take(), std::mem::take(&mut data.posts))
+            (
+                data.artifact.take(),
+                std::mem::take(&mut data.published),
+                std::mem::take(&mut data.posts),
+            )
         };
         let Some(built) = built else {
             return Vec::new();
         };
-        let (kept, going) = keep::decide(built, posts.into_values().collect());
-        self.dropped(&going).await;
+        let whole = built.with(published.values());
+        let (kept, going) = keep::decide(whole.clone(), posts.into_values().collect());
+        let mut dropped = going.clone();
+        if going.contains(&whole) {
+            dropped.push(built);
+            dropped.extend(published.into_values());
+        }
+        self.dropped(&dropped).await;
         for artifact in going {
             self.remove_things(&artifact, &kept).await;
             let kept = kept.clone();

@@ -33,6 +33,12 @@ impl Work<'_> {
                 Some(self.id),
                 format!("{} ({post_processor})", self.build.name),
             ),
+            StepKind::Publish { name, .. } => Output::new(
+                watch.listen(self.run.sink.clone()),
+                self.run.redact.clone(),
+                Some(self.id),
+                format!("{} ({name})", self.build.name),
+            ),
             _ => self.output.clone(),
         };
         let mut cx = self.context(&step.address, output, cancel);
@@ -56,6 +62,7 @@ impl Work<'_> {
                 lock(&self.data).artifact = Some(artifact);
                 Ok(())
             }
+            StepKind::Publish { name, open, .. } => self.publish(&cx, step, name, *open).await,
             StepKind::Release => {
                 self.disconnect().await;
                 let instance = lock(&self.data).instance.take();
@@ -220,11 +227,11 @@ impl Work<'_> {
             .values()
             .filter(|post| post.chain == chain && post.position < position)
             .max_by_key(|post| post.position)
-            .map_or_else(|| data.artifact.clone(), |post| post.artifact.clone())
+            .map_or_else(|| data.whole(), |post| post.artifact.clone())
     }
 
     /// The source's options, resolved with what is known of the build by now.
-    fn source(&self, cx: &Context) -> Result<Value, Trouble> {
+    pub(super) fn source(&self, cx: &Context) -> Result<Value, Trouble> {
         let late = template::late(ComponentKind::Builder, &self.build.builder);
         let source = self.options(cx, &self.build.source, late)?;
         lock(&self.data).source = Some(source.clone());

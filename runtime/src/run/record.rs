@@ -4,12 +4,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use imgc_compiler::plan::{StepId, StepKind};
+use imgc_compiler::plan::{Step, StepId, StepKind};
 
 use crate::artifact::Artifact;
 use crate::error::{Class, Error, Result};
 use crate::event::Redact as _;
 use crate::identity;
+use crate::reuse::PUBLISHED;
 use crate::state::{ArtifactRecord, FileIdentity, Moment, StepRecord, StepStatus};
 
 use super::build::Work;
@@ -161,12 +162,16 @@ impl Work<'_> {
         let step = self.run.plan.step(id);
         let made = {
             let data = lock(&self.data);
-            match step.kind {
+            match &step.kind {
                 StepKind::Capture => data.artifact.clone().map(|artifact| (artifact, true)),
+                StepKind::Publish { name, .. } => {
+                    let added = data.published.get(name);
+                    added.map(|added| (added.clone(), true))
+                }
                 StepKind::PostProcess {
                     chain, position, ..
                 } => {
-                    let post = data.posts.get(&(chain, position));
+                    let post = data.posts.get(&(*chain, *position));
                     post.and_then(|post| Some((post.artifact.clone()?, post.keep_input)))
                 }
                 _ => None,
@@ -196,7 +201,10 @@ impl Work<'_> {
             files,
             keep_input,
             kept: true,
-            lineage: self.lineage(),
+            lineage: match step.kind {
+                StepKind::Publish { .. } => self.publish_lineage(step),
+                _ => self.lineage(),
+            },
             shell,
         };
         record.id = self.run.settings.state.artifact(&record).await?;
@@ -208,6 +216,13 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a publishing step has worked on.
+    fn publish_lineage(&self, step: &Step) -> Vec<(String, String)> {
+        let input = self.published_from(step);
+        let input = input.map(|input| (PUBLISHED.to_owned(), self.masked(&input).id));
+        input.into_iter().collect()
     }
 
     /// What the build is made from: what its builder pins, what the machine says, and the artifacts of others.
@@ -247,8 +262,9 @@ impl Work<'_> {
     }
 
     /// The build has ended: what others use of it, and artifacts that a later post-processor has worked on.
-    pub(super) async fn settle(&self, artifacts: &[Artifact]) {
+    pub(super) async fn settle(&self, artifacts: &[Artifact], whole: Option<&Artifact>) {
         let records = lock(&self.data).records.clone();
+        let capture = self.step_of(&StepKind::Capture);
         let mut first = None;
         for (step, mut record) in records {
             if !record.kept {
@@ -261,9 +277,10 @@ impl Work<'_> {
                 }
                 lock(&self.data).records.insert(step, record.clone());
             }
-            let is_first = artifacts
-                .first()
-                .is_some_and(|kept| self.masked(kept) == record.artifact);
+            let is_first = artifacts.first().is_some_and(|kept| {
+                let is_whole = Some(step) == capture && Some(kept) == whole;
+                is_whole || self.masked(kept) == record.artifact
+            });
             if is_first && first.is_none() {
                 first = artifacts
                     .first()
@@ -328,7 +345,10 @@ async fn identities(artifact: &Artifact) -> Result<Vec<FileIdentity>> {
 fn is_on_machine(kind: &StepKind) -> bool {
     !matches!(
         kind,
-        StepKind::Prepare | StepKind::Release | StepKind::PostProcess { .. }
+        StepKind::Prepare
+            | StepKind::Publish { .. }
+            | StepKind::Release
+            | StepKind::PostProcess { .. }
     )
 }
 
@@ -343,6 +363,7 @@ fn kind(kind: &StepKind) -> &'static str {
         StepKind::Connect => "connect",
         StepKind::Provision { .. } => "provision",
         StepKind::Capture => "capture",
+        StepKind::Publish { .. } => "publish",
         StepKind::Release => "release",
         StepKind::PostProcess { .. } => "post-process",
     }

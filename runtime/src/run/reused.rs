@@ -98,6 +98,7 @@ impl Work<'_> {
                 origin: &origin,
                 pins: &pins,
                 capture_options: builder.capture_options(),
+                publish_options: builder.publish_options(),
                 artifacts: &artifacts,
                 identities: &identities,
                 variables: &variables,
@@ -144,6 +145,12 @@ impl Work<'_> {
                 data.artifact = Some(built.artifact.clone());
                 if let Some(capture) = self.step_of(&StepKind::Capture) {
                     data.records.insert(capture, built.clone());
+                }
+            }
+            for (step, record) in &foresight.published {
+                if let StepKind::Publish { name, .. } = &self.run.plan.step(*step).kind {
+                    data.published.insert(name.clone(), record.artifact.clone());
+                    data.records.insert(*step, record.clone());
                 }
             }
             for (step, record) in &foresight.posts {

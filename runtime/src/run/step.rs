@@ -153,9 +153,9 @@ impl Work<'_> {
             true => self.stop.child_token(),
             false => CancellationToken::new(),
         };
-        // Post-processors run side by side; what comes before them does not.
+        // These run side by side; what comes before them does not.
         let watch = match step.kind {
-            StepKind::PostProcess { .. } => Watch::new(),
+            StepKind::Publish { .. } | StepKind::PostProcess { .. } => Watch::new(),
             _ => self.watch.clone(),
         };
         let work = AssertUnwindSafe(self.execute(step, cancel, &watch)).catch_unwind();
@@ -262,7 +262,10 @@ impl Work<'_> {
             && error.class != Class::Cancelled
             && !step.limits.continue_on_error
             && !lock(&self.data).cleaning
-            && !matches!(step.kind, StepKind::Release | StepKind::PostProcess { .. });
+            && !matches!(
+                step.kind,
+                StepKind::Publish { .. } | StepKind::Release | StepKind::PostProcess { .. }
+            );
         if !asks {
             return false;
         }
@@ -307,6 +310,8 @@ impl Work<'_> {
         match step.kind {
             // The machine may still be there, but the artifact is made: what follows needs no machine.
             StepKind::Release => self.run.states.set(id, State::Done),
+            // The artifact is made, and stays.
+            StepKind::Publish { .. } => self.run.states.set(id, State::Dead),
             StepKind::PostProcess { .. } => {
                 self.no_post(step);
                 self.run.states.set(id, State::Dead);

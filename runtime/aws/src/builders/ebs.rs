@@ -10,10 +10,9 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::Image;
 use imgc_compiler::value::Value;
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::builder::{Builder, Endpoint, Instance, Known, Pin, Problem, Target};
+use imgc_runtime::builder::{Builder, Endpoint, Instance, Known, Pin, Problem, Publish, Target};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
-use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::options::Options;
 use imgc_runtime::template::{self, Surroundings};
 use tokio::sync::OnceCell;
@@ -23,10 +22,11 @@ use crate::image;
 use crate::instance::{
     self, HostKey, LogIn, Start, TemporaryKey, UserData, address, make_group, ready,
 };
-use crate::lookup::{find_groups, find_place, find_source, taken};
+use crate::lookup::{find_groups, find_place, find_source};
 use crate::options::{self, Source};
+use crate::publish;
 use crate::region::RegionClient;
-use crate::resource::{Kind, Made, PROVIDER, remove, snapshots_of};
+use crate::resource::{Made, remove};
 use crate::tags::{self, Tags};
 
 /// Packer's id for its artifacts.
@@ -37,14 +37,11 @@ const COMPONENT: &str = "builder `amazon-ebs`";
 const CAPTURE_OPTIONS: &[&str] = &[
     "ami_block_device_mappings",
     "ami_description",
-    "ami_groups",
     "ami_name",
-    "ami_users",
     "aws_polling",
     "ena_support",
     "force_delete_snapshot",
     "force_deregister",
-    "imds_support",
     "skip_create_ami",
     "snapshot_tag",
     "snapshot_tags",
@@ -97,24 +94,47 @@ impl Ebs {
 
 #[async_trait]
 impl Builder for Ebs {
-    fn check(&self, options: &Value) -> Vec<Problem> {
-        let options = Options::new(COMPONENT, options);
+    fn check(&self, value: &Value) -> Vec<Problem> {
+        let options = Options::new(COMPONENT, value);
         let read = Access::read(&options)
             .and_then(|_| options::Ebs::read(&options))
             .and_then(|_| LogIn::read(&options));
+        let mut problems = publish::problems(value);
         match read {
-            // What only the run knows is looked at then.
-            Err(error) if error.id != "run/unknown-option" => vec![Problem {
-                option: None,
-                message: error.message,
-                help: error.help,
-            }],
-            _ => Vec::new(),
+            // What only the run knows is looked at then; what is said already needs no second message.
+            Err(error) if error.id != "run/unknown-option" && problems.is_empty() => {
+                problems.push(Problem {
+                    option: None,
+                    message: error.message,
+                    help: error.help,
+                });
+            }
+            _ => {}
         }
+        problems
     }
 
     fn capture_options(&self) -> &'static [&'static str] {
         CAPTURE_OPTIONS
+    }
+
+    fn publish_options(&self) -> &'static [&'static str] {
+        publish::OPTIONS
+    }
+
+    fn publishes(&self, options: &Value) -> Vec<Publish> {
+        publish::publishes(options)
+    }
+
+    async fn publish(
+        &self,
+        cx: &Context,
+        options: &Value,
+        step: &str,
+        artifact: &Artifact,
+    ) -> Result<Artifact> {
+        let options = Options::new(COMPONENT, options);
+        publish::publish(&self.accounts, cx, &options, step, artifact).await
     }
 
     async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
@@ -133,13 +153,15 @@ impl Builder for Ebs {
         }])
     }
 
-    async fn prepare(&self, cx: &Context, options: &Value) -> Result<()> {
-        let options = Options::new(COMPONENT, options);
+    async fn prepare(&self, cx: &Context, value: &Value) -> Result<()> {
+        publish::verify(value)?;
+        let options = Options::new(COMPONENT, value);
         let read = options::Ebs::read(&options)?;
-        let (access, _, region) = self.account(&options).await?;
-        let (source, taken) = tokio::join!(
+        let (access, account, region) = self.account(&options).await?;
+        let free = read.image.skip || read.image.replaces || cx.force;
+        let (source, names) = tokio::join!(
             Box::pin(self.source(&access, &region, &read.source)),
-            Box::pin(taken(&region, &read.image.name)),
+            Box::pin(publish::names_are_free(&account, &options, &read.image, free)),
         );
         let source = source?;
         cx.output.detail(format!(
@@ -147,24 +169,7 @@ impl Builder for Ebs {
             source.image_id().unwrap_or_default(),
             source.name().unwrap_or_default()
         ));
-        let free = read.image.skip || read.image.replaces || cx.force;
-        if let Some(other) = taken?.first().filter(|_| !free) {
-            return Err(Error::new(
-                Class::Environment,
-                "run/aws-name-taken",
-                format!(
-                    "the name `{}` belongs to the image {} in {}",
-                    read.image.name,
-                    other.image_id().unwrap_or_default(),
-                    region.name()
-                ),
-            )
-            .help(
-                "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
-                 `force_deregister = true` or -force",
-            ));
-        }
-        Ok(())
+        names
     }
 
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
@@ -421,8 +426,9 @@ impl Instance for EbsInstance {
             read.polling,
         ))
         .await?;
-        image::guard_metadata(region, &finished, read.image.imds.as_deref()).await?;
-        image::share(region, made.id(), &read.image.users, &read.image.groups).await?;
+        if read.run.encryption.image {
+            image::check_encrypted(&finished)?;
+        }
         image::keep(region, &finished).await?;
         Ok(artifact(region, &made, &finished))
     }
@@ -459,28 +465,12 @@ async fn gone(cx: &Context, region: &RegionClient, made: &Made) -> Result<()> {
 
 /// The artifact as Packer gives it: `region:id`, and a line for each region.
 fn artifact(region: &RegionClient, made: &Made, image: &Image) -> Artifact {
-    let id = made.id();
-    let place = region.name();
-    let mut things = vec![made.record.clone()];
-    things.extend(
-        snapshots_of(image)
-            .into_iter()
-            .map(|snapshot| CloudResource {
-                provider: PROVIDER.to_owned(),
-                kind: Kind::Snapshot.word().to_owned(),
-                place: place.to_owned(),
-                name: snapshot.clone(),
-                id: Some(snapshot),
-                reach: region.reach().clone(),
-            }),
-    );
+    let own = image::artifact_of(region, made, image);
     Artifact {
         builder_id: BUILDER_ID.to_owned(),
-        id: format!("{place}:{id}"),
-        description: format!("AMIs were created:\n{place}: {id}\n"),
+        description: format!("AMIs were created:\n{}", own.description),
         metadata: BTreeMap::from([("run".to_owned(), tag(image, tags::RUN))]),
-        things,
-        ..Artifact::default()
+        ..own
     }
 }
 

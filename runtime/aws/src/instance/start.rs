@@ -9,7 +9,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::Result;
 
 use crate::lookup::Place;
-use crate::options::{Device, Network, Run};
+use crate::options::{Network, Run, mappings};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags::{self, Tags};
@@ -42,7 +42,7 @@ pub(crate) async fn start(cx: &Context, region: &RegionClient, start: &Start<'_>
         .or_insert_with(|| NAME.to_owned());
     let mut volume_tags = thing.tags(cx, &start.volume_tags);
     volume_tags.remove(tags::NAME);
-    let devices = run.devices.iter().map(Device::mapping).collect::<Vec<_>>();
+    let devices = mappings(&run.devices, &run.encryption, start.image, region.name());
     let mut request = region
         .ec2()
         .run_instances()

@@ -1,10 +1,10 @@
 //! Block devices: `launch_block_device_mappings`, `ami_block_device_mappings`.
 
-use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType};
+use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, Image, VolumeType};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use super::list;
+use super::{Encryption, list};
 
 /// A block device.
 #[derive(Clone, Debug, Default)]
@@ -93,5 +93,132 @@ impl Device {
             .set_volume_type(self.kind.as_deref().map(VolumeType::from))
             .set_snapshot_id(self.snapshot.clone());
         mapping.ebs(ebs.build()).build()
+    }
+}
+
+/// The devices an instance of `source` is started with in `region`. Where the image is to be encrypted every volume is from the
+/// beginning: those of the source are listed as well then.
+pub(crate) fn mappings(
+    devices: &[Device],
+    encryption: &Encryption,
+    source: &Image,
+    region: &str,
+) -> Vec<BlockDeviceMapping> {
+    let mut mappings: Vec<_> = devices.iter().map(Device::mapping).collect();
+    if !encryption.image {
+        return mappings;
+    }
+    let key = encryption.home_key(Some(region));
+    for mapping in &mut mappings {
+        if let Some(ebs) = &mut mapping.ebs {
+            ebs.encrypted = Some(true);
+            if ebs.kms_key_id.is_none() {
+                ebs.kms_key_id = key.map(str::to_owned);
+            }
+        }
+    }
+    for theirs in source.block_device_mappings() {
+        let is_listed = mappings
+            .iter()
+            .any(|own| own.device_name == theirs.device_name);
+        let Some(ebs) = theirs.ebs.as_ref().filter(|_| !is_listed) else {
+            continue;
+        };
+        // The snapshot of the root device follows from the image, and may not be named.
+        let is_root = theirs.device_name == source.root_device_name;
+        let snapshot = ebs.snapshot_id.clone().filter(|_| !is_root);
+        let ebs = EbsBlockDevice::builder()
+            .encrypted(true)
+            .set_kms_key_id(key.map(str::to_owned))
+            .set_delete_on_termination(ebs.delete_on_termination)
+            .set_snapshot_id(snapshot);
+        mappings.push(
+            BlockDeviceMapping::builder()
+                .set_device_name(theirs.device_name.clone())
+                .ebs(ebs.build())
+                .build(),
+        );
+    }
+    mappings
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_compiler::value::Value;
+
+    use super::*;
+
+    fn source() -> Image {
+        let device = |name: &str, snapshot: &str| {
+            let ebs = EbsBlockDevice::builder()
+                .snapshot_id(snapshot)
+                .delete_on_termination(true);
+            BlockDeviceMapping::builder()
+                .device_name(name)
+                .ebs(ebs.build())
+                .build()
+        };
+        Image::builder()
+            .root_device_name("/dev/sda1")
+            .block_device_mappings(device("/dev/sda1", "snap-1"))
+            .block_device_mappings(device("/dev/sdb", "snap-2"))
+            .block_device_mappings(
+                BlockDeviceMapping::builder()
+                    .device_name("/dev/sdc")
+                    .virtual_name("ephemeral0")
+                    .build(),
+            )
+            .build()
+    }
+
+    fn shown(options: &Value) -> Vec<String> {
+        let options = Options::new("builder", options);
+        let devices = Device::read(&options, "launch_block_device_mappings").unwrap();
+        let encryption = Encryption::read(&options).unwrap();
+        let mappings = mappings(&devices, &encryption, &source(), "eu-west-1");
+        let shown = mappings.iter().map(|mapping| {
+            let ebs = mapping.ebs().unwrap();
+            let name = mapping.device_name().unwrap();
+            format!(
+                "{name} {:?} {} {}",
+                ebs.encrypted(),
+                ebs.kms_key_id().unwrap_or("-"),
+                ebs.snapshot_id().unwrap_or("-")
+            )
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn every_volume_is_encrypted_from_the_beginning_where_the_image_is_to_be() {
+        let disk = Value::object([("device_name", Value::string("/dev/sda1"))]);
+        let disks = ("launch_block_device_mappings", disk);
+        assert_eq!(
+            shown(&Value::object([disks.clone()])),
+            ["/dev/sda1 None - -"]
+        );
+        let boot = ("encrypt_boot", Value::bool(true));
+        assert_eq!(
+            shown(&Value::object([boot.clone()])),
+            ["/dev/sda1 Some(true) - -", "/dev/sdb Some(true) - snap-2"]
+        );
+        // A key asks for encryption, and the key of the region will do.
+        let key = ("kms_key_id", Value::string("alias/own"));
+        assert_eq!(
+            shown(&Value::object([key, disks.clone()])),
+            [
+                "/dev/sda1 Some(true) alias/own -",
+                "/dev/sdb Some(true) alias/own snap-2"
+            ]
+        );
+        let keys = Value::object([("eu-west-1", Value::string("alias/there"))]);
+        assert_eq!(
+            shown(&Value::object([boot, ("region_kms_key_ids", keys)])),
+            [
+                "/dev/sda1 Some(true) alias/there -",
+                "/dev/sdb Some(true) alias/there snap-2"
+            ]
+        );
     }
 }

@@ -15,11 +15,6 @@ pub(crate) struct Image {
     pub(crate) devices: Vec<Device>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) snapshot_tags: BTreeMap<String, String>,
-    /// Accounts that may start it.
-    pub(crate) users: Vec<String>,
-    /// `all` makes it public.
-    pub(crate) groups: Vec<String>,
-    pub(crate) imds: Option<String>,
     pub(crate) ena: Option<bool>,
     pub(crate) sriov: bool,
     /// `force_deregister`: an image that has the name goes.
@@ -46,9 +41,6 @@ impl Image {
             devices: Device::read(options, "ami_block_device_mappings")?,
             tags,
             snapshot_tags: named(options, "snapshot_tags", "snapshot_tag")?,
-            users: options.plain_strings("ami_users")?,
-            groups: options.plain_strings("ami_groups")?,
-            imds: options.string("imds_support")?,
             ena: match options.value("ena_support") {
                 None => None,
                 Some(_) => Some(options.bool("ena_support")?),

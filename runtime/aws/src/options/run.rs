@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
 
-use super::{Device, filters, named};
+use super::{Device, Encryption, filters, named};
 
 /// Which image to start from.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ impl Source {
 pub(crate) struct Run {
     pub(crate) instance_type: String,
     pub(crate) devices: Vec<Device>,
+    pub(crate) encryption: Encryption,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) volume_tags: BTreeMap<String, String>,
     pub(crate) profile: Option<String>,
@@ -71,6 +72,7 @@ impl Run {
         Ok(Self {
             instance_type: options.required("instance_type")?,
             devices: Device::read(options, "launch_block_device_mappings")?,
+            encryption: Encryption::read(options)?,
             tags: named(options, "run_tags", "run_tag")?,
             volume_tags: named(options, "run_volume_tags", "run_volume_tag")?,
             profile: options.string("iam_instance_profile")?,

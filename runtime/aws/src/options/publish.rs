@@ -1,0 +1,223 @@
+//! What becomes of an image that is made: copies, who may use it, for how long.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::primitives::DateTime;
+use imgc_runtime::error::Result;
+use imgc_runtime::options::Options;
+
+use super::{Encryption, list};
+
+/// The options of publishing.
+#[derive(Clone, Debug)]
+pub(crate) struct Publish {
+    /// Where the image is copied to, each region once. The one it is made in may be among them.
+    pub(crate) regions: Vec<String>,
+    pub(crate) encryption: Encryption,
+    /// Who may start it.
+    pub(crate) sharing: Sharing,
+    /// Accounts that may make volumes of its snapshots.
+    pub(crate) snapshot_users: Vec<String>,
+    /// `all` lets everybody.
+    pub(crate) snapshot_groups: Vec<String>,
+    pub(crate) product_codes: Vec<String>,
+    pub(crate) deprecate_at: Option<DateTime>,
+    pub(crate) protection: Option<Protection>,
+    pub(crate) fast_launch: Option<FastLaunch>,
+    /// `imds_support`: whether instances have to use the second version of the metadata service.
+    pub(crate) guards_metadata: bool,
+    /// `snapshot_copy_duration_minutes`: how long a copy may take at most, for which Amazon asks a price.
+    pub(crate) copy_minutes: Option<i64>,
+}
+
+/// Who may start an image.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sharing {
+    pub(crate) users: Vec<String>,
+    /// `all` makes it public.
+    pub(crate) groups: Vec<String>,
+    pub(crate) organisations: Vec<String>,
+    pub(crate) units: Vec<String>,
+}
+
+/// `deregistration_protection`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Protection {
+    /// It holds for a day after it was taken away.
+    pub(crate) cooldown: bool,
+}
+
+/// `fast_launch`: snapshots of Windows that has started once already.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FastLaunch {
+    pub(crate) parallel: Option<i32>,
+    pub(crate) count: Option<i32>,
+    template: Option<LaunchTemplate>,
+    /// By region.
+    templates: BTreeMap<String, Option<LaunchTemplate>>,
+    /// Regions in which it is not wanted.
+    without: Vec<String>,
+}
+
+/// A launch template, by id or name.
+#[derive(Clone, Debug)]
+pub(crate) struct LaunchTemplate {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) version: String,
+}
+
+/// EC2's word for the second version of the metadata service.
+pub(crate) const V2: &str = "v2.0";
+
+impl Publish {
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+        let mut regions: Vec<String> = Vec::new();
+        for region in options.plain_strings("ami_regions")? {
+            if !regions.contains(&region) {
+                regions.push(region);
+            }
+        }
+        let imds = options.string("imds_support")?;
+        Ok(Self {
+            regions,
+            encryption: Encryption::read(options)?,
+            sharing: Sharing {
+                users: options.plain_strings("ami_users")?,
+                groups: options.plain_strings("ami_groups")?,
+                organisations: options.plain_strings("ami_org_arns")?,
+                units: options.plain_strings("ami_ou_arns")?,
+            },
+            snapshot_users: options.plain_strings("snapshot_users")?,
+            snapshot_groups: options.plain_strings("snapshot_groups")?,
+            product_codes: options.plain_strings("ami_product_codes")?,
+            deprecate_at: options
+                .string("deprecate_at")?
+                .map(|text| {
+                    moment(&text).ok_or_else(|| options.wrong("deprecate_at", A_MOMENT))
+                })
+                .transpose()?,
+            protection: Protection::read(options)?,
+            fast_launch: FastLaunch::read(options)?,
+            guards_metadata: imds.is_none_or(|wanted| wanted == V2),
+            copy_minutes: options.integer("snapshot_copy_duration_minutes")?,
+        })
+    }
+}
+
+/// How a moment is to be written.
+pub(crate) const A_MOMENT: &str = "a moment such as `2030-01-31T00:00:00Z`";
+
+/// A moment in RFC 3339.
+pub(crate) fn moment(text: &str) -> Option<DateTime> {
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    Some(DateTime::from_secs(stamp.as_second()))
+}
+
+impl Sharing {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            users,
+            groups,
+            organisations,
+            units,
+        } = self;
+        [users, groups, organisations, units]
+            .iter()
+            .all(|list| list.is_empty())
+    }
+}
+
+impl Protection {
+    fn read(options: &Options<'_>) -> Result<Option<Self>> {
+        let Some(value) = options.value("deregistration_protection") else {
+            return Ok(None);
+        };
+        let block = Options::new("`deregistration_protection`", value);
+        let cooldown = block.bool("with_cooldown")?;
+        Ok(block.bool("enabled")?.then_some(Self { cooldown }))
+    }
+}
+
+impl FastLaunch {
+    fn read(options: &Options<'_>) -> Result<Option<Self>> {
+        let Some(value) = options.value("fast_launch") else {
+            return Ok(None);
+        };
+        let block = Options::new("`fast_launch`", value);
+        let small = |name: &str| -> Result<Option<i32>> {
+            let value = block.integer(name)?.filter(|value| *value != 0);
+            let value = value.map(|value| {
+                i32::try_from(value).map_err(|_| block.wrong(name, "a smaller number"))
+            });
+            value.transpose()
+        };
+        let (mut templates, mut without) = (BTreeMap::new(), Vec::new());
+        for own in list(&block, "region_launch_templates") {
+            let own = Options::new("`region_launch_templates`", own);
+            let region = own.required("region")?;
+            if own.value("enable_fast_launch").is_some() && !own.bool("enable_fast_launch")? {
+                without.push(region.clone());
+            }
+            templates.insert(region, LaunchTemplate::read(&own)?);
+        }
+        let launch = Self {
+            parallel: small("max_parallel_launches")?,
+            count: small("target_resource_count")?,
+            template: LaunchTemplate::read(&block)?,
+            templates,
+            without,
+        };
+        Ok(block.bool("enable_fast_launch")?.then_some(launch))
+    }
+
+    /// Whether it is wanted in a region.
+    pub(crate) fn is_wanted(&self, region: &str) -> bool {
+        !self.without.iter().any(|without| without == region)
+    }
+
+    /// The regions that are named.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &str> {
+        self.templates.keys().map(String::as_str)
+    }
+
+    /// The launch template of a region: its own, or the general one, which exists in the region the image is made in only.
+    pub(crate) fn template(&self, region: &str, is_home: bool) -> Option<&LaunchTemplate> {
+        match self.templates.get(region) {
+            Some(own) => own.as_ref(),
+            None => self.template.as_ref().filter(|_| is_home),
+        }
+    }
+}
+
+impl LaunchTemplate {
+    fn read(block: &Options<'_>) -> Result<Option<Self>> {
+        let (id, name) = (block.string("template_id")?, block.string("template_name")?);
+        if id.is_none() && name.is_none() {
+            return Ok(None);
+        }
+        let version = block.integer("template_version")?;
+        let version = version.filter(|version| *version > 0);
+        Ok(Some(Self {
+            id,
+            name,
+            version: version.map_or_else(|| "$Latest".to_owned(), |version| version.to_string()),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_rfc_3339() {
+        assert_eq!(
+            moment("2030-01-31T00:00:00+01:00"),
+            Some(DateTime::from_secs(1_896_044_400))
+        );
+        for wrong in ["2030-01-31", "tomorrow", "2030-01-31 00:00", ""] {
+            assert_eq!(moment(wrong), None, "{wrong}");
+        }
+    }
+}
