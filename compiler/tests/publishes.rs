@@ -83,7 +83,10 @@ build {{
 fn shown(plan: &Plan) -> String {
     let prefix = "build.web.null.second.";
     let short = |address: &str| address.replace(prefix, "").replace("build.null.", "");
-    let steps = plan.steps.iter().filter(|step| step.address.starts_with(prefix));
+    let steps = plan
+        .steps
+        .iter()
+        .filter(|step| step.address.starts_with(prefix));
     let steps = steps.skip_while(|step| !step.address.ends_with("capture"));
     let lines = steps.map(|step| {
         let needs = step.needs.iter().map(|need| {
@@ -119,7 +122,11 @@ fn the_digest_follows_from_the_options() {
     let digest = |host: &str, end: &str| {
         let plan = plan(host);
         let mut steps = plan.steps.iter();
-        steps.find(|step| step.address.ends_with(end)).unwrap().digest.clone()
+        steps
+            .find(|step| step.address.ends_with(end))
+            .unwrap()
+            .digest
+            .clone()
     };
     assert_ne!(
         digest("\"eu\"", "publish[\"eu\"]"),

@@ -144,11 +144,12 @@ mod tests {
         };
         let shared = Artifact::default();
         assert_eq!(built.with([&shared]), built);
-        let whole = built.with([&copy("us-west-2", "ami-3"), &shared, &copy("eu-west-1", "ami-2")]);
-        assert_eq!(
-            whole.id,
-            "eu-west-1:ami-2,us-east-1:ami-1,us-west-2:ami-3"
-        );
+        let whole = built.with([
+            &copy("us-west-2", "ami-3"),
+            &shared,
+            &copy("eu-west-1", "ami-2"),
+        ]);
+        assert_eq!(whole.id, "eu-west-1:ami-2,us-east-1:ami-1,us-west-2:ami-3");
         assert_eq!(
             whole.description,
             "AMIs were created:\neu-west-1: ami-2\nus-east-1: ami-1\nus-west-2: ami-3\n"

@@ -129,13 +129,9 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
         match &step.kind {
             StepKind::Prepare | StepKind::Connect | StepKind::Release => continue,
             StepKind::Launch => {
-                making.source(
-                    source.iter().filter(|input| {
-                        !is_late(input)
-                            && !is_last(input)
-                            && !PATIENCE.contains(&input.option.as_str())
-                    }),
-                );
+                making.source(source.iter().filter(|input| {
+                    !is_late(input) && !is_last(input) && !PATIENCE.contains(&input.option.as_str())
+                }));
                 for pin in basis.pins {
                     let name = format!("base {}", pin.name);
                     making.plain(

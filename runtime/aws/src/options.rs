@@ -95,7 +95,7 @@ const LIMIT: Duration = Duration::from_secs(3600);
 const DELAY: i64 = 15;
 
 impl Polling {
-    fn read(options: &Options<'_>) -> Result<Self> {
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
         let Some(block) = options.value("aws_polling") else {
             return Ok(Self { limit: LIMIT });
         };

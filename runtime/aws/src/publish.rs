@@ -128,9 +128,13 @@ impl Say {
             }
         };
         match self {
-            Self::Metadata => "its instances take the second version of the metadata service".to_owned(),
+            Self::Metadata => {
+                "its instances take the second version of the metadata service".to_owned()
+            }
             Self::Share => format!("may be started by {}", many(self.options())),
-            Self::ShareSnapshots => format!("its snapshots may be used by {}", many(self.options())),
+            Self::ShareSnapshots => {
+                format!("its snapshots may be used by {}", many(self.options()))
+            }
             Self::ProductCodes => format!("belongs to {}", many(self.options())),
             Self::Deprecate => format!("deprecated from {} on", many(self.options())),
             Self::Protect => "cannot be deregistered".to_owned(),

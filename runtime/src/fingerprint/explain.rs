@@ -51,5 +51,8 @@ pub fn explain(old: &[FingerprintInput], new: &[FingerprintInput]) -> Vec<Differ
 
 /// Whether an input is the fingerprint of another step.
 pub fn follows(name: &str) -> bool {
-    name == "before" || name == "input" || name.starts_with("chain ") || name.starts_with("publish ")
+    name == "before"
+        || name == "input"
+        || name.starts_with("chain ")
+        || name.starts_with("publish ")
 }

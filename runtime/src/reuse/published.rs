@@ -74,8 +74,7 @@ impl Looking<'_> {
     ) -> Result<Option<ArtifactRecord>> {
         let same = |record: &&ArtifactRecord| {
             let mut lineage = record.lineage.iter();
-            (record.kept || !kept)
-                && lineage.any(|(name, id)| name == PUBLISHED && id == input)
+            (record.kept || !kept) && lineage.any(|(name, id)| name == PUBLISHED && id == input)
         };
         let records = self.state.artifacts(fingerprint).await?;
         let mut gone = Vec::new();

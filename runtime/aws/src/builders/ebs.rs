@@ -12,7 +12,7 @@ use imgc_compiler::value::Value;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Endpoint, Instance, Known, Pin, Problem, Publish, Target};
 use imgc_runtime::context::Context;
-use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
 use imgc_runtime::template::{self, Surroundings};
 use tokio::sync::OnceCell;
@@ -161,7 +161,12 @@ impl Builder for Ebs {
         let free = read.image.skip || read.image.replaces || cx.force;
         let (source, names) = tokio::join!(
             Box::pin(self.source(&access, &region, &read.source)),
-            Box::pin(publish::names_are_free(&account, &options, &read.image, free)),
+            Box::pin(publish::names_are_free(
+                &account,
+                &options,
+                &read.image,
+                free
+            )),
         );
         let source = source?;
         cx.output.detail(format!(

@@ -2,10 +2,10 @@
 
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
-    AttributeValue, DescribeFastLaunchImagesSuccessItem, FastLaunchLaunchTemplateSpecificationRequest,
-    FastLaunchSnapshotConfigurationRequest, FastLaunchStateCode, Image, ImdsSupportValues,
-    LaunchPermission, LaunchPermissionModifications, OperationType, PermissionGroup,
-    SnapshotAttributeName,
+    AttributeValue, DescribeFastLaunchImagesSuccessItem,
+    FastLaunchLaunchTemplateSpecificationRequest, FastLaunchSnapshotConfigurationRequest,
+    FastLaunchStateCode, Image, ImdsSupportValues, LaunchPermission, LaunchPermissionModifications,
+    OperationType, PermissionGroup, SnapshotAttributeName,
 };
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};

@@ -83,7 +83,9 @@ async fn snapshot_tags(region: &RegionClient, image: &Image) -> Result<Tags> {
 /// Those that the template asks for.
 fn own_tags(all: &[aws_sdk_ec2::types::Tag]) -> Tags {
     let ours = [tags::RUN, tags::NAME, tags::BUILD, tags::EXPIRES];
-    let pairs = all.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+    let pairs = all
+        .iter()
+        .filter_map(|tag| Some((tag.key()?, tag.value()?)));
     pairs
         .filter(|(key, _)| !ours.contains(key) && !key.starts_with("aws:"))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))

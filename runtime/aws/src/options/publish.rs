@@ -93,9 +93,7 @@ impl Publish {
             product_codes: options.plain_strings("ami_product_codes")?,
             deprecate_at: options
                 .string("deprecate_at")?
-                .map(|text| {
-                    moment(&text).ok_or_else(|| options.wrong("deprecate_at", A_MOMENT))
-                })
+                .map(|text| moment(&text).ok_or_else(|| options.wrong("deprecate_at", A_MOMENT)))
                 .transpose()?,
             protection: Protection::read(options)?,
             fast_launch: FastLaunch::read(options)?,

@@ -65,7 +65,10 @@ impl Check<'_> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.texts(name).into_iter().next().filter(|text| !text.is_empty())
+        self.texts(name)
+            .into_iter()
+            .next()
+            .filter(|text| !text.is_empty())
     }
 
     /// The keys of regions; `None` where only the run knows them.
@@ -120,11 +123,16 @@ impl Check<'_> {
                 );
             }
         }
-        for region in regions.iter().filter(|region| Some(*region) != home.as_ref()) {
+        for region in regions
+            .iter()
+            .filter(|region| Some(*region) != home.as_ref())
+        {
             if !keys.is_empty() && !keys.iter().any(|(keyed, _)| keyed == region) {
                 self.say(
                     "ami_regions",
-                    format!("a copy is made in {region}, and `region_kms_key_ids` has no key for it"),
+                    format!(
+                        "a copy is made in {region}, and `region_kms_key_ids` has no key for it"
+                    ),
                     "give it a key; \"\" stands for the account's default key there",
                 );
             }
@@ -153,7 +161,10 @@ impl Check<'_> {
         {
             self.say(
                 option,
-                format!("the key {key} is in {}, and what it is to encrypt in {region}", arn[3]),
+                format!(
+                    "the key {key} is in {}, and what it is to encrypt in {region}",
+                    arn[3]
+                ),
                 "take a key of the same region",
             );
         }
@@ -189,7 +200,13 @@ impl Check<'_> {
 
     /// What is encrypted is for nobody else, or for those who may use the key.
     fn encrypted_sharing(&mut self) {
-        let ours = ["encrypt_boot", "kms_key_id", "region", "region_kms_key_ids", "ami_regions"];
+        let ours = [
+            "encrypt_boot",
+            "kms_key_id",
+            "region",
+            "region_kms_key_ids",
+            "ami_regions",
+        ];
         if ours.iter().any(|name| is_open(&self.options, name)) {
             return;
         }
@@ -227,7 +244,9 @@ impl Check<'_> {
                 continue;
             }
             let help = match home_default {
-                true => "set `kms_key_id` to a key of your own whose policy lets the other account use it",
+                true => {
+                    "set `kms_key_id` to a key of your own whose policy lets the other account use it"
+                }
                 false => {
                     "name a key of your own in `region_kms_key_ids` whose policy lets the other account use it"
                 }
@@ -276,8 +295,13 @@ impl Check<'_> {
             .regions()
             .find(|region| *region != home && !regions.iter().any(|one| one == region));
         if let Some(region) = other {
-            let message = format!("`region_launch_templates` speaks of {region}, and no copy is made there");
-            self.say("fast_launch", message, "add the region to `ami_regions`, or take the block out");
+            let message =
+                format!("`region_launch_templates` speaks of {region}, and no copy is made there");
+            self.say(
+                "fast_launch",
+                message,
+                "add the region to `ami_regions`, or take the block out",
+            );
         }
     }
 
@@ -305,7 +329,8 @@ fn is_region(text: &str) -> bool {
     let [words @ .., number] = parts.as_slice() else {
         return false;
     };
-    let is_word = |word: &&str| !word.is_empty() && word.chars().all(|one| one.is_ascii_lowercase());
+    let is_word =
+        |word: &&str| !word.is_empty() && word.chars().all(|one| one.is_ascii_lowercase());
     words.len() >= 2
         && words.iter().all(is_word)
         && !number.is_empty()
@@ -320,7 +345,13 @@ mod tests {
         let found = problems(&Value::object(options.to_vec()));
         let found = found.into_iter();
         found
-            .map(|problem| format!("{}: {}", problem.option.unwrap_or_default(), problem.message))
+            .map(|problem| {
+                format!(
+                    "{}: {}",
+                    problem.option.unwrap_or_default(),
+                    problem.message
+                )
+            })
             .collect()
     }
 
@@ -329,7 +360,11 @@ mod tests {
     }
 
     fn keys(pairs: &[(&'static str, &str)]) -> Value {
-        Value::object(pairs.iter().map(|(region, key)| (*region, Value::string(*key))))
+        Value::object(
+            pairs
+                .iter()
+                .map(|(region, key)| (*region, Value::string(*key))),
+        )
     }
 
     #[test]
@@ -347,7 +382,10 @@ mod tests {
         assert_eq!(
             said(&[
                 regions(&["eu-west-1", "us-gov-east-1"]),
-                ("region_kms_key_ids", keys(&[("eu-west-1", "web"), ("eu-west-2", "")]))
+                (
+                    "region_kms_key_ids",
+                    keys(&[("eu-west-1", "web"), ("eu-west-2", "")])
+                )
             ]),
             [
                 "region_kms_key_ids: `web` is not the name of a key",
@@ -358,14 +396,19 @@ mod tests {
         let arn = "arn:aws:kms:eu-west-1:123456789012:alias/web";
         assert_eq!(
             said(&[home(), boot(), ("kms_key_id", Value::string(arn))]),
-            [format!("kms_key_id: the key {arn} is in eu-west-1, and what it is to encrypt in us-east-1")]
+            [format!(
+                "kms_key_id: the key {arn} is in eu-west-1, and what it is to encrypt in us-east-1"
+            )]
         );
         assert_eq!(
             said(&[boot(), ("ami_groups", texts(&["all"]))]),
             ["ami_groups: `ami_groups` lets everybody use what is encrypted"]
         );
         assert_eq!(
-            said(&[("ami_users", texts(&["1234"])), ("snapshot_groups", texts(&["everyone"]))]),
+            said(&[
+                ("ami_users", texts(&["1234"])),
+                ("snapshot_groups", texts(&["everyone"]))
+            ]),
             [
                 "ami_users: `1234` is not the number of an account",
                 "snapshot_groups: there is no group `everyone`"
@@ -374,12 +417,16 @@ mod tests {
         let users = || ("ami_users", texts(&["111111111111"]));
         assert_eq!(
             said(&[boot(), users()]),
-            ["ami_users: the image is encrypted with the account's default key, which nobody else can use"]
+            [
+                "ami_users: the image is encrypted with the account's default key, which nobody else can use"
+            ]
         );
         let own = || ("kms_key_id", Value::string("alias/web"));
         assert_eq!(
             said(&[boot(), own(), users(), regions(&["eu-west-1"])]),
-            ["ami_users: the copy in eu-west-1 is encrypted with the account's default key, which nobody else can use"]
+            [
+                "ami_users: the copy in eu-west-1 is encrypted with the account's default key, which nobody else can use"
+            ]
         );
         assert_eq!(
             said(&[("deprecate_at", Value::string("2030-01-31"))]),
@@ -397,7 +444,10 @@ mod tests {
         let well = [
             ("region", Value::string("us-east-1")),
             ("encrypt_boot", Value::bool(true)),
-            ("kms_key_id", Value::string("1234abcd-12ab-34cd-56ef-1234567890ab")),
+            (
+                "kms_key_id",
+                Value::string("1234abcd-12ab-34cd-56ef-1234567890ab"),
+            ),
             ("ami_regions", texts(&["eu-west-1", "us-east-1"])),
             there(),
             ("ami_users", texts(&["111111111111"])),
@@ -406,6 +456,9 @@ mod tests {
         assert_eq!(said(&well), [""; 0]);
         let open = Value::unknown(imgc_compiler::types::Type::Any);
         assert_eq!(said(&[("ami_regions", open.clone()), there()]), [""; 0]);
-        assert_eq!(said(&[("encrypt_boot", open), ("ami_groups", texts(&["all"]))]), [""; 0]);
+        assert_eq!(
+            said(&[("encrypt_boot", open), ("ami_groups", texts(&["all"]))]),
+            [""; 0]
+        );
     }
 }
