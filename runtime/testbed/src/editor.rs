@@ -16,11 +16,14 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type Send = Box<dyn FnMut(&Value) -> io::Result<()>>;
+/// Waits for the next message, and says when all of it was there.
+type Receive = Box<dyn Fn(Duration) -> Result<(Value, Instant), RecvTimeoutError>>;
 
 /// An editor with a server at the other end.
 pub struct Editor {
     send: Send,
-    incoming: Receiver<Value>,
+    receive: Receive,
+    arrived: Option<Instant>,
     kept: VecDeque<Value>,
     last_id: i64,
     settings: Value,
@@ -45,9 +48,15 @@ impl Editor {
         send: impl FnMut(&Value) -> io::Result<()> + 'static,
         incoming: Receiver<Value>,
     ) -> Self {
+        let receive = move |patience| Ok((incoming.recv_timeout(patience)?, Instant::now()));
+        Self::with(Box::new(send), Box::new(receive))
+    }
+
+    fn with(send: Send, receive: Receive) -> Self {
         Self {
-            send: Box::new(send),
-            incoming,
+            send,
+            receive,
+            arrived: None,
             kept: VecDeque::new(),
             last_id: 0,
             settings: Value::Null,
@@ -75,7 +84,8 @@ impl Editor {
         });
         let pipe = std::sync::Arc::clone(&input);
         let send = move |message: &Value| write(&pipe, &frame(&message.to_string()));
-        let mut editor = Self::over(send, incoming);
+        let receive = move |patience| incoming.recv_timeout(patience);
+        let mut editor = Self::with(Box::new(send), Box::new(receive));
         editor.program = Some(Program { child, input });
         Ok(editor)
     }
@@ -86,6 +96,11 @@ impl Editor {
             Some(program) => write(&program.input, bytes),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// When the last message that was waited for was there, before it was taken apart.
+    pub fn arrived(&self) -> Option<Instant> {
+        self.arrived
     }
 
     /// The number of the program's process.
@@ -231,7 +246,7 @@ impl Editor {
 
     /// Takes what has come in and was not waited for.
     pub fn rest(&mut self) -> Vec<Value> {
-        while let Ok(message) = self.incoming.try_recv() {
+        while let Ok((message, _)) = (self.receive)(Duration::ZERO) {
             self.take(message);
         }
         self.kept.drain(..).collect()
@@ -244,9 +259,10 @@ impl Editor {
         let end = Instant::now() + patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            match self.incoming.recv_timeout(left) {
-                Ok(message) => {
+            match (self.receive)(left) {
+                Ok((message, at)) => {
                     if wanted(&message) {
+                        self.arrived = Some(at);
                         return Some(message);
                     }
                     self.take(message);
@@ -304,7 +320,7 @@ fn write(pipe: &std::sync::Mutex<Option<ChildStdin>>, bytes: &[u8]) -> io::Resul
     pipe.flush()
 }
 
-fn read(output: &mut impl BufRead) -> Option<Value> {
+fn read(output: &mut impl BufRead) -> Option<(Value, Instant)> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -322,5 +338,6 @@ fn read(output: &mut impl BufRead) -> Option<Value> {
     }
     let mut body = vec![0; length];
     output.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
+    let arrived = Instant::now();
+    Some((serde_json::from_slice(&body).ok()?, arrived))
 }
