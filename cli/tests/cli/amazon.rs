@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::harness::Test;
 
+mod network;
 mod publish;
 
 fn behaviour() -> Behaviour {
