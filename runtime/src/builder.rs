@@ -65,10 +65,13 @@ pub trait Builder: Send + Sync {
     }
 
     /// Makes the machine. Everything that outlives a crash goes through `cx.ledger`. Where the builder has the capability
-    /// [`Capability::Layer`], the machine's first state is a checkpoint of `cx.fingerprint`.
+    /// [`Capability::Layer`], the machine's first state is a checkpoint of `cx.fingerprint`; with [`Capability::Living`] the
+    /// checkpoint has what the machine is found by.
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>>;
 
-    /// Makes the machine as it was at a checkpoint; `None` where it cannot be had any more (parts are gone or damaged).
+    /// Makes the machine as it was at a checkpoint; `None` where it cannot be had any more (parts are gone or damaged). With
+    /// [`Capability::Living`]: finds it. What it consists of is then in `cx.ledger`, as if this run had made it; what an
+    /// earlier run has recorded of it and is not there is removed.
     async fn restore(
         &self,
         cx: &Context,

@@ -23,6 +23,9 @@ pub enum Capability {
     /// The machine itself lives on and is found again: what has been done to it needs not be done again. Only for
     /// `--resume`, since nobody knows what else happened to it.
     Machine,
+    /// The machine itself lives on where it was made, and is found again by the checkpoint of its launch, if it is still
+    /// there: [`Builder::restore`](crate::builder::Builder::restore) looks. Only for `--resume`, as above.
+    Living,
     /// What the machine's disk was like after a step: any later run can start there.
     Layer,
 }

@@ -37,6 +37,8 @@ pub struct Context {
     pub run_id: Arc<str>,
     /// When whatever the run makes may be removed by anyone; `None` where nothing is made.
     pub expires: Option<crate::state::Moment>,
+    /// How long the build may take, cleaning up included; `None` for no limit.
+    pub limit: Option<std::time::Duration>,
     /// The template's directory.
     pub root: PathBuf,
     /// What the step at work would do, as a number: what a checkpoint made by it is found by. `None` where that is not
@@ -114,6 +116,7 @@ impl<'a> Onlooker<'a> {
             builder_type: build.builder.as_str().into(),
             run_id: settings.run_id.as_str().into(),
             expires: None,
+            limit: None,
             root: self.plan.root.clone(),
             fingerprint: None,
             checkpoints: None,

@@ -42,6 +42,7 @@ pub mod reuse;
 pub mod run;
 pub mod settings;
 pub mod state;
+pub mod sweep;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

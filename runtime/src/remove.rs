@@ -6,11 +6,23 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
 use crate::error::{Class, Error, Result};
 use crate::files;
 use crate::ledger::Resource;
 use crate::process;
 use crate::settings::Remover;
+
+/// Resources that are removed at the same time.
+const TOGETHER: usize = 16;
+
+/// Removes resources that do not need each other, several at a time; gives what came of each, in their order.
+pub async fn remove_all(removers: &[Arc<dyn Remover>], resources: &[Resource]) -> Vec<Result<()>> {
+    let removals = resources.iter().map(|resource| remove(removers, resource));
+    stream::iter(removals).buffered(TOGETHER).collect().await
+}
 
 /// Removes a resource.
 pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Result<()> {

@@ -37,6 +37,7 @@ mod resume;
 pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
 pub(crate) use published::PUBLISHED;
+pub(crate) use resume::line;
 pub use resume::{meant, origin, resumable};
 
 /// What of a build has been done already.
@@ -105,8 +106,21 @@ pub struct Foresight {
     pub(crate) posts: BTreeMap<StepId, ArtifactRecord>,
     /// Where the machine can be gone back to, the latest first.
     pub(crate) checkpoints: Vec<(StepId, CheckpointRecord)>,
+    /// The machine of the resumed run, if it is still there when it is needed.
+    pub(crate) living: Option<Living>,
     /// The run in which somebody had a shell on the machine that is gone on with.
     pub(crate) entered: Option<String>,
+}
+
+/// A machine that may still be there.
+#[derive(Clone, Debug)]
+pub(crate) struct Living {
+    /// The step that made it.
+    pub(crate) launch: StepId,
+    /// What it is found by.
+    pub(crate) record: CheckpointRecord,
+    /// The steps that have been done on it, each with the run that did it.
+    pub(crate) done: Vec<(StepId, String)>,
 }
 
 impl Foresight {
@@ -124,6 +138,7 @@ impl Foresight {
             published: BTreeMap::new(),
             posts: BTreeMap::new(),
             checkpoints: Vec::new(),
+            living: None,
             entered: None,
         }
     }

@@ -62,6 +62,7 @@ mod outputs;
 mod outside;
 mod publish;
 mod record;
+mod rejoin;
 mod restore;
 mod result;
 mod reused;

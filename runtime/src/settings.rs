@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::identity::Fate;
 use crate::ledger::Resource;
 use crate::state::{Memory, NewRun, State};
+use crate::sweep::{Area, Sweep};
 
 /// Simultaneous launches (and preparations) unless said otherwise.
 pub const PARALLEL_LAUNCHES: usize = 64;
@@ -188,6 +189,18 @@ pub trait Remover: Send + Sync {
 
     /// Removes it; `None` where the resource is not this remover's matter. Gone already is no error.
     async fn remove(&self, resource: &Resource) -> Option<Result<()>>;
+
+    /// The provider whose things it finds by their marks, without any state: `aws`.
+    fn provider(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What carries the marks of runs at that provider and is not finished. An error only where nothing at all could be
+    /// looked at.
+    async fn sweep(&self, area: &Area) -> Result<Sweep> {
+        let _ = area;
+        Ok(Sweep::default())
+    }
 }
 
 /// Waits between attempts: each twice as long as the one before, shortened at random so that many builds do not come

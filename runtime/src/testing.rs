@@ -89,6 +89,7 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         builder_type: "null".into(),
         run_id: "11111111-2222-4333-8444-555555555555".into(),
         expires: None,
+        limit: None,
         root: scratch.to_owned(),
         scratch: scratch.to_owned(),
         force: false,

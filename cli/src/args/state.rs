@@ -139,8 +139,30 @@ pub(crate) struct GcArgs {
     pub(crate) dry_run: bool,
     /// Forget what runs left on this machine, because it is gone or the files are: `USER@HOST:PORT` as listed, or the
     /// host alone. May be given several times.
-    #[arg(long, value_name = "MACHINE")]
+    #[arg(long, value_name = "MACHINE", conflicts_with = "cloud")]
     pub(crate) forget: Vec<String>,
+    /// Look at this provider (`aws`) for what carries the marks of runs, instead of here: works from any machine and
+    /// without the state. What is past its expiry goes, and what belongs to a run that is known to be over; the rest is
+    /// listed. Finished images are never touched.
+    #[arg(long, value_name = "PROVIDER", help_heading = "At a provider")]
+    pub(crate) cloud: Option<String>,
+    /// Only in this region; all that the account can use unless given. May be given several times.
+    #[arg(
+        long,
+        value_name = "REGION",
+        requires = "cloud",
+        help_heading = "At a provider"
+    )]
+    pub(crate) region: Vec<String>,
+    /// Only what this run has left, whether or not it is past its expiry: the id that things are tagged with, or at
+    /// least eight characters of its beginning.
+    #[arg(
+        long,
+        value_name = "RUN",
+        requires = "cloud",
+        help_heading = "At a provider"
+    )]
+    pub(crate) run: Option<String>,
     #[command(flatten)]
     pub(crate) look: LookArgs,
     /// As JSON.

@@ -3,28 +3,33 @@
 //! First what the state has recorded; then, without any state, what carries the marks of a run: directories in the
 //! temporary directories, and processes. What cannot be judged is listed and left, and so is what stands on a machine that
 //! nobody here can log in to: `--forget` is for machines that are gone.
+//!
+//! `--cloud` looks at a provider instead (`gc/cloud.rs`).
+
+mod cloud;
+mod report;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use imgc_runtime::ledger::Resource;
+use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::mark::{self, Life};
 use imgc_runtime::settings::{Remover, Settings};
 use imgc_runtime::state::{Owned, Owner, RunStatus, State};
+use imgc_runtime::sweep::Unseen;
 use imgc_runtime::{Result, process, remove};
 use imgc_state::Sqlite;
-use serde_json::json;
 
 use crate::args::GcArgs;
 use crate::components;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::plan_text::counted;
 use crate::state::{self, Look};
 use crate::terminal::{harmless, print};
 
 use super::json_text;
+use report::{Fate, Found};
 
 pub(super) fn run(args: &GcArgs) -> Outcome {
     let look = Look::at(&args.look)?;
@@ -38,16 +43,21 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
         live: BTreeSet::new(),
         dead: BTreeSet::new(),
         ended: BTreeSet::new(),
+        foreign: BTreeSet::new(),
         found: Vec::new(),
+        unseen: Vec::new(),
     };
-    look.wait(async {
-        if let Some(state) = &look.state {
-            gc.recorded(state).await?;
-        }
-        gc.marked_directories().await;
-        gc.marked_processes().await;
-        Ok(())
-    })?;
+    match &args.cloud {
+        Some(provider) => gc.at_provider(&look, provider, args)?,
+        None => look.wait(async {
+            if let Some(state) = &look.state {
+                gc.recorded(state).await?;
+            }
+            gc.marked_directories().await;
+            gc.marked_processes().await;
+            Ok(())
+        })?,
+    }
     print(&match args.json {
         true => json_text(&gc.object()),
         false => gc.text(),
@@ -57,32 +67,10 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
         .found
         .iter()
         .any(|one| matches!(one.fate, Fate::Failed(_)));
-    Ok(match failed {
+    Ok(match failed || !gc.unseen.is_empty() {
         true => Exit::Environment,
         false => Exit::Done,
     })
-}
-
-/// What has become of something.
-enum Fate {
-    /// It is gone, or would be.
-    Removed,
-    /// Its record is dropped: the user says that it is gone.
-    Forgotten,
-    /// It could not be removed.
-    Failed(String),
-    /// It is left alone.
-    Left(String),
-}
-
-/// Something that a run has left.
-struct Found {
-    what: String,
-    /// The machine it is on, if that is another one.
-    machine: Option<String>,
-    run: String,
-    owner: Option<String>,
-    fate: Fate,
 }
 
 struct Gc {
@@ -97,16 +85,19 @@ struct Gc {
     dead: BTreeSet<String>,
     /// Runs that ended by themselves: what they have left running, they have left on purpose.
     ended: BTreeSet<String>,
+    /// Runs that were begun on another host.
+    foreign: BTreeSet<String>,
     found: Vec<Found>,
+    /// What could not be looked at.
+    unseen: Vec<Unseen>,
 }
 
 impl Gc {
-    /// What the state has recorded for runs that do not live: newest first, processes before what they may write to.
-    async fn recorded(&mut self, state: &Arc<Sqlite>) -> Result<()> {
+    /// Which runs live and which are over, as the state has it.
+    async fn learn(&mut self, state: &Arc<Sqlite>) -> Result<()> {
         if !self.dry_run {
             state.bury(state::now()).await?;
         }
-        let mut foreign = BTreeSet::new();
         for run in state.runs(None).await? {
             let kind = match state::status(state, &run).await? {
                 RunStatus::Running => &mut self.live,
@@ -115,18 +106,27 @@ impl Gc {
             };
             kind.insert(run.new.id.clone());
             if run.new.host != self.host {
-                foreign.insert(run.new.id.clone());
+                self.foreign.insert(run.new.id.clone());
             }
         }
+        Ok(())
+    }
+
+    /// What the state has recorded for runs that do not live: newest first, processes before what they may write to.
+    async fn recorded(&mut self, state: &Arc<Sqlite>) -> Result<()> {
+        self.learn(state).await?;
         let all = state.resources(Owner::All).await?;
         let checkpoints = state.checkpoints().await?.into_iter();
         let kept: BTreeSet<String> = checkpoints
             .flat_map(|known| known.checkpoint.parts)
             .collect();
+        let things = cloud::kept_things(state).await?;
         let (settled, all): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|owned| {
-            !self.live.contains(&owned.run) && is_part(&owned.record.resource, &kept)
+            let resource = &owned.record.resource;
+            !self.live.contains(&owned.run)
+                && (is_part(resource, &kept) || is_one(resource, &things))
         });
-        // A run that died just after a checkpoint was recorded could not strike its parts off the list.
+        // A run that died just after a checkpoint or an artifact was recorded could not strike its parts off the list.
         if !self.dry_run {
             settled
                 .iter()
@@ -139,9 +139,16 @@ impl Gc {
         for owned in left {
             let resource = &owned.record.resource;
             let same = |other: &Owned| place(&other.record.resource) == place(resource);
+            // Whoever goes on with a machine has taken it over, and drops the old record a moment later.
+            if at_work
+                .iter()
+                .any(|other| is_same(&other.record.resource, resource))
+            {
+                continue;
+            }
             let fate = if self.is_forgotten(resource) {
                 Fate::Forgotten
-            } else if foreign.contains(&owned.run) {
+            } else if self.foreign.contains(&owned.run) {
                 Fate::Left("it was made on another host: run `imgc gc` there".to_owned())
             } else if place(resource).is_some() && at_work.iter().any(same) {
                 Fate::Left("a run that is at work has a file of this name there".to_owned())
@@ -171,11 +178,8 @@ impl Gc {
         });
     }
 
-    /// Scratch directories of runs that no state here knows of.
-    async fn marked_directories(&mut self) {
-        let mut places: Vec<PathBuf> = vec![std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-        places.sort();
-        places.dedup();
+    /// Runs that live on this machine, whatever state they have: their marks say so.
+    fn learn_who_lives_here(&mut self) {
         // Runs with other ideas of where temporary files belong are recognised if they live, and left alone if not.
         let elsewhere = process::of_runs().into_iter().filter_map(|one| {
             Some((
@@ -183,11 +187,19 @@ impl Gc {
                 one.run,
             ))
         });
-        for (path, run) in elsewhere {
+        let places = places();
+        let here = places.iter().flat_map(|place| mark::directories(place));
+        for (path, run) in elsewhere.chain(here) {
             if mark::life(&path) == Life::Lives {
                 self.live.insert(run);
             }
         }
+    }
+
+    /// Scratch directories of runs that no state here knows of.
+    async fn marked_directories(&mut self) {
+        self.learn_who_lives_here();
+        let places = places();
         let recorded: BTreeSet<String> = self.found.iter().map(|one| one.what.clone()).collect();
         for (path, run) in places.iter().flat_map(|place| mark::directories(place)) {
             let directory = Resource::Directory { path: path.clone() };
@@ -311,75 +323,14 @@ impl Gc {
             .help("`imgc gc --dry-run` lists what is left, and where")),
         }
     }
+}
 
-    fn text(&self) -> String {
-        let mut text = String::new();
-        let (mut removed, mut forgotten, mut left) = (0, 0, 0);
-        for one in &self.found {
-            let by = one
-                .owner
-                .as_deref()
-                .map_or_else(String::new, |owner| format!(", {}", harmless(owner)));
-            let what = format!(
-                "{} (run {}{by})",
-                harmless(&one.what),
-                harmless(state::short(&one.run))
-            );
-            let line = match &one.fate {
-                Fate::Removed if self.dry_run => format!("would remove {what}\n"),
-                Fate::Removed => format!("removed {what}\n"),
-                Fate::Forgotten if self.dry_run => format!("would forget {what}\n"),
-                Fate::Forgotten => format!("forgot {what}\n"),
-                Fate::Failed(why) => format!("cannot remove {what}: {}\n", harmless(why)),
-                Fate::Left(why) => format!("left {what}: {}\n", harmless(why)),
-            };
-            match one.fate {
-                Fate::Removed => removed += 1,
-                Fate::Forgotten => forgotten += 1,
-                Fate::Failed(_) | Fate::Left(_) => left += 1,
-            }
-            text.push_str(&line);
-        }
-        let verb = if self.dry_run { "to remove" } else { "removed" };
-        let mut parts = Vec::new();
-        if removed > 0 || left > 0 {
-            parts.push(format!("{} {verb}", counted(removed, "thing")));
-        }
-        if forgotten > 0 {
-            parts.push(format!("{forgotten} forgotten"));
-        }
-        if left > 0 {
-            parts.push(format!("{left} left"));
-        }
-        match parts.is_empty() {
-            true => text.push_str("nothing is left behind\n"),
-            false => text.push_str(&format!("{}\n", parts.join(", "))),
-        }
-        text
-    }
-
-    fn object(&self) -> serde_json::Value {
-        let list = |wanted: fn(&Fate) -> bool| -> Vec<serde_json::Value> {
-            let found = self.found.iter().filter(|one| wanted(&one.fate));
-            found
-                .map(|one| match &one.fate {
-                    Fate::Removed | Fate::Forgotten => {
-                        json!({ "what": one.what, "run": one.run, "owner": one.owner })
-                    }
-                    Fate::Failed(why) | Fate::Left(why) => {
-                        json!({ "what": one.what, "run": one.run, "owner": one.owner, "why": why })
-                    }
-                })
-                .collect()
-        };
-        json!({
-            "dry_run": self.dry_run,
-            "removed": list(|fate| matches!(fate, Fate::Removed)),
-            "forgotten": list(|fate| matches!(fate, Fate::Forgotten)),
-            "failed": list(|fate| matches!(fate, Fate::Failed(_))),
-            "left": list(|fate| matches!(fate, Fate::Left(_))),
-        })
-    }
+/// Where runs have their directories.
+fn places() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = vec![std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    places.sort();
+    places.dedup();
+    places
 }
 
 fn fate(result: Result<()>) -> Fate {
@@ -394,6 +345,19 @@ fn place(resource: &Resource) -> Option<(&str, &str)> {
     match resource {
         Resource::RemoteFile { machine, path, .. } => Some((machine, path)),
         _ => None,
+    }
+}
+
+/// Whether it is one of these things at a provider.
+fn is_one(resource: &Resource, things: &[CloudResource]) -> bool {
+    matches!(resource, Resource::Cloud(thing) if things.iter().any(|known| known.is(thing)))
+}
+
+/// Whether both are one thing at a provider.
+fn is_same(one: &Resource, other: &Resource) -> bool {
+    match (one, other) {
+        (Resource::Cloud(one), Resource::Cloud(other)) => one.is(other),
+        _ => false,
     }
 }
 

@@ -1,5 +1,8 @@
 //! `amazon-ebs` against a cloud of the tests with a real sshd behind every instance.
 
+mod leaks;
+mod resume;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -9,9 +9,22 @@ pub(crate) fn written(moment: Moment) -> String {
         .map_or_else(|_| String::new(), |stamp| stamp.to_string())
 }
 
+/// The moment that such a text stands for.
+pub(crate) fn read(text: &str) -> Option<Moment> {
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    Some(stamp.as_millisecond())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(read("2026-09-21T14:13:20Z"), Some(1_790_000_000_000));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read(""), None);
+    }
 
     #[test]
     fn moments_are_written_for_people_and_machines() {

@@ -26,6 +26,7 @@ use crate::lookup::taken;
 use crate::options::{self, Polling, Publish};
 use crate::region::RegionClient;
 use crate::resource::{Kind, PROVIDER};
+use crate::tags;
 
 pub(crate) use check::{problems, verify};
 
@@ -279,10 +280,21 @@ fn is_taken(region: &RegionClient, name: &str, other: &Image) -> Error {
             region.name()
         ),
     )
-    .help(
-        "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
-         `force_deregister = true` or -force",
-    )
+    .help(match unfinished(other) {
+        Some(run) => format!(
+            "it was never finished: once its run is over, `imgc gc --cloud aws --region {} --run {run}` removes it",
+            region.name()
+        ),
+        None => "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
+                 `force_deregister = true` or -force"
+            .to_owned(),
+    })
+}
+
+/// The run that has not finished an image.
+fn unfinished(image: &Image) -> Option<&str> {
+    let tag = |key| tags::get(image.tags(), key);
+    tag(tags::EXPIRES).and_then(|_| tag(tags::RUN))
 }
 
 /// Does a step, by its name.

@@ -12,6 +12,7 @@ use crate::tags::{self, Tags};
 
 mod find;
 mod remove;
+mod sweep;
 
 pub use remove::AwsRemover;
 pub(crate) use remove::{remove, snapshots_of};
@@ -31,6 +32,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Image,
+        Self::Instance,
+        Self::KeyPair,
+        Self::SecurityGroup,
+        Self::Snapshot,
+        Self::Volume,
+    ];
+
     /// The word in records, as EC2 calls the kind in tag specifications.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -45,15 +56,30 @@ impl Kind {
 
     /// The kind of a record; `None` where a newer version has written it.
     pub(crate) fn of(word: &str) -> Option<Self> {
-        let all = [
-            Self::Image,
-            Self::Instance,
-            Self::KeyPair,
-            Self::SecurityGroup,
-            Self::Snapshot,
-            Self::Volume,
-        ];
-        all.into_iter().find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// Several of them, for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Image => "images",
+            Self::Instance => "instances",
+            Self::KeyPair => "key pairs",
+            Self::SecurityGroup => "security groups",
+            Self::Snapshot => "snapshots",
+            Self::Volume => "volumes",
+        }
+    }
+
+    /// When it is removed: what has a smaller number goes first, since it uses what has a greater one.
+    pub(crate) fn turn(self) -> u8 {
+        match self {
+            Self::Instance => 0,
+            Self::Image => 1,
+            Self::Snapshot | Self::Volume => 2,
+            Self::SecurityGroup => 3,
+            Self::KeyPair => 4,
+        }
     }
 }
 
@@ -77,13 +103,8 @@ impl Thing {
     /// The tags it carries: the run's beside `own`.
     pub(crate) fn tags(&self, cx: &Context, own: &Tags) -> Tags {
         let mut all = own.clone();
-        let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
-        put(tags::RUN, &cx.run_id);
-        put(tags::NAME, &self.name);
-        put(tags::BUILD, &cx.address);
-        if let Some(expires) = cx.expires {
-            put(tags::EXPIRES, &crate::clock::written(expires));
-        }
+        all.extend(own_tags(cx));
+        all.insert(tags::NAME.to_owned(), self.name.clone());
         all
     }
 
@@ -119,6 +140,18 @@ impl Thing {
         let (number, record) = cx.ledger.create_as(&cx.address, intent, make).await?;
         Ok(Made { number, record })
     }
+}
+
+/// Whose a thing is, and when anyone may remove it.
+pub(crate) fn own_tags(cx: &Context) -> Tags {
+    let mut all = Tags::new();
+    let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
+    put(tags::RUN, &cx.run_id);
+    put(tags::BUILD, &cx.address);
+    if let Some(expires) = cx.expires {
+        put(tags::EXPIRES, &crate::clock::written(expires));
+    }
+    all
 }
 
 /// Something that is made.

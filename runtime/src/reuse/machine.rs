@@ -2,7 +2,7 @@
 
 use imgc_compiler::plan::{StepId, StepKind};
 
-use super::{Foresight, Looking, Verdict, resume};
+use super::{Foresight, Living, Looking, Verdict, resume};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 
@@ -13,6 +13,7 @@ impl Looking<'_> {
             Capability::None => Ok(()),
             Capability::Layer => self.layers(foresight).await,
             Capability::Machine => self.lived(foresight).await,
+            Capability::Living => self.living(foresight).await,
         }
     }
 
@@ -72,6 +73,50 @@ impl Looking<'_> {
             };
             foresight.entered.clone_from(&done.entered);
         }
+        Ok(())
+    }
+
+    /// With `--resume`: the machine that the resumed run has left, and the steps it has done on it. Whether it is still there
+    /// is seen when it is needed.
+    async fn living(&self, foresight: &mut Foresight) -> Result<()> {
+        let Some(run) = &self.reuse.resume else {
+            return Ok(());
+        };
+        let mut acts = self.acts(foresight).into_iter();
+        let Some((launch, fingerprint)) = acts
+            .next()
+            .filter(|(step, _)| self.plan.step(*step).kind == StepKind::Launch)
+        else {
+            return Ok(());
+        };
+        let build = self.plan.build(self.build);
+        let line = resume::line(&**self.state, run).await?;
+        let found = self.state.find_checkpoint(&fingerprint).await?;
+        let Some(record) = found.filter(|found| {
+            found.builder == build.builder.as_str()
+                && found.build == build.address
+                && line.contains(&found.run)
+        }) else {
+            return Ok(());
+        };
+        let known = resume::done(&**self.state, run, &build.address).await?;
+        let mut done = Vec::new();
+        for (step, fingerprint) in acts {
+            match known.steps.get(&self.plan.step(step).address) {
+                Some((same, by)) if *same == fingerprint => done.push((step, by.clone())),
+                _ => break,
+            }
+        }
+        foresight.verdict = Verdict::From {
+            step: done.last().map_or(launch, |(step, _)| *step),
+            run: record.run.clone(),
+        };
+        foresight.entered = known.entered;
+        foresight.living = Some(Living {
+            launch,
+            record,
+            done,
+        });
         Ok(())
     }
 }

@@ -87,6 +87,21 @@ pub async fn origin(state: &dyn State, run: &str) -> Result<String> {
     Ok(first)
 }
 
+/// A run and those it goes on with, the latest first.
+pub(crate) async fn line(state: &dyn State, run: &str) -> Result<Vec<String>> {
+    let all = state.runs(None).await?;
+    let mut line = vec![run.to_owned()];
+    while let Some(before) = all
+        .iter()
+        .find(|known| Some(&known.new.id) == line.last())
+        .and_then(|known| known.new.resumes.clone())
+        .filter(|before| !line.contains(before))
+    {
+        line.push(before);
+    }
+    Ok(line)
+}
+
 /// What has been done last to the machine of a build.
 #[derive(Debug, Default)]
 pub(super) struct Done {

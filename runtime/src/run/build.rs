@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::builder::{Instance, Known, Pin};
+use crate::checkpoint::Capability;
 use crate::context::Context;
 use crate::event::{Event, Output};
 use crate::machine::Machine;
@@ -59,6 +60,8 @@ pub(super) struct Data {
     /// Facts of the machine, kept when the connection has ended.
     pub(super) machine_facts: BTreeMap<String, String>,
     pub(super) artifact: Option<Artifact>,
+    /// What the builder can go back to.
+    pub(super) capability: Capability,
     /// What has been done before, and the fingerprints.
     pub(super) foresight: Option<Arc<Foresight>>,
     /// Somebody has had a shell on the machine.
@@ -114,6 +117,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         up_to_date = async {
             work.foresee().await;
             let up_to_date = work.is_up_to_date();
+            work.clear_the_way().await;
             work.steps().await;
             up_to_date
         } => up_to_date,
@@ -126,6 +130,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
     work.settle(&artifacts, whole.as_ref()).await;
     let abandoned = work.abandoned();
     if !abandoned {
+        work.forget_living().await;
         if !lock(&work.data).stays {
             undo::gone_with_machine(run, &build.address);
         }
@@ -409,6 +414,12 @@ impl<'a> Work<'a> {
             builder_type: self.build.builder.as_str().into(),
             run_id: run.run_id.clone(),
             expires: run.settings.new_run.as_ref().map(|new| new.expires),
+            limit: self
+                .build
+                .timeout
+                .into_iter()
+                .chain(run.settings.timeout)
+                .min(),
             root: run.plan.root.clone(),
             fingerprint: None,
             checkpoints: None,

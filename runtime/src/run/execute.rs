@@ -96,7 +96,7 @@ impl Work<'_> {
         let source = self.source(cx)?;
         let _permit = self.launch_turn(cx).await;
         let builder = self.builder()?;
-        let instance = match self.restore(cx, &*builder, &source).await {
+        let instance = match self.restore(cx, &*builder, &source).await? {
             Some(instance) => instance,
             None => {
                 let cx = self.looked_again(cx, &*builder, &source).await?;

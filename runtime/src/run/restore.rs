@@ -12,13 +12,18 @@ use super::reused::short;
 use crate::builder::{Builder, Instance};
 use crate::checkpoint::Checkpoints;
 use crate::context::Context;
-use crate::error::Class;
+use crate::error::{Class, Result};
 
 impl Work<'_> {
     /// What a step's component needs to make a checkpoint.
     pub(super) fn checkpointed(&self, step: &Step, cx: &mut Context) {
-        let makes = matches!(step.kind, StepKind::Launch | StepKind::Provision { .. });
-        if !makes || self.was_entered() {
+        let makes = match step.kind {
+            // What somebody has typed on the machine says nothing of how it is found.
+            StepKind::Launch => true,
+            StepKind::Provision { .. } => !self.was_entered(),
+            _ => false,
+        };
+        if !makes {
             return;
         }
         let Some(foresight) = self.foresight() else {
@@ -48,8 +53,14 @@ impl Work<'_> {
         cx: &Context,
         builder: &dyn Builder,
         source: &Value,
-    ) -> Option<Arc<dyn Instance>> {
-        let foresight = self.foresight()?;
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let Some(foresight) = self.foresight() else {
+            return Ok(None);
+        };
+        if let Some(living) = &foresight.living {
+            return self.rejoin(cx, builder, source, living).await;
+        }
+        self.leave_nothing_of_the_old().await?;
         let state = &self.run.settings.state;
         for (step, known) in &foresight.checkpoints {
             let address = &self.run.plan.step(*step).address;
@@ -64,12 +75,12 @@ impl Work<'_> {
                         short(&known.run)
                     ));
                     self.restored(*step, &known.run);
-                    return Some(instance);
+                    return Ok(Some(instance));
                 }
                 Ok(None) => "it is gone or damaged".to_owned(),
                 // Not the checkpoint's fault: launching says it.
                 Err(error) if matches!(error.class, Class::Template | Class::Cancelled) => {
-                    return None;
+                    return Ok(None);
                 }
                 Err(error) => error.chain(),
             };
@@ -80,7 +91,7 @@ impl Work<'_> {
                 self.output.warn(error.chain());
             }
         }
-        None
+        Ok(None)
     }
 
     /// The machine is as it was after `last`: the provisioners up to there need not run.
@@ -95,6 +106,11 @@ impl Work<'_> {
             })
             .map(|id| (id, by.to_owned()))
             .collect();
+        self.have_been_done(done);
+    }
+
+    /// Provisioners need not run: the machine has their work.
+    pub(super) fn have_been_done(&self, done: Vec<(StepId, String)>) {
         self.note_reused(&done);
         lock(&self.data).restored = BTreeMap::from_iter(done);
     }

@@ -82,7 +82,11 @@ impl Work<'_> {
                 }
             };
         }
-        lock(&self.data).pins.clone_from(&pins);
+        {
+            let mut data = lock(&self.data);
+            data.pins.clone_from(&pins);
+            data.capability = capability;
+        }
         let (artifacts, identities) = (run.ends.artifacts(), run.ends.identities());
         let (plan, world, redact) = (run.plan.clone(), run.world.clone(), run.redact.clone());
         let (salt, origin) = (run.settings.state.salt(), run.origin.clone());

@@ -11,6 +11,7 @@ use aws_sdk_ec2::types::Image;
 use imgc_compiler::value::Value;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Endpoint, Instance, Known, Pin, Problem, Publish, Target};
+use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
@@ -20,7 +21,8 @@ use tokio::sync::OnceCell;
 use crate::account::{Access, Account, Accounts};
 use crate::image;
 use crate::instance::{
-    self, HostKey, LogIn, Start, TemporaryKey, UserData, address, make_group, ready,
+    self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, UserData, address, make_group,
+    ready, switch,
 };
 use crate::lookup::{find_groups, find_place, find_source};
 use crate::options::{self, Source};
@@ -114,6 +116,11 @@ impl Builder for Ebs {
         problems
     }
 
+    fn capability(&self, options: &Value) -> Capability {
+        let _ = options;
+        Capability::Living
+    }
+
     fn capture_options(&self) -> &'static [&'static str] {
         CAPTURE_OPTIONS
     }
@@ -195,7 +202,15 @@ impl Builder for Ebs {
             && options.string("communicator")?.as_deref() != Some("winrm")
             && source.platform.is_none();
         let host_key = vouches.then(HostKey::make).transpose()?;
-        let data = UserData::join(own_data, host_key.as_ref())?;
+        let windows = source.platform.is_some()
+            || options.string("communicator")?.as_deref() == Some("winrm");
+        let switch = match read.run.shutdown_after {
+            _ if windows => None,
+            Some(never) if never.is_zero() => None,
+            Some(after) => Some(after),
+            None => Some(switch(cx.limit)),
+        };
+        let data = UserData::join(own_data, host_key.as_ref(), switch)?;
         // Both are let come to their end: what has been made by then is on record.
         let (group, key) = tokio::join!(
             Box::pin(temporary_group(
@@ -224,32 +239,85 @@ impl Builder for Ebs {
         };
         let instance = Box::pin(instance::start(cx, &region, &start)).await?;
         cx.output.detail(format!("instance: {}", instance.id()));
-        let running = ready(cx, &region, instance.id()).await?;
-        let target = match log_in {
-            LogIn::None => Target::None,
-            _ => Target::Address(Endpoint {
-                host: match options.string("ssh_host")? {
-                    Some(host) => Some(host),
-                    None => Some(address(
-                        &running,
-                        options.string("ssh_interface")?.as_deref(),
-                    )?),
-                },
-                private_key: key.as_ref().map(|key| key.file.clone()),
-                host_keys: data.host_key.into_iter().collect(),
-                ..Endpoint::default()
+        let left = Left {
+            instance: instance.record.clone(),
+            group: group.as_ref().map(|group| group.record.clone()),
+            key: key.as_ref().map(|key| LeftKey {
+                pair: key.made.record.clone(),
+                file: key.file.clone(),
             }),
-        };
-        Ok(Arc::new(EbsInstance {
-            region,
-            read,
+            host_key: data.host_key,
             facts,
+        };
+        left.keep(cx).await?;
+        let running = ready(cx, &region, instance.id()).await?;
+        let taken = Taken {
             instance,
             group,
             key,
-            target,
-        }))
+            running,
+        };
+        let started = started(&options, region, read, left, taken)?;
+        Ok(Arc::new(started))
     }
+
+    async fn restore(
+        &self,
+        cx: &Context,
+        options: &Value,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let options = Options::new(COMPONENT, options);
+        let read = options::Ebs::read(&options)?;
+        let (_, account, _) = self.account(&options).await?;
+        let Some(mut left) = Left::of(checkpoint) else {
+            return Ok(None);
+        };
+        let region = account.region(&left.instance.place);
+        let Some(taken) = Box::pin(left.take(cx, &region)).await? else {
+            return Ok(None);
+        };
+        if let (Some(known), Some(key)) = (&mut left.key, &taken.key) {
+            known.file.clone_from(&key.file);
+        }
+        left.keep(cx).await?;
+        let started = started(&options, region, read, left, taken)?;
+        Ok(Some(Arc::new(started)))
+    }
+}
+
+/// An instance that runs, whichever run has made it.
+fn started(
+    options: &Options<'_>,
+    region: RegionClient,
+    read: options::Ebs,
+    left: Left,
+    taken: Taken,
+) -> Result<EbsInstance> {
+    let target = match LogIn::read(options)? {
+        LogIn::None => Target::None,
+        _ => Target::Address(Endpoint {
+            host: match options.string("ssh_host")? {
+                Some(host) => Some(host),
+                None => Some(address(
+                    &taken.running,
+                    options.string("ssh_interface")?.as_deref(),
+                )?),
+            },
+            private_key: taken.key.as_ref().map(|key| key.file.clone()),
+            host_keys: left.host_key.into_iter().collect(),
+            ..Endpoint::default()
+        }),
+    };
+    Ok(EbsInstance {
+        region,
+        read,
+        facts: left.facts,
+        instance: taken.instance,
+        group: taken.group,
+        key: taken.key,
+        target,
+    })
 }
 
 /// The group that is made for the build, if one is, and the groups of the instance.

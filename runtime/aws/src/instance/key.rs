@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::ResourceType;
@@ -129,6 +129,26 @@ impl TemporaryKey {
         })
     }
 
+    /// Takes over the key of an earlier run: a copy of the file with the private half, which goes with that run.
+    pub(crate) async fn adopt(cx: &Context, made: Made, kept: &Path) -> Result<Self> {
+        let file = cx.scratch.join(format!("{}.key", made.record.name));
+        let (from, to) = (kept.to_owned(), file.clone());
+        let copy = files::blocking(move || {
+            let private = std::fs::read(&from)
+                .map_err(|error| files::failure("run/local-file", "read", &from, error))?;
+            write(&to, &private)
+                .map_err(|error| files::failure("run/local-file", "write", &to, error))
+        });
+        let resource = Resource::File { path: file.clone() };
+        let (file_record, ()) = cx.ledger.create(&cx.address, resource, copy).await?;
+        Ok(Self {
+            name: made.id().to_owned(),
+            file,
+            made,
+            file_record,
+        })
+    }
+
     /// Removes the file with the private half.
     pub(crate) async fn remove_file(&self, cx: &Context) {
         if tokio::fs::remove_file(&self.file).await.is_ok() {
@@ -137,7 +157,7 @@ impl TemporaryKey {
     }
 }
 
-fn write(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let mut file = options
         .write(true)

@@ -1,10 +1,11 @@
 //! User data: the template's, and ours beside it.
 //!
-//! In: what the template gives, the host key the machine is to have. Out: one text in base64. Two parts become one MIME message,
-//! which cloud-init takes apart again (also where the template's part is such a message itself). Formats that cloud-init does not
-//! read stay as they are, and the machine keeps its own host key.
+//! In: what the template gives, the host key the machine is to have, when it is to shut down by itself. Out: one text in base64.
+//! Several parts become one MIME message, which cloud-init takes apart again (also where the template's part is such a message
+//! itself). Formats that cloud-init does not read stay as they are: the machine then keeps its own host key, and runs on.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,6 +61,25 @@ fn bug(error: &dyn std::fmt::Display) -> Error {
     )
 }
 
+/// What a dead man's switch is at least: scripts that take hours are no accident.
+const LEAST: Duration = Duration::from_secs(6 * 3600);
+/// What it is where nobody has set a limit, and nothing says when the run's things may be removed.
+const USUAL: Duration = Duration::from_secs(24 * 3600);
+
+/// When a machine that nobody lets go shuts itself down: after the build's time limit, at least six hours; where the build has
+/// none, after a day, when anyone may remove it.
+pub(crate) fn switch(limit: Option<Duration>) -> Duration {
+    limit.unwrap_or(USUAL).max(LEAST)
+}
+
+/// A script that does it. It runs once, at the first boot, when services are up: before that nothing can be scheduled.
+fn shutdown(after: Duration) -> String {
+    let minutes = after.as_secs().div_ceil(60).max(1);
+    format!(
+        "#!/bin/sh\n# imgc: a machine that no build lets go does not run for ever\nshutdown -P +{minutes}\n"
+    )
+}
+
 /// What an instance is given, and the host key it then has; `None` where it keeps its own.
 pub(crate) struct UserData {
     /// In base64; `None` for none at all.
@@ -68,28 +88,37 @@ pub(crate) struct UserData {
 }
 
 impl UserData {
-    /// Joins the template's user data with a host key.
-    pub(crate) fn join(own: Option<Vec<u8>>, key: Option<&HostKey>) -> Result<Self> {
-        let key = key.filter(|_| own.as_deref().is_none_or(takes_parts));
-        let Some(key) = key else {
+    /// Joins the template's user data with a host key, and with a shutdown after a time.
+    pub(crate) fn join(
+        own: Option<Vec<u8>>,
+        key: Option<&HostKey>,
+        switch: Option<Duration>,
+    ) -> Result<Self> {
+        if !own.as_deref().is_none_or(takes_parts) {
             return Ok(Self {
                 text: own.map(encoded).transpose()?,
                 host_key: None,
             });
-        };
-        let config = key.cloud_config()?;
-        let all = match own {
-            None => config.into_bytes(),
-            Some(own) => parts(&config, &own),
+        }
+        let key = key.filter(|_| !own.as_deref().is_some_and(names_keys));
+        let config = key.map(HostKey::cloud_config).transpose()?;
+        let ours = config.into_iter().chain(switch.map(shutdown));
+        // The template's part comes last, so that what it says holds.
+        let mut parts: Vec<Vec<u8>> = ours.map(String::into_bytes).collect();
+        parts.extend(own);
+        let text = match parts.len() {
+            0 => None,
+            1 => parts.pop().map(encoded).transpose()?,
+            _ => Some(encoded(message(&parts))?),
         };
         Ok(Self {
-            text: Some(encoded(all)?),
-            host_key: Some(key.public()?),
+            text,
+            host_key: key.map(HostKey::public).transpose()?,
         })
     }
 }
 
-/// Whether cloud-init reads it as one part among others, and it says nothing of host keys itself.
+/// Whether cloud-init reads it as one part among others.
 fn takes_parts(own: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(own) else {
         return false;
@@ -105,15 +134,22 @@ fn takes_parts(own: &[u8]) -> bool {
         "mime-version:",
         "## template:",
     ];
-    let names_keys = text.lines().any(|line| line.starts_with("ssh_keys:"));
-    known.iter().any(|known| start.starts_with(known)) && !names_keys
+    known.iter().any(|known| start.starts_with(known))
 }
 
-/// One MIME message of both. The template's part comes last, so that what it says holds.
-fn parts(config: &str, own: &[u8]) -> Vec<u8> {
-    let own_text = String::from_utf8_lossy(own);
-    let start = own_text.trim_start().to_ascii_lowercase();
-    let boundary = boundary(config, &own_text);
+/// Whether it says itself which host keys the machine has.
+fn names_keys(own: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(own);
+    text.lines().any(|line| line.starts_with("ssh_keys:"))
+}
+
+/// One MIME message of several parts, in their order.
+fn message(parts: &[Vec<u8>]) -> Vec<u8> {
+    let texts: Vec<_> = parts
+        .iter()
+        .map(|part| String::from_utf8_lossy(part))
+        .collect();
+    let boundary = boundary(&texts);
     let mut all = Vec::new();
     let mut line = |text: &str| {
         all.extend_from_slice(text.as_bytes());
@@ -124,21 +160,18 @@ fn parts(config: &str, own: &[u8]) -> Vec<u8> {
         "Content-Type: multipart/mixed; boundary=\"{boundary}\""
     ));
     line("");
-    line(&format!("--{boundary}"));
-    line("Content-Type: text/cloud-config; charset=\"utf-8\"");
-    line("");
-    line(config);
-    line(&format!("--{boundary}"));
-    match start.starts_with("content-type:") || start.starts_with("mime-version:") {
-        // It has headers of its own.
-        true => line(own_text.trim_start()),
-        false => {
-            line(&format!(
-                "Content-Type: {}; charset=\"utf-8\"",
-                content_type(&start)
-            ));
-            line("");
-            line(&own_text);
+    for text in &texts {
+        let start = text.trim_start().to_ascii_lowercase();
+        line(&format!("--{boundary}"));
+        match start.starts_with("content-type:") || start.starts_with("mime-version:") {
+            // It has headers of its own.
+            true => line(text.trim_start()),
+            false => {
+                let kind = content_type(&start);
+                line(&format!("Content-Type: {kind}; charset=\"utf-8\""));
+                line("");
+                line(text);
+            }
         }
     }
     line(&format!("--{boundary}--"));
@@ -158,12 +191,12 @@ fn content_type(start: &str) -> &'static str {
     found.map_or("text/plain", |(_, kind)| kind)
 }
 
-/// A line that neither part has.
-fn boundary(one: &str, other: &str) -> String {
+/// A line that no part has.
+fn boundary(texts: &[impl AsRef<str>]) -> String {
     let mut number = 0;
     loop {
         let boundary = format!("==imgc-part-{number}==");
-        if !one.contains(&boundary) && !other.contains(&boundary) {
+        if !texts.iter().any(|text| text.as_ref().contains(&boundary)) {
             return boundary;
         }
         number += 1;
@@ -201,7 +234,7 @@ mod tests {
     #[test]
     fn a_host_key_alone_is_a_cloud_config() {
         let key = HostKey::make().unwrap();
-        let data = UserData::join(None, Some(&key)).unwrap();
+        let data = UserData::join(None, Some(&key), None).unwrap();
         let text = plain(&data);
         assert!(text.starts_with("#cloud-config\nssh_keys:\n  ed25519_private: |\n    -----BEGIN"));
         assert!(text.contains(&format!("ed25519_public: {}", key.public().unwrap())));
@@ -212,7 +245,7 @@ mod tests {
     fn a_script_of_the_template_comes_after_ours() {
         let key = HostKey::make().unwrap();
         let own = b"#!/bin/sh\ntouch /ready\n".to_vec();
-        let text = plain(&UserData::join(Some(own), Some(&key)).unwrap());
+        let text = plain(&UserData::join(Some(own), Some(&key), None).unwrap());
         let ours = text.find("#cloud-config").unwrap();
         let theirs = text.find("Content-Type: text/x-shellscript").unwrap();
         assert!(ours < theirs && text.contains("touch /ready"), "{text}");
@@ -224,24 +257,55 @@ mod tests {
         for own in [
             "<powershell>Enable-PSRemoting</powershell>",
             "{\"ignition\": {}}",
-            "#cloud-config\nssh_keys:\n  rsa_private: x\n",
         ] {
-            let data = UserData::join(Some(own.into()), Some(&key)).unwrap();
+            let data = UserData::join(Some(own.into()), Some(&key), Some(LEAST)).unwrap();
             assert_eq!(plain(&data), own);
             assert_eq!(data.host_key, None);
         }
     }
 
     #[test]
+    fn a_template_that_brings_host_keys_keeps_them() {
+        let key = HostKey::make().unwrap();
+        let own = "#cloud-config\nssh_keys:\n  rsa_private: x\n";
+        let data = UserData::join(Some(own.into()), Some(&key), None).unwrap();
+        assert_eq!(plain(&data), own);
+        assert_eq!(data.host_key, None);
+    }
+
+    #[test]
+    fn the_switch_is_a_script_of_its_own_before_that_of_the_template() {
+        let key = HostKey::make().unwrap();
+        let own = b"#!/bin/sh\ntouch /ready\n".to_vec();
+        let data = UserData::join(Some(own), Some(&key), Some(LEAST)).unwrap();
+        let text = plain(&data);
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+        assert!(at("ssh_keys:") < at("shutdown -P +360\n"), "{text}");
+        assert!(at("shutdown -P +360\n") < at("touch /ready"), "{text}");
+        assert_eq!(text.matches("Content-Type: text/x-shellscript").count(), 2);
+        let alone = UserData::join(None, None, Some(Duration::from_secs(90))).unwrap();
+        assert!(plain(&alone).starts_with("#!/bin/sh\n"));
+        assert!(plain(&alone).ends_with("\nshutdown -P +2\n"));
+    }
+
+    #[test]
+    fn the_switch_waits_for_the_build_and_six_hours_at_least() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        assert_eq!(switch(Some(hours(1))), hours(6));
+        assert_eq!(switch(Some(hours(9))), hours(9));
+        assert_eq!(switch(None), hours(24));
+    }
+
+    #[test]
     fn too_much_is_packed_and_far_too_much_refused() {
         let long = format!("#!/bin/sh\n{}", "true\n".repeat(10_000));
-        let data = UserData::join(Some(long.into_bytes()), None).unwrap();
+        let data = UserData::join(Some(long.into_bytes()), None, None).unwrap();
         assert_eq!(
             STANDARD.decode(data.text.unwrap()).unwrap()[..2],
             [0x1f, 0x8b]
         );
         let noise = vec![b'x'; 20_000];
-        let error = UserData::join(Some(noise), None).err().unwrap();
+        let error = UserData::join(Some(noise), None, None).err().unwrap();
         assert_eq!(error.id, "run/aws-option");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
@@ -53,6 +54,8 @@ pub(crate) struct Run {
     pub(crate) user_data_file: Option<PathBuf>,
     pub(crate) ebs_optimized: bool,
     pub(crate) shutdown_behavior: Option<String>,
+    /// `shutdown_after`: when a machine that nobody lets go shuts itself down; zero for never.
+    pub(crate) shutdown_after: Option<Duration>,
     pub(crate) metadata: Metadata,
     /// `disable_stop_instance`: the image is made from the instance as the last provisioner has left it.
     pub(crate) keeps_running: bool,
@@ -80,6 +83,7 @@ impl Run {
             user_data_file: options.string("user_data_file")?.map(PathBuf::from),
             ebs_optimized: options.bool("ebs_optimized")?,
             shutdown_behavior: options.string("shutdown_behavior")?,
+            shutdown_after: options.duration("shutdown_after")?,
             metadata: Metadata::read(options)?,
             keeps_running: options.bool("disable_stop_instance")?,
         })

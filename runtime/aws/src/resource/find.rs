@@ -1,7 +1,10 @@
-//! Finding what an intent may have made: by the name it carries.
+//! Finding things by the tags they carry.
+//!
+//! In: a kind and a filter. Out: all that there is of it, page by page.
 
 use std::time::Duration;
 
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use imgc_runtime::error::Result;
 
 use crate::region::{RegionClient, filter};
@@ -12,76 +15,140 @@ use crate::tags;
 const LOOKS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(700);
 
+/// Something that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// What it is removed by: its id; of a key pair, its name.
+    pub(crate) id: String,
+    pub(crate) tags: Vec<Tag>,
+}
+
 /// The ids of the things of a kind with this name; more than one only where an answer was lost and the request repeated.
 pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Result<Vec<String>> {
+    let tag = format!("tag:{}", tags::NAME);
     for look in 1.. {
-        let found = once(region, kind, name).await?;
+        let found = all(region, kind, &filter(&tag, [name])).await?;
         if !found.is_empty() || look == LOOKS {
-            return Ok(found);
+            return Ok(found.into_iter().map(|found| found.id).collect());
         }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(Vec::new())
 }
 
-async fn once(region: &RegionClient, kind: Kind, name: &str) -> Result<Vec<String>> {
-    let tag = filter(&format!("tag:{}", tags::NAME), [name]);
+/// All of a kind that a filter lets through; instances that have ended are none.
+pub(crate) async fn all(region: &RegionClient, kind: Kind, wanted: &Filter) -> Result<Vec<Found>> {
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let (found, following) = page(region, kind, wanted.clone(), next).await?;
+        all.extend(found);
+        next = following.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+type Page = (Vec<Found>, Option<String>);
+
+async fn page(
+    region: &RegionClient,
+    kind: Kind,
+    wanted: Filter,
+    next: Option<String>,
+) -> Result<Page> {
     let ec2 = region.ec2();
-    let ids = match kind {
+    Ok(match kind {
         Kind::Instance => {
-            let request = ec2.describe_instances().filters(tag).send();
-            let answer = region.call("DescribeInstances", "look for an instance", request);
-            let reservations = answer.await?.reservations.unwrap_or_default();
+            let request = ec2.describe_instances().filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeInstances", "look for instances", request);
+            let answer = answer.await?;
+            let reservations = answer.reservations.unwrap_or_default();
             let instances = reservations
                 .into_iter()
-                .flat_map(|reservation| reservation.instances.unwrap_or_default());
-            instances
-                .filter_map(|instance| instance.instance_id)
-                .collect()
+                .flat_map(|reservation| reservation.instances.unwrap_or_default())
+                .filter(|instance| !has_ended(instance));
+            (
+                found(instances, |one| (one.instance_id, one.tags)),
+                answer.next_token,
+            )
         }
         Kind::Image => {
-            let request = ec2.describe_images().owners("self").filters(tag).send();
-            let answer = region.call("DescribeImages", "look for an image", request);
-            let images = answer.await?.images.unwrap_or_default();
-            images
-                .into_iter()
-                .filter_map(|image| image.image_id)
-                .collect()
+            let request = ec2.describe_images().owners("self").filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeImages", "look for images", request);
+            let answer = answer.await?;
+            let images = answer.images.unwrap_or_default();
+            (
+                found(images, |one| (one.image_id, one.tags)),
+                answer.next_token,
+            )
         }
         Kind::Snapshot => {
-            let request = ec2.describe_snapshots().owner_ids("self");
-            let request = request.filters(tag).send();
-            let answer = region.call("DescribeSnapshots", "look for a snapshot", request);
-            let snapshots = answer.await?.snapshots.unwrap_or_default();
-            snapshots
-                .into_iter()
-                .filter_map(|snapshot| snapshot.snapshot_id)
-                .collect()
+            let request = ec2.describe_snapshots().owner_ids("self").filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeSnapshots", "look for snapshots", request);
+            let answer = answer.await?;
+            let snapshots = answer.snapshots.unwrap_or_default();
+            (
+                found(snapshots, |one| (one.snapshot_id, one.tags)),
+                answer.next_token,
+            )
         }
         Kind::Volume => {
-            let request = ec2.describe_volumes().filters(tag).send();
-            let answer = region.call("DescribeVolumes", "look for a volume", request);
-            let volumes = answer.await?.volumes.unwrap_or_default();
-            volumes
-                .into_iter()
-                .filter_map(|volume| volume.volume_id)
-                .collect()
+            let request = ec2.describe_volumes().filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeVolumes", "look for volumes", request);
+            let answer = answer.await?;
+            let volumes = answer.volumes.unwrap_or_default();
+            (
+                found(volumes, |one| (one.volume_id, one.tags)),
+                answer.next_token,
+            )
         }
         Kind::SecurityGroup => {
-            let request = ec2.describe_security_groups().filters(tag).send();
-            let answer = region.call("DescribeSecurityGroups", "look for a group", request);
-            let groups = answer.await?.security_groups.unwrap_or_default();
-            groups
-                .into_iter()
-                .filter_map(|group| group.group_id)
-                .collect()
+            let request = ec2.describe_security_groups().filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeSecurityGroups", "look for groups", request);
+            let answer = answer.await?;
+            let groups = answer.security_groups.unwrap_or_default();
+            (
+                found(groups, |one| (one.group_id, one.tags)),
+                answer.next_token,
+            )
         }
         Kind::KeyPair => {
-            let request = ec2.describe_key_pairs().filters(tag).send();
-            let answer = region.call("DescribeKeyPairs", "look for a key pair", request);
+            let request = ec2.describe_key_pairs().filters(wanted).send();
+            let answer = region.call("DescribeKeyPairs", "look for key pairs", request);
             let pairs = answer.await?.key_pairs.unwrap_or_default();
-            pairs.into_iter().filter_map(|pair| pair.key_name).collect()
+            // It has no pages.
+            (found(pairs, |one| (one.key_name, one.tags)), None)
         }
-    };
-    Ok(ids)
+    })
+}
+
+fn found<T>(
+    things: impl IntoIterator<Item = T>,
+    of: impl Fn(T) -> (Option<String>, Option<Vec<Tag>>),
+) -> Vec<Found> {
+    let things = things.into_iter().map(of);
+    things
+        .filter_map(|(id, tags)| {
+            Some(Found {
+                id: id?,
+                tags: tags.unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// An instance that has ended is listed for about an hour.
+fn has_ended(instance: &Instance) -> bool {
+    let state = instance
+        .state
+        .as_ref()
+        .and_then(|state| state.name.as_ref());
+    state == Some(&InstanceStateName::Terminated)
 }

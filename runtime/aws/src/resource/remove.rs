@@ -11,12 +11,13 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::identity::Fate;
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::settings::Remover;
+use imgc_runtime::sweep::{Area, Sweep};
 use tokio::time::Instant;
 
 use crate::account::{Access, Accounts};
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
-use crate::resource::{Kind, PROVIDER, find};
+use crate::resource::{Kind, PROVIDER, find, sweep};
 use crate::tags;
 
 /// How long something that is in use is waited for, and how often it is tried.
@@ -45,6 +46,14 @@ impl Remover for AwsRemover {
             Resource::Cloud(thing) if thing.provider == PROVIDER => Some(self.thing(thing).await),
             _ => None,
         }
+    }
+
+    fn provider(&self) -> Option<&'static str> {
+        Some(PROVIDER)
+    }
+
+    async fn sweep(&self, area: &Area) -> Result<Sweep> {
+        sweep::sweep(&self.accounts, area).await
     }
 }
 

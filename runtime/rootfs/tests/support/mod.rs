@@ -96,6 +96,7 @@ impl Bed {
             builder_type: "rootfs".into(),
             run_id: "0123456789abcdef".into(),
             expires: None,
+            limit: None,
             root,
             scratch,
             force: false,

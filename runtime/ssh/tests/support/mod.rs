@@ -112,6 +112,7 @@ impl Bench {
             builder_type: "null".into(),
             run_id: "run".into(),
             expires: None,
+            limit: None,
             root: home.clone(),
             scratch,
             force: false,

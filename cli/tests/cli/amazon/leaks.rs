@@ -1,0 +1,541 @@
+//! What is left of a build that was interrupted after any of its calls, and `imgc gc --cloud` from a machine that knows
+//! nothing of it.
+//!
+//! `IMGC_EVERY_FAULT=1` tries every call. With `IMGC_FAULT_REPORT=FILE` a line for each table is appended to that file.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, Left, Machines, Moment, Then};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::{behaviour, test, user};
+use crate::harness::{Printed, Test};
+
+/// How a caller is ended when one of its calls has had its effect.
+type End = fn(Pid);
+
+fn killed(pid: Pid) {
+    kill(pid, Signal::SIGKILL).unwrap();
+}
+
+fn interrupted(pid: Pid) {
+    kill(pid, Signal::SIGINT).unwrap();
+}
+
+fn terminated(pid: Pid) {
+    kill(pid, Signal::SIGTERM).unwrap();
+}
+
+/// Its group: Packer's plugins are processes of their own.
+fn group_killed(pid: Pid) {
+    killpg(pid, Signal::SIGKILL).unwrap();
+}
+
+/// Lets a process come to its call number `point`, and ends it there.
+fn struck<T>(
+    cloud: &Cloud,
+    point: usize,
+    end: End,
+    spawn: impl FnOnce() -> Child,
+    finish: impl FnOnce(Child) -> T,
+) -> T {
+    let seen = AtomicUsize::new(0);
+    let process = Arc::new(Mutex::new(None::<Pid>));
+    let victim = process.clone();
+    // The lock is held until the process is known.
+    let mut holder = process.lock().unwrap();
+    cloud.hook(move |_, moment| {
+        if moment == Moment::After && seen.fetch_add(1, Ordering::SeqCst) + 1 == point {
+            if let Some(pid) = *victim.lock().unwrap() {
+                end(pid);
+            }
+        }
+        Then::GoOn
+    });
+    let child = spawn();
+    *holder = Some(Pid::from_raw(child.id() as i32));
+    drop(holder);
+    let ended = finish(child);
+    cloud.unhook();
+    ended
+}
+
+/// The points to try of so many.
+fn points(count: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let every = std::env::var_os("IMGC_EVERY_FAULT").is_some();
+    (1..=count).step_by(if every { 1 } else { stride })
+}
+
+fn report(line: &str) {
+    let Some(path) = std::env::var_os("IMGC_FAULT_REPORT") else {
+        return;
+    };
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create(true).append(true).open(path).unwrap();
+    writeln!(file, "{line}").unwrap();
+}
+
+/// How many calls an undisturbed build makes.
+fn calls_of_a_build(cloud: &Cloud) -> usize {
+    let whole = test(cloud);
+    let printed = whole.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    cloud.calls().len()
+}
+
+/// A machine that has never seen the template.
+fn elsewhere(cloud: &Cloud) -> Test {
+    let mut test = Test::new("");
+    for (name, value) in cloud.environment() {
+        test = test.env(name, &value);
+    }
+    test
+}
+
+/// The runs that what is left carries.
+fn runs(left: &Left) -> Vec<String> {
+    let runs = left.iter().filter_map(|thing| thing.tags.get("imgc:run"));
+    let mut runs: Vec<String> = runs.cloned().collect();
+    runs.sort();
+    runs.dedup();
+    runs
+}
+
+/// Whether all that is left is an image that somebody can use.
+fn is_finished(cloud: &Cloud, left: &Left) -> bool {
+    let temporary = left.iter().any(|one| one.tags.contains_key("imgc:expires"));
+    let images = cloud.ec2("us-east-1", "DescribeImages", &[("Owner.1", "self")]);
+    !temporary
+        && left.summary() == "1 image, 1 snapshot"
+        && images
+            .unwrap()
+            .contains("<imageState>available</imageState>")
+}
+
+#[test]
+fn killed_after_any_call_gc_elsewhere_removes_it_by_its_tags() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let count = calls_of_a_build(&cloud);
+    let (mut tried, mut kept) = (0, 0);
+    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    for point in points(count, 6) {
+        cloud.reset().unwrap();
+        let test = test(&cloud);
+        let spawn = || test.spawn(&["build", "."]);
+        struck(&cloud, point, killed, spawn, |child| test.finish(child));
+        let left = cloud.left();
+        *before.entry(left.summary()).or_default() += 1;
+        let other = elsewhere(&cloud);
+        // Everything carries the run's tag: there is no other way to know it here.
+        for thing in left.iter() {
+            assert!(
+                thing.tags.contains_key("imgc:run"),
+                "call {point}: {thing:?}"
+            );
+        }
+        for run in runs(&left) {
+            let gc = other.run(&[
+                "gc",
+                "--cloud",
+                "aws",
+                "--region",
+                "us-east-1",
+                "--run",
+                &run,
+            ]);
+            assert_eq!(gc.code, 0, "call {point}: {}", gc.text());
+        }
+        let left = cloud.left();
+        tried += 1;
+        kept += usize::from(is_finished(&cloud, &left));
+        assert!(
+            left.is_empty() || is_finished(&cloud, &left),
+            "call {point}: {left}"
+        );
+    }
+    report(&format!(
+        "imgc, SIGKILL, gc --cloud elsewhere: {count} calls, {tried} tried, finished image kept {kept}; before gc: {before:?}"
+    ));
+}
+
+fn stopped_after_any_call(name: &str, end: End, code: i32) {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let count = calls_of_a_build(&cloud);
+    let (mut tried, mut stopped, mut kept) = (0, 0, 0);
+    for point in points(count, 7) {
+        cloud.reset().unwrap();
+        let test = test(&cloud);
+        let spawn = || test.spawn(&["build", "-color=false", "."]);
+        let printed = struck(&cloud, point, end, spawn, |child| test.finish(child));
+        tried += 1;
+        stopped += usize::from(printed.code == code);
+        let left = cloud.left();
+        // Before it listens to signals it has made nothing.
+        assert!(
+            [0, code].contains(&printed.code) || printed.code == -1 && left.is_empty(),
+            "call {point}: {}",
+            printed.text()
+        );
+        if left.is_empty() {
+            assert_ne!(printed.code, 0, "call {point}: {}", printed.text());
+            continue;
+        }
+        kept += 1;
+        assert!(
+            is_finished(&cloud, &left),
+            "call {point}: {left}\n{}",
+            printed.text()
+        );
+        let images = test.run(&["images"]);
+        assert!(
+            images.stdout.contains(&left.of("image")[0].id),
+            "call {point}: {}",
+            images.text()
+        );
+    }
+    report(&format!(
+        "imgc, {name}: {count} calls, {tried} tried, {stopped} stopped, finished image kept {kept}, nothing else left"
+    ));
+}
+
+#[test]
+fn interrupted_after_any_call_an_image_is_left_or_nothing() {
+    stopped_after_any_call("SIGINT", interrupted, 130);
+}
+
+#[test]
+fn terminated_after_any_call_an_image_is_left_or_nothing() {
+    stopped_after_any_call("SIGTERM", terminated, 143);
+}
+
+/// A run that is killed when its instance is there.
+fn dead_run(cloud: &Cloud) -> (Test, String) {
+    let test = test(cloud);
+    let seen = Arc::new(Mutex::new(None::<Pid>));
+    let victim = seen.clone();
+    let mut holder = seen.lock().unwrap();
+    cloud.hook(move |call, moment| {
+        if moment == Moment::After && call.action == "RunInstances" {
+            killed(victim.lock().unwrap().unwrap());
+        }
+        Then::GoOn
+    });
+    let child = test.spawn(&["build", "."]);
+    *holder = Some(Pid::from_raw(child.id() as i32));
+    drop(holder);
+    let printed = test.finish(child);
+    cloud.unhook();
+    assert_ne!(printed.code, 0);
+    let run = runs(&cloud.left()).remove(0);
+    (test, run)
+}
+
+const THINGS: &str = "1 instance, 1 key pair, 1 security group, 1 volume";
+
+/// Removes in one region: the others are a few hundred calls.
+fn gc(test: &Test, more: &[&str]) -> Printed {
+    let mut arguments = vec!["gc", "--cloud", "aws", "--region", "us-east-1"];
+    arguments.extend(more);
+    test.run(&arguments)
+}
+
+#[test]
+fn what_nobody_can_judge_is_listed_until_it_is_past_its_expiry() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (_test, run) = dead_run(&cloud);
+    assert_eq!(cloud.left().summary(), THINGS);
+    let other = elsewhere(&cloud);
+    let listed = gc(&other, &[]);
+    assert_eq!(listed.code, 0, "{}", listed.text());
+    assert_eq!(cloud.left().summary(), THINGS);
+    for what in [
+        "instance i-",
+        "volume vol-",
+        "key-pair imgc-",
+        "security-group sg-",
+    ] {
+        assert!(
+            listed.stdout.contains(&format!("left aws {what}")),
+            "{}",
+            listed.text()
+        );
+    }
+    let way_out = format!("it may go after 2023-11-15 22:13:20Z, or now with `-run {run}`");
+    assert!(listed.stdout.contains(&way_out), "{}", listed.text());
+    let json = gc(&other, &["--dry-run", "--json", "--run", &run[..8]]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["removed"].as_array().unwrap().len(), 4, "{json}");
+    assert_eq!(cloud.left().summary(), THINGS, "it was a dry run");
+    // A day and a moment later, by the clock of whoever looks.
+    let later = elsewhere(&cloud).env("IMGC_INTERNAL_CLOCK", "1700086401,test");
+    let gone = gc(&later, &[]);
+    assert_eq!(gone.code, 0, "{}", gone.text());
+    assert!(
+        gone.stdout.ends_with("4 things removed\n"),
+        "{}",
+        gone.text()
+    );
+    let order: Vec<&str> = gone
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("removed aws ")?.split(' ').next())
+        .collect();
+    assert_eq!(order, ["instance", "volume", "security-group", "key-pair"]);
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+#[test]
+fn where_the_run_is_known_to_be_dead_its_things_go_at_once() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (test, _) = dead_run(&cloud);
+    let gone = gc(&test, &[]);
+    assert!(
+        gone.stdout.ends_with("4 things removed\n"),
+        "{}",
+        gone.text()
+    );
+    assert_eq!(cloud.left().summary(), "");
+    // Nothing of the cloud's is on record any more.
+    let again = test.run(&["gc"]);
+    assert!(!again.stdout.contains("aws "), "{}", again.text());
+}
+
+#[test]
+fn what_may_not_be_listed_is_said_and_the_rest_goes() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (_test, run) = dead_run(&cloud);
+    cloud.change(|behaviour| behaviour.denied = vec!["ec2:DescribeSnapshots".to_owned()]);
+    let other = elsewhere(&cloud);
+    let gone = gc(&other, &["--run", &run]);
+    assert_eq!(gone.code, 4, "{}", gone.text());
+    assert!(
+        gone.stdout
+            .contains("cannot look at snapshots in us-east-1: ")
+            && gone
+                .stdout
+                .contains("\"Action\": \"ec2:DescribeSnapshots\""),
+        "{}",
+        gone.text()
+    );
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+    // Where nothing at all may be seen that is one message.
+    cloud.change(|behaviour| behaviour.denied = vec!["ec2:*".to_owned()]);
+    let blind = gc(&other, &[]);
+    assert_ne!(blind.code, 0);
+    assert_eq!(
+        blind.text().matches("cannot look").count(),
+        1,
+        "{}",
+        blind.text()
+    );
+}
+
+#[test]
+fn every_region_is_looked_at_unless_some_are_named() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (_test, run) = dead_run(&cloud);
+    let other = elsewhere(&cloud);
+    let wrong = other.run(&[
+        "gc",
+        "--cloud",
+        "aws",
+        "--region",
+        "eu-west-1",
+        "--run",
+        &run,
+    ]);
+    assert_eq!(wrong.stdout, "nothing is left behind\n");
+    assert_eq!(cloud.left().summary(), THINGS);
+    let gone = other.run(&["gc", "--cloud", "aws", "--run", &run]);
+    assert_eq!(gone.code, 0, "{}", gone.text());
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+#[test]
+fn a_run_at_work_and_a_finished_image_are_left_alone() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    assert_eq!(test.run(&["build", "."]).code, 0);
+    let finished = cloud.left();
+    let run = runs(&finished).remove(0);
+    // Neither its name nor the clock makes a finished image temporary.
+    let later = elsewhere(&cloud).env("IMGC_INTERNAL_CLOCK", "1800000000,test");
+    for gone in [
+        gc(&later, &["--run", &run]),
+        gc(&later, &[]),
+        gc(&test, &[]),
+    ] {
+        assert_eq!(gone.stdout, "nothing is left behind\n", "{}", gone.text());
+    }
+    assert_eq!(cloud.left(), finished);
+    cloud.reset().unwrap();
+    // While a run works, whoever looks from its directory, or from its machine.
+    let (ask, asked) = std::sync::mpsc::channel();
+    let (answer, answered) = std::sync::mpsc::channel::<()>();
+    let (ask, answered) = (Mutex::new(ask), Mutex::new(answered));
+    cloud.hook(move |call, moment| {
+        if moment == Moment::After && call.action == "StopInstances" {
+            ask.lock().unwrap().send(()).unwrap();
+            answered.lock().unwrap().recv().unwrap();
+        }
+        Then::GoOn
+    });
+    let child = test.spawn(&["build", "."]);
+    asked
+        .recv_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    let at_work = cloud.left();
+    let run = runs(&at_work).remove(0);
+    let ours = gc(&test, &[]);
+    assert_eq!(ours.stdout, "nothing is left behind\n", "{}", ours.text());
+    let named = gc(&test, &["--run", &run]);
+    assert_eq!(named.code, 2, "{}", named.text());
+    assert!(
+        named.stderr.contains("is still at work"),
+        "{}",
+        named.text()
+    );
+    assert_eq!(cloud.left(), at_work);
+    answer.send(()).unwrap();
+    let printed = test.finish(child);
+    cloud.unhook();
+    assert_eq!(printed.code, 0, "{}", printed.text());
+}
+
+#[test]
+fn slips_on_the_command_line_are_named() {
+    let test = Test::new("");
+    let printed = test.run(&["gc", "--cloud", "gcp"]);
+    assert_eq!(printed.code, 2);
+    assert!(
+        printed.stderr.contains("there is no provider `gcp`"),
+        "{}",
+        printed.text()
+    );
+    assert!(
+        printed.stderr.contains("known here: `aws`"),
+        "{}",
+        printed.text()
+    );
+    let short = test.run(&["gc", "--cloud", "aws", "--run", "12ab"]);
+    assert_eq!(short.code, 2);
+    assert!(
+        short.stderr.contains("at least 8 characters"),
+        "{}",
+        short.text()
+    );
+    assert_eq!(test.run(&["gc", "--region", "eu-west-1"]).code, 2);
+}
+
+/// A kept image is part of nobody's rubbish, though its run died before it could say that all is done.
+#[test]
+fn an_image_that_was_recorded_stays_when_its_run_dies_afterwards() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let spawn = || test.spawn(&["build", "."]);
+    let victim = Arc::new(Mutex::new(None::<Pid>));
+    let process = victim.clone();
+    let mut holder = victim.lock().unwrap();
+    cloud.hook(move |call, moment| {
+        if moment == Moment::After && call.action == "TerminateInstances" {
+            killed(process.lock().unwrap().unwrap());
+        }
+        Then::GoOn
+    });
+    let child = spawn();
+    *holder = Some(Pid::from_raw(child.id() as i32));
+    drop(holder);
+    test.finish(child);
+    cloud.unhook();
+    let image = cloud.left().of("image")[0].id.clone();
+    let gone = test.run(&["gc"]);
+    assert_eq!(gone.code, 0, "{}", gone.text());
+    let left = cloud.left();
+    assert!(is_finished(&cloud, &left), "{left}\n{}", gone.text());
+    let images = test.run(&["images"]);
+    assert!(images.stdout.contains(&image), "{}", images.text());
+}
+
+/// The same template for Debian's Packer, killed with its plugins after each of its calls: nothing finds what is left.
+#[test]
+#[ignore = "for the table of docs/reliability.md; needs Packer 1.6.6"]
+fn what_packer_leaves_when_it_is_killed() {
+    let cloud = Cloud::with(Behaviour {
+        machines: Some(Machines {
+            // Packer 1.6 signs with SHA-1.
+            config: vec!["PubkeyAcceptedAlgorithms +ssh-rsa".to_owned()],
+            ..Machines::default()
+        }),
+        ..behaviour()
+    })
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let packer = || {
+        let mut command = Command::new("packer");
+        let template = directory.path().join("template.json");
+        std::fs::write(&template, packers_template(&cloud)).unwrap();
+        command
+            .args(["build", "-color=false"])
+            .arg(&template)
+            .current_dir(directory.path())
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("AWS_POLL_DELAY_SECONDS", "1")
+            .env("PACKER_CACHE_DIR", directory.path())
+            .env("TMPDIR", directory.path())
+            .stdout(Stdio::null())
+            .process_group(0);
+        command
+    };
+    assert!(packer().status().unwrap().success());
+    let count = cloud.calls().len();
+    let mut table: BTreeMap<String, usize> = BTreeMap::new();
+    for point in points(count, 4) {
+        cloud.reset().unwrap();
+        let spawn = || packer().spawn().unwrap();
+        struck(&cloud, point, group_killed, spawn, |mut child| {
+            child.wait().unwrap()
+        });
+        *table.entry(cloud.left().summary()).or_default() += 1;
+    }
+    assert!(
+        table.keys().any(|left| left.contains("key pair")),
+        "{table:?}"
+    );
+    report(&format!("packer, SIGKILL: {count} calls, left: {table:?}"));
+}
+
+fn packers_template(cloud: &Cloud) -> String {
+    let builder = serde_json::json!({
+        "type": "amazon-ebs",
+        "region": "us-east-1",
+        "access_key": "testing",
+        "secret_key": "testing",
+        "custom_endpoint_ec2": cloud.url(),
+        "skip_region_validation": true,
+        "skip_metadata_api_check": true,
+        "source_ami_filter": {
+            "filters": {
+                "name": "ubuntu/images/*-noble-24.04-amd64-server-*",
+                "root-device-type": "ebs",
+                "virtualization-type": "hvm",
+            },
+            "owners": ["099720109477"],
+            "most_recent": true,
+        },
+        "instance_type": "t3.micro",
+        "ami_name": "web-1",
+        "ssh_username": user(),
+        "ssh_port": cloud.ssh_port(),
+        "run_tags": {"team": "web"},
+        "tags": {"base": "{{ .SourceAMIName }}"},
+    });
+    let provisioner = serde_json::json!({"type": "shell", "inline": ["echo inside the machine"]});
+    serde_json::json!({"builders": [builder], "provisioners": [provisioner]}).to_string()
+}

@@ -1,0 +1,223 @@
+//! The instance of an earlier run: what it is found by, and taking it over.
+//!
+//! In: what that run has recorded ([`Left`], in a checkpoint: ids, and where the key is; no secret). Out: the same things as
+//! this run's own, running, with this run's tags; or nothing where the instance is gone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use imgc_runtime::checkpoint::{Capability, Checkpoint};
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::{CloudResource, Resource};
+use serde::{Deserialize, Serialize};
+
+use crate::instance::{TemporaryKey, ready, stop};
+use crate::region::{RegionClient, filter};
+use crate::resource::{Made, own_tags};
+use crate::tags;
+
+/// The form of what is recorded.
+const VERSION: u32 = 1;
+/// How often an instance is looked for before it is believed to be gone, and the wait between.
+const LOOKS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(700);
+
+/// How long a stopped instance may seem to be stopped when it is started.
+const STARTING: Duration = Duration::from_secs(120);
+
+/// What an instance is found by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Left {
+    pub(crate) instance: CloudResource,
+    pub(crate) group: Option<CloudResource>,
+    pub(crate) key: Option<LeftKey>,
+    /// The host key it was given.
+    pub(crate) host_key: Option<String>,
+    /// What is known of its source.
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+/// The key that was made for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LeftKey {
+    pub(crate) pair: CloudResource,
+    /// The file with the private half.
+    pub(crate) file: PathBuf,
+}
+
+/// What was taken over.
+pub(crate) struct Taken {
+    pub(crate) instance: Made,
+    pub(crate) group: Option<Made>,
+    pub(crate) key: Option<TemporaryKey>,
+    /// As it is now that it runs.
+    pub(crate) running: Instance,
+}
+
+impl Left {
+    /// Records it, where somebody may come back to it.
+    pub(crate) async fn keep(&self, cx: &Context) -> Result<()> {
+        let (Some(checkpoints), Some(fingerprint)) = (&cx.checkpoints, &cx.fingerprint) else {
+            return Ok(());
+        };
+        let data = serde_json::to_value(self).map_err(|error| {
+            Error::new(
+                Class::Bug,
+                "run/state",
+                "what an instance is found by cannot be written down",
+            )
+            .because(error)
+        })?;
+        let checkpoint = Checkpoint {
+            capability: Capability::Living,
+            version: VERSION,
+            data,
+            parts: Vec::new(),
+        };
+        checkpoints.put(fingerprint, &cx.address, checkpoint).await
+    }
+
+    /// What is recorded; `None` where another version has written it.
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        let same = checkpoint.version == VERSION;
+        let data = same.then(|| checkpoint.data.clone())?;
+        serde_json::from_value(data).ok()
+    }
+
+    /// Takes it over; `None`, and why is said, where it is gone or nobody could log in to it.
+    pub(crate) async fn take(&self, cx: &Context, region: &RegionClient) -> Result<Option<Taken>> {
+        let id = self.instance.id.as_deref().unwrap_or_default();
+        let Some(found) = see(region, id).await? else {
+            cx.output.say(format!("the instance {id} is gone"));
+            return Ok(None);
+        };
+        if let Some(key) = self.key.as_ref().filter(|key| !key.file.exists()) {
+            cx.output.say(format!(
+                "nobody can log in to the instance {id}: its key {} is gone",
+                key.file.display()
+            ));
+            return Ok(None);
+        }
+        let instance = adopt(cx, &self.instance).await?;
+        let group = match &self.group {
+            Some(group) => Some(adopt(cx, group).await?),
+            None => None,
+        };
+        let key = match &self.key {
+            Some(key) => {
+                let pair = adopt(cx, &key.pair).await?;
+                Some(TemporaryKey::adopt(cx, pair, &key.file).await?)
+            }
+            None => None,
+        };
+        self.tag(cx, region, &found).await?;
+        start_again(cx, region, id, &found).await?;
+        let running = ready(cx, region, id).await?;
+        Ok(Some(Taken {
+            instance,
+            group,
+            key,
+            running,
+        }))
+    }
+
+    /// From now on it is this run's, for whoever looks for what is left.
+    async fn tag(&self, cx: &Context, region: &RegionClient, found: &Instance) -> Result<()> {
+        let mut ids: Vec<String> = found.instance_id.iter().cloned().collect();
+        let devices = found.block_device_mappings().iter();
+        ids.extend(devices.filter_map(|device| device.ebs.as_ref()?.volume_id.clone()));
+        ids.extend(self.group.iter().filter_map(|group| group.id.clone()));
+        if let Some(name) = self.key.as_ref().and_then(|key| key.pair.id.as_deref()) {
+            let request = region.ec2().describe_key_pairs();
+            let request = request.filters(filter("key-name", [name])).send();
+            let answer = region.call("DescribeKeyPairs", "look at a key pair", request);
+            let pairs = answer.await?.key_pairs.unwrap_or_default();
+            ids.extend(pairs.into_iter().filter_map(|pair| pair.key_pair_id));
+        }
+        let request = region
+            .ec2()
+            .create_tags()
+            .set_resources(Some(ids))
+            .set_tags(Some(tags::list(&own_tags(cx))));
+        let attempt = "mark what an earlier run has left as this run's";
+        region.call("CreateTags", attempt, request.send()).await?;
+        Ok(())
+    }
+}
+
+/// The instance, unless it has ended.
+async fn see(region: &RegionClient, id: &str) -> Result<Option<Instance>> {
+    for look in 1..=LOOKS {
+        let request = region.ec2().describe_instances();
+        let request = request.filters(filter("instance-id", [id])).send();
+        let answer = region.call("DescribeInstances", "look for an instance", request);
+        let reservations = answer.await?.reservations.unwrap_or_default();
+        let mut instances = reservations
+            .into_iter()
+            .flat_map(|reservation| reservation.instances.unwrap_or_default());
+        if let Some(instance) = instances.next() {
+            let ended = matches!(
+                state(&instance),
+                Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown)
+            );
+            return Ok((!ended).then_some(instance));
+        }
+        // One that was started a moment ago may not be seen yet.
+        if look < LOOKS {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(None)
+}
+
+fn state(instance: &Instance) -> Option<&InstanceStateName> {
+    instance.state.as_ref()?.name.as_ref()
+}
+
+/// Starts an instance that has stopped, or is about to.
+async fn start_again(
+    cx: &Context,
+    region: &RegionClient,
+    id: &str,
+    found: &Instance,
+) -> Result<()> {
+    match state(found) {
+        Some(InstanceStateName::Stopped) => {}
+        Some(InstanceStateName::Stopping) => stop(cx, region, id, true).await?,
+        _ => return Ok(()),
+    }
+    cx.output
+        .say(format!("the instance {id} has stopped: starting it again"));
+    let request = region.ec2().start_instances().instance_ids(id).send();
+    let attempt = "start an instance again";
+    region.call("StartInstances", attempt, request).await?;
+    // A describe that is asked too soon still says that it has stopped.
+    let instances = region.instances();
+    let what = format!("the instance {id} to start");
+    let begun = |instance: Option<&Instance>| {
+        Ok(match instance.and_then(state) {
+            Some(InstanceStateName::Stopped) | None => None,
+            Some(_) => Some(()),
+        })
+    };
+    instances
+        .until(region, cx, id, &what, STARTING, begun)
+        .await
+}
+
+/// Records something that is there as this run's.
+async fn adopt(cx: &Context, record: &CloudResource) -> Result<Made> {
+    let resource = Resource::Cloud(record.clone());
+    let there = async { Ok((resource.clone(), ())) };
+    let (number, ()) = cx
+        .ledger
+        .create_as(&cx.address, resource.clone(), there)
+        .await?;
+    Ok(Made {
+        number,
+        record: record.clone(),
+    })
+}

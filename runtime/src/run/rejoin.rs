@@ -1,0 +1,164 @@
+//! Going on with a machine that lives on at a provider: finding it, taking over what it consists of, and removing what else the
+//! resumed run has left of this build.
+
+use std::sync::Arc;
+
+use imgc_compiler::plan::StepKind;
+use imgc_compiler::value::Value;
+
+use super::build::Work;
+use super::lock;
+use super::reused::short;
+use crate::builder::{Builder, Instance};
+use crate::checkpoint::Capability;
+use crate::context::Context;
+use crate::error::Result;
+use crate::ledger::Resource;
+use crate::reuse::{Living, Verdict, line};
+use crate::state::{Owned, Owner};
+
+impl Work<'_> {
+    /// The machine of the resumed run; `None` where it is gone.
+    pub(super) async fn rejoin(
+        &self,
+        cx: &Context,
+        builder: &dyn Builder,
+        source: &Value,
+        living: &Living,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let run = short(&living.record.run);
+        // Nothing is removed or made anew where it could not be looked at.
+        let found = builder
+            .restore(cx, source, &living.record.checkpoint)
+            .await?;
+        match &found {
+            Some(_) => {
+                let done = living.done.len();
+                let on_it = match done {
+                    0 => "nothing has been done on it yet".to_owned(),
+                    1 => "1 step has been done on it".to_owned(),
+                    _ => format!("{done} steps have been done on it"),
+                };
+                self.output
+                    .say(format!("going on with the machine of run {run}: {on_it}"));
+                self.have_been_done(living.done.clone());
+            }
+            None => {
+                self.output
+                    .warn(format!("the machine of run {run} is gone: it is made anew"));
+                let state = &self.run.settings.state;
+                state.forget_checkpoint(&living.record.fingerprint).await?;
+            }
+        }
+        let launch = &self.run.plan.step(living.launch).address;
+        self.inherit(launch).await?;
+        Ok(found)
+    }
+
+    /// Before anything runs: what a capture that did not come to its end has left is in the way of the next one.
+    pub(super) async fn clear_the_way(&self) {
+        let goes_on = self.foresight().is_some_and(|foresight| {
+            matches!(foresight.verdict, Verdict::Whole | Verdict::From { .. })
+        });
+        if !goes_on || self.run.settings.reuse.resume.is_none() || !self.lives_on() {
+            return;
+        }
+        let Some(capture) = self.step_of(&StepKind::Capture) else {
+            return;
+        };
+        if let Err(error) = self.inherit(&self.run.plan.step(capture).address).await {
+            self.output.warn(error.chain());
+        }
+    }
+
+    /// A machine of the resumed run that cannot be gone on with makes room for the one that is about to be made.
+    pub(super) async fn leave_nothing_of_the_old(&self) -> Result<()> {
+        match self.step_of(&StepKind::Launch) {
+            Some(launch) if self.lives_on() => {
+                self.inherit(&self.run.plan.step(launch).address).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the resumed run and those before it have recorded for a step: what is in this run's ledger is this run's now, the
+    /// rest is removed.
+    async fn inherit(&self, step: &str) -> Result<()> {
+        let Some(resumed) = &self.run.settings.reuse.resume else {
+            return Ok(());
+        };
+        let state = &self.run.settings.state;
+        let mut kept = Vec::new();
+        for record in state.images().await? {
+            kept.extend(record.artifact.things);
+        }
+        let mut left: Vec<Owned> = Vec::new();
+        for run in line(&**state, resumed).await? {
+            left.extend(state.resources(Owner::Run(&run)).await?);
+        }
+        for owned in left.into_iter().filter(|owned| owned.record.owner == step) {
+            let resource = &owned.record.resource;
+            let mine = self.run.ledger.outstanding("");
+            let is_taken = mine.iter().any(|own| same(&own.resource, resource));
+            let is_kept = matches!(resource, Resource::Cloud(thing) if kept.iter().any(|kept| kept.is(thing)));
+            let goes = matches!(resource, Resource::Cloud(_) | Resource::File { .. });
+            if !goes {
+                continue;
+            }
+            if !is_taken && !is_kept {
+                let removed = crate::remove::remove(&self.run.settings.removers, resource).await;
+                if let Err(error) = removed {
+                    self.output.warn(format!(
+                        "cannot remove the {}: {}",
+                        resource.describe(),
+                        error.chain()
+                    ));
+                    continue;
+                }
+                self.output.detail(format!(
+                    "removed the {} of run {}",
+                    resource.describe(),
+                    short(&owned.run)
+                ));
+            }
+            state.forget(owned.record.id);
+        }
+        Ok(())
+    }
+
+    /// The machine has been let go: nobody looks for it.
+    pub(super) async fn forget_living(&self) {
+        if self.run.settings.new_run.is_none() || !self.lives_on() {
+            return;
+        }
+        let launch = self.step_of(&StepKind::Launch);
+        let foresight = self.foresight();
+        let Some(own) = launch.and_then(|launch| foresight.as_ref()?.chain.get(launch)) else {
+            return;
+        };
+        let state = &self.run.settings.state;
+        let forgotten = async {
+            let known = state.find_checkpoint(&own.digest).await?;
+            match known.filter(|known| *known.run == *self.run.run_id) {
+                Some(_) => state.forget_checkpoint(&own.digest).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = forgotten.await {
+            self.output.warn(error.chain());
+        }
+    }
+
+    /// Whether the builder's machines live on where they were made.
+    fn lives_on(&self) -> bool {
+        let data = lock(&self.data);
+        data.capability == Capability::Living
+    }
+}
+
+fn same(one: &Resource, other: &Resource) -> bool {
+    match (one, other) {
+        (Resource::Cloud(one), Resource::Cloud(other)) => one.is(other),
+        (one, other) => one == other,
+    }
+}
