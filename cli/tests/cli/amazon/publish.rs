@@ -199,6 +199,30 @@ fn a_region_that_refuses_takes_nothing_from_the_others_and_is_done_alone_next_ti
 }
 
 #[test]
+fn a_run_with_a_name_of_its_own_is_gone_on_with_and_only_what_is_missing_is_done() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud, COPIES, "");
+    let text = template(&cloud, COPIES, "").replace("\"web-1\"", "\"web-{{ uuid }}\"");
+    test.write("main.pkr.hcl", text);
+    refuse(&cloud, "CopyImage", "eu-west-1");
+    let first = test.run(&["apply", "-color=false", "."]);
+    assert_ne!(first.code, 0, "{}", first.text());
+    cloud.unhook();
+    cloud.forget_calls();
+    let second = test.run(&["apply", "-color=false", "--resume", "."]);
+    assert_eq!(second.code, 0, "{}", second.text());
+    let changes = cloud.calls().changes().sequence();
+    assert_eq!(changes, "CopyImage, DeleteTags", "{}", second.text());
+    let left = cloud.left();
+    let names: BTreeSet<&str> = left
+        .of("image")
+        .iter()
+        .map(|image| image.name.as_str())
+        .collect();
+    assert_eq!((left.of("image").len(), names.len()), (3, 1), "{left}");
+}
+
+#[test]
 fn a_copy_that_was_deleted_is_the_only_thing_made_again() {
     let cloud = Cloud::with(behaviour()).unwrap();
     let test = test(&cloud, COPIES, "");
