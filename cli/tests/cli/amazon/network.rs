@@ -61,6 +61,7 @@ const BLOG: &str = r#"{
     "source_ami_filter": {
       "filters": {
         "name": "ubuntu/images/*-noble-24.04-amd64-server-*",
+        "root-device-type": "ebs",
         "virtualization-type": "hvm"
       },
       "owners": ["099720109477"],
@@ -95,7 +96,6 @@ fn a_legacy_template_builds_in_a_network_that_is_found_by_its_tags() {
     for (name, value) in cloud.environment() {
         test = test.env(name, &value);
     }
-    std::fs::remove_file(test.path("main.pkr.hcl")).unwrap();
     test.write("blog.json", BLOG);
     let port = format!("port={}", cloud.ssh_port());
     let login = format!("login={}", user());
@@ -177,8 +177,7 @@ fn a_legacy_template_builds_in_a_network_that_is_found_by_its_tags() {
         place("TerminateInstances") < place("DeleteSecurityGroup"),
         "{made:?}"
     );
-    let looks = calls.iter().count() - made.len();
-    assert!(looks <= 14, "{}", calls.sequence());
+    assert!(calls.len() <= 25, "{}", calls.sequence());
 }
 
 #[test]
@@ -190,7 +189,6 @@ fn a_network_that_is_not_there_is_said_before_anything_is_made() {
     for (name, value) in cloud.environment() {
         test = test.env(name, &value);
     }
-    std::fs::remove_file(test.path("main.pkr.hcl")).unwrap();
     test.write("blog.json", BLOG);
     for (network, said) in [("service", "no VPC"), ("services", "2 VPCs")] {
         let network = format!("network={network}");
