@@ -21,6 +21,8 @@ use crate::failure::Failure;
 pub(crate) use cache::{CacheAction, CacheArgs, UpdateArgs, size};
 pub(crate) use convert::ConvertArgs;
 pub(crate) use run::{OnError, OnFailure, ReuseArgs, RunArgs};
+#[cfg(feature = "aws")]
+pub(crate) use state::RollbackArgs;
 pub(crate) use state::{
     AttachArgs, GcArgs, HistoryAction, HistoryArgs, ImagesArgs, LogsArgs, LookArgs, ReleaseArgs,
     ShowArgs, StateArgs,
@@ -90,6 +92,9 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// List the images that were made and kept, with what they were made from.
     Images(ImagesArgs),
+    /// Give the parameters that a run has written (`amazon-ssm-parameter`) the values they had before.
+    #[cfg(feature = "aws")]
+    Rollback(RollbackArgs),
     /// Remove what runs have left behind that no longer live.
     Gc(GcArgs),
     /// Show what is kept for later runs and what it takes (`ls`), or make room (`prune`).

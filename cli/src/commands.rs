@@ -20,6 +20,8 @@ mod lsp;
 mod output;
 mod plan;
 mod plugins;
+#[cfg(feature = "aws")]
+mod rollback;
 mod schema;
 mod show;
 mod update;
@@ -61,6 +63,8 @@ pub(crate) fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Release(args) => attach::release(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Images(args) => images::run(&args),
+        #[cfg(feature = "aws")]
+        Command::Rollback(args) => rollback::run(&args),
         Command::Gc(args) => gc::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Update(args) => update::run(&args, terminal),

@@ -45,7 +45,7 @@ pub(crate) fn registry() -> Registry {
 
 /// Amazon's components and remover share accounts, clients and limits.
 #[cfg(feature = "aws")]
-fn aws() -> imgc_aws::Aws {
+pub(crate) fn aws() -> imgc_aws::Aws {
     static AWS: std::sync::OnceLock<imgc_aws::Aws> = std::sync::OnceLock::new();
     AWS.get_or_init(imgc_aws::Aws::new).clone()
 }

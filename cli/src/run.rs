@@ -254,7 +254,7 @@ fn settings(place: &Place, world: &RealWorld, args: &RunArgs) -> Settings {
 }
 
 /// A version 4 UUID of random bytes.
-fn uuid(mut bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::with_capacity(36);

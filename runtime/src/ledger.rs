@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Class, Error, Result};
-use crate::state::{Memory, NewRun, State};
+use crate::state::{ChangeRecord, Memory, NewRun, State};
 
 /// A kind of thing and where to find it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,6 +254,17 @@ impl Ledger {
             record.resource = identity;
         }
         Ok(())
+    }
+
+    /// Records that something which others made is about to be changed in this run, or has been: what is needed to change it
+    /// back. Gives the record's number; the run is filled in. Nothing is changed where the record cannot be written.
+    pub async fn change(&self, change: &ChangeRecord) -> Result<u64> {
+        fault("ledger.before-intent")?;
+        let change = ChangeRecord {
+            run: self.run.to_string(),
+            ..change.clone()
+        };
+        self.state.change(&change).await
     }
 
     /// Forgets a record: the resource is removed, or has become part of an artifact.

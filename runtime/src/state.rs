@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
-use crate::ledger::{Record, Resource};
+use crate::ledger::{CloudResource, Record, Resource};
 
 mod memory;
 
@@ -225,6 +225,42 @@ pub struct CheckpointRecord {
     pub checkpoint: Checkpoint,
 }
 
+/// Something outside that a run has changed and that can be changed back: a parameter that names an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRecord {
+    /// Given by the state; 0 for a new one.
+    pub id: u64,
+    /// The run that has changed it.
+    pub run: String,
+    /// The build's address.
+    pub build: String,
+    /// The step's address.
+    pub step: String,
+    /// When.
+    pub at: Moment,
+    /// What was changed; its id is what people call it.
+    pub thing: CloudResource,
+    /// What it held before; `None` where the change has made it.
+    pub before: Option<Content>,
+    /// What it holds since; without a version where it is not known whether the change has taken place.
+    pub after: Content,
+    /// The change that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
+    /// The run that has taken it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<String>,
+}
+
+/// What something that was changed holds at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The provider's number for it.
+    pub version: Option<i64>,
+    /// The value; no secret.
+    pub value: String,
+}
+
 /// A machine somebody can be let into while its run lives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineRecord {
@@ -292,7 +328,8 @@ pub trait State: Send + Sync {
     /// How many runs are remembered.
     async fn count(&self) -> Result<usize>;
 
-    /// Forgets runs that have ended: their steps, what is known of their artifacts, who had a shell.
+    /// Forgets runs that have ended: their steps, what is known of their artifacts and of what they changed, who had a
+    /// shell.
     async fn forget_runs(&self, runs: &[String]) -> Result<()>;
 
     /// A step has changed: replaces what is known of it in its run.
@@ -352,6 +389,13 @@ pub trait State: Send + Sync {
 
     /// All checkpoints, the one used longest ago first.
     async fn checkpoints(&self) -> Result<Vec<CheckpointRecord>>;
+
+    /// Something outside is about to be changed, or has been: a new record where its number is 0, else in place of what is
+    /// known. Gives the number.
+    async fn change(&self, change: &ChangeRecord) -> Result<u64>;
+
+    /// What runs have changed outside, newest first.
+    async fn changes(&self) -> Result<Vec<ChangeRecord>>;
 
     /// A machine can be entered, or waits for somebody.
     async fn machine(&self, machine: &MachineRecord) -> Result<()>;

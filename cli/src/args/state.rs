@@ -131,6 +131,30 @@ pub(crate) struct ImagesArgs {
     pub(crate) json: bool,
 }
 
+/// `imgc rollback`.
+#[cfg(feature = "aws")]
+#[derive(Args, Debug)]
+pub(crate) struct RollbackArgs {
+    /// The run: the beginning of its id; or the address of a build or step, for the last run in which it has written one.
+    /// The last run that has written a parameter unless given.
+    #[arg(value_name = "RUN|ADDRESS")]
+    pub(crate) what: Option<String>,
+    /// Go to this version of the parameters, not to the one before the run.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<i64>,
+    /// Go back even where somebody has written another value since, and where the image does not exist any more.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// As JSON.
+    #[arg(long, help_heading = "Display")]
+    pub(crate) json: bool,
+}
+
 /// `imgc gc`.
 #[derive(Args, Debug)]
 pub(crate) struct GcArgs {

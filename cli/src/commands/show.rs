@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use imgc_runtime::duration;
 use imgc_runtime::state::{
-    ArtifactRecord, Owned, Owner, Run, RunStatus, State as _, StepRecord, StepStatus,
+    ArtifactRecord, ChangeRecord, Owned, Owner, Run, RunStatus, State as _, StepRecord, StepStatus,
 };
 use serde_json::json;
 
@@ -24,6 +24,7 @@ struct Known {
     run: Run,
     steps: Vec<StepRecord>,
     artifacts: Vec<ArtifactRecord>,
+    changes: Vec<ChangeRecord>,
     left: Vec<Owned>,
 }
 
@@ -38,10 +39,14 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             let mut artifacts = state.images().await?;
             artifacts.retain(|artifact| artifact.run == id && !images::is_said_only(artifact));
             artifacts.reverse();
+            let mut changes = state.changes().await?;
+            changes.retain(|change| change.run == id);
+            changes.reverse();
             Ok(Known {
                 steps: state.steps(&id).await?,
                 left: state.resources(Owner::Run(&id)).await?,
                 artifacts,
+                changes,
                 run,
             })
         })?,
@@ -108,6 +113,12 @@ fn text(known: &Known) -> String {
     for artifact in &known.artifacts {
         let _ = write!(text, "\n{}", images::text(artifact));
     }
+    if !known.changes.is_empty() {
+        text.push_str("\nwritten, `imgc rollback` goes back to what was there before:\n");
+        for change in &known.changes {
+            let _ = writeln!(text, "  {}", harmless(&written(change)));
+        }
+    }
     if !known.left.is_empty() && known.run.status != RunStatus::Running {
         text.push_str("\nleft behind, `imgc gc` removes what there is of it:\n");
         for owned in &known.left {
@@ -119,6 +130,25 @@ fn text(known: &Known) -> String {
                 harmless(&owned.record.owner)
             );
         }
+    }
+    text
+}
+
+/// `us-east-1: /web/ami = ami-2 (version 3); version 2 was ami-1`.
+fn written(change: &ChangeRecord) -> String {
+    let ChangeRecord { thing, after, .. } = change;
+    let name = thing.id.as_deref().unwrap_or(&thing.name);
+    let version = match after.version {
+        Some(version) => format!("version {version}"),
+        None => "not known whether it was".to_owned(),
+    };
+    let mut text = format!("{}: {name} = {} ({version})", thing.place, after.value);
+    if let Some(before) = &change.before {
+        let version = before.version.unwrap_or_default();
+        let _ = write!(text, "; version {version} was {}", before.value);
+    }
+    if let Some(by) = &change.undone_by {
+        let _ = write!(text, "; taken back by run {}", state::short(by));
     }
     text
 }
@@ -211,6 +241,7 @@ fn object(known: &Known) -> serde_json::Value {
         "ended": known.run.ended,
         "steps": steps,
         "artifacts": artifacts,
+        "changes": known.changes,
         "left": left,
     })
 }

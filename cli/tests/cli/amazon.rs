@@ -1,7 +1,5 @@
 //! `amazon-ebs` against a cloud of the tests with a real sshd behind every instance.
 
-mod leaks;
-mod resume;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -14,8 +12,13 @@ use nix::unistd::Pid;
 
 use crate::harness::Test;
 
+mod import;
+mod leaks;
 mod network;
+mod parameters;
 mod publish;
+mod resume;
+
 
 fn behaviour() -> Behaviour {
     let once = Delay::Answers(1);

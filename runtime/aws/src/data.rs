@@ -1,9 +1,11 @@
 //! Data sources: what is looked up before a plan is made. Options and outputs are those of Packer's Amazon plugin.
 
 mod ami;
+mod parameterstore;
 mod secretsmanager;
 
 pub use ami::Ami;
+pub use parameterstore::ParameterStore;
 pub use secretsmanager::SecretsManager;
 
 use imgc_compiler::types::Type;

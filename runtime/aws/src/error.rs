@@ -29,6 +29,10 @@ pub const IDS: &[Id] = &[
         "run/aws-option",
         "an option of an Amazon component is wrong",
     ),
+    (
+        "run/aws-parameter",
+        "a parameter cannot be written, or not be set back",
+    ),
     ("run/aws-quota", "a quota of the account is reached"),
     ("run/aws-request", "Amazon refuses a request"),
     (
@@ -96,7 +100,13 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
             Meaning::Server
         }
-        "NoSuchEntity" | "ParameterNotFound" | "ResourceNotFoundException" => Meaning::Missing,
+        "InvalidAMIID.Unavailable"
+        | "NoSuchBucket"
+        | "NoSuchEntity"
+        | "NoSuchUpload"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound"
+        | "ResourceNotFoundException" => Meaning::Missing,
         code if code.ends_with(".NotFound") => Meaning::Missing,
         code if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") => {
             Meaning::Quota

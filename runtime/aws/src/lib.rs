@@ -14,11 +14,14 @@ mod image;
 mod instance;
 mod lookup;
 mod options;
+mod parameters;
 mod poll;
+mod post;
 mod publish;
 mod random;
 mod region;
 mod resource;
+mod rollback;
 mod secrets;
 mod tags;
 
@@ -28,9 +31,11 @@ use imgc_runtime::registry::Registry;
 use imgc_runtime::settings::Remover;
 
 pub use builders::Ebs;
-pub use data::{Ami, SecretsManager};
+pub use data::{Ami, ParameterStore, SecretsManager};
 pub use error::IDS;
+pub use post::{Import, SsmParameter};
 pub use resource::AwsRemover;
+pub use rollback::{Held, Obstacle, Outlook, can_be_undone};
 pub use secrets::{raw_secret, secret};
 
 /// Everything of Amazon in one process: components and remover share accounts, clients and limits. Cheap to clone.
@@ -49,8 +54,14 @@ impl Aws {
     pub fn register(&self, registry: &mut Registry) {
         let ebs = Ebs::new(self.accounts.clone());
         registry.builders.insert("amazon-ebs", Arc::new(ebs));
+        let parameter = SsmParameter::new(self.accounts.clone());
+        let import = Import::new(self.accounts.clone());
+        let post = &mut registry.post_processors;
+        post.insert("amazon-import", Arc::new(import));
+        post.insert("amazon-ssm-parameter", Arc::new(parameter));
         let data = &mut registry.data_sources;
         data.insert("amazon-ami", Arc::new(Ami));
+        data.insert("amazon-parameterstore", Arc::new(ParameterStore));
         data.insert("amazon-secretsmanager", Arc::new(SecretsManager));
     }
 

@@ -7,6 +7,9 @@ use super::is_done;
 use crate::error::{Class, Error, Result};
 use crate::state::{Run, RunStatus, State, StepRecord, StepStatus};
 
+/// The command of runs that only take back what others have changed.
+const ROLLBACK: &str = "rollback";
+
 /// The run to go on with: the one of this id or beginning of an id, or the last one of a template. It has ended.
 pub async fn resumable(state: &dyn State, wanted: Option<&str>, template: &Path) -> Result<Run> {
     living(state, meant(state, wanted, template).await?).await
@@ -19,7 +22,9 @@ pub async fn meant(state: &dyn State, wanted: Option<&str>, template: &Path) -> 
     };
     let runs = state.runs(Some(template)).await?;
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
-        let Some(last) = runs.into_iter().next() else {
+        // Going back to earlier values makes nothing that could be gone on with.
+        let mut runs = runs.into_iter();
+        let Some(last) = runs.find(|run| run.new.command != ROLLBACK) else {
             let message = "there is no run of this template to go on with".to_owned();
             return Err(refuse(message, "leave `-resume` out"));
         };

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    ArtifactRecord, CheckpointRecord, FingerprintInput, MachineRecord, Moment, NewRun, Owned,
-    Owner, Run, RunStatus, State, StepRecord, StepStatus,
+    ArtifactRecord, ChangeRecord, CheckpointRecord, FingerprintInput, MachineRecord, Moment,
+    NewRun, Owned, Owner, Run, RunStatus, State, StepRecord, StepStatus,
 };
 use crate::error::Result;
 use crate::ledger::{Record, Resource};
@@ -27,6 +27,7 @@ struct Kept {
     resources: Vec<Owned>,
     artifacts: Vec<ArtifactRecord>,
     checkpoints: Vec<CheckpointRecord>,
+    changes: Vec<ChangeRecord>,
     machines: Vec<MachineRecord>,
     /// Run and build.
     shells: BTreeSet<(String, String)>,
@@ -97,6 +98,7 @@ impl State for Memory {
         kept.runs.retain(|run| stays(&run.new.id));
         kept.steps.retain(|step| stays(&step.run));
         kept.artifacts.retain(|artifact| stays(&artifact.run));
+        kept.changes.retain(|change| stays(&change.run));
         kept.machines.retain(|machine| stays(&machine.run));
         kept.shells.retain(|(run, _)| stays(run));
         let known = kept
@@ -300,6 +302,24 @@ impl State for Memory {
         let mut all = self.lock().checkpoints.clone();
         all.sort_by_key(|known| known.used);
         Ok(all)
+    }
+
+    async fn change(&self, change: &ChangeRecord) -> Result<u64> {
+        let mut kept = self.lock();
+        if let Some(known) = kept.changes.iter_mut().find(|known| known.id == change.id) {
+            *known = change.clone();
+            return Ok(change.id);
+        }
+        let id = kept.number();
+        kept.changes.push(ChangeRecord {
+            id,
+            ..change.clone()
+        });
+        Ok(id)
+    }
+
+    async fn changes(&self) -> Result<Vec<ChangeRecord>> {
+        Ok(self.lock().changes.iter().rev().cloned().collect())
     }
 
     async fn machine(&self, machine: &MachineRecord) -> Result<()> {

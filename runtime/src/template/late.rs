@@ -62,6 +62,7 @@ fn provisioner(name: &str) -> &'static [&'static str] {
 
 fn post_processor(name: &str) -> &'static [&'static str] {
     match name {
+        "amazon-ssm-parameter" => &["description", "parameter", "tags"],
         "checksum" | "compress" | "vagrant" => &["output"],
         "shell-local" => &["execute_command"],
         "vagrant-cloud" | "vagrant-registry" => &["box_download_url"],

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use imgc_runtime::error::Result;
 use imgc_runtime::ledger::{Record, Resource};
 use imgc_runtime::state::{
-    ArtifactRecord, CheckpointRecord, FingerprintInput, MachineRecord, Moment, NewRun, Owned,
-    Owner, Run, RunStatus, State, StepRecord, StepStatus,
+    ArtifactRecord, ChangeRecord, CheckpointRecord, FingerprintInput, MachineRecord, Moment,
+    NewRun, Owned, Owner, Run, RunStatus, State, StepRecord, StepStatus,
 };
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use serde::Serialize;
@@ -146,9 +146,10 @@ ON CONFLICT (run, step) DO UPDATE
 SET position = excluded.position, done = excluded.done, record = excluded.record";
 
 /// What is known of a run.
-const FORGET: [&str; 5] = [
+const FORGET: [&str; 6] = [
     "DELETE FROM steps WHERE run = ?1",
     "DELETE FROM artifacts WHERE json_extract(record, '$.run') = ?1",
+    "DELETE FROM changes WHERE run = ?1",
     "DELETE FROM machines WHERE run = ?1",
     "DELETE FROM shells WHERE run = ?1",
     "DELETE FROM runs WHERE id = ?1",
@@ -434,6 +435,25 @@ impl State for Sqlite {
         self.read(|db| list(db, statement, (), checkpoint)).await
     }
 
+    async fn change(&self, change: &ChangeRecord) -> Result<u64> {
+        let (run, record) = (change.run.clone(), self.encode(change)?);
+        if change.id != 0 {
+            let statement = "UPDATE changes SET record = ?2 WHERE id = ?1";
+            self.put(statement, (change.id.cast_signed(), record))
+                .await?;
+            return Ok(change.id);
+        }
+        let statement = "INSERT INTO changes (run, record) VALUES (?1, ?2)";
+        self.write(move |db| execute(db, statement, (&run, &record)))
+            .await
+            .map(i64::cast_unsigned)
+    }
+
+    async fn changes(&self) -> Result<Vec<ChangeRecord>> {
+        let statement = "SELECT record, id FROM changes ORDER BY id DESC";
+        self.read(|db| list(db, statement, (), change)).await
+    }
+
     async fn machine(&self, machine: &MachineRecord) -> Result<()> {
         let record = self.encode(machine)?;
         self.put(
@@ -472,6 +492,14 @@ impl State for Sqlite {
     fn salt(&self) -> [u8; 32] {
         self.salt_bytes()
     }
+}
+
+fn change(row: &Row<'_>) -> Read<ChangeRecord> {
+    let found: ChangeRecord = record(row)?;
+    Ok(ChangeRecord {
+        id: row.get::<_, i64>(1)?.cast_unsigned(),
+        ..found
+    })
 }
 
 fn checkpoint(row: &Row<'_>) -> Read<CheckpointRecord> {

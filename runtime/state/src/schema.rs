@@ -12,7 +12,7 @@ use crate::trouble::{Kind, Trouble};
 pub(crate) const APPLICATION: i32 = 0x696d_6763;
 
 /// Form 1, then what makes each later form of the one before it.
-pub(crate) const FORMS: &[&str] = &[FIRST, SHELLS];
+pub(crate) const FORMS: &[&str] = &[FIRST, SHELLS, CHANGES];
 
 const FIRST: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -80,6 +80,15 @@ CREATE TABLE shells (
     at INTEGER NOT NULL,
     PRIMARY KEY (run, build)
 ) WITHOUT ROWID;
+";
+
+/// What was changed outside and can be changed back.
+const CHANGES: &str = "
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run TEXT NOT NULL,
+    record TEXT NOT NULL
+);
 ";
 
 /// Fills a new, empty file.

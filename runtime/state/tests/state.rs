@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
-use imgc_runtime::ledger::{Ledger, Resource};
+use imgc_runtime::ledger::{CloudResource, Ledger, Resource};
 use imgc_runtime::state::{
-    ArtifactRecord, CheckpointRecord, FingerprintInput, MachineRecord, Memory, NewRun, Owner,
-    RunStatus, State, StepRecord, StepStatus,
+    ArtifactRecord, ChangeRecord, CheckpointRecord, Content, FingerprintInput, MachineRecord,
+    Memory, NewRun, Owner, RunStatus, State, StepRecord, StepStatus,
 };
 use imgc_state::{DATABASE, Sqlite};
 
@@ -98,12 +98,38 @@ fn checkpoint(fingerprint: &str, used: i64) -> CheckpointRecord {
     }
 }
 
+fn change(run: &str) -> ChangeRecord {
+    ChangeRecord {
+        id: 0,
+        run: run.into(),
+        build: "build.a".into(),
+        step: "build.a.post-processor[0][0]".into(),
+        at: 7,
+        thing: CloudResource {
+            provider: "aws".into(),
+            kind: "parameter".into(),
+            place: "eu-west-1".into(),
+            name: "imgc-1".into(),
+            id: Some("/web/ami".into()),
+            reach: Default::default(),
+        },
+        before: None,
+        after: Content {
+            version: None,
+            value: "ami-1".into(),
+        },
+        undoes: None,
+        undone_by: None,
+    }
+}
+
 /// Everything a state can say, as text.
 async fn fill(state: &dyn State) -> String {
     state.begin(&new_run("r0")).await.unwrap();
     state.step(&step("r0", "s.a", 1, Some("f9"))).await.unwrap();
     state.keep_inputs("f9", &[]).await.unwrap();
     state.artifact(&artifact("r0")).await.unwrap();
+    state.change(&change("r0")).await.unwrap();
     state.enter("r0", "build.a", 1).await.unwrap();
     state.end("r0", RunStatus::Failed, 9).await.unwrap();
     state.begin(&new_run("r1")).await.unwrap();
@@ -155,6 +181,12 @@ async fn fill(state: &dyn State) -> String {
         };
         state.machine(&machine).await.unwrap();
     }
+    let intended = state.change(&change("r1")).await.unwrap();
+    state.change(&change("r2")).await.unwrap();
+    let mut done = change("r1");
+    done.id = intended;
+    done.after.version = Some(4);
+    assert_eq!(state.change(&done).await.unwrap(), intended);
     state.enter("r1", "build.a", 1).await.unwrap();
     state.enter("r1", "build.a", 2).await.unwrap();
     state.forget_runs(&["r0".into()]).await.unwrap();
@@ -178,6 +210,13 @@ async fn said(state: &dyn State, one: u64, two: u64) -> String {
     for owned in &mut resources {
         owned.record.id = 0;
     }
+    let mut changes = state.changes().await.unwrap();
+    let numbers: Vec<u64> = changes.iter().map(|change| change.id).collect();
+    assert!(numbers[0] > numbers[1] && numbers.len() == 2, "{numbers:?}");
+    for change in &mut changes {
+        change.id = 0;
+    }
+    assert_eq!(changes[1].after.version, Some(4));
     let mut entered = vec![state.count().await.unwrap() > 2];
     for (run, build) in [("r0", "build.a"), ("r1", "build.a"), ("r1", "build.b")] {
         entered.push(state.entered(run, build).await.unwrap());
@@ -204,6 +243,7 @@ async fn said(state: &dyn State, one: u64, two: u64) -> String {
                 state.find_checkpoint("c2").await.unwrap(),
                 state.find_checkpoint("c1").await.unwrap(),
                 state.machines("r1").await.unwrap(),
+                changes,
             )
         )
     )

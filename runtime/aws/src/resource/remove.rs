@@ -91,6 +91,9 @@ impl AwsRemover {
     async fn thing(&self, thing: &CloudResource) -> Result<()> {
         let access = Access::from_reach(&thing.reach).in_region(&thing.place);
         let account = self.accounts.get(&access).await?;
+        if let Some(removed) = crate::post::remove(&account, thing).await {
+            return removed;
+        }
         remove(&account.region(&thing.place), thing).await
     }
 }

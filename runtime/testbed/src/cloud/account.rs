@@ -26,6 +26,20 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
         }
         ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
         ("ssm", "GetParameter") if stock_image(request).is_some() => public_parameter(request),
+        ("ssm", "DescribeParameters") if of_type(request).is_some() => {
+            parameters(shared, request).await
+        }
+        ("s3", "CompleteMultipartUpload") => {
+            let mut answer = shared.send(request).await;
+            // moto calls it a response, which a client that looks at the name of the element takes for an error.
+            let text = String::from_utf8_lossy(&answer.body);
+            let text = text.replace(
+                "CompleteMultipartUploadResponse",
+                "CompleteMultipartUploadResult",
+            );
+            answer.body = text.into();
+            answer
+        }
         ("iam", "CreateInstanceProfile") => {
             let answer = shared.send(request).await;
             if answer.is_ok() {
@@ -83,6 +97,34 @@ fn stock_image(request: &Request) -> Option<&'static str> {
         "canonical" if is_arm => Some(stock::UBUNTU_ARM),
         "canonical" => Some(stock::UBUNTU),
         _ => None,
+    }
+}
+
+/// The data type that parameters are asked for by, which moto knows no filter for.
+fn of_type(request: &Request) -> Option<&str> {
+    let is_it = request.parameter("ParameterFilters.1.Key") == "DataType";
+    is_it.then(|| request.parameter("ParameterFilters.1.Values.1"))
+}
+
+/// `DescribeParameters` by data type, in one page.
+async fn parameters(shared: &Shared, request: &Request) -> Answer {
+    let wanted = of_type(request).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut next = serde_json::Value::Null;
+    loop {
+        let mut all = Request::internal("ssm", &request.account, &request.region);
+        let body = json!({"NextToken": next.as_str().unwrap_or_default()}).to_string();
+        all.target("AmazonSSM.DescribeParameters", body);
+        let answer = shared.send(&all).await;
+        let Ok(page) = serde_json::from_slice::<serde_json::Value>(&answer.body) else {
+            return answer;
+        };
+        let members = page["Parameters"].as_array().cloned().unwrap_or_default();
+        found.extend(members.into_iter().filter(|one| one["DataType"] == wanted));
+        next = page["NextToken"].clone();
+        if next.is_null() {
+            return Answer::json(&json!({"Parameters": found}));
+        }
     }
 }
 

@@ -140,6 +140,16 @@ fn shown(id: &str, import: &Import, progress: Option<u32>) -> Vec<Element> {
         task.set("statusMessage", "converting");
         task.set("progress", progress.to_string());
     }
+    for at in 1.. {
+        let tag = |what: &str| format!("TagSpecification.1.Tag.{at}.{what}");
+        let Some(key) = import.parameters.get(&tag("Key")) else {
+            break;
+        };
+        let key = Element::with_text("key", key);
+        let value = Element::with_text("value", or(import, &tag("Value"), ""));
+        let tag = Element::with_children("item", vec![key, value]);
+        task.child_mut("tagSet").children.push(tag);
+    }
     if !import.image.is_empty() {
         task.set("imageId", &import.image);
     }

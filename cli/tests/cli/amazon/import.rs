@@ -1,0 +1,224 @@
+//! A disk image of another builder becomes an image at Amazon.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, Delay, Moment, Then, Waits};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::Test;
+
+fn cloud() -> Cloud {
+    let cloud = Cloud::with(Behaviour {
+        waits: Waits {
+            image: Delay::Answers(1),
+            ..Waits::default()
+        },
+        ..Behaviour::default()
+    })
+    .unwrap();
+    make_bucket(&cloud);
+    cloud
+}
+
+fn make_bucket(cloud: &Cloud) {
+    let mut stream = TcpStream::connect(cloud.moto().address()).unwrap();
+    write!(
+        stream,
+        "PUT /images HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, \
+         SignedHeaders=host, Signature=none\r\n\r\n",
+        cloud.moto().address()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn test(cloud: &Cloud, options: &str) -> Test {
+    let mut test = Test::new(&format!(
+        r#"source "file" "disk" {{
+  source = "disk.bin"
+  target = "disk.raw"
+}}
+build {{
+  sources = ["file.disk"]
+  post-processor "amazon-import" {{
+    format         = "raw"
+    s3_bucket_name = "images"
+    {options}
+  }}
+}}
+"#
+    ));
+    for (name, value) in cloud.environment() {
+        test = test.env(name, &value);
+    }
+    test.write("disk.bin", vec![7_u8; 1000]);
+    test
+}
+
+#[test]
+fn a_disk_becomes_an_image_and_the_bucket_is_empty_again() {
+    let cloud = cloud();
+    let test = test(
+        &cloud,
+        r#"ami_name        = "disk-1"
+    ami_description = "of a disk"
+    ami_users       = ["111122223333"]
+    boot_mode       = "uefi"
+    license_type    = "BYOL"
+    role_name       = "importer"
+    tags            = { team = "web" }"#,
+    );
+    // Three parts.
+    test.write("disk.bin", vec![7_u8; 40 << 20]);
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{} {:#?}", printed.text(), cloud.calls());
+    let left = cloud.left();
+    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
+    let image = left.of("image")[0];
+    assert_eq!(image.name, "disk-1");
+    assert_eq!(image.tags["team"], "web");
+    assert!(image.tags.contains_key("imgc:run") && !image.tags.contains_key("imgc:expires"));
+    let lines: Vec<&str> = printed.stdout.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| *line == "--> file.disk: AMIs were created:");
+    let at = at.unwrap_or_else(|| panic!("{}", printed.text()));
+    assert_eq!(lines[at + 1], format!("us-east-1: {}", image.id));
+    let calls = cloud.calls();
+    assert_eq!(calls.of("UploadPart").len(), 3, "{}", calls.sequence());
+    let import = calls.one("ImportImage");
+    for (name, value) in [
+        ("DiskContainer.1.Format", "raw"),
+        ("DiskContainer.1.UserBucket.S3Bucket", "images"),
+        (
+            "DiskContainer.1.UserBucket.S3Key",
+            "packer-import-1700000000.raw",
+        ),
+        ("BootMode", "uefi"),
+        ("LicenseType", "BYOL"),
+        ("RoleName", "importer"),
+        ("Architecture", "x86_64"),
+    ] {
+        assert_eq!(import.parameter(name), value, "{name}");
+    }
+    // The disk went with the import, as with Packer.
+    assert!(!test.path("disk.raw").exists());
+}
+
+#[test]
+fn without_a_name_the_task_s_image_is_taken_and_the_object_may_stay() {
+    let cloud = cloud();
+    let test = test(
+        &cloud,
+        r#"s3_key_name = "kept.raw"
+    skip_clean  = true
+    tags        = { team = "web" }"#,
+    );
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let left = cloud.left();
+    assert_eq!(left.summary(), "1 S3 object, 1 image, 1 snapshot", "{left}");
+    assert_eq!(left.of("S3 object")[0].name, "images/kept.raw");
+    let image = left.of("image")[0];
+    assert!(image.name.starts_with("import-ami-"), "{image:?}");
+    for thing in left.of("image").into_iter().chain(left.of("snapshot")) {
+        assert_eq!(thing.tags["team"], "web", "{thing:?}");
+    }
+    let calls = cloud.calls();
+    assert!(calls.of("CopyImage").is_empty(), "{}", calls.sequence());
+}
+
+#[test]
+fn an_import_without_a_file_or_a_bucket_says_so() {
+    let cloud = cloud();
+    let none = test(&cloud, "");
+    none.write(
+        "main.pkr.hcl",
+        none.read("main.pkr.hcl").replace("\"raw\"", "\"vmdk\""),
+    );
+    let printed = none.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 3, "{}", printed.text());
+    assert!(
+        printed.text().contains("no file that ends with `.vmdk`"),
+        "{}",
+        printed.text()
+    );
+    let gone = test(&cloud, "");
+    gone.write(
+        "main.pkr.hcl",
+        gone.read("main.pkr.hcl")
+            .replace("\"images\"", "\"nowhere\""),
+    );
+    let printed = gone.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed.text().contains("upload to s3://nowhere/"),
+        "{}",
+        printed.text()
+    );
+    assert!(
+        printed.text().contains("NoSuchBucket"),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+/// After every single call of an import in parts: the process is killed when the call has had its effect, `imgc gc` runs, and
+/// nothing is left, or the finished image.
+#[test]
+fn killed_after_any_call_of_an_import_gc_leaves_nothing() {
+    let cloud = cloud();
+    let options = "ami_name = \"disk-1\"";
+    let new = || {
+        let test = test(&cloud, options);
+        test.write("disk.bin", vec![7_u8; (16 << 20) + 1]);
+        test
+    };
+    assert_eq!(new().run(&["build", "."]).code, 0);
+    let points = cloud.calls().len();
+    let mut died = 0;
+    for point in 1..=points {
+        cloud.reset().unwrap();
+        make_bucket(&cloud);
+        let test = new();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let process = Arc::new(Mutex::new(None::<Pid>));
+        let (counter, victim) = (seen.clone(), process.clone());
+        // The lock is held until the process is known.
+        let mut holder = process.lock().unwrap();
+        cloud.hook(move |_, moment| {
+            if moment == Moment::After && counter.fetch_add(1, Ordering::SeqCst) + 1 == point {
+                if let Some(pid) = *victim.lock().unwrap() {
+                    kill(pid, Signal::SIGKILL).unwrap();
+                }
+                return Then::HangUp;
+            }
+            Then::GoOn
+        });
+        let child = test.spawn(&["build", "."]);
+        *holder = Some(Pid::from_raw(child.id() as i32));
+        drop(holder);
+        let printed = test.finish(child);
+        cloud.unhook();
+        died += usize::from(printed.code != 0);
+        let gone = test.run(&["gc"]);
+        assert_eq!(gone.code, 0, "after call {point}: {}", gone.text());
+        let left = cloud.left();
+        let finished = left.summary() == "1 image, 1 snapshot" && printed.code == 0;
+        assert!(
+            left.summary().is_empty() || finished,
+            "after call {point}: {left}\n{}",
+            gone.text()
+        );
+    }
+    assert!(died + 1 >= points, "died {died} times of {points}");
+}

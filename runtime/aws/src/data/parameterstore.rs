@@ -1,0 +1,50 @@
+//! `amazon-parameterstore`: a parameter of Systems Manager, its newest version unless the name ends with another one
+//! (`/web/ami:3`) or a label (`/web/ami:live`).
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::ParameterType;
+use imgc_compiler::value::Value;
+use imgc_runtime::builder::Problem;
+use imgc_runtime::data_source::DataSource;
+use imgc_runtime::error::Result;
+use imgc_runtime::options::Options;
+
+use crate::account::{Access, Accounts};
+use crate::data::{asked, text};
+use crate::error::failed;
+use crate::region::incomplete;
+
+const COMPONENT: &str = "data source `amazon-parameterstore`";
+const ACTION: &str = "ssm:GetParameter";
+
+/// The data source `amazon-parameterstore`. The value of a secure string that was decrypted is sensitive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ParameterStore;
+
+impl DataSource for ParameterStore {
+    fn read(&self, options: &Value) -> Result<Value, Problem> {
+        asked(read(&Options::new(COMPONENT, options)))
+    }
+}
+
+async fn read(options: &Options<'_>) -> Result<Value> {
+    let name = options.required("name")?;
+    let decrypt = options.bool("with_decryption")?;
+    let account = Accounts::default().get(&Access::read(options)?).await?;
+    let answer = Client::new(account.config())
+        .get_parameter()
+        .name(&name)
+        .with_decryption(decrypt)
+        .send()
+        .await
+        .map_err(|error| failed(ACTION, &format!("read the parameter `{name}`"), &error))?;
+    let parameter = answer
+        .parameter
+        .ok_or_else(|| incomplete(ACTION, "parameter"))?;
+    let secret = decrypt && parameter.r#type() == Some(&ParameterType::SecureString);
+    Ok(Value::object([
+        ("arn", text(parameter.arn())),
+        ("value", text(parameter.value()).mark(secret)),
+        ("version", Value::string(parameter.version().to_string())),
+    ]))
+}

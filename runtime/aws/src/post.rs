@@ -1,0 +1,191 @@
+//! Post-processors: what is done with finished images. Here what they share: the images of an artifact, how their account is
+//! reached, and work in several regions of which one may fail.
+
+mod import;
+mod made;
+mod parameter;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use imgc_runtime::artifact::Artifact;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+use imgc_runtime::post_processor::Processed;
+
+use crate::account::{Access, Account, Accounts};
+use crate::resource::{Kind, PROVIDER};
+
+pub use import::Import;
+pub(crate) use made::{PARAMETER, remove};
+pub use parameter::SsmParameter;
+
+/// The options that say who asks: where none is given, it is whoever has made the image.
+const WHO: &[&str] = &[
+    "access_key",
+    "assume_role",
+    "custom_endpoint_ec2",
+    "profile",
+    "secret_key",
+    "shared_credentials_file",
+    "token",
+];
+
+/// An image of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) region: String,
+    pub(crate) id: String,
+    /// What leads to its account again.
+    reach: BTreeMap<String, String>,
+}
+
+/// The images of an artifact: `region:ami-…` in its id, as every builder of images gives it.
+pub(crate) fn images(artifact: &Artifact) -> Vec<Finished> {
+    let things = || {
+        let things = artifact.things.iter();
+        things.filter(|thing| thing.provider == PROVIDER)
+    };
+    let usual = things().find(|thing| thing.kind == Kind::Image.word());
+    let usual = usual.map(|thing| thing.reach.clone()).unwrap_or_default();
+    let named = artifact.id.split(',').filter_map(|one| {
+        let (region, id) = one.trim().split_once(':')?;
+        let of = things().find(|thing| thing.id.as_deref() == Some(id) && thing.place == region);
+        id.starts_with("ami-").then(|| Finished {
+            region: region.to_owned(),
+            id: id.to_owned(),
+            reach: of.map_or_else(|| usual.clone(), |thing| thing.reach.clone()),
+        })
+    });
+    named.collect()
+}
+
+/// The images that a post-processor is to work with, one for each region; `regions` names those it is about.
+pub(crate) fn chosen(
+    component: &str,
+    artifact: &Artifact,
+    regions: &[String],
+) -> Result<Vec<Finished>> {
+    let all = images(artifact);
+    let wrong = |message: String| Error::new(Class::Template, "run/aws-option", message);
+    if all.is_empty() {
+        return Err(wrong(format!("{component} has no image to work with"))
+            .help("put it behind a source that makes images at Amazon, such as `amazon-ebs`"));
+    }
+    let mut there = BTreeSet::new();
+    for image in &all {
+        if !there.insert(image.region.as_str()) {
+            return Err(wrong(format!(
+                "{component} has more than one image in {}",
+                image.region
+            )));
+        }
+    }
+    if let Some(missing) = regions.iter().find(|name| !there.contains(name.as_str())) {
+        let there: Vec<&str> = there.into_iter().collect();
+        return Err(wrong(format!(
+            "{component} has no image in {missing}, only in {}",
+            there.join(", ")
+        ))
+        .help("`regions` names regions the image is copied to"));
+    }
+    let wanted = |image: &Finished| regions.is_empty() || regions.contains(&image.region);
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// The account of an image: as the options of the post-processor say, else as it was made.
+pub(crate) async fn account(
+    accounts: &Accounts,
+    options: &Options<'_>,
+    image: &Finished,
+) -> Result<Arc<Account>> {
+    let own = WHO.iter().any(|option| options.is_given(option));
+    let access = match own {
+        true => Access::read(options)?,
+        false => Access::from_reach(&image.reach),
+    };
+    accounts.get(&access.in_region(&image.region)).await
+}
+
+/// One failure of what went wrong in several regions; each has been said.
+pub(crate) fn joined(mut failures: Vec<(String, Error)>) -> Result<()> {
+    let Some((_, first)) = failures.first() else {
+        return Ok(());
+    };
+    let (class, id) = (first.class, first.id);
+    let transient = failures.iter().all(|(_, error)| error.is_transient());
+    let help = failures.iter().find_map(|(_, error)| error.help.clone());
+    if failures.len() == 1 {
+        return Err(failures.remove(0).1);
+    }
+    let texts: Vec<String> = failures
+        .iter()
+        .map(|(region, error)| format!("{region}: {}", error.chain()))
+        .collect();
+    let mut error = Error::new(
+        class,
+        id,
+        format!("{} regions failed: {}", failures.len(), texts.join("; ")),
+    );
+    error.help = help;
+    Err(match transient {
+        true => error.transient(),
+        false => error.permanent(),
+    })
+}
+
+/// Whether a problem of options is worth saying before the run: what only the run knows is looked at then, and what is missing
+/// has been said from the schema.
+pub(crate) fn is_news(error: &Error) -> bool {
+    !matches!(error.id, "run/unknown-option" | "run/missing-option")
+}
+
+/// The artifact goes on as it is and stays, whatever the template says.
+pub(crate) fn unchanged(artifact: &Artifact) -> Processed {
+    Processed {
+        artifact: artifact.clone(),
+        keep_by_default: true,
+        must_keep: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(id: &str) -> Artifact {
+        Artifact {
+            id: id.to_owned(),
+            ..Artifact::default()
+        }
+    }
+
+    #[test]
+    fn images_stand_in_the_artifact_s_id() {
+        let found = images(&artifact("us-east-1:ami-1,eu-west-1:ami-2,us-east-1:vol-3"));
+        let found: Vec<_> = found.iter().map(|one| (&*one.region, &*one.id)).collect();
+        assert_eq!(found, [("us-east-1", "ami-1"), ("eu-west-1", "ami-2")]);
+        assert!(images(&artifact("File")).is_empty());
+    }
+
+    #[test]
+    fn regions_must_have_an_image() {
+        let two = artifact("us-east-1:ami-1,eu-west-1:ami-2");
+        let names = |regions: &[&str]| {
+            let regions: Vec<String> = regions.iter().map(|name| (*name).to_owned()).collect();
+            chosen("it", &two, &regions).map_or_else(
+                |error| error.message,
+                |images| {
+                    let ids = images.into_iter().map(|image| image.id);
+                    ids.collect::<Vec<_>>().join(" ")
+                },
+            )
+        };
+        assert_eq!(names(&[]), "ami-1 ami-2");
+        assert_eq!(names(&["eu-west-1"]), "ami-2");
+        assert_eq!(
+            names(&["eu-west-3"]),
+            "it has no image in eu-west-3, only in eu-west-1, us-east-1"
+        );
+    }
+}

@@ -1,0 +1,380 @@
+//! Post-processor `amazon-import`: makes an image of a disk image that another builder has made.
+//!
+//! In: an artifact with a file of the wanted format. Out: an image at Amazon, by way of a bucket and an import task. Options, their
+//! defaults and the artifact's form are those of Packer's Amazon plugin. Nothing stays but the image: the object goes, half an
+//! upload goes, and where the image gets a name of its own, so does the one that the task has made.
+
+mod task;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{
+    AttributeValue, BootModeValues, Image, LaunchPermission, LaunchPermissionModifications,
+    PermissionGroup, ResourceType,
+};
+use aws_sdk_s3::types::ServerSideEncryption;
+use imgc_compiler::value::Value;
+use imgc_runtime::artifact::Artifact;
+use imgc_runtime::builder::Problem;
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::{CloudResource, Resource};
+use imgc_runtime::options::Options;
+use imgc_runtime::post_processor::{PostProcessor, Processed};
+use imgc_runtime::template::{self, Surroundings};
+
+use crate::account::{Access, Account, Accounts};
+use crate::image;
+use crate::options::Polling;
+use crate::post::{is_news, made};
+use crate::region::{RegionClient, incomplete};
+use crate::resource::{Kind, PROVIDER, Thing, snapshots_of};
+use crate::tags::{self, Tags};
+use upload::Target;
+
+/// Packer's id for these artifacts.
+const BUILDER_ID: &str = "packer.post-processor.amazon-import";
+const COMPONENT: &str = "post-processor `amazon-import`";
+/// How long an import may take unless something is said: a large disk takes hours.
+const LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+/// The post-processor `amazon-import`.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    accounts: Accounts,
+}
+
+impl Import {
+    /// With the accounts of this process.
+    pub(crate) fn new(accounts: Accounts) -> Self {
+        Self { accounts }
+    }
+}
+
+/// The options.
+#[derive(Clone, Debug)]
+struct Wanted {
+    target: Target,
+    format: String,
+    architecture: Option<String>,
+    boot_mode: Option<BootModeValues>,
+    description: Option<String>,
+    encrypt: bool,
+    imds: Option<String>,
+    kms_key: Option<String>,
+    license_type: Option<String>,
+    name: Option<String>,
+    platform: Option<String>,
+    role_name: Option<String>,
+    share: Vec<LaunchPermission>,
+    skip_clean: bool,
+    tags: Tags,
+    polling: Polling,
+}
+
+impl Wanted {
+    fn read(options: &Options<'_>) -> Result<Self> {
+        let format = options
+            .string("format")?
+            .unwrap_or_else(|| "ova".to_owned());
+        let format = format.to_lowercase();
+        if !["ova", "raw", "vmdk", "vhd", "vhdx"].contains(&format.as_str()) {
+            return Err(options.wrong("format", "one of `ova`, `raw`, `vmdk`, `vhd`, `vhdx`"));
+        }
+        let encryption = options.string("s3_encryption")?;
+        let encryption = match encryption.as_deref() {
+            None => None,
+            Some("AES256") => Some(ServerSideEncryption::Aes256),
+            Some("aws:kms") => Some(ServerSideEncryption::AwsKms),
+            Some(_) => return Err(options.wrong("s3_encryption", "`AES256` or `aws:kms`")),
+        };
+        let platform = options
+            .string("platform")?
+            .map(|platform| platform.to_lowercase());
+        let platform = match platform.as_deref() {
+            None => None,
+            Some("linux") => Some("Linux".to_owned()),
+            Some("windows") => Some("Windows".to_owned()),
+            Some(_) => return Err(options.wrong("platform", "`linux` or `windows`")),
+        };
+        let boot_mode = options.string("boot_mode")?;
+        let tags = options.map("tags")?.into_iter();
+        let limit = match options.value("aws_polling") {
+            None => Polling { limit: LIMIT },
+            Some(_) => Polling::read(options)?,
+        };
+        Ok(Self {
+            target: Target {
+                bucket: options.required("s3_bucket_name")?,
+                key: options.string("s3_key_name")?.unwrap_or_default(),
+                encryption,
+                encryption_key: options.string("s3_encryption_key")?,
+            },
+            format,
+            architecture: options
+                .string("architecture")?
+                .or(Some("x86_64".to_owned())),
+            boot_mode: boot_mode.map(|mode| BootModeValues::from(mode.as_str())),
+            description: options.string("ami_description")?,
+            encrypt: options.bool("ami_encrypt")?,
+            imds: options.string("imds_support")?,
+            kms_key: options.string("ami_kms_key")?,
+            license_type: options.string("license_type")?,
+            name: options.string("ami_name")?,
+            platform,
+            role_name: options.string("role_name")?,
+            share: share(options)?,
+            skip_clean: options.bool("skip_clean")?,
+            tags: tags.map(|(key, value)| (key, value.text)).collect(),
+            polling: limit,
+        })
+    }
+}
+
+fn share(options: &Options<'_>) -> Result<Vec<LaunchPermission>> {
+    let new = LaunchPermission::builder;
+    let mut all = Vec::new();
+    for user in options.plain_strings("ami_users")? {
+        all.push(new().user_id(user).build());
+    }
+    for group in options.plain_strings("ami_groups")? {
+        all.push(new().group(PermissionGroup::from(group.as_str())).build());
+    }
+    for arn in options.plain_strings("ami_org_arns")? {
+        all.push(new().organization_arn(arn).build());
+    }
+    for arn in options.plain_strings("ami_ou_arns")? {
+        all.push(new().organizational_unit_arn(arn).build());
+    }
+    Ok(all)
+}
+
+#[async_trait]
+impl PostProcessor for Import {
+    fn check(&self, options: &Value) -> Vec<Problem> {
+        let options = Options::new(COMPONENT, options);
+        match Access::read(&options).and_then(|_| Wanted::read(&options)) {
+            Err(error) if is_news(&error) => vec![Problem {
+                option: None,
+                message: error.message,
+                help: error.help,
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
+        let options = Options::new(COMPONENT, options);
+        let mut wanted = Wanted::read(&options)?;
+        if wanted.target.key.is_empty() {
+            let stem = "packer-import-{{timestamp}}";
+            let stem = template::render(stem, &[], &Surroundings::from(cx), "s3_key_name")?;
+            wanted.target.key = format!("{stem}.{}", wanted.format);
+        }
+        let file = file(artifact, &wanted.format)?;
+        let account = self.accounts.get(&Access::read(&options)?).await?;
+        let region = account.region(account.home());
+        let work = Work {
+            cx,
+            account: &account,
+            region: &region,
+            wanted: &wanted,
+        };
+        let image = Box::pin(work.import(&file)).await?;
+        Ok(Processed {
+            artifact: finished(&region, &image),
+            keep_by_default: false,
+            must_keep: false,
+        })
+    }
+}
+
+/// The file to import: the first with the format's ending.
+fn file(artifact: &Artifact, format: &str) -> Result<PathBuf> {
+    let ending = format!(".{format}");
+    let mut files = artifact.files.iter();
+    let found = files.find(|file| file.to_string_lossy().to_lowercase().ends_with(&ending));
+    found.cloned().ok_or_else(|| {
+        Error::new(
+            Class::Template,
+            "run/aws-option",
+            format!("{COMPONENT} finds no file that ends with `{ending}` in the artifact"),
+        )
+        .help("have the builder make one, or name the `format` it makes")
+    })
+}
+
+/// An import at work.
+struct Work<'a> {
+    cx: &'a Context,
+    account: &'a Account,
+    region: &'a RegionClient,
+    wanted: &'a Wanted,
+}
+
+impl Work<'_> {
+    async fn import(&self, file: &std::path::Path) -> Result<Image> {
+        let Self {
+            cx, region, wanted, ..
+        } = self;
+        let target = &wanted.target;
+        let object = self.record(made::OBJECT, Some(&target.id()))?;
+        cx.output.say(format!(
+            "uploading {} to s3://{}/{}",
+            file.display(),
+            target.bucket,
+            target.key
+        ));
+        let s3 = upload::client(self.account, region.name());
+        let upload = upload::upload(cx, &s3, file, target);
+        let intent = Resource::Cloud(object.clone());
+        cx.ledger.create(&cx.address, intent, upload).await?;
+        let task = self.record(made::IMPORT, None)?;
+        let task = Box::pin(task::begin(cx, region, wanted, task)).await?;
+        let id = task.id.as_deref().unwrap_or_default();
+        cx.output.say(format!("importing: {id}"));
+        let imported = Box::pin(task::wait(cx, region, id, wanted.polling.limit)).await?;
+        cx.output.say(format!("imported: {imported}"));
+        let image = match &wanted.name {
+            Some(name) => {
+                let named = Box::pin(self.named(&imported, name)).await?;
+                task::remove_image(region, &imported).await?;
+                named
+            }
+            None => Box::pin(self.kept(&imported)).await?,
+        };
+        self.finish(&image).await?;
+        made::settle(cx, &task);
+        if !wanted.skip_clean {
+            upload::remove(self.account, &object).await?;
+        }
+        made::settle(cx, &object);
+        Ok(image)
+    }
+
+    fn record(&self, kind: &str, id: Option<&str>) -> Result<CloudResource> {
+        made::record(self.account, kind, self.region.name(), id)
+    }
+
+    /// A copy with a name of the template's, since an import gives one of its own.
+    async fn named(&self, imported: &str, name: &str) -> Result<Image> {
+        let Self {
+            cx, region, wanted, ..
+        } = self;
+        cx.output
+            .say(format!("creating AMI {name} from {imported}"));
+        let thing = Thing::new(Kind::Image)?;
+        let all = thing.tags(cx, &wanted.tags);
+        let request = region
+            .ec2()
+            .copy_image()
+            .name(name)
+            .client_token(&thing.name)
+            .source_image_id(imported)
+            .source_region(region.name())
+            .set_description(wanted.description.clone())
+            .set_encrypted(wanted.encrypt.then_some(true))
+            .set_kms_key_id(wanted.kms_key.clone())
+            .tag_specifications(tags::specification(ResourceType::Image, &all))
+            .tag_specifications(tags::specification(ResourceType::Snapshot, &all));
+        let make = async {
+            let answer = region.call("CopyImage", "give the image its name", request.send());
+            let id = answer.await?.image_id;
+            id.ok_or_else(|| incomplete("CopyImage", "id"))
+        };
+        let made = thing.make(cx, region, make).await?;
+        let image = image::available(cx, region, made.id(), wanted.polling).await?;
+        image::keep(region, &image).await?;
+        Ok(image)
+    }
+
+    /// The image as the task has made it: tagged, with its snapshots.
+    async fn kept(&self, imported: &str) -> Result<Image> {
+        let Self {
+            cx, region, wanted, ..
+        } = self;
+        let image = image::available(cx, region, imported, wanted.polling).await?;
+        let mut all = wanted.tags.clone();
+        all.insert(tags::RUN.to_owned(), cx.run_id.to_string());
+        all.insert(tags::BUILD.to_owned(), cx.address.to_string());
+        let ids = std::iter::once(imported.to_owned()).chain(snapshots_of(&image));
+        let request = region.ec2().create_tags();
+        let request = request.set_resources(Some(ids.collect()));
+        let request = request.set_tags(Some(tags::list(&all))).send();
+        region.call("CreateTags", "tag the image", request).await?;
+        if let Some(text) = &wanted.description {
+            let value = AttributeValue::builder().value(text).build();
+            let request = region.ec2().modify_image_attribute().image_id(imported);
+            let attempt = "describe the image";
+            let request = request.description(value).send();
+            region
+                .call("ModifyImageAttribute", attempt, request)
+                .await?;
+        }
+        Ok(image)
+    }
+
+    /// What is set on an image once it is there.
+    async fn finish(&self, image: &Image) -> Result<()> {
+        let Self { region, wanted, .. } = self;
+        let id = image.image_id().unwrap_or_default();
+        let modify = || region.ec2().modify_image_attribute().image_id(id);
+        if let Some(imds) = &wanted.imds {
+            let value = AttributeValue::builder().value(imds).build();
+            let attempt = "say what the metadata service of an image's instances is";
+            let request = modify().imds_support(value).send();
+            region
+                .call("ModifyImageAttribute", attempt, request)
+                .await?;
+        }
+        if !wanted.share.is_empty() {
+            let all = LaunchPermissionModifications::builder();
+            let all = all.set_add(Some(wanted.share.clone())).build();
+            let request = modify().launch_permission(all).send();
+            let attempt = "share the image";
+            region
+                .call("ModifyImageAttribute", attempt, request)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The artifact as Packer gives it: `region:id`, and a line for the region.
+fn finished(region: &RegionClient, image: &Image) -> Artifact {
+    let id = image.image_id().unwrap_or_default().to_owned();
+    let place = region.name();
+    let thing = |kind: Kind, id: String| CloudResource {
+        provider: PROVIDER.to_owned(),
+        kind: kind.word().to_owned(),
+        place: place.to_owned(),
+        name: id.clone(),
+        id: Some(id),
+        reach: region.reach().clone(),
+    };
+    let mut things = vec![thing(Kind::Image, id.clone())];
+    let snapshots = snapshots_of(image).into_iter();
+    things.extend(snapshots.map(|id| thing(Kind::Snapshot, id)));
+    Artifact {
+        builder_id: BUILDER_ID.to_owned(),
+        id: format!("{place}:{id}"),
+        description: format!("AMIs were created:\n{place}: {id}\n"),
+        metadata: BTreeMap::new(),
+        things,
+        ..Artifact::default()
+    }
+}
+
+/// Takes back a task.
+pub(super) async fn remove_task(region: &RegionClient, thing: &CloudResource) -> Result<()> {
+    task::remove(region, thing).await
+}
+
+/// Removes an object, and what was begun of it.
+pub(super) async fn remove_object(account: &Account, thing: &CloudResource) -> Result<()> {
+    upload::remove(account, thing).await
+}
