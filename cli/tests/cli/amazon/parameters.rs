@@ -265,6 +265,56 @@ fn a_refused_parameter_leaves_the_image_and_is_written_by_the_next_run() {
 }
 
 #[test]
+fn a_region_that_fails_does_not_touch_the_others() {
+    use imgc_testbed::cloud::{Moment, Then};
+
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = golden(&cloud);
+    let template = test.read("main.pkr.hcl");
+    let copies = "ami_regions   = [\"us-west-2\", \"eu-west-1\"]\n  instance_type";
+    test.write("main.pkr.hcl", template.replace("instance_type", copies));
+    cloud.hook(|call, moment| {
+        let refused = call.action == "PutParameter" && call.region == "us-west-2";
+        match refused && moment == Moment::Before {
+            true => Then::Refuse(400, "AccessDeniedException".into(), "not there".into()),
+            false => Then::GoOn,
+        }
+    });
+    let refused = test.run(&["apply", "-color=false", "."]);
+    cloud.unhook();
+    assert_eq!(refused.code, 4, "{}", refused.text());
+    assert!(
+        refused.text().contains("golden-ami in us-west-2"),
+        "{}",
+        refused.text()
+    );
+    let written = |region: &str| {
+        let calls = cloud.calls();
+        let puts = calls.only(|call| {
+            call.action == "PutParameter" && call.region == region && call.status == Some(200)
+        });
+        puts.len()
+    };
+    assert_eq!(
+        ["us-east-1", "us-west-2", "eu-west-1"].map(written),
+        [1, 0, 1]
+    );
+    let show = test.run(&["show"]);
+    for region in ["us-east-1", "eu-west-1"] {
+        let line = format!("{region}: {NAME} = ami-");
+        assert!(show.stdout.contains(&line), "{}", show.text());
+    }
+    cloud.forget_calls();
+    let again = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert_eq!(
+        ["us-east-1", "us-west-2", "eu-west-1"].map(written),
+        [0, 1, 0]
+    );
+    assert!(cloud.calls().of("CopyImage").is_empty());
+}
+
+#[test]
 fn what_others_keep_in_a_parameter_is_not_lost() {
     let cloud = Cloud::with(behaviour()).unwrap();
     put(&cloud, "hunter2-of-the-database", "SecureString");
