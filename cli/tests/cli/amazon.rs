@@ -1,6 +1,5 @@
 //! `amazon-ebs` against a cloud of the tests with a real sshd behind every instance.
 
-
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +17,6 @@ mod network;
 mod parameters;
 mod publish;
 mod resume;
-
 
 fn behaviour() -> Behaviour {
     let once = Delay::Answers(1);
