@@ -83,14 +83,8 @@ impl Check<'_> {
     fn regions(&mut self) {
         let regions = self.texts("ami_regions");
         let is_checked = !self.options.bool("skip_region_validation").unwrap_or(true);
-        for (at, region) in regions.iter().enumerate() {
-            if regions[..at].contains(region) {
-                self.say(
-                    "ami_regions",
-                    format!("`ami_regions` has {region} twice"),
-                    "take one of them out; of a computed list `distinct(…)` makes one without repetitions",
-                );
-            } else if is_checked && !is_region(region) {
+        for region in &regions {
+            if is_checked && !is_region(region) {
                 self.say(
                     "ami_regions",
                     format!("`{region}` is not the name of a region"),
@@ -374,10 +368,7 @@ mod tests {
         let home = || ("region", Value::string("us-east-1"));
         assert_eq!(
             said(&[regions(&["eu-west-1", "eu-west-1", "eu-west1"])]),
-            [
-                "ami_regions: `ami_regions` has eu-west-1 twice",
-                "ami_regions: `eu-west1` is not the name of a region"
-            ]
+            ["ami_regions: `eu-west1` is not the name of a region"]
         );
         assert_eq!(
             said(&[
