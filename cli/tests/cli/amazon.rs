@@ -17,6 +17,7 @@ mod network;
 mod parameters;
 mod publish;
 mod resume;
+mod retention;
 
 fn behaviour() -> Behaviour {
     let once = Delay::Answers(1);

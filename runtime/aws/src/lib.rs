@@ -33,7 +33,7 @@ use imgc_runtime::settings::Remover;
 pub use builders::Ebs;
 pub use data::{Ami, ParameterStore, SecretsManager};
 pub use error::IDS;
-pub use post::{Import, SsmParameter};
+pub use post::{Import, Retention, SsmParameter};
 pub use resource::AwsRemover;
 pub use rollback::{Held, Obstacle, Outlook, can_be_undone};
 pub use secrets::{raw_secret, secret};
@@ -58,6 +58,8 @@ impl Aws {
         let import = Import::new(self.accounts.clone());
         let post = &mut registry.post_processors;
         post.insert("amazon-import", Arc::new(import));
+        let retention = Retention::new(self.accounts.clone());
+        post.insert("amazon-retention", Arc::new(retention));
         post.insert("amazon-ssm-parameter", Arc::new(parameter));
         let data = &mut registry.data_sources;
         data.insert("amazon-ami", Arc::new(Ami));

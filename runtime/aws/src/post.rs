@@ -4,6 +4,7 @@
 mod import;
 mod made;
 mod parameter;
+mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::resource::{Kind, PROVIDER};
 pub use import::Import;
 pub(crate) use made::{PARAMETER, remove};
 pub use parameter::SsmParameter;
+pub use retention::Retention;
 
 /// The options that say who asks: where none is given, it is whoever has made the image.
 const WHO: &[&str] = &[

@@ -14,6 +14,8 @@ pub(crate) const EXPIRES: &str = "imgc:expires";
 pub(crate) const BUILD: &str = "imgc:build";
 /// The name that is unique in all runs: what an intent is found by when no id came back.
 pub(crate) const NAME: &str = "imgc:resource";
+/// Images of which `amazon-retention` keeps only some.
+pub(crate) const FAMILY: &str = "imgc:family";
 
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;

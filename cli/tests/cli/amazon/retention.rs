@@ -1,0 +1,282 @@
+//! Older images go, unless something may still start them.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::stock::UBUNTU;
+
+use super::{behaviour, user};
+use crate::harness::Test;
+
+const REGION: &str = "us-east-1";
+
+fn test(cloud: &Cloud, options: &str) -> Test {
+    let template = format!(
+        r#"variable "release" {{ default = "1" }}
+source "amazon-ebs" "web" {{
+  ami_name      = "web-${{var.release}}"
+  instance_type = "t3.micro"
+  ssh_username  = "{}"
+  ssh_port      = {}
+  source_ami    = "{UBUNTU}"
+}}
+build {{
+  sources = ["amazon-ebs.web"]
+  post-processor "amazon-retention" {{
+    {options}
+  }}
+}}
+"#,
+        user(),
+        cloud.ssh_port(),
+    );
+    let mut test = Test::new(&template);
+    for (name, value) in cloud.environment() {
+        test = test.env(name, &value);
+    }
+    test
+}
+
+fn apply(test: &Test, release: &str) -> crate::harness::Printed {
+    let release = format!("release={release}");
+    test.run(&["apply", "-color=false", "-var", &release, "."])
+}
+
+/// The names of the images that are left, and how many snapshots there are.
+fn left(cloud: &Cloud) -> (Vec<String>, usize) {
+    let left = cloud.left();
+    let names = left
+        .of("image")
+        .iter()
+        .map(|image| image.name.clone())
+        .collect();
+    (names, left.of("snapshot").len())
+}
+
+fn ec2(cloud: &Cloud, action: &str, parameters: &[(&str, &str)]) -> String {
+    cloud.ec2(REGION, action, parameters).unwrap()
+}
+
+fn tagged(xml: &str, name: &str) -> String {
+    let (_, rest) = xml
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("{xml}"));
+    rest.split('<').next().unwrap_or_default().to_owned()
+}
+
+/// An image of the family `web`, made by somebody else long before imgc was used.
+fn image(cloud: &Cloud, instance: &str, name: &str) -> String {
+    let made = ec2(
+        cloud,
+        "CreateImage",
+        &[
+            ("InstanceId", instance),
+            ("Name", name),
+            ("TagSpecification.1.ResourceType", "image"),
+            ("TagSpecification.1.Tag.1.Key", "imgc:family"),
+            ("TagSpecification.1.Tag.1.Value", "web"),
+        ],
+    );
+    tagged(&made, "imageId")
+}
+
+/// Asks auto-scaling for something.
+fn autoscaling(cloud: &Cloud, form: &str) {
+    let mut stream = TcpStream::connect(cloud.moto().address()).unwrap();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: autoscaling.{REGION}.amazonaws.com\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/autoscaling/aws4_request, \
+         SignedHeaders=host, Signature=none\r\n\r\n{form}",
+        form.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn only_the_newest_of_a_family_stay_with_their_snapshots() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud, "family = \"web\"\nkeep = 2");
+    for release in ["1", "2", "3"] {
+        let printed = apply(&test, release);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        if release == "3" {
+            let said = "(web-1, of ";
+            assert!(printed.stdout.contains(said), "{}", printed.text());
+            assert!(
+                printed.stdout.contains("has gone, with 1 snapshot"),
+                "{}",
+                printed.text()
+            );
+        }
+    }
+    let names = vec!["web-2".to_owned(), "web-3".to_owned()];
+    assert_eq!(left(&cloud), (names, 2));
+    // Nothing has changed: nothing is looked at.
+    cloud.forget_calls();
+    assert_eq!(apply(&test, "3").code, 0);
+    let calls = cloud.calls();
+    assert!(calls.changes().is_empty(), "{}", calls.sequence());
+}
+
+#[test]
+fn what_may_still_be_started_stays() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let run = |image: &str| {
+        let run = [("ImageId", image), ("MinCount", "1"), ("MaxCount", "1")];
+        tagged(&ec2(&cloud, "RunInstances", &run), "instanceId")
+    };
+    let source = run(UBUNTU);
+    let names = [
+        "free",
+        "running",
+        "stopped",
+        "template",
+        "configuration",
+        "group",
+        "parameter",
+        "shared",
+        "protected",
+    ];
+    let images: Vec<String> = names
+        .iter()
+        .map(|name| image(&cloud, &source, name))
+        .collect();
+    let of = |name: &str| {
+        let at = names.iter().position(|known| *known == name).unwrap();
+        images[at].as_str()
+    };
+    run(of("running"));
+    let stopped = run(of("stopped"));
+    ec2(&cloud, "StopInstances", &[("InstanceId.1", &stopped)]);
+    let template = |name: &str, image: &str| {
+        let data = [
+            ("LaunchTemplateName", name),
+            ("LaunchTemplateData.ImageId", image),
+        ];
+        tagged(
+            &ec2(&cloud, "CreateLaunchTemplate", &data),
+            "launchTemplateId",
+        )
+    };
+    template("fleet", of("template"));
+    // Version 1 is neither the default nor the latest one: only the group names it.
+    let grouped = template("grouped", of("group"));
+    let next = [
+        ("LaunchTemplateId", grouped.as_str()),
+        ("LaunchTemplateData.ImageId", UBUNTU),
+    ];
+    ec2(&cloud, "CreateLaunchTemplateVersion", &next);
+    let default = [
+        ("LaunchTemplateId", grouped.as_str()),
+        ("SetDefaultVersion", "2"),
+    ];
+    ec2(&cloud, "ModifyLaunchTemplate", &default);
+    autoscaling(
+        &cloud,
+        &format!(
+            "Action=CreateAutoScalingGroup&Version=2011-01-01&AutoScalingGroupName=web&MinSize=0&MaxSize=0&\
+             AvailabilityZones.member.1={REGION}a&LaunchTemplate.LaunchTemplateId={grouped}&LaunchTemplate.Version=1"
+        ),
+    );
+    autoscaling(
+        &cloud,
+        &format!(
+            "Action=CreateLaunchConfiguration&Version=2011-01-01&LaunchConfigurationName=old&InstanceType=t3.micro&\
+             ImageId={}",
+            of("configuration")
+        ),
+    );
+    let parameter = format!(
+        r#"{{"Name": "/golden", "Value": "{}", "Type": "String", "DataType": "aws:ec2:image"}}"#,
+        of("parameter")
+    );
+    cloud
+        .moto()
+        .call("ssm", "AmazonSSM.PutParameter", &parameter)
+        .unwrap();
+    ec2(
+        &cloud,
+        "ModifyImageAttribute",
+        &[
+            ("ImageId", of("shared")),
+            ("LaunchPermission.Add.1.UserId", "111122223333"),
+        ],
+    );
+    ec2(
+        &cloud,
+        "EnableImageDeregistrationProtection",
+        &[("ImageId", of("protected"))],
+    );
+
+    let dry = test(&cloud, "family = \"web\"\nkeep = 1\ndry_run = true");
+    let dry = apply(&dry, "0");
+    assert_eq!(dry.code, 0, "{}", dry.text());
+    assert!(dry.stdout.contains("(free, of "), "{}", dry.text());
+    assert_eq!(left(&cloud).0.len(), names.len() + 1);
+    // Nothing that cannot be looked at goes.
+    cloud.change(|behaviour| behaviour.denied = vec!["ssm:DescribeParameters".to_owned()]);
+    let test = test(&cloud, "family = \"web\"\nkeep = 1");
+    let denied = apply(&test, "1");
+    assert_eq!(denied.code, 4, "{}", denied.text());
+    assert!(
+        denied.text().contains("ssm:DescribeParameters"),
+        "{}",
+        denied.text()
+    );
+    assert_eq!(left(&cloud).0.len(), names.len() + 2);
+    cloud.change(|behaviour| behaviour.denied.clear());
+
+    let printed = apply(&test, "1");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let (there, _) = left(&cloud);
+    // `web-0` joined the family in the dry run.
+    for name in &names[1..] {
+        assert!(
+            there.contains(&(*name).to_owned()),
+            "{name}: {}",
+            printed.text()
+        );
+    }
+    assert!(there.contains(&"web-1".to_owned()), "{there:?}");
+    assert_eq!(there.len(), names.len(), "{there:?}: {}", printed.text());
+    for said in [
+        format!("the instance {stopped} is of it"),
+        "version 1 of the launch template fleet names it".to_owned(),
+        "version 1 of the launch template grouped, which an auto-scaling group uses, names it"
+            .to_owned(),
+        "the launch configuration old names it".to_owned(),
+        "the parameter /golden names it".to_owned(),
+        "it is shared with 111122223333".to_owned(),
+        "it is protected from being deregistered".to_owned(),
+    ] {
+        assert!(printed.stdout.contains(&said), "{said}: {}", printed.text());
+    }
+}
+
+#[test]
+fn limits_that_say_nothing_are_refused_before_the_run() {
+    let cloud = Cloud::start().unwrap();
+    for (options, said) in [
+        ("family = \"web\"", "keep"),
+        ("family = \"web\"\nkeep = 0", "at least 1"),
+        (
+            "family = \"web\"\nolder_than = \"soon\"",
+            "an age such as `90d`",
+        ),
+        ("keep = 3", "family"),
+    ] {
+        let printed = test(&cloud, options).run(&["validate", "-color=false", "."]);
+        assert_eq!(printed.code, 3, "{options}: {}", printed.text());
+        assert!(
+            printed.text().contains(said),
+            "{options}: {}",
+            printed.text()
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! Post-processor `amazon-retention`: lets older images of a family go, with their snapshots.
+//!
+//! In: an artifact with images, and how many or how old others of their family may be. Out: the same artifact; each region by
+//! itself. An image that something may still start is kept, and it is said what; where that cannot be found out nothing goes.
+
+mod uses;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{Image, SnapshotReturnCodes, Tag};
+use futures_util::future::join_all;
+use imgc_compiler::value::Value;
+use imgc_runtime::artifact::Artifact;
+use imgc_runtime::builder::Problem;
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+use imgc_runtime::post_processor::{PostProcessor, Processed};
+
+use crate::account::{Access, Account, Accounts};
+use crate::error::{answer, failed};
+use crate::post::{Finished, account, chosen, is_news, joined, unchanged};
+use crate::region::{RegionClient, filter};
+use crate::tags;
+use uses::Uses;
+
+const COMPONENT: &str = "post-processor `amazon-retention`";
+/// Images in a page of a list.
+const PAGE: i32 = 500;
+/// Amazon's code for an image that is protected from being deregistered.
+const PROTECTED: &str = "OperationNotPermitted";
+
+/// The post-processor `amazon-retention`.
+#[derive(Clone, Debug, Default)]
+pub struct Retention {
+    accounts: Accounts,
+}
+
+impl Retention {
+    /// With the accounts of this process.
+    pub(crate) fn new(accounts: Accounts) -> Self {
+        Self { accounts }
+    }
+}
+
+/// The options.
+#[derive(Clone, Debug)]
+struct Wanted {
+    family: String,
+    keep: Option<usize>,
+    older_than: Option<Duration>,
+    include_shared: bool,
+    dry_run: bool,
+    regions: Vec<String>,
+}
+
+impl Wanted {
+    fn read(options: &Options<'_>) -> Result<Self> {
+        let keep = match options.integer("keep")? {
+            None => None,
+            Some(keep) => {
+                let keep = usize::try_from(keep).ok().filter(|keep| *keep > 0);
+                Some(keep.ok_or_else(|| options.wrong("keep", "at least 1: the new image itself"))?)
+            }
+        };
+        let older_than = match options.string("older_than")? {
+            None => None,
+            Some(text) => Some(age(&text).ok_or_else(|| {
+                options.wrong("older_than", "an age such as `90d`, `2w` or `36h`")
+            })?),
+        };
+        if keep.is_none() && older_than.is_none() {
+            return Err(Error::new(
+                Class::Template,
+                "run/aws-option",
+                format!("{COMPONENT} needs `keep` or `older_than`"),
+            )
+            .help("`keep = 5` lets go of all but the five newest images"));
+        }
+        Ok(Self {
+            family: options.required("family")?,
+            keep,
+            older_than,
+            include_shared: options.bool("include_shared")?,
+            dry_run: options.bool("dry_run")?,
+            regions: options.plain_strings("regions")?,
+        })
+    }
+
+    /// Whether the image at this place among the newest, and of this age, goes.
+    fn lets_go(&self, place: usize, age: Option<Duration>) -> bool {
+        let beyond = self.keep.is_none_or(|keep| place >= keep);
+        // What has no date that can be read is taken for new.
+        let old = match self.older_than {
+            None => true,
+            Some(limit) => age.is_some_and(|age| age > limit),
+        };
+        beyond && old
+    }
+}
+
+/// `90d`, `2w`, or a duration in Go's notation.
+fn age(text: &str) -> Option<Duration> {
+    let days = |number: &str, days: u64| {
+        let number: u64 = number.trim().parse().ok()?;
+        number
+            .checked_mul(days * 24 * 3600)
+            .map(Duration::from_secs)
+    };
+    match (text.strip_suffix('d'), text.strip_suffix('w')) {
+        (Some(number), _) => days(number, 1),
+        (_, Some(number)) => days(number, 7),
+        _ => imgc_runtime::duration::parse(text),
+    }
+}
+
+#[async_trait]
+impl PostProcessor for Retention {
+    fn check(&self, options: &Value) -> Vec<Problem> {
+        let options = Options::new(COMPONENT, options);
+        match Access::read(&options).and_then(|_| Wanted::read(&options)) {
+            Err(error) if is_news(&error) => vec![Problem {
+                option: None,
+                message: error.message,
+                help: error.help,
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
+        let options = Options::new(COMPONENT, options);
+        let wanted = Wanted::read(&options)?;
+        let images = chosen(COMPONENT, artifact, &wanted.regions)?;
+        let (accounts, options, wanted) = (&self.accounts, &options, &wanted);
+        let regions = images.iter().map(|image| {
+            Box::pin(async move {
+                let account = account(accounts, options, image).await?;
+                let place = Place {
+                    cx,
+                    image,
+                    wanted,
+                    region: account.region(&image.region),
+                };
+                place.tidy(&account).await
+            })
+        });
+        let mut failures = Vec::new();
+        for (image, outcome) in images.iter().zip(join_all(regions).await) {
+            if let Err(error) = outcome {
+                if images.len() > 1 {
+                    cx.output
+                        .warn(format!("{}: {}", image.region, error.chain()));
+                }
+                failures.push((image.region.clone(), error));
+            }
+        }
+        joined(failures)?;
+        Ok(unchanged(artifact))
+    }
+}
+
+/// A region in which images go.
+struct Place<'a> {
+    cx: &'a Context,
+    image: &'a Finished,
+    wanted: &'a Wanted,
+    region: RegionClient,
+}
+
+impl Place<'_> {
+    async fn tidy(&self, account: &Account) -> Result<()> {
+        self.join_family().await?;
+        let going = self.going().await?;
+        if going.is_empty() {
+            return Ok(());
+        }
+        let uses = Uses::of(&self.region, account, &going).await?;
+        let mut failures = Vec::new();
+        for image in &going {
+            let id = image.image_id().unwrap_or_default();
+            let mut reasons = uses.of_image(id).to_vec();
+            if !self.wanted.include_shared {
+                reasons.extend(uses::shared(&self.region, id).await?);
+            }
+            if !reasons.is_empty() {
+                self.say(image, &format!("stays: {}", reasons.join("; ")));
+                continue;
+            }
+            if self.wanted.dry_run {
+                self.say(image, "would go");
+                continue;
+            }
+            if let Err(error) = self.let_go(image).await {
+                failures.push((self.region.name().to_owned(), error));
+            }
+        }
+        joined(failures)
+    }
+
+    /// The new image is one of the family from now on.
+    async fn join_family(&self) -> Result<()> {
+        let tag = Tag::builder().key(tags::FAMILY).value(&self.wanted.family);
+        let request = self.region.ec2().create_tags();
+        let request = request.resources(&self.image.id).tags(tag.build()).send();
+        let attempt = "put the new image into its family";
+        self.region.call("CreateTags", attempt, request).await?;
+        Ok(())
+    }
+
+    /// The images of the family that are too many or too old, the newest first; never the new one.
+    async fn going(&self) -> Result<Vec<Image>> {
+        let mut family = self.family().await?;
+        family.sort_by(|one, other| other.creation_date().cmp(&one.creation_date()));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let age = |image: &Image| {
+            let made: jiff::Timestamp = image.creation_date()?.parse().ok()?;
+            let made = u64::try_from(made.as_second()).ok()?;
+            now.checked_sub(Duration::from_secs(made))
+        };
+        // The new one has the first place, whatever the clocks say.
+        family.retain(|image| image.image_id() != Some(&self.image.id));
+        let placed = family.into_iter().enumerate();
+        let going = placed.filter(|(at, image)| self.wanted.lets_go(at + 1, age(image)));
+        Ok(going.map(|(_, image)| image).collect())
+    }
+
+    async fn family(&self) -> Result<Vec<Image>> {
+        let tag = filter(&format!("tag:{}", tags::FAMILY), [&self.wanted.family]);
+        let mut images = Vec::new();
+        let mut next = None;
+        loop {
+            let request = self.region.ec2().describe_images().owners("self");
+            let request = request
+                .filters(tag.clone())
+                .filters(filter("state", ["available"]))
+                .max_results(PAGE)
+                .set_next_token(next.take());
+            let attempt = "list the images of the family";
+            let answer = self.region.call("DescribeImages", attempt, request.send());
+            let page = answer.await?;
+            next = page.next_token().map(str::to_owned);
+            images.extend(page.images.unwrap_or_default());
+            if next.as_deref().is_none_or(str::is_empty) {
+                return Ok(images);
+            }
+        }
+    }
+
+    /// Image and snapshots in one request, so that none is left without the other.
+    async fn let_go(&self, image: &Image) -> Result<()> {
+        let id = image.image_id().unwrap_or_default();
+        let request = self.region.ec2().deregister_image().image_id(id);
+        let request = request.delete_associated_snapshots(true).send();
+        let gone = match self.region.ask(request).await {
+            Ok(gone) => gone,
+            Err(error) if answer(&error) == Some(crate::error::Meaning::Missing) => return Ok(()),
+            Err(error)
+                if aws_sdk_ec2::error::ProvideErrorMetadata::code(&error) == Some(PROTECTED) =>
+            {
+                self.say(image, "stays: it is protected from being deregistered");
+                return Ok(());
+            }
+            Err(error) => {
+                let attempt = format!("let the image {id} go");
+                return Err(failed("DeregisterImage", &attempt, &error));
+            }
+        };
+        let mut snapshots = BTreeMap::new();
+        for snapshot in gone.delete_snapshot_results() {
+            let code = snapshot.return_code().map(SnapshotReturnCodes::as_str);
+            let code = code.unwrap_or("without a word");
+            snapshots.insert(snapshot.snapshot_id().unwrap_or_default().to_owned(), code);
+        }
+        let deleted = snapshots
+            .values()
+            .filter(|code| **code == "success")
+            .count();
+        self.say(
+            image,
+            &format!(
+                "has gone, with {deleted} {}",
+                if deleted == 1 {
+                    "snapshot"
+                } else {
+                    "snapshots"
+                }
+            ),
+        );
+        for (snapshot, code) in snapshots.iter().filter(|(_, code)| **code != "success") {
+            self.cx.output.warn(format!(
+                "{}: the snapshot {snapshot} of {id} is still there: {code}",
+                self.region.name()
+            ));
+        }
+        Ok(())
+    }
+
+    fn say(&self, image: &Image, what: &str) {
+        let id = image.image_id().unwrap_or_default();
+        let name = image.name().unwrap_or_default();
+        let made = image.creation_date().unwrap_or_default();
+        let region = self.region.name();
+        self.cx
+            .output
+            .say(format!("{region}: {id} ({name}, of {made}) {what}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(keep: Option<usize>, days: Option<u64>) -> Wanted {
+        Wanted {
+            family: "web".to_owned(),
+            keep,
+            older_than: days.map(|days| Duration::from_secs(days * 86_400)),
+            include_shared: false,
+            dry_run: false,
+            regions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_both_too_many_and_too_old_goes() {
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        assert!(wanted(Some(2), None).lets_go(2, None));
+        assert!(!wanted(Some(2), None).lets_go(1, days(900)));
+        assert!(wanted(None, Some(30)).lets_go(1, days(31)));
+        assert!(!wanted(None, Some(30)).lets_go(9, days(29)));
+        assert!(!wanted(None, Some(30)).lets_go(9, None));
+        let both = wanted(Some(3), Some(30));
+        assert!(both.lets_go(3, days(31)));
+        assert!(!both.lets_go(2, days(31)) && !both.lets_go(3, days(30)));
+    }
+
+    #[test]
+    fn ages_are_read_as_people_write_them() {
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        assert_eq!(age("90d"), days(90));
+        assert_eq!(age("2w"), days(14));
+        assert_eq!(age("36h"), Some(Duration::from_secs(36 * 3600)));
+        assert_eq!(age("90"), None);
+        assert_eq!(age("-1d"), None);
+    }
+}
