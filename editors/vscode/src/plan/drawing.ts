@@ -93,7 +93,7 @@ export function escape(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-const KINDS = ["prepare", "launch", "connect", "provision", "capture", "release", "post-process"];
+const KINDS = ["prepare", "launch", "connect", "provision", "capture", "publish", "release", "post-process"];
 
 /** The kind of a step as a class; kinds of later versions have none. */
 function kindClass(step: Step): string {
