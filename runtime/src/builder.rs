@@ -180,6 +180,20 @@ pub trait Instance: Send + Sync {
         false
     }
 
+    /// The host keys that the machine is found to have, by another way than its own word: asked for where it shows another
+    /// key than those of its [`Endpoint`]. Empty where there is no such way.
+    async fn host_keys(&self, cx: &Context) -> Result<Vec<String>> {
+        let _ = cx;
+        Ok(Vec::new())
+    }
+
+    /// Called once when the last provisioner has ended, before the connection does: what is to be done on the machine itself
+    /// before it is captured.
+    async fn finish(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
+        let _ = (cx, machine);
+        Ok(())
+    }
+
     /// Turns the machine into an artifact.
     async fn capture(&self, cx: &Context) -> Result<Artifact>;
 

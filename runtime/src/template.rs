@@ -69,17 +69,40 @@ pub fn render(
     surroundings: &Surroundings,
     option: &str,
 ) -> Result<String> {
+    render_with(text, fields, &[], surroundings, option)
+}
+
+/// The same with names after a dot that have names of their own: `{{ .Tags.Release }}`, `{{ index .Tags "Release" }}`.
+pub fn render_with(
+    text: &str,
+    fields: &[(&str, &str)],
+    maps: &[(&str, &BTreeMap<String, String>)],
+    surroundings: &Surroundings,
+    option: &str,
+) -> Result<String> {
     if !text.contains("{{") {
         return Ok(text.to_owned());
     }
     let template = parse(&format!("{text}{LAST}"), Some(surroundings))
         .map_err(|error| failure(option, error))?;
-    let fields: BTreeMap<Arc<str>, gotmpl::Value> = fields
+    let mut names: BTreeMap<Arc<str>, gotmpl::Value> = fields
         .iter()
         .map(|(name, value)| (Arc::from(*name), gotmpl::Value::from(*value)))
         .collect();
+    names.extend(maps.iter().map(|(name, map)| {
+        let map: BTreeMap<Arc<str>, gotmpl::Value> = map
+            .iter()
+            .map(|(name, value)| {
+                (
+                    Arc::from(name.as_str()),
+                    gotmpl::Value::from(value.as_str()),
+                )
+            })
+            .collect();
+        (Arc::from(*name), gotmpl::Value::from(map))
+    }));
     let mut rendered = template
-        .execute_to_string(&gotmpl::Value::from(fields))
+        .execute_to_string(&gotmpl::Value::from(names))
         .map_err(|error| failure(option, plain(&error)))?;
     // The engine takes an `end` that closes nothing for the end of the text.
     if rendered.pop() != Some(LAST) {

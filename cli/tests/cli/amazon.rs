@@ -12,6 +12,10 @@ use nix::unistd::Pid;
 use crate::harness::Test;
 
 mod import;
+mod bundles;
+mod launching;
+mod surrogates;
+mod volumes;
 mod leaks;
 mod network;
 mod parameters;
@@ -74,7 +78,12 @@ build {{
 }
 
 fn test(cloud: &Cloud) -> Test {
-    let mut test = Test::new(&template(cloud));
+    of(cloud, &template(cloud))
+}
+
+/// A fixture in the environment of a cloud.
+fn of(cloud: &Cloud, fixture: &str) -> Test {
+    let mut test = Test::new(fixture);
     for (name, value) in cloud.environment() {
         test = test.env(name, &value);
     }
@@ -148,11 +157,12 @@ fn a_machine_with_another_host_key_is_refused() {
         ..behaviour()
     })
     .unwrap();
-    let test = test(&cloud);
+    let short = template(&cloud).replacen("ssh_port", "ssh_timeout = \"3s\"\n  ssh_port", 1);
+    let test = of(&cloud, &short);
     let printed = test.run(&["build", "-color=false", "."]);
     assert_ne!(printed.code, 0, "{}", printed.text());
     assert!(
-        printed.text().contains("run/ssh-host-key") || printed.text().contains("host key"),
+        printed.text().contains("does not tell its host key"),
         "{}",
         printed.text()
     );

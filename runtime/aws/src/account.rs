@@ -321,6 +321,7 @@ impl Account {
                 name,
                 self.reach(),
                 Arc::new(Semaphore::new(REQUESTS)),
+                &self.config,
             )
         };
         regions.entry(name.to_owned()).or_insert_with(make).clone()

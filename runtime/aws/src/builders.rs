@@ -1,5 +1,17 @@
-//! The builders of the family.
+//! The builders of the family: which rooms of this crate in which order.
 
+mod artifact;
+mod bundle;
 mod ebs;
+mod ebssurrogate;
+mod ebsvolume;
+mod family;
+mod instance;
+mod launch;
+mod render;
 
 pub use ebs::Ebs;
+pub use ebssurrogate::EbsSurrogate;
+pub use ebsvolume::Volumes;
+pub(crate) use family::{Facts, Family};
+pub use instance::InstanceStore;

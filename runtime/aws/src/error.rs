@@ -17,6 +17,10 @@ pub const IDS: &[Id] = &[
         "run/aws-denied",
         "the credentials do not allow what is needed",
     ),
+    (
+        "run/aws-host-key",
+        "the instance does not say which host key it has",
+    ),
     ("run/aws-image", "an image cannot be made, or failed"),
     ("run/aws-instance", "an instance ended before its time"),
     ("run/aws-missing", "something at Amazon does not exist"),
@@ -107,7 +111,9 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         | "ParameterNotFound"
         | "ParameterVersionNotFound"
         | "ResourceNotFoundException" => Meaning::Missing,
-        code if code.ends_with(".NotFound") => Meaning::Missing,
+        code if code.ends_with(".NotFound") || code.ends_with(".NotFoundException") => {
+            Meaning::Missing
+        }
         code if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") => {
             Meaning::Quota
         }

@@ -3,6 +3,11 @@
 //! - `image/copy.rs`: in other regions.
 //! - `image/attributes.rs`: who may use them, and for how long.
 
+mod register;
+pub(crate) mod snapshot;
+
+pub(crate) use register::{Contents, register};
+
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, AttributeValue, Image, ImageState, ResourceType, Tag,
 };
@@ -208,6 +213,16 @@ pub(crate) async fn inherit(
     instance: &str,
     options: &options::Image,
 ) -> Result<()> {
+    network(region, instance, options.ena, options.sriov).await
+}
+
+/// Sets enhanced networking of an instance, where something is said of it.
+pub(crate) async fn network(
+    region: &RegionClient,
+    instance: &str,
+    ena: Option<bool>,
+    sriov: bool,
+) -> Result<()> {
     let modify = || {
         region
             .ec2()
@@ -216,12 +231,12 @@ pub(crate) async fn inherit(
     };
     let action = "ModifyInstanceAttribute";
     let attempt = "set enhanced networking of an instance";
-    if let Some(ena) = options.ena {
+    if let Some(ena) = ena {
         let value = AttributeBooleanValue::builder().value(ena).build();
         let request = modify().ena_support(value).send();
         region.call(action, attempt, request).await?;
     }
-    if options.sriov {
+    if sriov {
         let value = AttributeValue::builder().value("simple").build();
         let request = modify().sriov_net_support(value).send();
         region.call(action, attempt, request).await?;

@@ -2,17 +2,24 @@
 
 mod address;
 mod caller;
+mod console;
+mod fleet;
 mod group;
 mod key;
 mod left;
+mod password;
+mod profile;
 mod start;
 mod stop;
 mod user_data;
 
 pub(crate) use address::{address, ready};
+pub(crate) use console::host_keys;
 pub(crate) use group::make_group;
 pub(crate) use key::{LogIn, TemporaryKey};
 pub(crate) use left::{Left, LeftKey, Taken};
+pub(crate) use password::password;
+pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Start, start};
 pub(crate) use stop::stop;
 pub(crate) use user_data::{HostKey, UserData, switch};

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use imgc_runtime::registry::Registry;
 use imgc_runtime::settings::Remover;
 
-pub use builders::Ebs;
+pub use builders::{Ebs, EbsSurrogate, InstanceStore, Volumes};
 pub use data::{Ami, ParameterStore, SecretsManager};
 pub use error::IDS;
 pub use post::{Import, Retention, SsmParameter};
@@ -52,8 +52,15 @@ impl Aws {
 
     /// Adds the components.
     pub fn register(&self, registry: &mut Registry) {
-        let ebs = Ebs::new(self.accounts.clone());
-        registry.builders.insert("amazon-ebs", Arc::new(ebs));
+        let family = builders::Family::new(self.accounts.clone());
+        let builders = &mut registry.builders;
+        builders.insert("amazon-ebs", Arc::new(Ebs::new(family.clone())));
+        let surrogate = EbsSurrogate::new(family.clone());
+        builders.insert("amazon-ebssurrogate", Arc::new(surrogate));
+        let volumes = Volumes::new(family.clone());
+        builders.insert("amazon-ebsvolume", Arc::new(volumes));
+        let store = InstanceStore::new(family);
+        builders.insert("amazon-instance", Arc::new(store));
         let parameter = SsmParameter::new(self.accounts.clone());
         let import = Import::new(self.accounts.clone());
         let post = &mut registry.post_processors;

@@ -10,66 +10,81 @@ use imgc_compiler::value::{Data, Value};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
+mod bundle;
 mod devices;
 mod encryption;
+mod hardware;
 mod image;
 mod network;
+mod policy;
 mod publish;
 mod run;
+mod spot;
+mod surrogate;
+mod volume;
 
-pub(crate) use devices::{Device, mappings};
+pub(crate) use bundle::Bundle;
+pub(crate) use devices::{Device, mappings, template};
 pub(crate) use encryption::Encryption;
+pub(crate) use hardware::{Hardware, Reservation};
 pub(crate) use image::Image;
 pub(crate) use network::{Network, Pick};
 pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};
+pub(crate) use spot::{IN_ORDER, Spot};
+pub(crate) use surrogate::{Surrogate, Traits};
+pub(crate) use volume::{EbsVolume, Snapshotted, Volume};
+
+/// What every builder of the family that starts an instance is told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) source: Source,
+    pub(crate) run: Run,
+    pub(crate) network: Network,
+}
+
+impl Launch {
+    /// `devices` names the block with the disks the instance is started with.
+    pub(crate) fn read(options: &Options<'_>, devices: &str) -> Result<Self> {
+        refuse(options)?;
+        interface(options)?;
+        Ok(Self {
+            source: Source::read(options)?,
+            run: Run::read(options, devices)?,
+            network: Network::read(options)?,
+        })
+    }
+}
 
 /// Everything `amazon-ebs` can be told, but how the account is reached and how one logs in.
 #[derive(Clone, Debug)]
 pub(crate) struct Ebs {
-    pub(crate) source: Source,
-    pub(crate) run: Run,
-    pub(crate) network: Network,
+    pub(crate) launch: Launch,
     pub(crate) image: Image,
     pub(crate) polling: Polling,
 }
 
 impl Ebs {
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
-        refuse(options)?;
+        let launch = Launch::read(options, "launch_block_device_mappings")?;
+        let mut image = Image::read(options)?;
+        // The volumes of the build end with it; those of the image's instances do as the template says.
+        for device in &launch.run.devices {
+            let named = image.devices.iter().any(|own| own.name == device.name);
+            if device.is_volume() && !device.delete_on_termination && !named {
+                image.devices.push(device.stays());
+            }
+        }
         Ok(Self {
-            source: Source::read(options)?,
-            run: Run::read(options)?,
-            network: Network::read(options)?,
-            image: Image::read(options)?,
+            launch,
+            image,
             polling: Polling::read(options)?,
         })
     }
 }
 
 /// What this version does not carry out.
-const REFUSED: &[&str] = &[
-    "block_duration_minutes",
-    "capacity_reservation_group_arn",
-    "capacity_reservation_id",
-    "capacity_reservation_preference",
-    "enable_nitro_enclave",
-    "enable_t2_unlimited",
-    "enable_unlimited_credits",
-    "fleet_tag",
-    "fleet_tags",
-    "license_specifications",
-    "placement",
-    "skip_save_build_region",
-    "spot_allocation_strategy",
-    "spot_instance_types",
-    "spot_price",
-    "spot_price_auto_product",
-    "spot_tag",
-    "spot_tags",
-    "temporary_iam_instance_profile_policy_document",
-    "tenancy",
-];
+const REFUSED: &[&str] = &["skip_save_build_region"];
 
 fn refuse(options: &Options<'_>) -> Result<()> {
     match REFUSED.iter().find(|name| options.is_given(name)) {
@@ -80,6 +95,24 @@ fn refuse(options: &Options<'_>) -> Result<()> {
             format!("this version of imgc cannot do what `{name}` asks for"),
         )
         .help("leave the option out, or build this source with Packer for now")),
+    }
+}
+
+/// `ssh_interface`: which of its addresses the instance is reached by.
+fn interface(options: &Options<'_>) -> Result<()> {
+    let interface = options.string("ssh_interface")?;
+    let wrong = |message: &str| Error::new(Class::Template, "run/aws-option", message);
+    match interface.as_deref() {
+        None | Some("public_ip" | "private_ip" | "public_dns" | "private_dns") => Ok(()),
+        Some("session_manager") => Err(wrong(
+            "this version of imgc cannot reach an instance by Session Manager (`ssh_interface = \"session_manager\"`)",
+        )
+        .help(
+            "reach it by `private_ip` from the same network, through `ssh_bastion_host`, or by a tunnel of your own with `ssh_host` \
+             and `ssh_port`",
+        )),
+        Some(other) => Err(wrong(&format!("`ssh_interface` is `{other}`"))
+            .help("it may be public_ip, private_ip, public_dns, private_dns")),
     }
 }
 

@@ -4,11 +4,14 @@
 //! and the pollers are shared by all builds in the region.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use aws_config::{Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance};
+use aws_sdk_ec2::types::{
+    DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance, Snapshot, Volume,
+};
 use futures_util::future::BoxFuture;
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::sync::Semaphore;
@@ -31,6 +34,12 @@ struct Inner {
     fast_launches: Poller<DescribeFastLaunchImagesSuccessItem>,
     /// Images this process has made, as they were when they were available.
     made: Mutex<BTreeMap<String, Image>>,
+    snapshots: Poller<Snapshot>,
+    volumes: Poller<Volume>,
+    /// For services that are asked rarely.
+    config: SdkConfig,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 impl RegionClient {
@@ -39,6 +48,7 @@ impl RegionClient {
         name: &str,
         reach: BTreeMap<String, String>,
         requests: Arc<Semaphore>,
+        config: &SdkConfig,
     ) -> Self {
         Self(Arc::new(Inner {
             ec2,
@@ -49,6 +59,14 @@ impl RegionClient {
             images: Poller::new(describe_images),
             fast_launches: Poller::new(describe_fast_launches),
             made: Mutex::default(),
+            snapshots: Poller::new(describe_snapshots),
+            volumes: Poller::new(describe_volumes),
+            config: config
+                .to_builder()
+                .region(Region::new(name.to_owned()))
+                .build(),
+            iam: OnceLock::new(),
+            s3: OnceLock::new(),
         }))
     }
 
@@ -92,6 +110,34 @@ impl RegionClient {
     pub(crate) fn recall(&self, id: &str) -> Option<Image> {
         let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.get(id).cloned()
+    }
+
+    /// Those who wait for snapshots.
+    pub(crate) fn snapshots(&self) -> &Poller<Snapshot> {
+        &self.0.snapshots
+    }
+
+    /// Those who wait for volumes.
+    pub(crate) fn volumes(&self) -> &Poller<Volume> {
+        &self.0.volumes
+    }
+
+    /// For making requests of IAM, which go the same ways.
+    pub(crate) fn iam(&self) -> &aws_sdk_iam::Client {
+        let make = || aws_sdk_iam::Client::new(&self.0.config);
+        self.0.iam.get_or_init(make)
+    }
+
+    /// For making requests of S3, which go the same ways.
+    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
+        let make = || {
+            let config = &self.0.config;
+            // Where S3 is not Amazon's, a bucket has no name of its own in the network.
+            let own_place = config.endpoint_url().is_some();
+            let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_place);
+            aws_sdk_s3::Client::from_conf(config.build())
+        };
+        self.0.s3.get_or_init(make)
     }
 
     /// Makes a request when its turn comes. The SDK's error, for those who look at its code.
@@ -189,6 +235,38 @@ fn describe_fast_launches(
         let images = images.into_iter();
         Ok(images
             .filter_map(|image| Some((image.image_id.clone()?, image)))
+            .collect())
+    })
+}
+
+fn describe_snapshots(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, Snapshot)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_snapshots().owner_ids("self");
+        let request = request.filters(filter("snapshot-id", ids)).send();
+        let answer = region.call("DescribeSnapshots", "look at snapshots", request);
+        let snapshots = answer.await?.snapshots.unwrap_or_default();
+        let snapshots = snapshots.into_iter();
+        Ok(snapshots
+            .filter_map(|snapshot| Some((snapshot.snapshot_id.clone()?, snapshot)))
+            .collect())
+    })
+}
+
+fn describe_volumes(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, Volume)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_volumes();
+        let request = request.filters(filter("volume-id", ids)).send();
+        let answer = region.call("DescribeVolumes", "look at volumes", request);
+        let volumes = answer.await?.volumes.unwrap_or_default();
+        let volumes = volumes.into_iter();
+        Ok(volumes
+            .filter_map(|volume| Some((volume.volume_id.clone()?, volume)))
             .collect())
     })
 }

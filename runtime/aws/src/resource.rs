@@ -10,10 +10,13 @@ use imgc_runtime::ledger::{CloudResource, Resource};
 use crate::region::RegionClient;
 use crate::tags::{self, Tags};
 
+mod bundle;
 mod find;
+mod iam;
 mod remove;
 mod sweep;
 
+pub(crate) use iam::POLICY;
 pub use remove::AwsRemover;
 pub(crate) use remove::{remove, snapshots_of};
 
@@ -23,9 +26,15 @@ pub(crate) const PROVIDER: &str = "aws";
 /// What can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// A disk in S3.
+    Bundle,
+    Fleet,
     Image,
     Instance,
+    InstanceProfile,
     KeyPair,
+    LaunchTemplate,
+    Role,
     SecurityGroup,
     Snapshot,
     Volume,
@@ -33,7 +42,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Bundle,
+        Self::Fleet,
+        Self::InstanceProfile,
+        Self::LaunchTemplate,
+        Self::Role,
         Self::Image,
         Self::Instance,
         Self::KeyPair,
@@ -45,9 +59,14 @@ impl Kind {
     /// The word in records, as EC2 calls the kind in tag specifications.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Self::Bundle => "bundle",
+            Self::Fleet => "fleet",
             Self::Image => "image",
             Self::Instance => "instance",
+            Self::InstanceProfile => "instance-profile",
             Self::KeyPair => "key-pair",
+            Self::LaunchTemplate => "launch-template",
+            Self::Role => "role",
             Self::SecurityGroup => "security-group",
             Self::Snapshot => "snapshot",
             Self::Volume => "volume",
@@ -62,6 +81,11 @@ impl Kind {
     /// Several of them, for people.
     pub(crate) fn words(self) -> &'static str {
         match self {
+            Self::Bundle => "bundles",
+            Self::Fleet => "fleets",
+            Self::InstanceProfile => "instance profiles",
+            Self::LaunchTemplate => "launch templates",
+            Self::Role => "roles",
             Self::Image => "images",
             Self::Instance => "instances",
             Self::KeyPair => "key pairs",
@@ -74,11 +98,12 @@ impl Kind {
     /// When it is removed: what has a smaller number goes first, since it uses what has a greater one.
     pub(crate) fn turn(self) -> u8 {
         match self {
-            Self::Instance => 0,
+            Self::Instance | Self::Fleet => 0,
             Self::Image => 1,
-            Self::Snapshot | Self::Volume => 2,
+            Self::Bundle | Self::Snapshot | Self::Volume => 2,
             Self::SecurityGroup => 3,
-            Self::KeyPair => 4,
+            Self::KeyPair | Self::LaunchTemplate | Self::InstanceProfile => 4,
+            Self::Role => 5,
         }
     }
 }
@@ -106,6 +131,20 @@ impl Thing {
         all.extend(own_tags(cx));
         all.insert(tags::NAME.to_owned(), self.name.clone());
         all
+    }
+
+    /// The same for something whose id is known before: what is about to happen to it makes it ours.
+    pub(crate) async fn make_known(
+        &self,
+        cx: &Context,
+        region: &RegionClient,
+        id: &str,
+        make: impl Future<Output = Result<String>>,
+    ) -> Result<Made> {
+        let record = self.made(region, id);
+        let intent = Resource::Cloud(record.clone());
+        let (number, _) = cx.ledger.create(&cx.address, intent, make).await?;
+        Ok(Made { number, record })
     }
 
     fn record(&self, region: &RegionClient, id: Option<String>) -> CloudResource {

@@ -18,6 +18,9 @@ use super::build::Work;
 use super::lock;
 use super::step::Trouble;
 
+/// The communicator's word for a machine that shows another key than it should.
+const HOST_KEY: &str = "run/ssh-host-key";
+
 impl Work<'_> {
     /// Does what the step says, once.
     pub(super) async fn execute(
@@ -56,9 +59,16 @@ impl Work<'_> {
             StepKind::Connect => self.connect(&cx).await,
             StepKind::Provision { provisioner, .. } => self.provision(&cx, step, provisioner).await,
             StepKind::Capture => {
+                let (instance, machine) = {
+                    let data = lock(&self.data);
+                    (data.instance.clone(), data.machine.clone())
+                };
+                let instance = instance.ok_or_else(no_instance)?;
+                if let Some(machine) = machine {
+                    instance.finish(&cx, &*machine).await?;
+                }
                 self.disconnect().await;
-                let instance = lock(&self.data).instance.clone();
-                let artifact = instance.ok_or_else(no_instance)?.capture(&cx).await?;
+                let artifact = instance.capture(&cx).await?;
                 lock(&self.data).artifact = Some(artifact);
                 Ok(())
             }
@@ -121,7 +131,7 @@ impl Work<'_> {
             Target::None => return Ok(()),
             Target::Machine(machine) => machine,
             Target::Address(_) if self.build.communicator == "none" => return Ok(()),
-            Target::Address(endpoint) => {
+            Target::Address(mut endpoint) => {
                 let source = self.source(cx)?;
                 let name = self.build.communicator.as_str();
                 let communicator = self
@@ -131,7 +141,19 @@ impl Work<'_> {
                     .get(name)
                     .ok_or_else(|| absent(ComponentKind::Communicator, name))?;
                 let place = self.place_at_host(cx, &source, &endpoint).await;
-                let machine = communicator.connect(cx, &source, &endpoint).await?;
+                let connected = communicator.connect(cx, &source, &endpoint).await;
+                let machine = match connected {
+                    // It has another key than the one it was given: it may never have read what it was given.
+                    Err(error) if error.id == HOST_KEY && !endpoint.host_keys.is_empty() => {
+                        let told = instance.host_keys(cx).await?;
+                        if told.iter().all(|key| endpoint.host_keys.contains(key)) {
+                            return Err(error.into());
+                        }
+                        endpoint.host_keys = told;
+                        communicator.connect(cx, &source, &endpoint).await?
+                    }
+                    connected => connected?,
+                };
                 lock(&self.data).place = place;
                 machine
             }

@@ -4,10 +4,51 @@ use imgc_compiler::components::ComponentKind;
 
 const TAGS: &[&str] = &[
     "ami_description",
+    "fleet_tag",
+    "fleet_tags",
     "run_tag",
     "run_tags",
     "run_volume_tag",
     "run_volume_tags",
+    "snapshot_tag",
+    "snapshot_tags",
+    "spot_tag",
+    "spot_tags",
+    "tag",
+    "tags",
+];
+const OF_CHROOT: &[&str] = &[
+    "ami_description",
+    "command_wrapper",
+    "mount_path",
+    "post_mount_commands",
+    "pre_mount_commands",
+    "root_volume_tag",
+    "root_volume_tags",
+    "snapshot_tag",
+    "snapshot_tags",
+    "tag",
+    "tags",
+];
+const OF_VOLUMES: &[&str] = &[
+    "ebs_volumes",
+    "fleet_tag",
+    "fleet_tags",
+    "run_tag",
+    "run_tags",
+    "run_volume_tag",
+    "run_volume_tags",
+    "spot_tag",
+    "spot_tags",
+];
+const OF_BUNDLES: &[&str] = &[
+    "ami_description",
+    "bundle_upload_command",
+    "bundle_vol_command",
+    "fleet_tag",
+    "fleet_tags",
+    "run_tag",
+    "run_tags",
     "snapshot_tag",
     "snapshot_tags",
     "spot_tag",
@@ -36,7 +77,10 @@ pub fn late(kind: ComponentKind, name: &str) -> &'static [&'static str] {
 
 fn builder(name: &str) -> &'static [&'static str] {
     match name {
-        "amazon-ebs" | "amazon-ebssurrogate" | "amazon-ebsvolume" => TAGS,
+        "amazon-chroot" => OF_CHROOT,
+        "amazon-ebs" | "amazon-ebssurrogate" => TAGS,
+        "amazon-ebsvolume" => OF_VOLUMES,
+        "amazon-instance" => OF_BUNDLES,
         "docker" => &["run_command"],
         "hyperv-iso" | "hyperv-vmcx" | "proxmox-iso" | "proxmox-clone" | "vsphere-iso" => {
             &["boot_command"]

@@ -3,7 +3,6 @@
 //! In: what that run has recorded ([`Left`], in a checkpoint: ids, and where the key is; no secret). Out: the same things as
 //! this run's own, running, with this run's tags; or nothing where the instance is gone.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,13 +13,14 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use serde::{Deserialize, Serialize};
 
+use crate::builders::Facts;
 use crate::instance::{TemporaryKey, ready, stop};
 use crate::region::{RegionClient, filter};
-use crate::resource::{Made, own_tags};
+use crate::resource::{Kind, Made, own_tags};
 use crate::tags;
 
 /// The form of what is recorded.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How often an instance is looked for before it is believed to be gone, and the wait between.
 const LOOKS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(700);
@@ -32,12 +32,13 @@ const STARTING: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Left {
     pub(crate) instance: CloudResource,
-    pub(crate) group: Option<CloudResource>,
+    /// What goes after it, in this order.
+    pub(crate) used: Vec<CloudResource>,
     pub(crate) key: Option<LeftKey>,
     /// The host key it was given.
     pub(crate) host_key: Option<String>,
     /// What is known of its source.
-    pub(crate) facts: BTreeMap<String, String>,
+    pub(crate) facts: Facts,
 }
 
 /// The key that was made for it.
@@ -51,7 +52,7 @@ pub(crate) struct LeftKey {
 /// What was taken over.
 pub(crate) struct Taken {
     pub(crate) instance: Made,
-    pub(crate) group: Option<Made>,
+    pub(crate) used: Vec<Made>,
     pub(crate) key: Option<TemporaryKey>,
     /// As it is now that it runs.
     pub(crate) running: Instance,
@@ -102,10 +103,10 @@ impl Left {
             return Ok(None);
         }
         let instance = adopt(cx, &self.instance).await?;
-        let group = match &self.group {
-            Some(group) => Some(adopt(cx, group).await?),
-            None => None,
-        };
+        let mut used = Vec::new();
+        for thing in &self.used {
+            used.push(adopt(cx, thing).await?);
+        }
         let key = match &self.key {
             Some(key) => {
                 let pair = adopt(cx, &key.pair).await?;
@@ -118,7 +119,7 @@ impl Left {
         let running = ready(cx, region, id).await?;
         Ok(Some(Taken {
             instance,
-            group,
+            used,
             key,
             running,
         }))
@@ -129,7 +130,9 @@ impl Left {
         let mut ids: Vec<String> = found.instance_id.iter().cloned().collect();
         let devices = found.block_device_mappings().iter();
         ids.extend(devices.filter_map(|device| device.ebs.as_ref()?.volume_id.clone()));
-        ids.extend(self.group.iter().filter_map(|group| group.id.clone()));
+        let group = Kind::SecurityGroup.word();
+        let groups = self.used.iter().filter(|thing| thing.kind == group);
+        ids.extend(groups.filter_map(|group| group.id.clone()));
         if let Some(name) = self.key.as_ref().and_then(|key| key.pair.id.as_deref()) {
             let request = region.ec2().describe_key_pairs();
             let request = request.filters(filter("key-name", [name])).send();

@@ -1,6 +1,9 @@
 //! Block devices: `launch_block_device_mappings`, `ami_block_device_mappings`.
 
-use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, Image, VolumeType};
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, Image, LaunchTemplateBlockDeviceMappingRequest,
+    LaunchTemplateEbsBlockDeviceRequest, VolumeType,
+};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
@@ -12,7 +15,7 @@ pub(crate) struct Device {
     pub(crate) name: String,
     none: bool,
     virtual_name: Option<String>,
-    delete_on_termination: bool,
+    pub(crate) delete_on_termination: bool,
     encrypted: Option<bool>,
     key: Option<String>,
     iops: Option<i32>,
@@ -31,7 +34,7 @@ impl Device {
             .collect()
     }
 
-    fn one(block: &Options<'_>, within: &str) -> Result<Self> {
+    pub(super) fn one(block: &Options<'_>, within: &str) -> Result<Self> {
         let small = |name: &str| -> Result<Option<i32>> {
             let value = block.integer(name)?.filter(|value| *value != 0);
             value
@@ -72,6 +75,60 @@ impl Device {
         Ok(device)
     }
 
+    /// `no_ephemeral`: the instance stores that images of Windows name are not wanted.
+    pub(crate) fn no_ephemeral() -> impl Iterator<Item = Self> {
+        ('a'..='z').map(|letter| Self {
+            name: format!("xvdc{letter}"),
+            none: true,
+            ..Self::default()
+        })
+    }
+
+    /// Whether there will be a volume of EBS behind it.
+    pub(crate) fn is_volume(&self) -> bool {
+        let store = self.virtual_name.as_deref();
+        !self.none && !store.is_some_and(|name| name.starts_with("ephemeral"))
+    }
+
+    /// A device of a registered image whose contents are a snapshot: that says whether it is encrypted. What is not said of it
+    /// is as with `other`.
+    pub(crate) fn of_snapshot(
+        &self,
+        snapshot: Option<&str>,
+        other: Option<&Self>,
+    ) -> BlockDeviceMapping {
+        let mut device = self.clone();
+        if let Some(other) = other {
+            device.size = device.size.or(other.size);
+            device.kind = device.kind.or_else(|| other.kind.clone());
+            device.iops = device.iops.or(other.iops);
+            device.throughput = device.throughput.or(other.throughput);
+        }
+        if let Some(snapshot) = snapshot {
+            device.snapshot = Some(snapshot.to_owned());
+            device.encrypted = None;
+            device.key = None;
+        }
+        device.mapping()
+    }
+
+    /// The same for the instance of a build: its volumes end with it, whatever instances of the image will have.
+    pub(crate) fn launched(&self) -> BlockDeviceMapping {
+        let temporary = Self {
+            delete_on_termination: true,
+            ..self.clone()
+        };
+        temporary.mapping()
+    }
+
+    /// Of an image made of an instance: that the volume there stays when its instance ends, and nothing else.
+    pub(crate) fn stays(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            ..Self::default()
+        }
+    }
+
     /// As the API takes it.
     pub(crate) fn mapping(&self) -> BlockDeviceMapping {
         let mapping = BlockDeviceMapping::builder().device_name(&self.name);
@@ -104,7 +161,7 @@ pub(crate) fn mappings(
     source: &Image,
     region: &str,
 ) -> Vec<BlockDeviceMapping> {
-    let mut mappings: Vec<_> = devices.iter().map(Device::mapping).collect();
+    let mut mappings: Vec<_> = devices.iter().map(Device::launched).collect();
     if !encryption.image {
         return mappings;
     }
@@ -140,6 +197,28 @@ pub(crate) fn mappings(
         );
     }
     mappings
+}
+
+/// A device as launch templates take it.
+pub(crate) fn template(mapping: BlockDeviceMapping) -> LaunchTemplateBlockDeviceMappingRequest {
+    let ebs = mapping.ebs.map(|ebs| {
+        LaunchTemplateEbsBlockDeviceRequest::builder()
+            .set_delete_on_termination(ebs.delete_on_termination)
+            .set_encrypted(ebs.encrypted)
+            .set_kms_key_id(ebs.kms_key_id)
+            .set_iops(ebs.iops)
+            .set_throughput(ebs.throughput)
+            .set_volume_size(ebs.volume_size)
+            .set_volume_type(ebs.volume_type)
+            .set_snapshot_id(ebs.snapshot_id)
+            .build()
+    });
+    LaunchTemplateBlockDeviceMappingRequest::builder()
+        .set_device_name(mapping.device_name)
+        .set_virtual_name(mapping.virtual_name)
+        .set_no_device(mapping.no_device)
+        .set_ebs(ebs)
+        .build()
 }
 
 #[cfg(test)]

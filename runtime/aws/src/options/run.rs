@@ -7,7 +7,7 @@ use std::time::Duration;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
 
-use super::{Device, Encryption, filters, named};
+use super::{Device, Encryption, Hardware, Spot, filters, named, policy};
 
 /// Which image to start from.
 #[derive(Clone, Debug)]
@@ -44,12 +44,18 @@ impl Source {
 /// The options of the instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
+    /// The first of the types that will do.
     pub(crate) instance_type: String,
+    /// `None`: on demand.
+    pub(crate) spot: Option<Spot>,
+    pub(crate) hardware: Hardware,
     pub(crate) devices: Vec<Device>,
     pub(crate) encryption: Encryption,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) volume_tags: BTreeMap<String, String>,
     pub(crate) profile: Option<String>,
+    /// The policy of a profile that is made for the build.
+    pub(crate) policy: Option<String>,
     pub(crate) user_data: Option<String>,
     pub(crate) user_data_file: Option<PathBuf>,
     pub(crate) ebs_optimized: bool,
@@ -71,14 +77,27 @@ pub(crate) struct Metadata {
 }
 
 impl Run {
-    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
+    /// `devices` names the block with the disks the instance is started with.
+    pub(crate) fn read(options: &Options<'_>, devices: &str) -> Result<Self> {
+        let spot = Spot::read(options)?;
+        let first = spot.as_ref().and_then(|spot| spot.types.first().cloned());
+        let mut disks = Device::read(options, devices)?;
+        if options.bool("no_ephemeral")? {
+            disks.extend(Device::no_ephemeral());
+        }
         Ok(Self {
-            instance_type: options.required("instance_type")?,
-            devices: Device::read(options, "launch_block_device_mappings")?,
+            instance_type: match first {
+                Some(first) => first,
+                None => options.required("instance_type")?,
+            },
+            spot,
+            hardware: Hardware::read(options)?,
+            devices: disks,
             encryption: Encryption::read(options)?,
             tags: named(options, "run_tags", "run_tag")?,
             volume_tags: named(options, "run_volume_tags", "run_volume_tag")?,
             profile: options.string("iam_instance_profile")?,
+            policy: policy::read(options)?,
             user_data: options.string("user_data")?,
             user_data_file: options.string("user_data_file")?.map(PathBuf::from),
             ebs_optimized: options.bool("ebs_optimized")?,

@@ -25,6 +25,15 @@ pub(crate) struct Found {
 
 /// The ids of the things of a kind with this name; more than one only where an answer was lost and the request repeated.
 pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Result<Vec<String>> {
+    match kind {
+        // They are removed by their names.
+        Kind::Bundle | Kind::InstanceProfile | Kind::LaunchTemplate | Kind::Role => {
+            return Ok(vec![name.to_owned()]);
+        }
+        // EC2 shows an instant fleet only to whoever knows its id; its instance is found by itself.
+        Kind::Fleet => return Ok(Vec::new()),
+        _ => {}
+    }
     let tag = format!("tag:{}", tags::NAME);
     for look in 1.. {
         let found = all(region, kind, &filter(&tag, [name])).await?;
@@ -60,6 +69,19 @@ async fn page(
 ) -> Result<Page> {
     let ec2 = region.ec2();
     Ok(match kind {
+        Kind::LaunchTemplate => {
+            let request = ec2.describe_launch_templates().filters(wanted);
+            let request = request.set_next_token(next).send();
+            let answer = region.call("DescribeLaunchTemplates", "look for templates", request);
+            let answer = answer.await?;
+            let templates = answer.launch_templates.unwrap_or_default();
+            (
+                found(templates, |one| (one.launch_template_name, one.tags)),
+                answer.next_token,
+            )
+        }
+        // No list of these can be asked for by tags.
+        Kind::Bundle | Kind::Fleet | Kind::InstanceProfile | Kind::Role => (Vec::new(), None),
         Kind::Instance => {
             let request = ec2.describe_instances().filters(wanted);
             let request = request.set_next_token(next).send();

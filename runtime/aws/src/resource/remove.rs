@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::account::{Access, Accounts};
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
-use crate::resource::{Kind, PROVIDER, find, sweep};
+use crate::resource::{Kind, PROVIDER, bundle, find, iam, sweep};
 use crate::tags;
 
 /// How long something that is in use is waited for, and how often it is tried.
@@ -132,7 +132,39 @@ async fn one(region: &RegionClient, kind: Kind, id: &str) -> Result<()> {
             })
             .await
         }
+        Kind::Bundle => bundle::remove(region, id).await,
+        Kind::Fleet => {
+            unused(region, "DeleteFleets", "delete a fleet", || {
+                let request = ec2.delete_fleets().fleet_ids(id);
+                request.terminate_instances(true).send()
+            })
+            .await
+        }
+        Kind::LaunchTemplate => {
+            let attempt = "delete a launch template";
+            unused(region, "DeleteLaunchTemplate", attempt, || {
+                ec2.delete_launch_template().launch_template_name(id).send()
+            })
+            .await
+        }
+        Kind::InstanceProfile => {
+            iam::empty(region, id).await?;
+            let attempt = "delete an instance profile";
+            unused(region, "iam:DeleteInstanceProfile", attempt, || {
+                let request = region.iam().delete_instance_profile();
+                request.instance_profile_name(id).send()
+            })
+            .await
+        }
+        Kind::Role => {
+            iam::without_policy(region, id).await?;
+            unused(region, "iam:DeleteRole", "delete a role", || {
+                region.iam().delete_role().role_name(id).send()
+            })
+            .await
+        }
         Kind::Volume => {
+            free(region, id).await?;
             unused(region, "DeleteVolume", "delete a volume", || {
                 ec2.delete_volume().volume_id(id).send()
             })
@@ -179,6 +211,17 @@ where
             Some(Meaning::InUse) if begun.elapsed() < IN_USE => tokio::time::sleep(PAUSE).await,
             _ => return Err(failed(action, attempt, &error)),
         }
+    }
+}
+
+/// Detaches a volume from whatever it is attached to.
+async fn free(region: &RegionClient, id: &str) -> Result<()> {
+    let request = region.ec2().detach_volume().volume_id(id).force(true);
+    match region.ask(request.send()).await {
+        Ok(_) => Ok(()),
+        // It is attached to nothing, or gone, or it goes with an instance that ends: deleting it says what it is.
+        Err(error) if error.as_service_error().is_some() => Ok(()),
+        Err(error) => Err(failed("DetachVolume", "detach a volume", &error)),
     }
 }
 

@@ -1,0 +1,191 @@
+//! `amazon-instance`: an image whose disk lies in S3, from a template as people have them in JSON.
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::stock;
+
+use super::{behaviour, of, user};
+use crate::harness::Test;
+
+/// Stand-ins for Amazon's AMI tools: a manifest with what it was told, sent to S3.
+fn commands(cloud: &Cloud) -> (String, String) {
+    let bundle = "test \"$(stat -c %a {{.KeyPath}})\" = 600 && grep -q SECRET-KEY {{.KeyPath}} && mkdir -p {{.Destination}} && \
+                  echo \"{{.AccountId}} {{.Architecture}} $(cat {{.CertPath}})\" > {{.Destination}}/{{.Prefix}}.manifest.xml && \
+                  echo disk > {{.Destination}}/{{.Prefix}}.part.0";
+    let upload = format!(
+        "test {{{{.AccessKey}}}} = testing && test {{{{.SecretKey}}}} = testing && for f in {{{{.BundleDirectory}}}}/*; do curl -sSf \
+         -H \"Authorization: AWS4-HMAC-SHA256 Credential={{{{.AccessKey}}}}/20260101/{{{{.Region}}}}/s3/aws4_request, \
+         SignedHeaders=host, Signature=none\" -T $f {}/{{{{.BucketName}}}}/$(basename $f); done",
+        cloud.url()
+    );
+    (bundle.to_owned(), upload)
+}
+
+/// The bucket that the template names.
+fn bucket(cloud: &Cloud) {
+    let made = std::process::Command::new("curl")
+        .args(["-sSf", "-o", "/dev/null", "-X", "PUT", "-H"])
+        .arg(
+            "Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+             Signature=none",
+        )
+        .arg(format!("{}/images", cloud.url()))
+        .status();
+    assert!(made.unwrap().success());
+    cloud.forget_calls();
+}
+
+fn fleet(cloud: &Cloud, script: &str) -> Test {
+    let (bundle, upload) = commands(cloud);
+    let template = serde_json::json!({
+        "variables": {
+            "account": "",
+            "bucket": "images",
+            "costcenter": "4711",
+            "role": "webserver",
+            "source": stock::INSTANCE_STORE,
+            "keys": "keys"
+        },
+        "builders": [{
+            "type": "amazon-instance",
+            "region": "us-east-1",
+            "account_id": "{{user `account`}}",
+            "source_ami": "{{user `source`}}",
+            "instance_type": "m3.medium",
+            "ssh_username": user(),
+            "ssh_port": cloud.ssh_port(),
+            "ami_name": "{{isotime | clean_resource_name}} {{user `role`}}",
+            "ami_description": "{{user `role`}} from {{.SourceAMI}}",
+            "s3_bucket": "{{user `bucket`}}",
+            "x509_cert_path": "{{user `keys`}}/cert.pem",
+            "x509_key_path": "{{user `keys`}}/key.pem",
+            "x509_upload_path": "/PATH/x509",
+            "bundle_destination": "/PATH/bundle",
+            "bundle_vol_command": bundle,
+            "bundle_upload_command": upload,
+            "tags": {"CostCenter": "{{user `costcenter`}}", "packer": "true"}
+        }],
+        "provisioners": [{"type": "shell", "inline": ["mkdir -p /PATH/x509", script]}]
+    });
+    let test = of(cloud, "");
+    let place = test.path("machine");
+    std::fs::create_dir(&place).unwrap();
+    let text = serde_json::to_string_pretty(&template).unwrap();
+    let text = text.replace("/PATH", place.to_str().unwrap());
+    test.write("fleet.json", text);
+    test.write("keys/cert.pem", "CERTIFICATE\n");
+    test.write("keys/key.pem", "SECRET-KEY\n");
+    test
+}
+
+#[test]
+fn a_disk_is_bundled_uploaded_and_registered() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    bucket(&cloud);
+    let test = fleet(&cloud, "echo provisioned");
+    let printed = test.run(&[
+        "build",
+        "-color=false",
+        "-var",
+        "account=1234-5678-9012",
+        "fleet.json",
+    ]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let left = cloud.left();
+    assert_eq!(left.summary(), "1 image, 2 S3 object", "{left}");
+    let image = left.of("image")[0];
+    assert_eq!(image.tags["CostCenter"], "4711");
+    assert!(image.name.ends_with(" webserver"), "{}", image.name);
+    assert!(!image.tags.contains_key("imgc:expires"));
+    assert!(
+        printed
+            .stdout
+            .contains(&format!("AMIs were created:\nus-east-1: {}\n", image.id)),
+        "{}",
+        printed.text()
+    );
+    let calls = cloud.calls();
+    let registered = calls.one("RegisterImage");
+    assert_eq!(
+        registered.parameter("ImageLocation"),
+        "images/image-1700000000.manifest.xml"
+    );
+    assert_eq!(registered.parameter("ImdsSupport"), "v2.0");
+    assert_eq!(
+        registered.parameter("Description"),
+        format!("webserver from {}", stock::INSTANCE_STORE)
+    );
+    // An instance of this kind cannot be stopped.
+    assert_eq!(calls.of("StopInstances").len(), 0, "{}", calls.sequence());
+    // The key is nowhere any more: not on the machine, not in the output, in no file of the run.
+    assert!(!test.path("machine/x509/key.pem").exists());
+    assert!(!printed.text().contains("SECRET-KEY"), "{}", printed.text());
+    let manifest = test.read("machine/bundle/image-1700000000.manifest.xml");
+    assert_eq!(manifest, "123456789012 x86_64 CERTIFICATE\n");
+}
+
+#[test]
+fn an_upload_that_fails_leaves_nothing_in_the_bucket() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    bucket(&cloud);
+    let test = fleet(&cloud, "echo provisioned");
+    let text = test
+        .read("fleet.json")
+        .replace("$(basename $f); done", "$(basename $f); done; exit 3");
+    test.write("fleet.json", text);
+    let printed = test.run(&[
+        "build",
+        "-color=false",
+        "-var",
+        "account=123456789012",
+        "fleet.json",
+    ]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed
+            .text()
+            .contains("`bundle_upload_command` ended with 3"),
+        "{}",
+        printed.text()
+    );
+    assert!(!test.path("machine/x509/key.pem").exists());
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+#[test]
+fn what_is_missing_is_said_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = fleet(&cloud, "true");
+    std::fs::remove_file(test.path("keys/key.pem")).unwrap();
+    let printed = test.run(&[
+        "build",
+        "-color=false",
+        "-var",
+        "account=123456789012",
+        "fleet.json",
+    ]);
+    assert_ne!(printed.code, 0);
+    assert!(
+        printed.text().contains("`x509_key_path` cannot be read"),
+        "{}",
+        printed.text()
+    );
+    let printed = test.run(&[
+        "validate",
+        "-color=false",
+        "-var",
+        "account=me",
+        "fleet.json",
+    ]);
+    assert_ne!(printed.code, 0);
+    assert!(
+        printed.text().contains("`account_id` is `me`"),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(
+        cloud.calls().changes().len(),
+        0,
+        "{}",
+        cloud.calls().sequence()
+    );
+}

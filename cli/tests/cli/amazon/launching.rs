@@ -1,0 +1,294 @@
+//! How the instance of a build is asked for: the spot market, profiles, hosts, keys of hosts.
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, Delay, Machines, Waits, stock};
+
+use super::{behaviour, of, user};
+
+/// A template of `amazon-ebs` with further options, without a provisioner.
+fn template(cloud: &Cloud, options: &str) -> String {
+    format!(
+        r#"source "amazon-ebs" "web" {{
+  ami_name     = "web-1"
+  source_ami   = "{}"
+  ssh_username = "{}"
+  ssh_port     = {}
+{options}
+}}
+build {{
+  sources = ["amazon-ebs.web"]
+}}
+"#,
+        stock::UBUNTU,
+        user(),
+        cloud.ssh_port()
+    )
+}
+
+#[test]
+fn a_spot_instance_comes_from_a_fleet_and_nothing_of_it_stays() {
+    let cloud = Cloud::with(Behaviour {
+        no_capacity: vec!["m5.large".to_owned()],
+        ..behaviour()
+    })
+    .unwrap();
+    let text = template(
+        &cloud,
+        r#"  spot_instance_types      = ["m5.large", "m5a.large"]
+  spot_price               = "0.25"
+  spot_allocation_strategy = "capacity-optimized-prioritized"
+  run_tags                 = { team = "web" }
+  spot_tags                = { market = "spot" }
+  fleet_tags               = { of = "{{ .SourceAMIName }}" }"#,
+    );
+    let printed = of(&cloud, &text).run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(
+        cloud.left().summary(),
+        "1 image, 1 snapshot",
+        "{}",
+        cloud.left()
+    );
+    let calls = cloud.calls();
+    let template = calls.one("CreateLaunchTemplate");
+    let data = |name: &str| {
+        template
+            .parameter(&format!("LaunchTemplateData.{name}"))
+            .to_owned()
+    };
+    assert_eq!(data("InstanceMarketOptions.MarketType"), "spot");
+    assert_eq!(data("InstanceMarketOptions.SpotOptions.MaxPrice"), "0.25");
+    assert_eq!(data("MetadataOptions.HttpTokens"), "required");
+    assert_eq!(template.tags("launch-template")["market"], "spot");
+    assert_eq!(template.tags("instance")["team"], "web");
+    assert!(template.tags("instance").contains_key("imgc:expires"));
+    let fleet = calls.one("CreateFleet");
+    assert_eq!(fleet.parameter("Type"), "instant");
+    let kind = |at: u32| {
+        let name = format!("LaunchTemplateConfigs.1.Overrides.{at}.InstanceType");
+        fleet.parameter(&name).to_owned()
+    };
+    assert_eq!((kind(1), kind(2)), ("m5.large".into(), "m5a.large".into()));
+    assert!(fleet.tags("fleet")["of"].contains("noble"), "{fleet:?}");
+    assert!(!fleet.parameter("ClientToken").is_empty());
+    // An instance of the spot market cannot be stopped.
+    assert_eq!(calls.of("StopInstances").len(), 0, "{}", calls.sequence());
+    assert_eq!(calls.of("RunInstances").len(), 0, "{}", calls.sequence());
+}
+
+#[test]
+fn without_capacity_each_type_is_named_and_nothing_stays() {
+    let cloud = Cloud::with(Behaviour {
+        no_capacity: vec!["m5.large".to_owned(), "m5a.large".to_owned()],
+        ..behaviour()
+    })
+    .unwrap();
+    let text = template(
+        &cloud,
+        r#"  spot_instance_types = ["m5.large", "m5a.large"]"#,
+    );
+    let printed = of(&cloud, &text).run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    for said in [
+        "run/aws-capacity",
+        "m5.large: Insufficient",
+        "m5a.large: Insufficient",
+    ] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+#[test]
+fn a_profile_made_of_a_policy_goes_with_the_build() {
+    // IAM tells EC2 a little later.
+    let cloud = Cloud::with(Behaviour {
+        waits: Waits {
+            visible: Delay::Time(std::time::Duration::from_millis(1500)),
+            ..behaviour().waits
+        },
+        ..behaviour()
+    })
+    .unwrap();
+    let text = template(
+        &cloud,
+        r#"  instance_type = "t3.micro"
+  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }"#,
+    );
+    let printed = of(&cloud, &text).run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(
+        cloud.left().summary(),
+        "1 image, 1 snapshot",
+        "{}",
+        cloud.left()
+    );
+    let calls = cloud.calls();
+    let policy = calls.one("PutRolePolicy");
+    assert!(policy.parameter("PolicyDocument").contains("s3:GetObject"));
+    let role = calls.one("CreateRole");
+    assert!(
+        role.parameter("AssumeRolePolicyDocument")
+            .contains("ec2.amazonaws.com")
+    );
+    let started = calls.of("RunInstances");
+    assert!(started.len() > 1, "{}", calls.sequence());
+    for call in started.iter() {
+        let profile = call.parameter("IamInstanceProfile.Name");
+        assert_eq!(profile, role.parameter("RoleName"));
+    }
+    let order = calls.only(|call| call.service == "iam").sequence();
+    assert!(
+        order.ends_with(
+            "RemoveRoleFromInstanceProfile, DeleteInstanceProfile, DeleteRolePolicy, DeleteRole"
+        ),
+        "{order}"
+    );
+}
+
+#[test]
+fn a_template_says_what_the_instance_runs_on() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let text = template(
+        &cloud,
+        r#"  instance_type            = "t3.micro"
+  enable_unlimited_credits = true
+  enable_nitro_enclave     = true
+  capacity_reservation_id  = "cr-0123456789abcdef0"
+  no_ephemeral             = true
+  placement {
+    tenancy = "dedicated"
+  }
+  license_specifications {
+    license_configuration_request {
+      license_configuration_arn = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"
+    }
+  }
+  launch_block_device_mappings {
+    device_name = "/dev/sdf"
+    volume_size = 3
+  }
+  run_tags = { release = "{{ index .SourceAMITags \"Release\" }}", base = "{{ .SourceAMITags.Base }}" }"#,
+    );
+    let tags = [
+        ("ResourceId.1", stock::UBUNTU),
+        ("Tag.1.Key", "Release"),
+        ("Tag.1.Value", "noble"),
+        ("Tag.2.Key", "Base"),
+        ("Tag.2.Value", "24.04"),
+    ];
+    cloud.ec2("us-east-1", "CreateTags", &tags).unwrap();
+    let printed = of(&cloud, &text).run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let calls = cloud.calls();
+    let started = calls.one("RunInstances");
+    for (name, value) in [
+        ("CreditSpecification.CpuCredits", "unlimited"),
+        ("EnclaveOptions.Enabled", "true"),
+        (
+            "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
+            "cr-0123456789abcdef0",
+        ),
+        ("Placement.Tenancy", "dedicated"),
+        ("BlockDeviceMapping.1.DeviceName", "/dev/sdf"),
+        // Whatever instances of the image do, the volumes of the build end with it.
+        ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true"),
+        ("BlockDeviceMapping.2.DeviceName", "xvdca"),
+    ] {
+        assert_eq!(started.parameter(name), value, "{name}: {started:?}");
+    }
+    let licenses = started.parameters.values();
+    assert!(licenses.into_iter().any(|value| value.ends_with("lic-1")));
+    assert_eq!(started.tags("instance")["release"], "noble");
+    assert_eq!(started.tags("instance")["base"], "24.04");
+    let made = calls.one("CreateImage");
+    assert_eq!(
+        made.parameter("BlockDeviceMapping.1.DeviceName"),
+        "/dev/sdf"
+    );
+    let stays = "BlockDeviceMapping.1.Ebs.DeleteOnTermination";
+    assert_eq!(made.parameter(stays), "false", "{made:?}");
+    assert_eq!(
+        cloud.left().summary(),
+        "1 image, 2 snapshot",
+        "{}",
+        cloud.left()
+    );
+}
+
+/// User data that cannot carry our host key, and an image that reads none: the console tells the key.
+#[test]
+fn host_keys_come_from_the_console_where_user_data_cannot_bring_ours() {
+    for (options, ignored) in [
+        (
+            "  user_data = \"{\\\"ignition\\\": {\\\"version\\\": \\\"3.4.0\\\"}}\"",
+            false,
+        ),
+        ("", true),
+    ] {
+        let cloud = Cloud::with(Behaviour {
+            waits: Waits {
+                console: Delay::Answers(1),
+                ..behaviour().waits
+            },
+            machines: Some(Machines {
+                ignore_user_data: ignored,
+                ..Machines::default()
+            }),
+            ..behaviour()
+        })
+        .unwrap();
+        let options = format!("  instance_type = \"t3.micro\"\n{options}");
+        let test = of(&cloud, &template(&cloud, &options));
+        let printed = test.run(&["build", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        let calls = cloud.calls();
+        assert!(
+            !calls.of("GetConsoleOutput").is_empty(),
+            "{}",
+            calls.sequence()
+        );
+        assert_eq!(
+            cloud.left().summary(),
+            "1 image, 1 snapshot",
+            "{}",
+            cloud.left()
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_by_name_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    for (options, said) in [
+        (
+            "  instance_type = \"t3.micro\"\n  spot_tags = { a = \"b\" }",
+            "`spot_tags` is set, and no spot instance is asked for",
+        ),
+        (
+            "  instance_type = \"t3.micro\"\n  spot_price = \"cheap\"",
+            "`spot_price` is `cheap`",
+        ),
+        (
+            "  instance_type = \"t3.micro\"\n  placement {\n    tenancy = \"alone\"\n  }",
+            "`tenancy` is `alone`",
+        ),
+        (
+            "  spot_price = \"auto\"\n  instance_type = \"t3.micro\"\n  ena_support = true",
+            "`ena_support` cannot be set on a spot instance",
+        ),
+    ] {
+        let test = of(&cloud, &template(&cloud, options));
+        let printed = test.run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}

@@ -1,0 +1,188 @@
+//! What all builders of the family begin with: the account, the image to start from, whether the name of the new one is free.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_ec2::types::Image;
+use imgc_compiler::value::Value;
+use imgc_runtime::builder::{Pin, Problem};
+use imgc_runtime::context::Context;
+use imgc_runtime::error::Result;
+use imgc_runtime::options::Options;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use crate::account::{Access, Account, Accounts};
+use crate::lookup::find_source;
+use crate::options::{self, Source};
+use crate::publish;
+use crate::region::RegionClient;
+
+type Sources = Arc<Mutex<HashMap<(Access, String), Arc<OnceCell<Image>>>>>;
+
+/// What the builders of one process share. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Family {
+    accounts: Accounts,
+    /// Images to start from that this process has found: one look for pins, preparation and start.
+    sources: Sources,
+}
+
+/// Who asks, the account, and the region a build works in.
+pub(crate) type Reached = (Access, Arc<Account>, RegionClient);
+
+impl Family {
+    /// With the accounts of this process.
+    pub(crate) fn new(accounts: Accounts) -> Self {
+        Self {
+            accounts,
+            sources: Sources::default(),
+        }
+    }
+
+    /// The account and the region of a source.
+    pub(crate) async fn account(&self, options: &Options<'_>) -> Result<Reached> {
+        let access = Access::read(options)?;
+        let account = self.accounts.get(&access).await?;
+        let region = account.region(account.home());
+        Ok((access, account, region))
+    }
+
+    /// The image to start from.
+    pub(crate) async fn source(
+        &self,
+        access: &Access,
+        region: &RegionClient,
+        source: &Source,
+    ) -> Result<Image> {
+        let cell = {
+            let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (access.clone(), format!("{} {source:?}", region.name()));
+            sources.entry(key).or_default().clone()
+        };
+        let image = cell.get_or_try_init(|| find_source(region, source)).await?;
+        Ok(image.clone())
+    }
+
+    /// The image that a filter finds, as something that moves.
+    pub(crate) async fn pins(&self, options: &Options<'_>, source: &Source) -> Result<Vec<Pin>> {
+        let Source::Filter { .. } = source else {
+            return Ok(Vec::new());
+        };
+        let (access, _, region) = self.account(options).await?;
+        let image = self.source(&access, &region, source).await?;
+        Ok(vec![Pin {
+            name: format!("aws image {} {}", region.name(), described(source)),
+            value: image.image_id.clone().unwrap_or_default(),
+            about: image.name.clone().unwrap_or_default(),
+        }])
+    }
+
+    /// Looks for the image to start from, and whether the name of the new one (if there will be one) is free.
+    pub(crate) async fn prepare(
+        &self,
+        cx: &Context,
+        options: &Options<'_>,
+        source: &Source,
+        image: Option<&options::Image>,
+    ) -> Result<Image> {
+        let (access, account, region) = self.account(options).await?;
+        let names = async {
+            match image {
+                Some(image) => {
+                    let free = image.skip || image.replaces || cx.force;
+                    publish::names_are_free(&account, options, image, free).await
+                }
+                None => Ok(()),
+            }
+        };
+        let (source, names) = tokio::join!(
+            Box::pin(self.source(&access, &region, source)),
+            Box::pin(names),
+        );
+        let source = source?;
+        cx.output.detail(format!(
+            "found image: {} {}",
+            source.image_id().unwrap_or_default(),
+            source.name().unwrap_or_default()
+        ));
+        names?;
+        Ok(source)
+    }
+
+    /// The accounts of this process.
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+}
+
+/// What is wrong with the options of a builder that makes an image, as far as that is known before the run.
+pub(crate) fn problems_of_image(options: &Value, read: Result<()>) -> Vec<Problem> {
+    let found = publish::problems(options);
+    match found.is_empty() {
+        // What is said already needs no second message.
+        false => found,
+        true => problems(read),
+    }
+}
+
+/// What is wrong with options, as far as that is known before the run.
+pub(crate) fn problems(read: Result<()>) -> Vec<Problem> {
+    match read {
+        // What only the run knows is looked at then.
+        Err(error) if error.id != "run/unknown-option" => vec![Problem {
+            option: None,
+            message: error.message,
+            help: error.help,
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// What a filter looks for, in a line.
+fn described(source: &Source) -> String {
+    match source {
+        Source::Id(id) => id.clone(),
+        Source::Filter {
+            filters, owners, ..
+        } => {
+            let filters = filters
+                .iter()
+                .map(|(name, values)| format!("{name}={}", values.join("|")));
+            let owners = (!owners.is_empty()).then(|| format!("owner={}", owners.join("|")));
+            filters.chain(owners).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// What is known of a build: the builder's generated data as Packer's has it, and the tags of the image it started from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) source_tags: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// Of a build in a region, from an image.
+    pub(crate) fn new(region: &RegionClient, source: &Image) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let texts = [
+            ("BuildRegion", region.name().to_owned()),
+            ("SourceAMI", text(source.image_id())),
+            ("SourceAMICreationDate", text(source.creation_date())),
+            ("SourceAMIName", text(source.name())),
+            ("SourceAMIOwner", text(source.owner_id())),
+            ("SourceAMIOwnerName", text(source.image_owner_alias())),
+        ];
+        let tags = source.tags().iter();
+        Self {
+            texts: texts
+                .into_iter()
+                .map(|(name, text)| (name.to_owned(), text))
+                .collect(),
+            source_tags: tags
+                .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone()?)))
+                .collect(),
+        }
+    }
+}

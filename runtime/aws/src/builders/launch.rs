@@ -1,0 +1,445 @@
+//! The temporary instance of a build, from its options to its end: what `ebs`, `ebssurrogate`, `ebsvolume` and `instance` share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{Image, Instance};
+use imgc_runtime::builder::{Endpoint, Target};
+use imgc_runtime::checkpoint::Checkpoint;
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+
+use crate::account::Account;
+use crate::builders::family::{Facts, Family};
+use crate::builders::render::Render;
+use crate::image;
+use crate::instance::{
+    self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData, address, make_group,
+    ready,
+};
+use crate::lookup::{Place, find_groups, find_place};
+use crate::options::{self, Launch};
+use crate::region::RegionClient;
+use crate::resource::{Made, remove};
+
+/// How long a console may take to tell the host keys, unless `ssh_timeout` gives less.
+const CONSOLE: Duration = Duration::from_secs(600);
+/// Packer's limits.
+const SSH_TIMEOUT: Duration = Duration::from_secs(300);
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(1200);
+
+/// An instance that runs, and all that was made for it.
+pub(crate) struct Temporary {
+    pub(crate) region: RegionClient,
+    pub(crate) account: Arc<Account>,
+    pub(crate) facts: Facts,
+    pub(crate) instance: Made,
+    /// As it was when it ran first.
+    pub(crate) running: Instance,
+    pub(crate) target: Target,
+    /// What goes after it, in this order: what asked for it, then what it used.
+    used: Vec<Made>,
+    /// What goes after it as well, because it has become a thing of its own.
+    more: Mutex<Vec<Made>>,
+    key: Option<TemporaryKey>,
+    /// How long the console is asked for host keys.
+    patience: Duration,
+}
+
+impl Temporary {
+    /// Starts it and waits until it runs. `start` is told of the image it starts from.
+    pub(crate) async fn launch(
+        cx: &Context,
+        family: &Family,
+        options: &Options<'_>,
+        launch: &Launch,
+    ) -> Result<Self> {
+        let (access, account, region) = family.account(options).await?;
+        let (source, place) = tokio::join!(
+            Box::pin(family.source(&access, &region, &launch.source)),
+            Box::pin(find_place(&region, &launch.network)),
+        );
+        let (source, place) = (source?, place?);
+        let facts = Facts::new(&region, &source);
+        let render = Render::new(cx, &facts);
+        let log_in = LogIn::read(options)?;
+        let trust = Trust::read(options, &log_in, &source)?;
+        let host_key = trust.ours.then(HostKey::make).transpose()?;
+        let own_data = own_user_data(cx, &launch.run)?;
+        let switch = match launch.run.shutdown_after {
+            _ if trust.windows => None,
+            Some(never) if never.is_zero() => None,
+            Some(after) => Some(after),
+            None => Some(instance::switch(cx.limit)),
+        };
+        let data = UserData::join(own_data, host_key.as_ref(), switch)?;
+        // All are let come to their end: what has been made by then is on record.
+        let (group, key, profile) = tokio::join!(
+            Box::pin(temporary_group(
+                cx, &account, &region, launch, &place, options, &log_in
+            )),
+            Box::pin(temporary_key(cx, &region, &log_in)),
+            Box::pin(temporary_profile(cx, &region, &launch.run)),
+        );
+        let ((groups, group), key, profile) = (group?, key?, profile?);
+        cx.output.say("launching a source instance");
+        let spot = launch.run.spot.as_ref();
+        let start = Start {
+            image: &source,
+            run: &launch.run,
+            network: &launch.network,
+            place: &place,
+            groups,
+            key: match (&key, &log_in) {
+                (Some(key), _) => Some(key.name.clone()),
+                (None, LogIn::Own(name)) => name.clone(),
+                (None, _) => None,
+            },
+            profile: match &profile {
+                Some(profile) => Some(profile.name().to_owned()),
+                None => launch.run.profile.clone(),
+            },
+            user_data: data.text,
+            tags: render.tags(&launch.run.tags, "run_tags")?,
+            volume_tags: render.tags(&launch.run.volume_tags, "run_volume_tags")?,
+            spot_tags: match spot {
+                Some(spot) => render.tags(&spot.tags, "spot_tags")?,
+                None => Default::default(),
+            },
+            fleet_tags: match spot {
+                Some(spot) => render.tags(&spot.fleet_tags, "fleet_tags")?,
+                None => Default::default(),
+            },
+        };
+        let started = Box::pin(instance::start(cx, &region, &start)).await?;
+        let instance = started.instance;
+        cx.output.detail(format!("instance: {}", instance.id()));
+        let parts = profile.map(TemporaryProfile::parts);
+        let used = started.others.into_iter().chain(group);
+        let used: Vec<Made> = used.chain(parts.into_iter().flatten()).collect();
+        let left = Left {
+            instance: instance.record.clone(),
+            used: used.iter().map(|made| made.record.clone()).collect(),
+            key: key.as_ref().map(|key| LeftKey {
+                pair: key.made.record.clone(),
+                file: key.file.clone(),
+            }),
+            host_key: data.host_key,
+            facts,
+        };
+        left.keep(cx).await?;
+        let running = ready(cx, &region, instance.id()).await?;
+        let taken = Taken {
+            instance,
+            used,
+            key,
+            running,
+        };
+        Self::reached(cx, account, region, options, &trust, left, taken).await
+    }
+
+    /// The instance of an earlier run; `None` where it cannot be gone on with.
+    pub(crate) async fn restore(
+        cx: &Context,
+        family: &Family,
+        options: &Options<'_>,
+        launch: &Launch,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Self>> {
+        let (access, account, home) = family.account(options).await?;
+        let Some(mut left) = Left::of(checkpoint) else {
+            return Ok(None);
+        };
+        let region = account.region(&left.instance.place);
+        let Some(taken) = Box::pin(left.take(cx, &region)).await? else {
+            return Ok(None);
+        };
+        if let (Some(known), Some(key)) = (&mut left.key, &taken.key) {
+            known.file.clone_from(&key.file);
+        }
+        left.keep(cx).await?;
+        let source = family.source(&access, &home, &launch.source).await?;
+        let trust = Trust::read(options, &LogIn::read(options)?, &source)?;
+        let reached = Self::reached(cx, account, region, options, &trust, left, taken);
+        Ok(Some(reached.await?))
+    }
+
+    /// An instance that runs, whichever run has made it, and the way to it.
+    async fn reached(
+        cx: &Context,
+        account: Arc<Account>,
+        region: RegionClient,
+        options: &Options<'_>,
+        trust: &Trust,
+        left: Left,
+        taken: Taken,
+    ) -> Result<Self> {
+        let mut temporary = Self {
+            region,
+            account,
+            facts: left.facts,
+            instance: taken.instance,
+            running: taken.running,
+            target: Target::None,
+            used: taken.used,
+            more: Mutex::default(),
+            key: taken.key,
+            patience: trust.patience,
+        };
+        let log_in = LogIn::read(options)?;
+        temporary.target = temporary
+            .target(cx, options, &log_in, trust, left.host_key)
+            .await?;
+        Ok(temporary)
+    }
+
+    async fn target(
+        &mut self,
+        cx: &Context,
+        options: &Options<'_>,
+        log_in: &LogIn,
+        trust: &Trust,
+        host_key: Option<String>,
+    ) -> Result<Target> {
+        if *log_in == LogIn::None {
+            return Ok(Target::None);
+        }
+        let host = match options.string("ssh_host")? {
+            Some(host) => host,
+            None => address(&self.running, options.string("ssh_interface")?.as_deref())?,
+        };
+        let host_keys = match host_key {
+            Some(key) => vec![key],
+            None if trust.console => self.host_keys(cx).await?,
+            None => Vec::new(),
+        };
+        if trust.password
+            && let Some(key) = &self.key
+        {
+            let limit = options.duration("windows_password_timeout")?;
+            let limit = limit.unwrap_or(PASSWORD_TIMEOUT);
+            cx.output.say("waiting for the password of Windows");
+            let id = self.instance.id();
+            let password = instance::password(cx, &self.region, id, &key.file, limit).await?;
+            for name in ["Password", "WinRMPassword"] {
+                self.facts.texts.insert(name.to_owned(), password.clone());
+            }
+        }
+        Ok(Target::Address(Endpoint {
+            host: Some(host),
+            private_key: self.key.as_ref().map(|key| key.file.clone()),
+            host_keys,
+            ..Endpoint::default()
+        }))
+    }
+
+    /// Further things that go when it has ended.
+    pub(crate) fn goes_too(&self, things: impl IntoIterator<Item = Made>) {
+        lock(&self.more).extend(things);
+    }
+
+    /// The host keys that its console tells.
+    pub(crate) async fn host_keys(&self, cx: &Context) -> Result<Vec<String>> {
+        cx.output.say("reading the host keys from the console");
+        instance::host_keys(cx, &self.region, self.instance.id(), self.patience).await
+    }
+
+    /// For the template's `build` object.
+    pub(crate) fn texts(&self) -> std::collections::BTreeMap<String, String> {
+        let mut texts = self.facts.texts.clone();
+        texts.insert("ID".to_owned(), self.instance.id().to_owned());
+        texts
+    }
+
+    /// Ends it, and removes what was made for it.
+    pub(crate) async fn release(&self, cx: &Context) -> Result<()> {
+        let region = &self.region;
+        cx.output.say("terminating the source instance");
+        let machine = async {
+            let mut outcome = gone(cx, region, &self.instance).await;
+            let more = std::mem::take(&mut *lock(&self.more));
+            for made in more.iter().chain(&self.used) {
+                let gone = gone(cx, region, made).await;
+                outcome = outcome.and(gone);
+            }
+            outcome
+        };
+        let key = async {
+            let Some(key) = &self.key else {
+                return Ok(());
+            };
+            key.remove_file(cx).await;
+            gone(cx, region, &key.made).await
+        };
+        let (machine, key) = tokio::join!(machine, key);
+        machine.and(key)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes a thing and its record.
+pub(crate) async fn gone(cx: &Context, region: &RegionClient, made: &Made) -> Result<()> {
+    remove(region, &made.record).await?;
+    cx.ledger.forget(made.number);
+    Ok(())
+}
+
+/// How the machine is known to be the one that was started.
+struct Trust {
+    /// It is given a host key of ours.
+    ours: bool,
+    /// Where it cannot be given one, its console is asked.
+    console: bool,
+    windows: bool,
+    /// It is Windows with a password that nobody knows yet.
+    password: bool,
+    patience: Duration,
+}
+
+impl Trust {
+    fn read(options: &Options<'_>, log_in: &LogIn, source: &Image) -> Result<Self> {
+        let winrm = options.string("communicator")?.as_deref() == Some("winrm");
+        let ssh = *log_in != LogIn::None && !winrm;
+        // With an address of its own the template follows the communicator's rules.
+        let vouches = ssh && options.string("ssh_host")?.is_none();
+        let insecure = options.string("host_key")?.as_deref() == Some("insecure");
+        let limit = options.duration("ssh_timeout")?.unwrap_or(SSH_TIMEOUT);
+        Ok(Self {
+            ours: vouches && source.platform.is_none(),
+            console: vouches && !insecure,
+            windows: winrm || source.platform.is_some(),
+            password: winrm && options.string("winrm_password")?.is_none(),
+            patience: limit.min(CONSOLE),
+        })
+    }
+}
+
+/// The group that is made for the build, if one is, and the groups of the instance.
+async fn temporary_group(
+    cx: &Context,
+    account: &Account,
+    region: &RegionClient,
+    launch: &Launch,
+    place: &Place,
+    options: &Options<'_>,
+    log_in: &LogIn,
+) -> Result<(Vec<String>, Option<Made>)> {
+    let network = &launch.network;
+    if network.has_groups() || *log_in == LogIn::None {
+        let groups = find_groups(region, network, place).await?;
+        return Ok((groups, None));
+    }
+    let port = |name: &str, usual: u16| -> Result<u16> {
+        let port = options
+            .integer(name)?
+            .and_then(|port| u16::try_from(port).ok());
+        Ok(port.filter(|port| *port != 0).unwrap_or(usual))
+    };
+    let port = match options.string("communicator")?.as_deref() {
+        Some("winrm") if options.bool("winrm_use_ssl")? => port("winrm_port", 5986)?,
+        Some("winrm") => port("winrm_port", 5985)?,
+        _ => port("ssh_port", 22)?,
+    };
+    let made = make_group(cx, account, region, network, place, port).await?;
+    Ok((vec![made.id().to_owned()], Some(made)))
+}
+
+async fn temporary_key(
+    cx: &Context,
+    region: &RegionClient,
+    log_in: &LogIn,
+) -> Result<Option<TemporaryKey>> {
+    let LogIn::Temporary { name, kind, bits } = log_in else {
+        return Ok(None);
+    };
+    TemporaryKey::make(cx, region, name.as_deref(), kind, *bits)
+        .await
+        .map(Some)
+}
+
+async fn temporary_profile(
+    cx: &Context,
+    region: &RegionClient,
+    run: &options::Run,
+) -> Result<Option<TemporaryProfile>> {
+    let Some(policy) = &run.policy else {
+        return Ok(None);
+    };
+    TemporaryProfile::make(cx, region, policy).await.map(Some)
+}
+
+fn own_user_data(cx: &Context, run: &options::Run) -> Result<Option<Vec<u8>>> {
+    match (&run.user_data, &run.user_data_file) {
+        (Some(text), _) => Ok(Some(text.clone().into_bytes())),
+        (None, Some(file)) => {
+            let path = cx.world.working_directory().join(file);
+            let content = std::fs::read(&path).map_err(|error| {
+                imgc_runtime::files::failure("run/missing-file", "read", &path, error)
+            })?;
+            Ok(Some(content))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A source image of another kind than the builder works on.
+pub(crate) fn check_root(source: &Image, wanted: &str, way_out: &str) -> Result<()> {
+    let kind = source.root_device_type.as_ref();
+    let kind = kind.map_or(wanted, |kind| kind.as_str());
+    if kind == wanted {
+        return Ok(());
+    }
+    Err(Error::new(
+        Class::Template,
+        "run/aws-source-image",
+        format!(
+            "the image {} has a root device of the kind `{kind}`, not `{wanted}`",
+            source.image_id().unwrap_or_default()
+        ),
+    )
+    .help(way_out))
+}
+
+/// Stops the instance; one of the spot market cannot be, its image is made as it runs.
+pub(crate) async fn stop(
+    cx: &Context,
+    region: &RegionClient,
+    id: &str,
+    run: &options::Run,
+) -> Result<()> {
+    if run.spot.is_some() {
+        return Ok(());
+    }
+    cx.output.say("stopping the source instance");
+    instance::stop(cx, region, id, run.keeps_running).await
+}
+
+/// What an image is made with: the template's options, rendered.
+pub(crate) fn wanted<'a>(
+    cx: &Context,
+    facts: &Facts,
+    options: &'a options::Image,
+) -> Result<image::Wanted<'a>> {
+    let render = Render::new(cx, facts);
+    let description = options.description.as_deref();
+    Ok(image::Wanted {
+        options,
+        description: description
+            .map(|text| render.text(text, "ami_description"))
+            .transpose()?,
+        tags: render.tags(&options.tags, "tags")?,
+        snapshot_tags: render.tags(&options.snapshot_tags, "snapshot_tags")?,
+    })
+}
+
+/// What is done with an image that is available: it is looked at, and is not temporary any more.
+pub(crate) async fn finish(region: &RegionClient, launch: &Launch, image: &Image) -> Result<()> {
+    if launch.run.encryption.image {
+        image::check_encrypted(image)?;
+    }
+    image::keep(region, image).await
+}
