@@ -20,6 +20,6 @@ pub(crate) use key::{LogIn, TemporaryKey};
 pub(crate) use left::{Left, LeftKey, Taken};
 pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
-pub(crate) use start::{Start, start};
+pub(crate) use start::{Start, known, start};
 pub(crate) use stop::stop;
 pub(crate) use user_data::{HostKey, UserData, switch};

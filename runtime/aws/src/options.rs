@@ -33,7 +33,7 @@ pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};
 pub(crate) use spot::{IN_ORDER, Spot};
 pub(crate) use surrogate::{Surrogate, Traits};
-pub(crate) use volume::{EbsVolume, Snapshotted, Volume};
+pub(crate) use volume::{EbsVolume, Volume};
 
 /// What every builder of the family that starts an instance is told of it.
 #[derive(Clone, Debug)]

@@ -158,10 +158,11 @@ impl Instance for StoreInstance {
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
         let read = &self.read;
         let region = &self.temporary.region;
-        let bundled = self.bundled.lock().unwrap_or_else(PoisonError::into_inner);
-        let bundled = bundled
-            .as_ref()
-            .map(|bundled| (bundled.manifest.clone(), bundled.made.record.clone()));
+        let bundled = {
+            let bundled = self.bundled.lock().unwrap_or_else(PoisonError::into_inner);
+            let bundled = bundled.as_ref();
+            bundled.map(|bundled| (bundled.manifest.clone(), bundled.made.record.clone()))
+        };
         let (location, bundle) = bundled.ok_or_else(|| {
             Error::new(
                 Class::Bug,

@@ -24,7 +24,9 @@ use imgc_runtime::error::{Class, Error, Result};
 use tokio::time::Instant;
 
 use crate::error::{Meaning, meaning};
-use crate::instance::start::{Start, Started, credit_specification, is_unknown_profile, target};
+use crate::instance::start::{
+    Start, Started, credit_specification, is_unknown_profile, known, target,
+};
 use crate::options::{Device, IN_ORDER, Reservation, Run, Spot};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing, remove};
@@ -42,10 +44,11 @@ pub(super) async fn start(
     spot: &Spot,
 ) -> Result<Started> {
     let thing = Thing::new(Kind::Instance)?;
-    let template = make_template(cx, region, start, spot, &thing).await?;
+    let template = Box::pin(make_template(cx, region, start, spot, &thing)).await?;
     let mut fleet = None;
     let make = until_known(cx, region, start, spot, &template, &mut fleet);
-    let instance = thing.make(cx, region, make).await?;
+    // Futures of requests with all that a template holds would be part of every future above them.
+    let instance = thing.make(cx, region, Box::pin(make)).await?;
     Ok(Started {
         instance,
         others: fleet.into_iter().chain([template]).collect(),
@@ -64,7 +67,8 @@ async fn until_known(
     let begun = Instant::now();
     loop {
         let mut refused = Vec::new();
-        match fleet_of_one(cx, region, start, spot, template, fleet, &mut refused).await {
+        let asked = fleet_of_one(cx, region, start, spot, template, fleet, &mut refused);
+        match Box::pin(asked).await {
             Err(_) if begun.elapsed() < UNKNOWN && is_about_profile(&refused) => {
                 if let Some(fleet) = fleet.take() {
                     remove(region, &fleet.record).await?;
@@ -129,7 +133,8 @@ async fn fleet_of_one(
     let mut instance = None;
     let make = async {
         let attempt = "ask the spot market for an instance";
-        let answer = region.call("CreateFleet", attempt, request.send()).await?;
+        let answer = known(region, "CreateFleet", attempt, || request.clone().send());
+        let answer = Box::pin(answer).await?;
         let instances = answer.instances.unwrap_or_default();
         let mut ids = instances
             .into_iter()
@@ -140,7 +145,7 @@ async fn fleet_of_one(
             .fleet_id
             .ok_or_else(|| incomplete("CreateFleet", "id"))
     };
-    *fleet = Some(thing.make(cx, region, make).await?);
+    *fleet = Some(thing.make(cx, region, Box::pin(make)).await?);
     instance.ok_or_else(|| nothing(refused, spot))
 }
 
@@ -189,7 +194,7 @@ async fn make_template(
         .create_launch_template()
         .client_token(&thing.name)
         .launch_template_name(&thing.name)
-        .launch_template_data(data(cx, start, spot, instance))
+        .launch_template_data(*data(cx, start, spot, instance))
         .tag_specifications(tags::specification(
             ResourceType::LaunchTemplate,
             &thing.tags(cx, &start.spot_tags),
@@ -202,7 +207,7 @@ async fn make_template(
         // Its name is what it is deleted by.
         Ok(thing.name.clone())
     };
-    thing.make(cx, region, make).await
+    thing.make(cx, region, Box::pin(make)).await
 }
 
 fn data(
@@ -210,7 +215,7 @@ fn data(
     start: &Start<'_>,
     spot: &Spot,
     instance: &Thing,
-) -> RequestLaunchTemplateData {
+) -> Box<RequestLaunchTemplateData> {
     let run = start.run;
     let hardware = &run.hardware;
     let devices: Vec<_> = run.devices.iter().map(Device::template).collect();
@@ -261,7 +266,7 @@ fn data(
     }
     // A subnet is said at the interface only.
     let at_interface = start.place.subnet.is_some() || start.network.public_address.is_some();
-    match at_interface {
+    let data = match at_interface {
         true => data.network_interfaces(
             LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
                 .device_index(0)
@@ -272,8 +277,8 @@ fn data(
                 .build(),
         ),
         false => data.set_security_group_ids(start.groups()),
-    }
-    .build()
+    };
+    Box::new(data.build())
 }
 
 fn specification(kind: ResourceType, tags: &Tags) -> LaunchTemplateTagSpecificationRequest {

@@ -5,7 +5,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 
 use crate::account::Account;
-use crate::instance::caller;
+use crate::instance::{caller, known};
 use crate::lookup::Place;
 use crate::options::Network;
 use crate::region::{RegionClient, incomplete};
@@ -51,10 +51,9 @@ pub(crate) async fn make_group(
         cidrs.join(", ")
     ));
     let request = region.ec2().authorize_security_group_ingress();
-    let request = request.group_id(made.id()).ip_permissions(rule).send();
-    region
-        .call("AuthorizeSecurityGroupIngress", "open a port", request)
-        .await?;
+    let request = request.group_id(made.id()).ip_permissions(rule);
+    let action = "AuthorizeSecurityGroupIngress";
+    known(region, action, "open a port", || request.clone().send()).await?;
     Ok(made)
 }
 

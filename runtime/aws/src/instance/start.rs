@@ -15,7 +15,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::Result;
 use tokio::time::Instant;
 
-use crate::error::failed;
+use crate::error::{Meaning, failed, meaning};
 use crate::instance::fleet;
 use crate::lookup::Place;
 use crate::options::{Hardware, Network, Reservation, Run, mappings};
@@ -58,6 +58,8 @@ const NAME: &str = "imgc builder";
 /// How long a profile that was just made may be unknown to EC2.
 const UNKNOWN: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_secs(1);
+/// How codes begin that are about what a build makes before its instance.
+const NEW: &[&str] = &["InvalidGroup.", "InvalidKeyPair.", "InvalidLaunchTemplate"];
 
 /// Starts it. The tags of instance and volumes are in the request itself.
 pub(crate) async fn start(
@@ -175,8 +177,9 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
     thing.make(cx, region, make).await
 }
 
-/// Makes a request that may name a profile which EC2 does not know yet: IAM tells the regions in its own time.
-async fn known<T, E, F>(
+/// Makes a request that may name something which was made a moment ago, and which is not known everywhere yet: a group, a key
+/// pair, a launch template, a profile that IAM has to tell EC2 of.
+pub(crate) async fn known<T, E, F>(
     region: &RegionClient,
     action: &str,
     attempt: &str,
@@ -192,7 +195,9 @@ where
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let is_unknown = is_unknown_profile(error.message().unwrap_or_default());
+        let code = error.code().unwrap_or_default();
+        let is_unknown = is_unknown_profile(error.message().unwrap_or_default())
+            || NEW.iter().any(|kind| code.starts_with(kind)) && meaning(code) == Meaning::Missing;
         if !is_unknown || begun.elapsed() >= UNKNOWN {
             return Err(failed(action, attempt, &error));
         }

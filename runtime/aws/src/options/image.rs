@@ -28,7 +28,10 @@ pub(crate) struct Image {
 impl Image {
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
         let name = options.required("ami_name")?;
-        check_name(&name)?;
+        // What is not rendered yet is looked at when it is.
+        if !name.contains("{{") {
+            check_name(&name)?;
+        }
         let mut tags = named(options, "tags", "tag")?;
         if !options.bool("skip_ami_run_tags")? {
             for (key, value) in named(options, "run_tags", "run_tag")? {
