@@ -27,7 +27,7 @@ use crate::error::{Meaning, meaning};
 use crate::instance::start::{
     Start, Started, credit_specification, is_unknown_profile, known, target,
 };
-use crate::options::{Device, IN_ORDER, Reservation, Run, Spot};
+use crate::options::{IN_ORDER, Reservation, Run, Spot, mappings, template};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing, remove};
 use crate::tags::{self, Tags};
@@ -194,7 +194,7 @@ async fn make_template(
         .create_launch_template()
         .client_token(&thing.name)
         .launch_template_name(&thing.name)
-        .launch_template_data(*data(cx, start, spot, instance))
+        .launch_template_data(*data(cx, region, start, spot, instance))
         .tag_specifications(tags::specification(
             ResourceType::LaunchTemplate,
             &thing.tags(cx, &start.spot_tags),
@@ -212,13 +212,15 @@ async fn make_template(
 
 fn data(
     cx: &Context,
+    region: &RegionClient,
     start: &Start<'_>,
     spot: &Spot,
     instance: &Thing,
 ) -> Box<RequestLaunchTemplateData> {
     let run = start.run;
     let hardware = &run.hardware;
-    let devices: Vec<_> = run.devices.iter().map(Device::template).collect();
+    let devices = mappings(&run.devices, &run.encryption, start.image, region.name());
+    let devices: Vec<_> = devices.into_iter().map(template).collect();
     let credits = hardware.credits(&run.instance_type);
     let market = LaunchTemplateSpotMarketOptionsRequest::builder()
         .set_max_price(spot.price.clone())

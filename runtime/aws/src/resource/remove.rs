@@ -216,13 +216,22 @@ where
 
 /// Detaches a volume from whatever it is attached to.
 async fn free(region: &RegionClient, id: &str) -> Result<()> {
-    let request = region.ec2().detach_volume().volume_id(id).force(true);
-    match region.ask(request.send()).await {
-        Ok(_) => Ok(()),
-        // It is attached to nothing, or gone, or it goes with an instance that ends: deleting it says what it is.
-        Err(error) if error.as_service_error().is_some() => Ok(()),
-        Err(error) => Err(failed("DetachVolume", "detach a volume", &error)),
+    let request = region.ec2().describe_volumes();
+    let request = request.filters(filter("volume-id", [id])).send();
+    let answer = region.call("DescribeVolumes", "look at a volume", request);
+    let found = answer.await?.volumes.unwrap_or_default();
+    let attachments = found.into_iter().flat_map(|volume| volume.attachments.unwrap_or_default());
+    for attachment in attachments {
+        let request = region.ec2().detach_volume().volume_id(id).force(true);
+        let request = request.set_instance_id(attachment.instance_id).send();
+        match region.ask(request).await {
+            Ok(_) => {}
+            // It goes with an instance that ends: deleting it says what it is.
+            Err(error) if error.as_service_error().is_some() => {}
+            Err(error) => return Err(failed("DetachVolume", "detach a volume", &error)),
+        }
     }
+    Ok(())
 }
 
 /// Terminates an instance and waits until it has ended: only then what it uses can go.
