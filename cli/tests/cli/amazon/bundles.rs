@@ -91,7 +91,7 @@ fn a_disk_is_bundled_uploaded_and_registered() {
     ]);
     assert_eq!(printed.code, 0, "{}", printed.text());
     let left = cloud.left();
-    assert_eq!(left.summary(), "1 image, 2 S3 object", "{left}");
+    assert_eq!(left.summary(), "2 S3 object, 1 image", "{left}");
     let image = left.of("image")[0];
     assert_eq!(image.tags["CostCenter"], "4711");
     assert!(image.name.ends_with(" webserver"), "{}", image.name);

@@ -237,7 +237,11 @@ impl SurrogateInstance {
         cx.output.say(format!(
             "putting the volume {new} into the place of the root"
         ));
-        let (old, new) = try_join(detach(cx, region, instance, old), detach(cx, region, instance, new)).await?;
+        let (old, new) = try_join(
+            detach(cx, region, instance, old),
+            detach(cx, region, instance, new),
+        )
+        .await?;
         let request = region
             .ec2()
             .attach_volume()
@@ -254,12 +258,7 @@ impl SurrogateInstance {
 }
 
 /// Takes a volume from its instance; from then on it is a thing of its own.
-async fn detach(
-    cx: &Context,
-    region: &RegionClient,
-    instance: &str,
-    id: &str,
-) -> Result<Made> {
+async fn detach(cx: &Context, region: &RegionClient, instance: &str, id: &str) -> Result<Made> {
     let thing = Thing {
         kind: Kind::Volume,
         name: id.to_owned(),

@@ -15,8 +15,8 @@ use crate::builders::family::{Facts, Family};
 use crate::builders::render::Render;
 use crate::image;
 use crate::instance::{
-    self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData, address, make_group,
-    ready,
+    self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData,
+    address, make_group, ready,
 };
 use crate::lookup::{Place, find_groups, find_place};
 use crate::options::{self, Launch};

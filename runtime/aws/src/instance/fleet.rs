@@ -173,7 +173,7 @@ fn nothing(refused: &[CreateFleetError], spot: &Spot) -> Error {
     let text = format!("the spot market gives no instance: {}", reasons.join("; "));
     let mut codes = refused.iter().filter_map(CreateFleetError::error_code);
     match codes.all(|code| meaning(code) == Meaning::Capacity) {
-        true => Error::new(Class::Remote, "run/aws-capacity", text).help(
+        true => Error::new(Class::Remote, "run/aws-capacity", text).permanent().help(
             "name more types in `spot_instance_types`, leave `spot_price` at `auto`, or take an instance on demand: \
              `instance_type` without `spot_price`",
         ),

@@ -220,7 +220,9 @@ async fn free(region: &RegionClient, id: &str) -> Result<()> {
     let request = request.filters(filter("volume-id", [id])).send();
     let answer = region.call("DescribeVolumes", "look at a volume", request);
     let found = answer.await?.volumes.unwrap_or_default();
-    let attachments = found.into_iter().flat_map(|volume| volume.attachments.unwrap_or_default());
+    let attachments = found
+        .into_iter()
+        .flat_map(|volume| volume.attachments.unwrap_or_default());
     for attachment in attachments {
         let request = region.ec2().detach_volume().volume_id(id).force(true);
         let request = request.set_instance_id(attachment.instance_id).send();
