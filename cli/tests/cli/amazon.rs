@@ -11,17 +11,17 @@ use nix::unistd::Pid;
 
 use crate::harness::Test;
 
-mod import;
 mod bundles;
+mod import;
 mod launching;
-mod surrogates;
-mod volumes;
 mod leaks;
 mod network;
 mod parameters;
 mod publish;
 mod resume;
 mod retention;
+mod surrogates;
+mod volumes;
 
 fn behaviour() -> Behaviour {
     let once = Delay::Answers(1);
