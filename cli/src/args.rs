@@ -236,9 +236,24 @@ pub(crate) struct PlanArgs {
     /// Write a plan file for `imgc apply FILE`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Read the data sources that the builds use; without it their values are unknown in the plan.
+    /// Read the data sources that the builds use as well; without it their values are unknown in the plan.
     #[arg(long)]
     pub(crate) online: bool,
+    /// Ask nobody over the network. Without it the components look, read-only, at what the builds would find: base images,
+    /// names, quotas.
+    #[arg(long, conflicts_with = "online")]
+    pub(crate) offline: bool,
+    /// Print the least policy that lets the builds come to their end and clean up after a failure, as JSON, and no plan;
+    /// `full` adds what plans and diagnoses read.
+    #[arg(
+        long,
+        value_parser = iam,
+        value_name = "EXTENT",
+        num_args = 0..=1,
+        default_missing_value = "least",
+        conflicts_with_all = ["json", "out"]
+    )]
+    pub(crate) iam: Option<Iam>,
     /// Show every input that differs from the last run's, old and new.
     #[arg(long, help_heading = "Reuse")]
     pub(crate) explain: bool,
@@ -259,6 +274,23 @@ pub(crate) struct PlanArgs {
     /// Print the plan, or the problems, as JSON (docs/plan-json.md).
     #[arg(long, help_heading = "Display")]
     pub(crate) json: bool,
+}
+
+/// Which rights `imgc plan -iam` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Iam {
+    /// What builds cannot do without.
+    Least,
+    /// Also what plans and diagnoses read.
+    Full,
+}
+
+fn iam(text: &str) -> Result<Iam, String> {
+    match text {
+        "" | "least" => Ok(Iam::Least),
+        "full" => Ok(Iam::Full),
+        _ => Err("write `-iam` or `-iam=full`".to_owned()),
+    }
 }
 
 /// `imgc apply`.

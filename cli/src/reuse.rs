@@ -4,21 +4,22 @@
 //! ([`imgc_runtime::settings::Reuse`]), the request and the moment of a run that is gone on with, and for `plan` what
 //! would be made, what would not, and why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imgc_compiler::compile::Request;
 use imgc_compiler::diagnostic::nearest;
-use imgc_compiler::plan::Plan;
 use imgc_compiler::plan::inputs::canonical;
+use imgc_compiler::plan::{BuildId, Plan};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder;
 use imgc_runtime::hold::release_failed;
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::pins::drift;
+use imgc_runtime::preview::{self, Look, Preview, Scope};
 use imgc_runtime::reuse::{self, Ahead, Foresight};
 use imgc_runtime::settings::{Reuse, Settings};
 use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
@@ -36,6 +37,7 @@ use crate::state;
 use crate::terminal::complain;
 use crate::world::RealWorld;
 
+pub(crate) mod outside;
 pub(crate) mod pins;
 pub(crate) mod show;
 
@@ -245,19 +247,30 @@ pub(crate) fn builds(outputs: &[Output]) -> BTreeSet<String> {
 pub(crate) struct Seen {
     /// Each build.
     pub(crate) builds: Vec<Foresight>,
+    /// What builders show of the outside.
+    pub(crate) previews: Vec<(BuildId, Preview)>,
     /// What the lock file has.
     pub(crate) known: builder::Known,
     /// Whether there is a state yet.
     pub(crate) has_state: bool,
 }
 
-/// What would be reused of a plan; nothing is known where there is no state yet. With `locked` what is not as the lock
-/// file has it is refused.
+/// How one looks ahead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Looks {
+    /// What is not as the lock file has it is refused.
+    pub(crate) locked: bool,
+    /// Nobody is asked over the network.
+    pub(crate) offline: bool,
+}
+
+/// What would be reused of a plan, and what builders show of the outside; nothing is known of earlier runs where there is no
+/// state yet.
 pub(crate) fn ahead(
     plan: &Plan,
     world: &Arc<RealWorld>,
     state: &StateArgs,
-    locked: bool,
+    Looks { locked, offline }: Looks,
 ) -> Result<Seen, Failure> {
     let place = state::place_to_read(&plan.root, state);
     let mut settings = Settings::new(state::no_run(world));
@@ -268,9 +281,13 @@ pub(crate) fn ahead(
     }
     settings.cache = Some(place.cache());
     settings.known = lock::known(&lock::read(&plan.root)?);
+    settings.known.offline = offline;
     settings.locked = locked;
     settings.reuse.on = true;
-    components::add_removers(&mut settings);
+    // Removers look whether what was made is still there, over the network.
+    if !offline {
+        components::add_removers(&mut settings);
+    }
     let door: Arc<dyn World> = world.clone();
     let registry = components::registry();
     let ahead = Ahead {
@@ -279,16 +296,51 @@ pub(crate) fn ahead(
         settings: &settings,
         world: &door,
     };
-    let builds = wait(reuse::plan(&ahead))?;
+    let look = Look {
+        plan,
+        registry: &registry,
+        settings: &settings,
+        world: &door,
+    };
+    let (builds, previews) = wait(async {
+        let previews = async {
+            match offline {
+                true => Vec::new(),
+                false => look.previews().await,
+            }
+        };
+        let (builds, previews) = tokio::join!(Box::pin(reuse::plan(&ahead)), Box::pin(previews));
+        Ok((builds?, previews))
+    })?;
     let taken = builds.iter().flat_map(|build| &build.pins);
     if locked {
         lock::refuse(&plan.root, &drift(&settings.known, taken))?;
     }
     Ok(Seen {
         builds,
+        previews,
         known: settings.known,
         has_state,
     })
+}
+
+/// The policies that let the builds of a plan run, by who needs them.
+pub(crate) fn policies(
+    plan: &Plan,
+    world: &Arc<RealWorld>,
+    scope: Scope,
+) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
+    let settings = Settings::new(state::no_run(world));
+    let door: Arc<dyn World> = world.clone();
+    let registry = components::registry();
+    let look = Look {
+        plan,
+        registry: &registry,
+        settings: &settings,
+        world: &door,
+    };
+    let rights = wait(async { Ok(look.rights(scope).await) })?;
+    Ok(preview::policies(&rights))
 }
 
 /// The options that have another value at another moment, with other random numbers: by address of the step, or of the

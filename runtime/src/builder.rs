@@ -13,6 +13,7 @@ use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::machine::Machine;
+use crate::preview::{Preview, Right, Scope};
 
 /// Makes machines. It never runs provisioners; the runtime does.
 #[async_trait]
@@ -62,6 +63,19 @@ pub trait Builder: Send + Sync {
     async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
         let _ = (cx, options, known);
         Ok(Vec::new())
+    }
+
+    /// What a plan shows of the outside, read-only; parts of the options may be unknown. What cannot be asked is left unknown,
+    /// never an error. `None` where there is nothing to show.
+    async fn preview(&self, cx: &Context, options: &Value) -> Option<Preview> {
+        let _ = (cx, options);
+        None
+    }
+
+    /// The rights that a build with these options takes of the service it works with; parts of them may be unknown.
+    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+        let _ = (cx, options, scope);
+        Vec::new()
     }
 
     /// Makes the machine. Everything that outlives a crash goes through `cx.ledger`. Where the builder has the capability
@@ -144,6 +158,8 @@ pub struct Known {
     pub pins: BTreeMap<String, Pin>,
     /// Look again, whatever is known.
     pub refresh: bool,
+    /// Ask nobody over the network: what is not known stays so, which is an error.
+    pub offline: bool,
     /// Names of pins that this process has looked at itself: they need no second look.
     pub fresh: BTreeSet<String>,
     /// What was found of the builds just before the run, by address: good as long as the run has done nothing.
@@ -192,6 +208,12 @@ pub trait Instance: Send + Sync {
     async fn finish(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
         let _ = (cx, machine);
         Ok(())
+    }
+
+    /// Called when the communicator has not reached the machine, before the machine is released: says what stands in the
+    /// way, as far as that can be found out from outside.
+    async fn diagnose(&self, cx: &Context, failure: &Error) {
+        let _ = (cx, failure);
     }
 
     /// Turns the machine into an artifact.

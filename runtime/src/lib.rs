@@ -31,6 +31,7 @@ pub mod options;
 pub mod pins;
 pub mod post_processor;
 pub mod post_processors;
+pub mod preview;
 pub mod process;
 pub mod provisioner;
 pub mod provisioners;

@@ -7,6 +7,7 @@ use crate::artifact::Artifact;
 use crate::builder::Problem;
 use crate::context::Context;
 use crate::error::Result;
+use crate::preview::{Right, Scope};
 
 /// Turns an artifact into another, or has an effect.
 #[async_trait]
@@ -14,6 +15,12 @@ pub trait PostProcessor: Send + Sync {
     /// Looks at the options without touching the outside.
     fn check(&self, options: &Value) -> Vec<Problem> {
         let _ = options;
+        Vec::new()
+    }
+
+    /// The rights that it takes of the service it works with; parts of the options may be unknown.
+    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+        let _ = (cx, options, scope);
         Vec::new()
     }
 

@@ -1,14 +1,20 @@
 //! `imgc plan`: what would be made.
 
+use std::sync::Arc;
+
 use imgc_compiler::plan::{Plan, Variable};
 use imgc_compiler::source::SourceMap;
+use imgc_runtime::preview::Scope;
 use imgc_runtime::reuse::Foresight;
+use serde_json::json;
 
-use crate::args::PlanArgs;
-use crate::diagnostics::json;
+use crate::args::{Iam, PlanArgs};
+use crate::diagnostics::json as problems;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::terminal::{Terminal, print, shown_path};
+use crate::reuse::Looks;
+use crate::terminal::{Terminal, complain, print, shown_path};
+use crate::world::RealWorld;
 use crate::{plan_file, plan_json, plan_text, reuse};
 
 use super::{
@@ -25,7 +31,7 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     request.digest_files = args.json || args.verbose || args.out.is_some();
     let (compilation, world) = compile(&request);
     if args.json && compilation.has_errors() {
-        print(&json_text(&json::report(&compilation)))?;
+        print(&json_text(&problems::report(&compilation)))?;
         return Ok(exit_of(&compilation));
     }
     let file = args
@@ -40,7 +46,14 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     };
     let moved = world.was_asked_what_moves();
     let mut plan = planned(compilation, terminal)?;
-    let seen = reuse::ahead(&plan, &world, &args.state, args.locked)?;
+    if let Some(extent) = args.iam {
+        return policies(&plan, &world, extent, args.offline);
+    }
+    let looks = Looks {
+        locked: args.locked,
+        offline: args.offline,
+    };
+    let seen = reuse::ahead(&plan, &world, &args.state, looks)?;
     let foresights = &seen.builds;
     let moving = match moved {
         true => {
@@ -58,11 +71,13 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
             let mut json = plan_json::plan(&plan);
             json["reuse"] = reuse::show::json(&plan, foresights, &moving);
             json["pins"] = reuse::pins::json(&plan, &seen);
+            json["outside"] = reuse::outside::json(&plan, &seen);
             json_text(&json)
         }
         false => {
             let mut text = plan_text::render(&plan, terminal.out, args.verbose);
             let look = terminal.out;
+            text += &reuse::outside::text(&plan, &seen, look);
             text += &reuse::pins::text(&plan, &seen, look);
             if !plan.builds.is_empty() && (seen.has_state || args.explain) {
                 text += &reuse::show::text(&plan, foresights, &moving, args.explain, look);
@@ -86,6 +101,24 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
         true => Exit::Run(2),
         false => Exit::Done,
     })
+}
+
+/// Prints the policies that let the builds run: the document itself where one is enough.
+fn policies(plan: &Plan, world: &Arc<RealWorld>, extent: Iam, offline: bool) -> Outcome {
+    let scope = Scope {
+        full: extent == Iam::Full,
+        offline,
+    };
+    let policies = reuse::policies(plan, world, scope)?;
+    let text = match policies.len() {
+        0 => {
+            complain("note: no component of this template takes rights of a service\n");
+            return Ok(Exit::Done);
+        }
+        1 => policies.values().map(json_text).collect(),
+        _ => json_text(&json!(policies)),
+    };
+    print(&text).map(|()| Exit::Done)
 }
 
 /// For each variable the line its value is written in, as it continues the origin: `file x.pkrvars.hcl` with `:3`, `default`

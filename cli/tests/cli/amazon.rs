@@ -1,5 +1,10 @@
 //! `amazon-ebs` against a cloud of the tests with a real sshd behind every instance.
 
+mod bad_input;
+mod diagnosis;
+mod outside;
+mod rights;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

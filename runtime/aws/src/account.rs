@@ -5,11 +5,14 @@
 //! metadata of an instance or container. Out: an [`Account`], one for all builds that ask for the same, with one client for each
 //! region. All requests of a region share one bucket of retries and one limit.
 
+mod region;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,6 +23,7 @@ use imgc_runtime::options::Options;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::client;
+use crate::credentials::Renewable;
 use crate::region::RegionClient;
 
 /// Requests at the same time for one region of an account: what the SDK's own limiter lets through after a refusal is less.
@@ -141,6 +145,28 @@ impl Access {
             .collect()
     }
 
+    /// Whose rights it uses, in words; empty for the credentials that the environment gives.
+    pub(crate) fn holder(&self) -> String {
+        if let Some(role) = &self.role {
+            return format!("role {}", role.arn);
+        }
+        match (&self.profile, &self.keys) {
+            (Some(profile), _) => format!("profile {profile}"),
+            // Enough to tell it from others.
+            (None, Some(keys)) => {
+                let length = keys.id.len();
+                let end = keys.id.get(length.saturating_sub(4)..).unwrap_or_default();
+                format!("access key …{end}")
+            }
+            (None, None) => String::new(),
+        }
+    }
+
+    /// `assume_role`.
+    pub(crate) fn role_arn(&self) -> Option<&str> {
+        self.role.as_ref().map(|role| role.arn.as_str())
+    }
+
     /// The same in a region, where none is set.
     pub(crate) fn in_region(mut self, region: &str) -> Self {
         self.region.get_or_insert_with(|| region.to_owned());
@@ -233,6 +259,7 @@ impl Accounts {
 #[derive(Debug)]
 pub(crate) struct Account {
     config: SdkConfig,
+    renewable: Option<Renewable>,
     access: Access,
     home: String,
     regions: Mutex<BTreeMap<String, RegionClient>>,
@@ -240,52 +267,31 @@ pub(crate) struct Account {
 
 impl Account {
     async fn open(access: &Access) -> Result<Self> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(client::http())
-            .retry_config(
-                RetryConfig::adaptive()
-                    .with_max_attempts(access.attempts.unwrap_or(ATTEMPTS))
-                    .with_max_backoff(Duration::from_secs(20)),
-            );
-        if let Some(region) = &access.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &access.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(file) = &access.credentials_file {
-            loader = loader.profile_files(
-                EnvConfigFiles::builder()
-                    .include_default_config_file(true)
-                    .with_file(EnvConfigFileKind::Credentials, file)
-                    .build(),
-            );
-        }
-        if let Some(keys) = &access.keys {
-            loader = loader.credentials_provider(Credentials::new(
-                &keys.id,
-                &keys.secret,
-                keys.token.clone(),
-                None,
-                "template",
-            ));
-        }
-        let mut config = loader.load().await;
+        let mut config = load(access).await;
         let Some(home) = config.region().map(ToString::to_string) else {
             return Err(
                 Error::new(Class::Environment, "run/aws-account", "no region is set")
                     .help("set `region` in the source, AWS_REGION, or `region` in the profile"),
             );
         };
-        if let Some(role) = &access.role {
-            let provider = assume(role, &config).await;
+        if access.endpoint.is_none() {
+            region::check(&home)?;
+            if config.endpoint_url().is_none() {
+                region::exists(&home).await?;
+            }
+        }
+        let mut renewable = None;
+        if let Some(provider) = config.credentials_provider() {
+            let found = Renewable::new(access, provider);
             config = config
                 .into_builder()
-                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .credentials_provider(SharedCredentialsProvider::new(found.clone()))
                 .build();
+            renewable = Some(found);
         }
         Ok(Self {
             config,
+            renewable,
             access: access.clone(),
             home,
             regions: Mutex::default(),
@@ -312,12 +318,24 @@ impl Account {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
-                .region(Region::new(name.to_owned()));
+                .region(Region::new(name.to_owned()))
+                .retry_classifier(client::Capacity);
+            if let Some(renewable) = &self.renewable {
+                config = config.retry_classifier(renewable.clone());
+            }
             if let Some(endpoint) = &self.access.endpoint {
                 config = config.endpoint_url(endpoint);
             }
+            let identities = aws_sdk_sts::config::Builder::from(&self.config)
+                .region(Region::new(name.to_owned()));
+            let quotas = aws_sdk_servicequotas::config::Builder::from(&self.config)
+                .region(Region::new(name.to_owned()));
             RegionClient::new(
                 aws_sdk_ec2::Client::from_conf(config.build()),
+                (
+                    aws_sdk_sts::Client::from_conf(identities.build()),
+                    aws_sdk_servicequotas::Client::from_conf(quotas.build()),
+                ),
                 name,
                 self.reach(),
                 Arc::new(Semaphore::new(REQUESTS)),
@@ -332,6 +350,56 @@ impl Account {
         let own = self.access.endpoint.as_deref();
         own.or_else(|| self.config.endpoint_url())
     }
+}
+
+/// Configuration and credentials as they are found now.
+async fn load(access: &Access) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(client::http())
+        // Ours keeps them, and renews them.
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(
+            RetryConfig::adaptive()
+                .with_max_attempts(access.attempts.unwrap_or(ATTEMPTS))
+                .with_max_backoff(Duration::from_secs(20)),
+        );
+    if let Some(region) = &access.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(file) = &access.credentials_file {
+        loader = loader.profile_files(
+            EnvConfigFiles::builder()
+                .include_default_config_file(true)
+                .with_file(EnvConfigFileKind::Credentials, file)
+                .build(),
+        );
+    }
+    if let Some(keys) = &access.keys {
+        loader = loader.credentials_provider(Credentials::new(
+            &keys.id,
+            &keys.secret,
+            keys.token.clone(),
+            None,
+            "template",
+        ));
+    }
+    let config = loader.load().await;
+    let Some(role) = &access.role else {
+        return config;
+    };
+    let provider = assume(role, &config).await;
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
+}
+
+/// Where credentials come from, looked for anew.
+pub(crate) async fn provider(access: &Access) -> Option<SharedCredentialsProvider> {
+    load(access).await.credentials_provider()
 }
 
 async fn assume(role: &Role, base: &SdkConfig) -> AssumeRoleProvider {

@@ -3,6 +3,8 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
 /// TLS by `ring`; the trust store is the system's. It is read with the first request.
 pub(crate) fn http() -> SharedHttpClient {
@@ -11,6 +13,28 @@ pub(crate) fn http() -> SharedHttpClient {
             tls::rustls_provider::CryptoMode::Ring,
         ))
         .build_https()
+}
+
+/// Judges answers that look as if asking again could help and where it does not: there is no more capacity for an instance a few
+/// seconds later, and another type or place is to be tried.
+#[derive(Debug)]
+pub(crate) struct Capacity;
+
+impl ClassifyRetry for Capacity {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let body = context
+            .response()
+            .and_then(|response| response.body().bytes());
+        let words = b"<Code>Insufficient".as_slice();
+        match body.is_some_and(|body| body.windows(words.len()).any(|part| part == words)) {
+            true => RetryAction::RetryForbidden,
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "no capacity"
+    }
 }
 
 /// Configuration from the environment.

@@ -6,6 +6,8 @@
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use imgc_runtime::error::{Class, Error, Id};
 
+use crate::rights::{Place, permission, statements};
+
 /// The problems of this crate.
 pub const IDS: &[Id] = &[
     ("run/aws-account", "the account cannot be used"),
@@ -48,6 +50,9 @@ pub const IDS: &[Id] = &[
     ("run/aws-unreachable", "Amazon cannot be reached"),
 ];
 
+/// What begins the part of a refusal that only its account can read.
+const ENCODED: &str = "Encoded authorization failure message:";
+
 /// What an error of a request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -63,6 +68,14 @@ pub(crate) enum Meaning {
     /// The service's own trouble.
     Server,
     Other,
+}
+
+/// Whether the code says that credentials were good once.
+fn has_expired(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired"
+    )
 }
 
 /// By the code of an answer. Codes as the EC2 API reference lists them.
@@ -143,14 +156,18 @@ where
     let text = format!("cannot {attempt}: {action} answers {code}: {message}");
     let new = |class, id| Error::new(class, id, text.clone());
     match meaning(code) {
-        Meaning::Account => new(Class::Environment, "run/aws-account").help(
-            "check the credentials with `aws sts get-caller-identity`; where they expire in a run, log in again and go on with \
-             `imgc apply --resume`",
+        Meaning::Account if has_expired(code) => Error::new(
+            Class::Environment,
+            "run/aws-account",
+            format!("cannot {attempt}: the credentials have expired ({action} answers {code}: {message})"),
+        )
+        .help(
+            "log in again (`aws sso login`, new keys in the environment), then go on where it stopped with `imgc apply -resume`, \
+             or remove what it has left with `imgc gc`; a clock that is wrong looks the same",
         ),
-        Meaning::Denied => new(Class::Environment, "run/aws-denied").help(format!(
-            "allow it: {{\"Effect\": \"Allow\", \"Action\": \"{}\", \"Resource\": \"*\"}}",
-            permission(action)
-        )),
+        Meaning::Account => new(Class::Environment, "run/aws-account")
+            .help("check the credentials with `aws sts get-caller-identity`"),
+        Meaning::Denied => denied(action, attempt, message, &Place::default(), None),
         Meaning::Capacity => new(Class::Remote, "run/aws-capacity")
             .help("take another instance type or subnet, or a list of types: `spot_instance_types`"),
         Meaning::Quota => new(Class::Environment, "run/aws-quota")
@@ -190,12 +207,57 @@ fn unanswered(action: &str, attempt: &str, detail: &str) -> Error {
     .help("check the network, a proxy (HTTPS_PROXY), `region`, and `custom_endpoint_ec2` if it is set")
 }
 
-/// The right an action needs, as policies write it.
-pub(crate) fn permission(action: &str) -> String {
-    match action.split_once(':') {
-        Some(_) => action.to_owned(),
-        None => format!("ec2:{action}"),
+/// The refusal of an action: which, on what, for whom, and the statements that would allow it. `decoded` is what the account
+/// has said about the encoded part of `message`.
+pub(crate) fn denied(
+    action: &str,
+    attempt: &str,
+    message: &str,
+    place: &Place,
+    decoded: Option<&str>,
+) -> Error {
+    let action = permission(action);
+    let why = decoded.and_then(read_decoded).unwrap_or_else(|| {
+        let said = message.split(ENCODED).next().unwrap_or_default();
+        said.trim().trim_end_matches('.').to_owned()
+    });
+    let text = format!("cannot {attempt}: {action} is not allowed: {why}");
+    let mut help = format!(
+        "allow it with: {}; `imgc plan -iam` prints all that the build needs",
+        statements(&action, place).join(", ")
+    );
+    if decoded.is_none() && message.contains(ENCODED) {
+        help.push_str("; with sts:DecodeAuthorizationMessage the refusal would say more");
     }
+    Error::new(Class::Environment, "run/aws-denied", text).help(help)
+}
+
+/// The part of a refusal that `sts:DecodeAuthorizationMessage` decodes.
+pub(crate) fn encoded_part(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once(ENCODED)?;
+    rest.split_whitespace().next()
+}
+
+/// A decoded refusal in a sentence.
+fn read_decoded(decoded: &str) -> Option<String> {
+    let decoded: serde_json::Value = serde_json::from_str(decoded).ok()?;
+    let context = &decoded["context"];
+    let who = context["principal"]["arn"].as_str()?;
+    let on = context["resource"].as_str()?;
+    let why = match decoded["explicitDeny"].as_bool() {
+        Some(true) => "a policy denies it explicitly",
+        _ => "no policy allows it",
+    };
+    Some(format!("{why} for {who} on {on}"))
+}
+
+/// The account that a text is about: the first in an ARN.
+pub(crate) fn account_in(text: &str) -> Option<String> {
+    let arns = text.split("arn:").skip(1);
+    let accounts = arns.filter_map(|arn| arn.split(':').nth(3));
+    let mut accounts = accounts
+        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()));
+    accounts.next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -215,5 +277,48 @@ mod tests {
     fn rights_are_named_as_in_policies() {
         assert_eq!(permission("RunInstances"), "ec2:RunInstances");
         assert_eq!(permission("ssm:PutParameter"), "ssm:PutParameter");
+    }
+
+    const REFUSAL: &str = "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/ci is not \
+        authorized to perform: ec2:StopInstances on resource: arn:aws:ec2:eu-west-1:123456789012:instance/i-1 because no \
+        identity-based policy allows the ec2:StopInstances action. Encoded authorization failure message: bG9uZw";
+
+    #[test]
+    fn a_refusal_says_what_would_allow_it_and_spares_the_encoded_part() {
+        let place = Place {
+            region: "eu-west-1".to_owned(),
+            account: account_in(REFUSAL),
+        };
+        let error = denied("StopInstances", "stop the instance", REFUSAL, &place, None);
+        assert!(error.message.starts_with(
+            "cannot stop the instance: ec2:StopInstances is not allowed: You are not"
+        ));
+        assert!(!error.message.contains("bG9uZw"), "{}", error.message);
+        let help = error.help.unwrap_or_default();
+        assert!(
+            help.contains("arn:aws:ec2:eu-west-1:123456789012:instance/*"),
+            "{help}"
+        );
+        assert!(help.contains("sts:DecodeAuthorizationMessage"), "{help}");
+        assert_eq!(encoded_part(REFUSAL), Some("bG9uZw"));
+    }
+
+    #[test]
+    fn a_decoded_refusal_is_a_sentence() {
+        let decoded = r#"{"allowed": false, "explicitDeny": true, "context": {
+            "principal": {"arn": "arn:aws:iam::123456789012:user/ci"}, "action": "ec2:StopInstances",
+            "resource": "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"}}"#;
+        let error = denied(
+            "StopInstances",
+            "stop the instance",
+            REFUSAL,
+            &Place::default(),
+            Some(decoded),
+        );
+        assert_eq!(
+            error.message,
+            "cannot stop the instance: ec2:StopInstances is not allowed: a policy denies it explicitly for \
+             arn:aws:iam::123456789012:user/ci on arn:aws:ec2:eu-west-1:123456789012:instance/i-1"
+        );
     }
 }

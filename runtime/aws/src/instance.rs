@@ -14,6 +14,7 @@ mod stop;
 mod user_data;
 
 pub(crate) use address::{address, ready};
+pub(crate) use caller::address as caller_address;
 pub(crate) use console::host_keys;
 pub(crate) use group::make_group;
 pub(crate) use key::{LogIn, TemporaryKey};

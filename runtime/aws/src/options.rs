@@ -27,7 +27,7 @@ pub(crate) use bundle::Bundle;
 pub(crate) use devices::{Device, mappings, template};
 pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};
-pub(crate) use image::Image;
+pub(crate) use image::{Image, check_name};
 pub(crate) use network::{Network, Pick};
 pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};

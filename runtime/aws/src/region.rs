@@ -12,12 +12,16 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{
     DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance, Snapshot, Volume,
 };
+use aws_sdk_servicequotas::Client as Quotas;
+use aws_sdk_sts::Client as Identities;
 use futures_util::future::BoxFuture;
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::sync::Semaphore;
 
-use crate::error;
+use crate::error::{self, Meaning};
 use crate::poll::Poller;
+use crate::rehearsal::Rehearsals;
+use crate::rights::Place;
 
 /// A region's client. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -29,6 +33,9 @@ struct Inner {
     name: String,
     reach: BTreeMap<String, String>,
     requests: Arc<Semaphore>,
+    identities: Identities,
+    quotas: Quotas,
+    rehearsals: Rehearsals,
     instances: Poller<Instance>,
     images: Poller<Image>,
     fast_launches: Poller<DescribeFastLaunchImagesSuccessItem>,
@@ -45,6 +52,7 @@ struct Inner {
 impl RegionClient {
     pub(crate) fn new(
         ec2: Client,
+        (identities, quotas): (Identities, Quotas),
         name: &str,
         reach: BTreeMap<String, String>,
         requests: Arc<Semaphore>,
@@ -52,6 +60,9 @@ impl RegionClient {
     ) -> Self {
         Self(Arc::new(Inner {
             ec2,
+            identities,
+            quotas,
+            rehearsals: Rehearsals::default(),
             name: name.to_owned(),
             reach,
             requests,
@@ -83,6 +94,21 @@ impl RegionClient {
     /// For making requests, which go through [`RegionClient::call`] or [`RegionClient::ask`].
     pub(crate) fn ec2(&self) -> &Client {
         &self.0.ec2
+    }
+
+    /// For asking who asks, and what a refusal means.
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.0.identities
+    }
+
+    /// For asking how much may be used.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
+    /// What was rehearsed in this region.
+    pub(crate) fn rehearsals(&self) -> &Rehearsals {
+        &self.0.rehearsals
     }
 
     /// Those who wait for instances.
@@ -162,8 +188,31 @@ impl RegionClient {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug,
     {
-        let answer = self.ask(Box::pin(request)).await;
-        answer.map_err(|failed| error::failed(action, attempt, &failed))
+        match self.ask(Box::pin(request)).await {
+            Ok(answer) => Ok(answer),
+            Err(failed) if error::answer(&failed) == Some(Meaning::Denied) => {
+                let message = failed.message().unwrap_or("without a reason");
+                Err(Box::pin(self.denied(action, attempt, message)).await)
+            }
+            Err(failed) => Err(error::failed(action, attempt, &failed)),
+        }
+    }
+
+    /// The failure of a request that is refused for want of a right, with what the account says about it where it may be
+    /// asked.
+    pub(crate) async fn denied(&self, action: &str, attempt: &str, message: &str) -> Error {
+        let mut decoded = None;
+        if let Some(encoded) = error::encoded_part(message) {
+            let request = self.0.identities.decode_authorization_message();
+            let request = request.encoded_message(encoded).send();
+            let answer = self.ask(request).await.ok();
+            decoded = answer.and_then(|answer| answer.decoded_message);
+        }
+        let place = Place {
+            region: self.name().to_owned(),
+            account: error::account_in(decoded.as_deref().unwrap_or(message)),
+        };
+        error::denied(action, attempt, message, &place, decoded.as_deref())
     }
 }
 

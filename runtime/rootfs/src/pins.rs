@@ -70,6 +70,12 @@ pub(crate) async fn pins(
                 pins.push(pin.clone());
                 return Ok(pins);
             }
+            if known.offline {
+                let text = format!(
+                    "the archives of {from} are not asked: -offline, and imgc.lock does not have them"
+                );
+                return Err(fail(BASE_INVALID, text));
+            }
             archive(cx, &sources).await?
         }
         Base::Directory(path) | Base::Path(path) => (remembered(cx, path, tree)?, String::new()),

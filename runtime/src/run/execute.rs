@@ -142,7 +142,7 @@ impl Work<'_> {
                     .ok_or_else(|| absent(ComponentKind::Communicator, name))?;
                 let place = self.place_at_host(cx, &source, &endpoint).await;
                 let connected = communicator.connect(cx, &source, &endpoint).await;
-                let machine = match connected {
+                let connected = match connected {
                     // It has another key than the one it was given: it may never have read what it was given.
                     Err(error) if error.id == HOST_KEY && !endpoint.host_keys.is_empty() => {
                         let told = instance.host_keys(cx).await?;
@@ -150,9 +150,18 @@ impl Work<'_> {
                             return Err(error.into());
                         }
                         endpoint.host_keys = told;
-                        communicator.connect(cx, &source, &endpoint).await?
+                        communicator.connect(cx, &source, &endpoint).await
                     }
-                    connected => connected?,
+                    connected => connected,
+                };
+                let machine = match connected {
+                    Ok(machine) => machine,
+                    Err(failure) => {
+                        if !matches!(failure.class, Class::Template | Class::Cancelled) {
+                            instance.diagnose(cx, &failure).await;
+                        }
+                        return Err(failure.into());
+                    }
                 };
                 lock(&self.data).place = place;
                 machine

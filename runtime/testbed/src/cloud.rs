@@ -166,9 +166,14 @@ impl Cloud {
         self.shared.change(change);
     }
 
-    /// All calls since the start, [`Self::forget_calls`] or [`Self::reset`].
+    /// All calls since the start, [`Self::forget_calls`] or [`Self::reset`], but dry runs.
     pub fn calls(&self) -> Calls {
-        self.shared.calls()
+        self.shared.calls().only(|call| !call.is_dry())
+    }
+
+    /// The dry runs: calls that only ask whether they would be allowed.
+    pub fn dry_runs(&self) -> Calls {
+        self.shared.calls().only(Call::is_dry)
     }
 
     /// Begins a new record.

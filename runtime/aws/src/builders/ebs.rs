@@ -12,17 +12,21 @@ use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Target};
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Error, Result};
 use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::Access;
 use crate::builders::artifact::of_image;
 use crate::builders::family::{Family, problems_of_image};
 use crate::builders::launch::{Temporary, check_root, finish, stop, wanted};
+use crate::diagnose::Way;
 use crate::image;
 use crate::instance::LogIn;
 use crate::options;
+use crate::preview::{preview, rights_of};
 use crate::publish;
+use crate::rights;
 
 /// Packer's id for its artifacts.
 const BUILDER_ID: &str = "mitchellh.amazonebs";
@@ -99,8 +103,8 @@ impl Builder for Ebs {
     async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
         let options = Options::new(COMPONENT, options);
         let read = options::Ebs::read(&options)?;
-        let _ = (cx, known);
-        self.family.pins(&options, &read.launch.source).await
+        let _ = cx;
+        self.family.pins(&options, &read.launch.source, known).await
     }
 
     async fn prepare(&self, cx: &Context, value: &Value) -> Result<()> {
@@ -109,6 +113,9 @@ impl Builder for Ebs {
         let read = options::Ebs::read(&options)?;
         let (source, image) = (&read.launch.source, Some(&read.image));
         let source = self.family.prepare(cx, &options, source, image).await?;
+        self.family
+            .rehearse(cx, &options, &read.launch, &source)
+            .await?;
         check_root(
             &source,
             "ebs",
@@ -116,11 +123,26 @@ impl Builder for Ebs {
         )
     }
 
+    async fn preview(&self, cx: &Context, options: &Value) -> Option<Preview> {
+        let asks = (rights::Family::Ebs, COMPONENT);
+        Some(Box::pin(preview(cx, self.family.accounts(), asks, options)).await)
+    }
+
+    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+        let _ = cx;
+        let asks = (rights::Family::Ebs, COMPONENT);
+        Box::pin(rights_of(self.family.accounts(), asks, options, scope)).await
+    }
+
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
         let options = Options::new(COMPONENT, options);
         let read = options::Ebs::read(&options)?;
         let temporary = Temporary::launch(cx, &self.family, &options, &read.launch).await?;
-        Ok(Arc::new(EbsInstance { temporary, read }))
+        Ok(Arc::new(EbsInstance {
+            way: Way::read(&options),
+            temporary,
+            read,
+        }))
     }
 
     async fn restore(
@@ -135,12 +157,17 @@ impl Builder for Ebs {
         let Some(temporary) = Box::pin(restored).await? else {
             return Ok(None);
         };
-        Ok(Some(Arc::new(EbsInstance { temporary, read })))
+        Ok(Some(Arc::new(EbsInstance {
+            way: Way::read(&options),
+            temporary,
+            read,
+        })))
     }
 }
 
 /// A started instance.
 struct EbsInstance {
+    way: Way,
     temporary: Temporary,
     read: options::Ebs,
 }
@@ -157,6 +184,10 @@ impl Instance for EbsInstance {
 
     async fn host_keys(&self, cx: &Context) -> Result<Vec<String>> {
         self.temporary.host_keys(cx).await
+    }
+
+    async fn diagnose(&self, cx: &Context, failure: &Error) {
+        self.temporary.diagnose(cx, self.way, failure).await;
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {

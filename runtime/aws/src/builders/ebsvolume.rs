@@ -62,8 +62,8 @@ impl Builder for Volumes {
     async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
         let options = Options::new(COMPONENT, options);
         let read = EbsVolume::read(&options)?;
-        let _ = (cx, known);
-        self.family.pins(&options, &read.launch.source).await
+        let _ = cx;
+        self.family.pins(&options, &read.launch.source, known).await
     }
 
     async fn prepare(&self, cx: &Context, options: &Value) -> Result<()> {

@@ -5,18 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::types::Image;
 use imgc_compiler::value::Value;
-use imgc_runtime::builder::{Pin, Problem};
+use imgc_runtime::builder::{Known, Pin, Problem};
 use imgc_runtime::context::Context;
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::account::{Access, Account, Accounts};
+use crate::instance::LogIn;
 use crate::lookup::find_source;
 use crate::options::{self, Source};
 use crate::publish;
 use crate::region::RegionClient;
+use crate::rehearsal::{Plans, refused, rehearse};
 
 type Sources = Arc<Mutex<HashMap<(Access, String), Arc<OnceCell<Image>>>>>;
 
@@ -65,14 +67,24 @@ impl Family {
     }
 
     /// The image that a filter finds, as something that moves.
-    pub(crate) async fn pins(&self, options: &Options<'_>, source: &Source) -> Result<Vec<Pin>> {
+    pub(crate) async fn pins(
+        &self,
+        options: &Options<'_>,
+        source: &Source,
+        known: &Known,
+    ) -> Result<Vec<Pin>> {
         let Source::Filter { .. } = source else {
             return Ok(Vec::new());
         };
         let (access, _, region) = self.account(options).await?;
+        let name = format!("aws image {} {}", region.name(), described(source));
+        if known.offline {
+            let pin = known.pins.get(&name).cloned();
+            return pin.map(|pin| vec![pin]).ok_or_else(not_asked);
+        }
         let image = self.source(&access, &region, source).await?;
         Ok(vec![Pin {
-            name: format!("aws image {} {}", region.name(), described(source)),
+            name,
             value: image.image_id.clone().unwrap_or_default(),
             about: image.name.clone().unwrap_or_default(),
         }])
@@ -110,10 +122,41 @@ impl Family {
         Ok(source)
     }
 
+    /// Asks whether what makes the first things is allowed, before anything is made.
+    pub(crate) async fn rehearse(
+        &self,
+        cx: &Context,
+        options: &Options<'_>,
+        launch: &options::Launch,
+        source: &Image,
+    ) -> Result<()> {
+        let (_, _, region) = self.account(options).await?;
+        let log_in = LogIn::read(options)?;
+        let plans = Plans {
+            group: log_in != LogIn::None && !launch.network.has_groups(),
+            key: matches!(log_in, LogIn::Temporary { .. }),
+            image: source.image_id.clone().unwrap_or_default(),
+            instance_type: options.required("instance_type")?,
+            subnet: launch.network.subnet.clone(),
+            profile: options.string("iam_instance_profile")?,
+        };
+        let refusals = Box::pin(rehearse(cx, &region, &plans)).await?;
+        refused(&region, &refusals)
+    }
+
     /// The accounts of this process.
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.accounts
     }
+}
+
+/// Nobody is asked: `plan -offline`.
+fn not_asked() -> Error {
+    Error::new(
+        Class::Environment,
+        "run/aws-source-image",
+        "Amazon is not asked: -offline, and imgc.lock does not say which image it is",
+    )
 }
 
 /// What is wrong with the options of a builder that makes an image, as far as that is known before the run.

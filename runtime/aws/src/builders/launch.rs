@@ -13,6 +13,7 @@ use imgc_runtime::options::Options;
 use crate::account::Account;
 use crate::builders::family::{Facts, Family};
 use crate::builders::render::Render;
+use crate::diagnose::{Case, Way, diagnose};
 use crate::image;
 use crate::instance::{
     self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData,
@@ -48,6 +49,21 @@ pub(crate) struct Temporary {
 }
 
 impl Temporary {
+    /// Says why it cannot be reached.
+    pub(crate) async fn diagnose(&self, cx: &Context, way: Way, failure: &Error) {
+        let host = match &self.target {
+            Target::Address(endpoint) => endpoint.host.as_deref(),
+            _ => None,
+        };
+        let case = Case {
+            instance: self.instance.id(),
+            host,
+            way,
+            failure,
+        };
+        Box::pin(diagnose(cx, &self.account, &self.region, &case)).await;
+    }
+
     /// Starts it and waits until it runs. `start` is told of the image it starts from.
     pub(crate) async fn launch(
         cx: &Context,
@@ -129,7 +145,19 @@ impl Temporary {
             facts,
         };
         left.keep(cx).await?;
-        let running = ready(cx, &region, instance.id()).await?;
+        let running = match ready(cx, &region, instance.id()).await {
+            Ok(running) => running,
+            Err(failure) => {
+                let case = Case {
+                    instance: instance.id(),
+                    host: None,
+                    way: Way::read(options),
+                    failure: &failure,
+                };
+                Box::pin(diagnose(cx, &account, &region, &case)).await;
+                return Err(failure);
+            }
+        };
         let taken = Taken {
             instance,
             used,

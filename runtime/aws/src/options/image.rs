@@ -59,14 +59,19 @@ impl Image {
 /// 3 to 128 of the characters that EC2 allows in the name of an image.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let length = name.chars().count();
-    let bad = name
-        .chars()
-        .find(|letter| !letter.is_ascii_alphanumeric() && !" ()[]./-'@_".contains(*letter));
-    let message = match bad {
-        Some(letter) => format!("the image's name `{name}` has a `{letter}`"),
-        None if length < 3 => format!("the image's name `{name}` is too short"),
-        None if length > 128 => format!("the image's name has {length} characters"),
-        None => return Ok(()),
+    let mut bad: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        let shown = format!("`{letter}`");
+        let allowed = letter.is_ascii_alphanumeric() || " ()[]./-'@_".contains(letter);
+        if !allowed && !bad.contains(&shown) {
+            bad.push(shown);
+        }
+    }
+    let message = match bad.is_empty() {
+        false => format!("the image's name `{name}` has {}", bad.join(", ")),
+        true if length < 3 => format!("the image's name `{name}` is too short"),
+        true if length > 128 => format!("the image's name has {length} characters"),
+        true => return Ok(()),
     };
     Err(
         Error::new(Class::Template, "run/aws-option", message).help(

@@ -30,6 +30,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whether it only asks whether it would be allowed.
+    pub fn is_dry(&self) -> bool {
+        self.parameter("DryRun") == "true"
+    }
+
     /// A parameter by its whole name; empty if there is none.
     pub fn parameter(&self, name: &str) -> &str {
         self.parameters.get(name).map_or("", String::as_str)

@@ -1,0 +1,83 @@
+//! What builders show of the outside, for people and for programs: what is there, what will be made, who else can reach it.
+
+use std::fmt::Write as _;
+
+use imgc_compiler::plan::Plan;
+use imgc_runtime::event::Redact as _;
+use imgc_runtime::preview::{Certainty, Finding, Making};
+use imgc_runtime::redact::Redactor;
+use serde_json::{Value as Json, json};
+
+use crate::plan_json::masked;
+use crate::reuse::Seen;
+use crate::terminal::{Look, Style, harmless};
+
+/// The lines about it; none where no builder shows anything.
+pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
+    let redact = Redactor::declared(plan);
+    let mut text = String::new();
+    for (id, preview) in &seen.previews {
+        if preview.findings.is_empty() && preview.makes.is_empty() {
+            continue;
+        }
+        let address = harmless(&plan.build(*id).address).into_owned();
+        let _ = writeln!(
+            text,
+            "\n{}",
+            look.paint(Style::Strong, &format!("What {address} finds and makes"))
+        );
+        let facts = preview.findings.iter().map(finding);
+        let makes = preview.makes.iter().map(making);
+        let rows: Vec<(String, String)> = facts.chain(makes).collect();
+        let width = rows.iter().map(|(what, _)| what.chars().count()).max();
+        let width = width.unwrap_or(0);
+        let mut before = "";
+        for (what, said) in &rows {
+            // What is said of the same thing stands under it.
+            let shown = if what == before { "" } else { what };
+            let said = redact.redact(said);
+            let _ = writeln!(text, "  {shown:width$}  {}", harmless(&said));
+            before = what;
+        }
+    }
+    text
+}
+
+fn finding(finding: &Finding) -> (String, String) {
+    let said = match finding.state {
+        Certainty::Known => finding.text.clone(),
+        Certainty::Unknown => format!("(unknown) {}", finding.text),
+        Certainty::Trouble => format!("! {}", finding.text),
+    };
+    (finding.what.clone(), said)
+}
+
+fn making(making: &Making) -> (String, String) {
+    let stays = match making.stays {
+        true => "stays",
+        false => "until the build ends",
+    };
+    let open = match making.open_to.is_empty() {
+        true => String::new(),
+        false => format!("; open to {}", making.open_to.join(", ")),
+    };
+    let said = format!(
+        "{} in {}: {}{open} ({stays})",
+        making.what, making.place, making.about
+    );
+    ("makes".to_owned(), said)
+}
+
+/// The same for programs.
+pub(crate) fn json(plan: &Plan, seen: &Seen) -> Json {
+    let redact = Redactor::declared(plan);
+    let previews = seen.previews.iter();
+    let all = previews.map(|(id, preview)| {
+        json!({
+            "build": plan.build(*id).address,
+            "findings": preview.findings,
+            "makes": preview.makes,
+        })
+    });
+    masked(all.collect(), &redact)
+}

@@ -1,0 +1,194 @@
+//! What a plan shows of Amazon, and that it never needs it.
+
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, stock};
+use serde_json::Value as Json;
+
+use super::{behaviour, test};
+use crate::harness::Test;
+
+fn plan(test: &Test) -> String {
+    let printed = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    printed.stdout
+}
+
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_plan_says_what_is_there_what_is_made_and_what_is_open_to_whom() {
+    let cloud = Cloud::start().unwrap();
+    let test = test(&cloud);
+    let text = plan(&test);
+    has(
+        &text,
+        &[
+            "What build.amazon-ebs.web finds and makes",
+            &format!("{} (ubuntu/images/", stock::UBUNTU),
+            "owner 099720109477",
+            "region          us-east-1",
+            ", the default one of us-east-1",
+            "a default one, which Amazon chooses",
+            "`web-1` is free in us-east-1",
+            "(unknown) EC2 tells no prices of instances on demand",
+            "to make what is needed are there",
+            "key pair in us-east-1: ed25519, made here (until the build ends)",
+            "open; open to 127.0.0.1/32 (until the build ends)",
+            "instance in us-east-1: t3.micro (until the build ends)",
+            "image in us-east-1: web-1 (stays)",
+            "snapshot in us-east-1: of its disk (stays)",
+        ],
+    );
+    let account = format!("{}, as arn:aws:", cloud.account());
+    has(&text, &[&account]);
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+    let json = test.run(&["plan", "--json", "."]);
+    let json: Json = serde_json::from_str(&json.stdout).unwrap();
+    let shown = &json["outside"][0];
+    assert_eq!(shown["build"], "build.amazon-ebs.web");
+    let makes = shown["makes"].as_array().unwrap();
+    let group = makes
+        .iter()
+        .find(|made| made["what"] == "security group")
+        .unwrap();
+    assert_eq!(group["open_to"][0], "127.0.0.1/32");
+    assert_eq!(group["stays"], false);
+    let findings = shown["findings"].as_array().unwrap();
+    let price = findings
+        .iter()
+        .find(|found| found["what"] == "price per hour")
+        .unwrap();
+    assert_eq!(price["state"], "unknown");
+}
+
+#[test]
+fn offline_nobody_is_asked_and_the_plan_is_there() {
+    let cloud = Cloud::start().unwrap();
+    let test = test(&cloud);
+    let printed = test.run(&["plan", "-color=false", "-offline", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    has(
+        &printed.stdout,
+        &["Plan: 1 build", "Amazon is not asked: -offline"],
+    );
+    assert_eq!(cloud.calls().len() + cloud.dry_runs().len(), 0);
+    let both = test.run(&["plan", "-offline", "-online", "."]);
+    assert_eq!(both.code, 2, "{}", both.text());
+}
+
+#[test]
+fn what_cannot_be_asked_is_left_unknown() {
+    let cloud = Cloud::with(Behaviour {
+        denied: vec!["ec2:*".to_owned()],
+        ..Behaviour::default()
+    })
+    .unwrap();
+    let text = plan(&test(&cloud));
+    has(
+        &text,
+        &[
+            "source image    (unknown) cannot find the image to start from: ec2:DescribeImages is not allowed",
+            "network         (unknown)",
+            "name            (unknown)",
+            "image in us-east-1: web-1 (stays)",
+        ],
+    );
+    // Without credentials that is said once.
+    let mut nobody = Test::new(&test(&cloud).read("main.pkr.hcl"));
+    for (name, value) in cloud.environment() {
+        if !name.contains("KEY") {
+            nobody = nobody.env(name, &value);
+        }
+    }
+    let text = plan(&nobody);
+    has(
+        &text,
+        &["account  (unknown) cannot see who asks: there are no credentials that can be used"],
+    );
+    assert!(!text.contains("source image"), "{text}");
+}
+
+#[test]
+fn a_place_found_by_tags_is_shown_with_how_it_was_chosen() {
+    let cloud = Cloud::start().unwrap();
+    let vpcs = cloud.ec2("us-east-1", "DescribeVpcs", &[]).unwrap();
+    let vpc = between(&vpcs, "<vpcId>", "</vpcId>");
+    cloud
+        .ec2(
+            "us-east-1",
+            "CreateTags",
+            &[
+                ("ResourceId.1", vpc),
+                ("Tag.1.Key", "Name"),
+                ("Tag.1.Value", "images"),
+            ],
+        )
+        .unwrap();
+    let test = test(&cloud);
+    let text = test.read("main.pkr.hcl").replace(
+        "  run_tags",
+        "  vpc_filter {\n    filters = { \"tag:Name\" = \"images\" }\n  }\n  subnet_filter {\n    filters   = { state = \
+         \"available\" }\n    most_free = true\n  }\n  ami_regions = []\n  ami_users = [\"210987654321\"]\n  run_tags",
+    );
+    test.write("main.pkr.hcl", text);
+    let text = plan(&test);
+    has(
+        &text,
+        &[
+            &format!("{vpc}, by `vpc_filter`"),
+            "by `subnet_filter`: the one with most free addresses",
+            "image in us-east-1: web-1; open to account 210987654321 (stays)",
+        ],
+    );
+}
+
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let rest = text.split_once(begin).unwrap().1;
+    rest.split_once(end).unwrap().0
+}
+
+#[test]
+fn what_has_the_name_already_is_said_and_what_that_means() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let first = test(&cloud);
+    assert_eq!(first.run(&["apply", "-color=false", "."]).code, 0);
+    let image = cloud.left().of("image")[0].id.clone();
+    let own = plan(&first);
+    has(&own, &[&format!("`web-1` belongs to {image} of ")]);
+    has(
+        &own,
+        &["which an earlier run of this build has made", "up to date"],
+    );
+    // Somebody else's template.
+    let other = test(&cloud);
+    let text = other.read("main.pkr.hcl").replace("\"web\"", "\"app\"");
+    other.write(
+        "main.pkr.hcl",
+        text.replace("amazon-ebs.web", "amazon-ebs.app"),
+    );
+    has(&plan(&other), &["name            ! `web-1` belongs to"]);
+    let forced = other.read("main.pkr.hcl");
+    other.write(
+        "main.pkr.hcl",
+        forced.replace("  run_tags", "  force_deregister = true\n  run_tags"),
+    );
+    has(&plan(&other), &["which is let go: `force_deregister`"]);
+}
+
+#[test]
+fn a_plan_file_does_not_mind_what_moves_outside() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let planned = test.run(&["plan", "-out", "web.plan", "."]);
+    assert_eq!(planned.code, 0, "{}", planned.text());
+    assert!(!test.read("web.plan").contains("outside"));
+    // Another one asks from elsewhere, and its name is taken in another region meanwhile.
+    cloud.change(|behaviour| behaviour.denied = vec!["sts:GetCallerIdentity".to_owned()]);
+    let applied = test.run(&["apply", "-color=false", "web.plan"]);
+    assert_eq!(applied.code, 0, "{}", applied.text());
+}

@@ -1,0 +1,166 @@
+//! Credentials that are read anew when Amazon says that they have expired.
+//!
+//! In: who asks. Out: a provider for the SDK, and a judge of answers that has a request repeated with fresh credentials where
+//! there are any: somebody has logged in again, a tool has rewritten the profile. Where what is read anew is what has expired, the
+//! failure stands. The SDK reads profiles once and trusts a credential without an end for ever.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Quick, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use tokio::sync::Mutex;
+
+use crate::account::{Access, provider};
+
+/// Credentials are renewed so long before their end.
+const AHEAD: Duration = Duration::from_secs(120);
+
+/// What the service says of a credential that has expired.
+const EXPIRED: &[&[u8]] = &[b"RequestExpired", b"ExpiredToken"];
+
+/// A source of credentials. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(crate) struct Renewable(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    access: Access,
+    state: Mutex<State>,
+    /// The key that requests are signed with.
+    key: Quick<Option<String>>,
+    /// Somebody has been told that it has expired.
+    expired: AtomicBool,
+    /// What was read anew is what has expired.
+    hopeless: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    provider: SharedCredentialsProvider,
+    cached: Option<Credentials>,
+}
+
+impl Renewable {
+    /// With the provider that was found first.
+    pub(crate) fn new(access: &Access, provider: SharedCredentialsProvider) -> Self {
+        Self(Arc::new(Inner {
+            access: access.clone(),
+            state: Mutex::new(State {
+                provider,
+                cached: None,
+            }),
+            key: Quick::default(),
+            expired: AtomicBool::new(false),
+            hopeless: AtomicBool::new(false),
+        }))
+    }
+
+    async fn current(&self) -> provider::Result {
+        let inner = &*self.0;
+        // Whoever comes while they are being renewed waits for the new ones.
+        let mut state = inner.state.lock().await;
+        let expired = inner.expired.swap(false, Ordering::SeqCst);
+        if let Some(cached) = state.cached.as_ref().filter(|_| !expired)
+            && !ends_soon(cached)
+        {
+            return Ok(cached.clone());
+        }
+        if expired && let Some(fresh) = provider(&inner.access).await {
+            state.provider = fresh;
+        }
+        let fresh = state.provider.provide_credentials().await?;
+        let same = state.cached.as_ref().is_some_and(|old| {
+            old.access_key_id() == fresh.access_key_id()
+                && old.session_token() == fresh.session_token()
+        });
+        inner.hopeless.store(expired && same, Ordering::SeqCst);
+        *self.key() = Some(fresh.access_key_id().to_owned());
+        state.cached = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    fn key(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ends_soon(credentials: &Credentials) -> bool {
+    let end = credentials.expiry();
+    end.is_some_and(|end| end <= SystemTime::now() + AHEAD)
+}
+
+impl ProvideCredentials for Renewable {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
+    }
+}
+
+impl ClassifyRetry for Renewable {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        if !matches!(context.output_or_error(), Some(Err(_))) {
+            return RetryAction::NoActionIndicated;
+        }
+        let body = context
+            .response()
+            .and_then(|response| response.body().bytes());
+        let says = |words: &&[u8]| {
+            body.is_some_and(|body| body.windows(words.len()).any(|part| part == *words))
+        };
+        if !EXPIRED.iter().any(says) {
+            return RetryAction::NoActionIndicated;
+        }
+        let request = context.request();
+        let signed = request.and_then(|request| request.headers().get("authorization"));
+        let signed = signed.and_then(key_of);
+        // Others may have had them renewed since this request was signed.
+        let renewed = signed.is_some() && signed != self.key().as_deref();
+        if renewed {
+            return RetryAction::transient_error();
+        }
+        if self.0.hopeless.load(Ordering::SeqCst) {
+            return RetryAction::NoActionIndicated;
+        }
+        self.0.expired.store(true, Ordering::SeqCst);
+        RetryAction::transient_error()
+    }
+
+    fn name(&self) -> &'static str {
+        "expired credentials"
+    }
+}
+
+/// The key in a signature: `AWS4-HMAC-SHA256 Credential=KEY/20260801/…`.
+fn key_of(header: &str) -> Option<&str> {
+    let (_, rest) = header.split_once("Credential=")?;
+    rest.split('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_tells_its_key() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260801/eu-west-1/ec2/aws4_request, SignedHeaders=host";
+        assert_eq!(key_of(header), Some("AKIDEXAMPLE"));
+        assert_eq!(key_of("Bearer x"), None);
+    }
+
+    #[test]
+    fn what_has_no_end_does_not_end_soon() {
+        let credentials = |end| Credentials::new("id", "secret", None, end, "test");
+        assert!(!ends_soon(&credentials(None)));
+        let now = SystemTime::now();
+        assert!(ends_soon(&credentials(Some(now))));
+        assert!(!ends_soon(&credentials(Some(
+            now + Duration::from_secs(3600)
+        ))));
+    }
+}

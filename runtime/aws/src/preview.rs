@@ -1,0 +1,404 @@
+//! What `imgc plan` shows of Amazon: everything is only read, all at once, and what cannot be asked is left unknown.
+//!
+//! In: the options of a source, parts of which may be unknown. Out: who asks, the image to start from, where the instance goes and
+//! how that was chosen, what will be made and who else can reach it, what the name means, quotas, what an hour costs.
+
+mod makes;
+mod quota;
+
+use aws_sdk_ec2::types::{Image, Vpc};
+use imgc_compiler::value::Value;
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Preview, Right, Scope};
+
+use crate::account::{Access, Account, Accounts};
+use crate::instance::{LogIn, caller_address};
+use crate::lookup::{Place, find_groups, find_place, find_source, taken};
+use crate::options::{Network, Pick, Source};
+use crate::region::{RegionClient, filter};
+use crate::rehearsal::{Plans, refused, rehearse};
+use crate::rights::{self, Family, parts};
+use crate::tags;
+
+/// What is known of a source before it is asked about.
+struct View<'a> {
+    cx: &'a Context,
+    family: Family,
+    options: Options<'a>,
+    account: std::sync::Arc<Account>,
+    region: RegionClient,
+}
+
+/// What a plan shows of a source.
+pub(crate) async fn preview(
+    cx: &Context,
+    accounts: &Accounts,
+    (family, component): (Family, &str),
+    options: &Value,
+) -> Preview {
+    let options = Options::new(component, options);
+    let mut shown = Preview::default();
+    let opened = match Access::read(&options) {
+        Ok(access) => accounts.get(&access).await,
+        Err(error) => Err(error),
+    };
+    let account = match opened {
+        Ok(account) => account,
+        Err(error) => {
+            note(&mut shown, "account", &error);
+            return shown;
+        }
+    };
+    let region = account.region(account.home());
+    match identity(&region).await {
+        Ok(text) => shown.known("account", text),
+        Err(error) if error.id == "run/aws-account" => {
+            // Nothing else could be asked either, and all would say the same.
+            note(&mut shown, "account", &error);
+            shown.known("region", region.name());
+            let view = View {
+                cx,
+                family,
+                options,
+                account: account.clone(),
+                region,
+            };
+            view.makes(&mut shown, None, None);
+            return shown;
+        }
+        Err(error) => note(&mut shown, "account", &error),
+    }
+    shown.known("region", region.name());
+    let view = View {
+        cx,
+        family,
+        options,
+        account: account.clone(),
+        region,
+    };
+    Box::pin(view.asked(&mut shown)).await;
+    shown
+}
+
+/// The rights that a source takes, and those of whoever takes its role.
+pub(crate) async fn rights_of(
+    accounts: &Accounts,
+    (family, component): (Family, &str),
+    options: &Value,
+    scope: Scope,
+) -> Vec<Right> {
+    let options = Options::new(component, options);
+    let access = Access::read(&options).unwrap_or_default();
+    let mut place = rights::Place::default();
+    let mut holder = access.holder();
+    if let Ok(account) = accounts.get(&access).await {
+        account.home().clone_into(&mut place.region);
+        if !scope.offline
+            && access.role_arn().is_none()
+            && let Ok((number, _)) = caller(&account.region(account.home())).await
+        {
+            if holder.is_empty() {
+                holder = format!("account {number}");
+            }
+            place.account = Some(number);
+        }
+    }
+    if let Some(arn) = access.role_arn() {
+        place.account = crate::error::account_in(arn);
+    }
+    let mut rights = rights::rights(&parts(family, &options), &place, scope.full);
+    let (regions, parts) = rights::copies(&options, &place.region);
+    for region in regions {
+        let there = rights::Place {
+            region,
+            account: place.account.clone(),
+        };
+        rights.extend(rights::rights(&parts, &there, false));
+    }
+    for right in &mut rights {
+        right.holder.clone_from(&holder);
+    }
+    rights.extend(access.role_arn().map(|arn| Right {
+        holder: format!("whoever takes the {holder}"),
+        actions: ["sts:AssumeRole".to_owned()].into(),
+        resources: [arn.to_owned()].into(),
+        ..Right::default()
+    }));
+    rights
+}
+
+/// Who asks: the number of the account and the name of the identity.
+async fn caller(region: &RegionClient) -> Result<(String, String)> {
+    let request = region.identities().get_caller_identity().send();
+    let answer = region.call("sts:GetCallerIdentity", "see who asks", request);
+    let answer = answer.await?;
+    let text = |value: Option<String>| value.unwrap_or_default();
+    Ok((text(answer.account), text(answer.arn)))
+}
+
+async fn identity(region: &RegionClient) -> Result<String> {
+    let (account, arn) = caller(region).await?;
+    Ok(format!("{account}, as {arn}"))
+}
+
+/// A failure, as what it means for the run: what only the run knows and what cannot be asked is no trouble.
+fn note(shown: &mut Preview, what: &str, error: &Error) {
+    let text = match &error.help {
+        Some(help) => format!("{}; {help}", error.chain()),
+        None => error.chain(),
+    };
+    match (error.class, error.id) {
+        (_, "run/unknown-option") => {
+            shown.unknown(what, "only the run knows: an option is unknown")
+        }
+        (Class::Template, _) | (_, "run/aws-name-taken") => shown.trouble(what, text),
+        _ => shown.unknown(what, text),
+    }
+}
+
+/// What cannot be asked, or is wrong, is said; what was found is given back.
+fn noted<T>(shown: &mut Preview, what: &str, found: Result<T>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(error) => {
+            note(shown, what, &error);
+            None
+        }
+    }
+}
+
+impl View<'_> {
+    async fn asked(&self, shown: &mut Preview) {
+        let source = async {
+            let source = Source::read(&self.options)?;
+            find_source(&self.region, &source).await
+        };
+        let groups_wanted = !self.has_groups() && self.logs_in();
+        let caller = async {
+            let network = Network::read(&self.options)?;
+            match network.cidrs.is_empty() {
+                true => Ok(vec![caller_address(&self.account).await?]),
+                false => Ok(network.cidrs),
+            }
+        };
+        let (source, place, names, quota, price, caller) = tokio::join!(
+            Box::pin(source),
+            Box::pin(self.place()),
+            Box::pin(self.names()),
+            Box::pin(quota::quota(&self.region, &self.options)),
+            Box::pin(quota::price(&self.region, &self.options)),
+            Box::pin(async {
+                match groups_wanted {
+                    true => Some(caller.await),
+                    false => None,
+                }
+            }),
+        );
+        let source = noted(shown, "source image", source);
+        if let Some(image) = &source {
+            shown.known("source image", told(image));
+        }
+        let place = noted(shown, "network", place);
+        if let Some((place, how)) = &place {
+            for (what, text) in how {
+                shown.known(what, text.as_str());
+            }
+            if self.has_groups() {
+                let groups = match Network::read(&self.options) {
+                    Ok(network) => find_groups(&self.region, &network, place).await,
+                    Err(error) => Err(error),
+                };
+                if let Some(groups) = noted(shown, "security groups", groups) {
+                    shown.known(
+                        "security groups",
+                        format!("{}, as the template says", groups.join(", ")),
+                    );
+                }
+            }
+        }
+        self.told_names(shown, names);
+        match quota {
+            Ok(quota::Found::Fits(text)) => shown.known("quota", text),
+            Ok(quota::Found::Exceeds(text)) => shown.trouble("quota", text),
+            Err(error) => note(shown, "quota", &error),
+        }
+        match price {
+            Ok(text) => shown.known("price per hour", text),
+            Err(error) => note(shown, "price per hour", &error),
+        }
+        self.rehearsed(shown, source.as_ref()).await;
+        let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
+        self.makes(shown, source.as_ref(), caller.as_deref());
+    }
+
+    fn has_groups(&self) -> bool {
+        [
+            "security_group_id",
+            "security_group_ids",
+            "security_group_filter",
+        ]
+        .iter()
+        .any(|name| self.options.is_given(name))
+    }
+
+    fn logs_in(&self) -> bool {
+        !matches!(LogIn::read(&self.options), Ok(LogIn::None))
+    }
+
+    /// Where the instance goes, and how that was chosen.
+    async fn place(&self) -> Result<(Place, Vec<(&'static str, String)>)> {
+        let network = Network::read(&self.options)?;
+        let place = find_place(&self.region, &network).await?;
+        let mut how = Vec::new();
+        let vpc = match (&place.vpc, &network.vpc, &network.vpc_filter) {
+            (Some(id), Some(_), _) => format!("{id}, by `vpc_id`"),
+            (Some(id), None, Some(_)) if network.subnet.is_none() => {
+                format!("{id}, by `vpc_filter`")
+            }
+            (Some(id), ..) => format!("{id}, the one of the subnet"),
+            (None, ..) if place.subnet.is_some() => "the one of the subnet".to_owned(),
+            (None, ..) => format!(
+                "{}, the default one of {}",
+                self.default_vpc().await?,
+                self.region.name()
+            ),
+        };
+        how.push(("VPC", vpc));
+        let zone = place.zone.as_deref().map(|zone| format!(" in {zone}"));
+        let zone = zone.unwrap_or_default();
+        let subnet = match (&place.subnet, &network.subnet, &network.subnet_filter) {
+            (Some(id), Some(_), _) => format!("{id}{zone}, by `subnet_id`"),
+            (Some(id), None, Some((_, Pick::MostFree))) => {
+                format!("{id}{zone}, by `subnet_filter`: the one with most free addresses")
+            }
+            (Some(id), None, Some((_, Pick::Random))) => format!(
+                "{id}{zone}, or another one that `subnet_filter` finds: each run takes one at random"
+            ),
+            (Some(id), ..) => format!("{id}{zone}, by `subnet_filter`"),
+            (None, ..) => format!("a default one{zone}, which Amazon chooses"),
+        };
+        how.push(("subnet", subnet));
+        Ok((place, how))
+    }
+
+    async fn default_vpc(&self) -> Result<String> {
+        let request = self.region.ec2().describe_vpcs();
+        let request = request.filters(filter("is-default", ["true"])).send();
+        let answer = self
+            .region
+            .call("DescribeVpcs", "find the default VPC", request);
+        let vpcs = answer.await?.vpcs.unwrap_or_default();
+        let id = vpcs.into_iter().next().and_then(|vpc: Vpc| vpc.vpc_id);
+        id.ok_or_else(|| {
+            Error::new(
+                Class::Template,
+                "run/aws-network",
+                format!("{} has no default VPC in this account", self.region.name()),
+            )
+            .help("set `subnet_id` or `subnet_filter`")
+        })
+    }
+
+    /// The images that have the name, in the region and in those that get a copy.
+    async fn names(&self) -> Result<(String, Vec<(String, Vec<Image>)>)> {
+        let name = self.options.required("ami_name")?;
+        crate::options::check_name(&name)?;
+        if self.options.is_given("skip_create_ami") {
+            return Ok((name, Vec::new()));
+        }
+        let mut regions = vec![self.region.name().to_owned()];
+        for region in self.options.plain_strings("ami_regions")? {
+            if !regions.contains(&region) {
+                regions.push(region);
+            }
+        }
+        let mut found = Vec::new();
+        for region in regions {
+            let account = self.account.region(&region);
+            found.push((region, taken(&account, &name).await?));
+        }
+        Ok((name, found))
+    }
+
+    fn told_names(&self, shown: &mut Preview, names: Result<(String, Vec<(String, Vec<Image>)>)>) {
+        let Some((name, regions)) = noted(shown, "name", names) else {
+            return;
+        };
+        let replaces = self.options.is_given("force_deregister");
+        for (region, images) in regions {
+            let Some(image) = images.first() else {
+                shown.known("name", format!("`{name}` is free in {region}"));
+                continue;
+            };
+            let id = image.image_id().unwrap_or_default();
+            let made = image.creation_date().unwrap_or("an unknown date");
+            let has = format!("`{name}` belongs to {id} of {made} in {region}");
+            let ours = tags::get(image.tags(), tags::BUILD)
+                .is_some_and(|build| build.starts_with(&*self.cx.address));
+            match (replaces, ours) {
+                (true, _) => shown.known("name", format!("{has}, which is let go: `force_deregister`")),
+                (false, true) => shown.known(
+                    "name",
+                    format!(
+                        "{has}, which an earlier run of this build has made: it stays as long as nothing changes, and keeps a \
+                         changed build from running"
+                    ),
+                ),
+                (false, false) => shown.trouble(
+                    "name",
+                    format!("{has}: give another `ami_name`, or let that one go with `force_deregister = true`"),
+                ),
+            }
+        }
+    }
+
+    /// Whether what makes things is allowed.
+    async fn rehearsed(&self, shown: &mut Preview, source: Option<&Image>) {
+        let image = source.and_then(Image::image_id);
+        let instance_type = self.options.string("instance_type").ok().flatten();
+        let (Some(image), Some(instance_type)) = (image, instance_type) else {
+            return;
+        };
+        let parts = parts(self.family, &self.options);
+        let text = |name: &str| self.options.string(name).ok().flatten();
+        let plans = Plans {
+            group: parts.contains(&rights::Part::Group),
+            key: parts.contains(&rights::Part::Key),
+            image: image.to_owned(),
+            instance_type,
+            subnet: text("subnet_id"),
+            profile: text("iam_instance_profile"),
+        };
+        match rehearse(self.cx, &self.region, &plans).await {
+            Err(error) => note(shown, "rights", &error),
+            Ok(refusals) => match refused(&self.region, &refusals) {
+                Ok(()) => shown.known("rights", "to make what is needed are there"),
+                Err(error) => {
+                    let help = error.help.clone().unwrap_or_default();
+                    shown.trouble("rights", format!("{}; {help}", error.message));
+                }
+            },
+        }
+    }
+}
+
+/// An image in a line.
+fn told(image: &Image) -> String {
+    let text = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
+    let owner = match image.image_owner_alias() {
+        Some(alias) => format!("{} ({alias})", text(image.owner_id())),
+        None => text(image.owner_id()),
+    };
+    let deprecated = image
+        .deprecation_time()
+        .map(|when| format!(", deprecated at {when}"));
+    format!(
+        "{} ({}), of {}, owner {owner}{}",
+        text(image.image_id()),
+        text(image.name()),
+        text(image.creation_date()),
+        deprecated.unwrap_or_default()
+    )
+}

@@ -1,0 +1,186 @@
+//! Which parts of a build take rights, by the options that are given.
+
+use std::collections::BTreeSet;
+
+use imgc_runtime::options::Options;
+
+use crate::instance::LogIn;
+
+/// A part of a build that takes rights of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Finding the image to start from, and whether the name is free.
+    Source,
+    /// `vpc_filter`.
+    Vpc,
+    /// `subnet_filter`, or the VPC of a subnet.
+    Subnet,
+    /// `security_group_filter`.
+    GroupFilter,
+    /// The temporary security group.
+    Group,
+    /// The temporary key pair.
+    Key,
+    /// The instance.
+    Instance,
+    /// The role of its profile.
+    Profile,
+    /// Stopping it.
+    Stop,
+    /// `ena_support`, `sriov_support`.
+    Networking,
+    /// Making an image of it.
+    Image,
+    /// What is done with every new image, and undone after a failure.
+    Finish,
+    /// What an image says of itself: who may use it, the guard of the metadata service.
+    Attributes,
+    /// A copy in another region.
+    Copy,
+    /// `snapshot_users`, `snapshot_groups`.
+    SnapshotSharing,
+    /// `deprecate_at`.
+    Deprecation,
+    /// `deregistration_protection`.
+    Protection,
+    /// `fast_launch`.
+    FastLaunch,
+    /// A key that is named: of the image, a copy, a volume.
+    OwnKey,
+    /// `force_deregister`.
+    Replace,
+    /// `force_delete_snapshot`.
+    ReplaceSnapshots,
+    /// What `imgc gc` looks for besides, and going on with an instance that was stopped.
+    Leftovers,
+    /// What is looked at when an instance cannot be reached.
+    Diagnosis,
+    /// What only a plan asks.
+    Plan,
+    /// A disk image that is imported.
+    Import,
+    /// A parameter that names an image.
+    Parameter,
+    /// `assume_role`: of whoever takes it.
+    Role,
+    /// A secret.
+    Secret,
+}
+
+/// What kind of component asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Builder `amazon-ebs`.
+    Ebs,
+}
+
+/// The parts of a build with these options. What is unknown counts as given.
+pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
+    let given = |name: &str| options.is_given(name);
+    let mut parts = BTreeSet::from([Part::Source, Part::Instance]);
+    let mut add = |part: Part, needed: bool| {
+        if needed {
+            parts.insert(part);
+        }
+    };
+    // A build without a login makes no key and opens no port; what cannot be read yet may have one.
+    let log_in = LogIn::read(options).unwrap_or(LogIn::Own(None));
+    let has_groups =
+        given("security_group_id") || given("security_group_ids") || given("security_group_filter");
+    add(
+        Part::Vpc,
+        given("vpc_filter") && !given("vpc_id") && !given("subnet_id"),
+    );
+    add(
+        Part::Subnet,
+        match given("subnet_id") {
+            true => !has_groups,
+            false => given("subnet_filter"),
+        },
+    );
+    add(
+        Part::GroupFilter,
+        given("security_group_filter")
+            && !given("security_group_id")
+            && !given("security_group_ids"),
+    );
+    add(Part::Group, !has_groups && log_in != LogIn::None);
+    add(Part::Key, matches!(log_in, LogIn::Temporary { .. }));
+    add(Part::Profile, given("iam_instance_profile"));
+    match family {
+        Family::Ebs => {
+            add(Part::Stop, !given("disable_stop_instance"));
+            let makes = !given("skip_create_ami");
+            add(
+                Part::Networking,
+                makes && (options.value("ena_support").is_some() || given("sriov_support")),
+            );
+            add(Part::Image, makes);
+            add(Part::Finish, makes);
+            if makes {
+                finishing(options, &mut parts);
+            }
+            let mut add = |part: Part, needed: bool| {
+                if needed {
+                    parts.insert(part);
+                }
+            };
+            add(Part::Replace, makes && given("force_deregister"));
+            add(
+                Part::ReplaceSnapshots,
+                makes && given("force_deregister") && given("force_delete_snapshot"),
+            );
+        }
+    }
+    parts
+}
+
+/// What is done with an image and with each of its copies.
+fn finishing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
+    let given = |names: &[&str]| names.iter().any(|name| options.is_given(name));
+    let sharing = [
+        "ami_users",
+        "ami_groups",
+        "ami_org_arns",
+        "ami_ou_arns",
+        "ami_product_codes",
+    ];
+    let finishing = [
+        (Part::Attributes, given(&sharing) || is_guarded(options)),
+        (
+            Part::SnapshotSharing,
+            given(&["snapshot_users", "snapshot_groups"]),
+        ),
+        (Part::Deprecation, given(&["deprecate_at"])),
+        (Part::Protection, given(&["deregistration_protection"])),
+        (Part::FastLaunch, given(&["fast_launch"])),
+        (Part::OwnKey, given(&["kms_key_id", "region_kms_key_ids"])),
+    ];
+    let needed = finishing.into_iter().filter(|(_, needed)| *needed);
+    parts.extend(needed.map(|(part, _)| part));
+}
+
+/// The other regions that get a copy, and the parts there. One that is not known is empty.
+pub(crate) fn copies(options: &Options<'_>, home: &str) -> (Vec<String>, BTreeSet<Part>) {
+    if options.is_given("skip_create_ami") || !options.is_given("ami_regions") {
+        return (Vec::new(), BTreeSet::new());
+    }
+    let regions = options.plain_strings("ami_regions");
+    let mut regions = regions.unwrap_or_else(|_| vec![String::new()]);
+    regions.retain(|region| region != home);
+    let mut parts = BTreeSet::from([Part::Source, Part::Copy, Part::Finish]);
+    finishing(options, &mut parts);
+    if options.is_given("force_deregister") {
+        parts.insert(Part::Replace);
+        if options.is_given("force_delete_snapshot") {
+            parts.insert(Part::ReplaceSnapshots);
+        }
+    }
+    (regions, parts)
+}
+
+/// Whether instances of the image are to have the second version of the metadata service only.
+fn is_guarded(options: &Options<'_>) -> bool {
+    let support = options.string("imds_support").ok().flatten();
+    support.is_none_or(|support| support == "v2.0")
+}

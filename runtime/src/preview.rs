@@ -1,0 +1,304 @@
+//! What a plan shows of the outside, before anything runs.
+//!
+//! In: a plan and the components. Out: for each build what its builder has found out by asking, read-only ([`Preview`]), and the
+//! rights that the build takes ([`Right`]), of which policies are made. Nothing of it is part of the plan itself: what the
+//! outside says today is no reason for a plan file to be out of date.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use imgc_compiler::components::ComponentKind;
+use imgc_compiler::plan::{BuildId, Plan, RunValues, StepKind};
+use imgc_compiler::source::World;
+use imgc_compiler::value::Value;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use crate::context::Onlooker;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::template;
+
+/// What was found out about a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// Facts, in the order in which people want to read them.
+    pub findings: Vec<Finding>,
+    /// What will be made, in order.
+    pub makes: Vec<Making>,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about: `source image`.
+    pub what: String,
+    /// How sure it is.
+    pub state: Certainty,
+    /// What is there, or why that is not known.
+    pub text: String,
+}
+
+/// How sure a fact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// It was asked, or the template says so.
+    Known,
+    /// It could not be asked, or only the run knows.
+    Unknown,
+    /// The run will fail of it.
+    Trouble,
+}
+
+/// Something that will be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Making {
+    /// What it is: `security group`.
+    pub what: String,
+    /// Where, such as a region.
+    pub place: String,
+    /// More about it.
+    pub about: String,
+    /// Who else can reach or use it; empty where nobody can.
+    pub open_to: Vec<String>,
+    /// Whether it is there when the build has ended well.
+    pub stays: bool,
+}
+
+impl Preview {
+    /// Adds something that is known.
+    pub fn known(&mut self, what: &str, text: impl Into<String>) {
+        self.add(what, Certainty::Known, text.into());
+    }
+
+    /// Adds something that is not known, and why.
+    pub fn unknown(&mut self, what: &str, why: impl Into<String>) {
+        self.add(what, Certainty::Unknown, why.into());
+    }
+
+    /// Adds a reason for the run to fail.
+    pub fn trouble(&mut self, what: &str, why: impl Into<String>) {
+        self.add(what, Certainty::Trouble, why.into());
+    }
+
+    fn add(&mut self, what: &str, state: Certainty, text: String) {
+        let what = what.to_owned();
+        self.findings.push(Finding { what, state, text });
+    }
+
+    /// Adds something that will be made; those to whom it is open are added to what is given back.
+    pub fn make(&mut self, what: &str, place: &str, about: impl Into<String>) -> &mut Making {
+        self.makes.push(Making {
+            what: what.to_owned(),
+            place: place.to_owned(),
+            about: about.into(),
+            open_to: Vec::new(),
+            stays: false,
+        });
+        self.makes.last_mut().expect("it was just added")
+    }
+}
+
+/// Values of condition keys, by operator and key.
+pub type Conditions = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// Rights that a component takes, as policies of its service write them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// Who needs it, in words: an account, a role. The rights of one holder make one policy.
+    pub holder: String,
+    /// Actions, such as `ec2:RunInstances`.
+    pub actions: BTreeSet<String>,
+    /// What they are allowed on.
+    pub resources: BTreeSet<String>,
+    /// Under which conditions.
+    pub conditions: Conditions,
+}
+
+impl Right {
+    /// As a statement of a policy.
+    pub fn statement(&self) -> Json {
+        let mut statement = json!({
+            "Effect": "Allow",
+            "Action": self.actions,
+            "Resource": self.resources,
+        });
+        if !self.conditions.is_empty() {
+            statement["Condition"] = json!(self.conditions);
+        }
+        statement
+    }
+}
+
+/// One policy document for each holder. Statements that differ in one thing only are one.
+pub fn policies(rights: &[Right]) -> BTreeMap<String, Json> {
+    let mut holders: BTreeMap<&str, Vec<Right>> = BTreeMap::new();
+    for right in rights {
+        holders
+            .entry(&right.holder)
+            .or_default()
+            .push(right.clone());
+    }
+    let policy = |(holder, rights): (&str, Vec<Right>)| {
+        let statements = joined(rights)
+            .iter()
+            .map(Right::statement)
+            .collect::<Vec<_>>();
+        let document = json!({ "Version": "2012-10-17", "Statement": statements });
+        (holder.to_owned(), document)
+    };
+    holders.into_iter().map(policy).collect()
+}
+
+fn joined(rights: Vec<Right>) -> Vec<Right> {
+    let mut by_place: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<String>> = BTreeMap::new();
+    for right in rights {
+        let key = (right.resources, right.conditions);
+        by_place.entry(key).or_default().extend(right.actions);
+    }
+    let mut by_actions: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<String>> =
+        BTreeMap::new();
+    for ((resources, conditions), actions) in by_place {
+        by_actions
+            .entry((actions, conditions))
+            .or_default()
+            .extend(resources);
+    }
+    let rights = by_actions.into_iter();
+    rights
+        .map(|((actions, conditions), resources)| Right {
+            holder: String::new(),
+            actions,
+            resources,
+            conditions,
+        })
+        .collect()
+}
+
+/// Which rights are wanted, and how they are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Also what plans and diagnoses read; else what builds cannot do without, undoing included.
+    pub full: bool,
+    /// Nobody is asked who asks.
+    pub offline: bool,
+}
+
+/// Who looks at a plan.
+pub struct Look<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The components.
+    pub registry: &'a Registry,
+    /// Limits, places.
+    pub settings: &'a Settings,
+    /// Files, clock, environment.
+    pub world: &'a Arc<dyn World>,
+}
+
+impl Look<'_> {
+    /// Asks the builders of all builds at once. Builders that have nothing to show are left out.
+    pub async fn previews(&self) -> Vec<(BuildId, Preview)> {
+        let onlooker = Onlooker::new(self.plan, self.settings, self.world);
+        let ask = |at: usize| {
+            let id = BuildId(at as u32);
+            let build = self.plan.build(id);
+            let onlooker = &onlooker;
+            let builder = self.registry.builders.get(build.builder.as_str()).cloned();
+            async move {
+                let cx = onlooker.context(id);
+                let options = self.options(
+                    &cx,
+                    &build.source,
+                    template::late(ComponentKind::Builder, &build.builder),
+                );
+                let preview = builder?.preview(&cx, &options).await?;
+                Some((id, preview))
+            }
+        };
+        let all = join_all((0..self.plan.builds.len()).map(ask)).await;
+        all.into_iter().flatten().collect()
+    }
+
+    /// The rights that the builds take. Asks at most who the caller is.
+    pub async fn rights(&self, scope: Scope) -> Vec<Right> {
+        let onlooker = Onlooker::new(self.plan, self.settings, self.world);
+        let mut rights = Vec::new();
+        for (at, build) in self.plan.builds.iter().enumerate() {
+            let cx = onlooker.context(BuildId(at as u32));
+            if let Some(builder) = self.registry.builders.get(build.builder.as_str()) {
+                let late = template::late(ComponentKind::Builder, &build.builder);
+                let options = self.options(&cx, &build.source, late);
+                rights.extend(builder.rights(&cx, &options, scope).await);
+            }
+            for step in &self.plan.steps {
+                let StepKind::PostProcess { post_processor, .. } = &step.kind else {
+                    continue;
+                };
+                let found = self.registry.post_processors.get(post_processor.as_str());
+                let Some(found) = found.filter(|_| step.build.0 as usize == at) else {
+                    continue;
+                };
+                let late = template::late(ComponentKind::PostProcessor, post_processor);
+                let options = self.options(&cx, &step.options, late);
+                rights.extend(found.rights(&cx, &options, scope).await);
+            }
+        }
+        rights
+    }
+
+    /// The options as far as they are known.
+    fn options(
+        &self,
+        cx: &crate::context::Context,
+        options: &imgc_compiler::plan::Options,
+        late: &[&str],
+    ) -> Value {
+        let resolved = options.resolve(&RunValues::default(), &**self.world);
+        let resolved = resolved.unwrap_or_else(|_| options.value().clone());
+        let surroundings = template::Surroundings::from(cx);
+        template::render_options(&resolved, late, &surroundings).unwrap_or(resolved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn right(holder: &str, action: &str, resource: &str) -> Right {
+        Right {
+            holder: holder.to_owned(),
+            actions: BTreeSet::from([action.to_owned()]),
+            resources: BTreeSet::from([resource.to_owned()]),
+            conditions: Conditions::new(),
+        }
+    }
+
+    #[test]
+    fn statements_about_the_same_things_are_one_and_accounts_stay_apart() {
+        let rights = [
+            right("a", "ec2:StopInstances", "x"),
+            right("a", "ec2:TerminateInstances", "x"),
+            right("a", "ec2:StopInstances", "y"),
+            right("a", "ec2:TerminateInstances", "y"),
+            right("a", "ec2:DescribeImages", "*"),
+            right("b", "ec2:DescribeImages", "*"),
+        ];
+        let found = policies(&rights);
+        let a = json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                { "Effect": "Allow", "Action": ["ec2:DescribeImages"], "Resource": ["*"] },
+                {
+                    "Effect": "Allow",
+                    "Action": ["ec2:StopInstances", "ec2:TerminateInstances"],
+                    "Resource": ["x", "y"],
+                },
+            ],
+        });
+        assert_eq!(found["a"], a);
+        assert_eq!(found.len(), 2);
+    }
+}
