@@ -57,6 +57,16 @@ pub(crate) enum Part {
     Diagnosis,
     /// What only a plan asks.
     Plan,
+    /// An instance of the spot market.
+    Spot,
+    /// `temporary_iam_instance_profile_policy_document`.
+    OwnProfile,
+    /// The password of Windows.
+    Password,
+    /// Images that are put together from volumes.
+    Volumes,
+    /// Images that are let go when there are newer ones.
+    Retention,
     /// A disk image that is imported.
     Import,
     /// A parameter that names an image.
@@ -107,6 +117,16 @@ pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
     add(Part::Group, !has_groups && log_in != LogIn::None);
     add(Part::Key, matches!(log_in, LogIn::Temporary { .. }));
     add(Part::Profile, given("iam_instance_profile"));
+    add(
+        Part::OwnProfile,
+        given("temporary_iam_instance_profile_policy_document"),
+    );
+    add(
+        Part::Spot,
+        given("spot_price") || given("spot_instance_types"),
+    );
+    let communicator = options.string("communicator").ok().flatten();
+    add(Part::Password, communicator.as_deref() == Some("winrm"));
     match family {
         Family::Ebs => {
             add(Part::Stop, !given("disable_stop_instance"));

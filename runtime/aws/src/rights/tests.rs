@@ -107,6 +107,8 @@ fn is_action(service: &str, name: &str) -> bool {
 const COME_WITH_OTHERS: &[&str] = &[
     "ec2:CreateTags",
     "iam:PassRole",
+    // Asked when something is refused, by no name of ours.
+    "sts:DecodeAuthorizationMessage",
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
