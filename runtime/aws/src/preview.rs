@@ -169,6 +169,9 @@ fn noted<T>(shown: &mut Preview, what: &str, found: Result<T>) -> Option<T> {
     }
 }
 
+/// The images that have a name already, by region.
+type Namesakes = Vec<(String, Vec<Image>)>;
+
 impl View<'_> {
     async fn asked(&self, shown: &mut Preview) {
         let source = async {
@@ -302,7 +305,7 @@ impl View<'_> {
     }
 
     /// The images that have the name, in the region and in those that get a copy.
-    async fn names(&self) -> Result<(String, Vec<(String, Vec<Image>)>)> {
+    async fn names(&self) -> Result<(String, Namesakes)> {
         let name = self.options.required("ami_name")?;
         crate::options::check_name(&name)?;
         if self.options.is_given("skip_create_ami") {
@@ -322,7 +325,7 @@ impl View<'_> {
         Ok((name, found))
     }
 
-    fn told_names(&self, shown: &mut Preview, names: Result<(String, Vec<(String, Vec<Image>)>)>) {
+    fn told_names(&self, shown: &mut Preview, names: Result<(String, Namesakes)>) {
         let Some((name, regions)) = noted(shown, "name", names) else {
             return;
         };

@@ -52,10 +52,11 @@ fn struck<T>(
     // The lock is held until the process is known.
     let mut holder = process.lock().unwrap();
     cloud.hook(move |_, moment| {
-        if moment == Moment::After && seen.fetch_add(1, Ordering::SeqCst) + 1 == point {
-            if let Some(pid) = *victim.lock().unwrap() {
-                end(pid);
-            }
+        if moment == Moment::After
+            && seen.fetch_add(1, Ordering::SeqCst) + 1 == point
+            && let Some(pid) = *victim.lock().unwrap()
+        {
+            end(pid);
         }
         Then::GoOn
     });

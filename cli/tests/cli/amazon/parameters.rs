@@ -137,7 +137,7 @@ fn a_parameter_names_the_image_and_goes_back() {
         "{}",
         calls.sequence()
     );
-    assert_eq!(values(&cloud), [first.clone()]);
+    assert_eq!(values(&cloud), std::slice::from_ref(&first));
 
     let second = released(&cloud, &test, "2");
     assert_eq!(values(&cloud), [first.clone(), second.clone()]);

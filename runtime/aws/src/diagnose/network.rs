@@ -199,12 +199,12 @@ async fn lists(region: &RegionClient, instance: &Instance) -> Result<Vec<Network
 }
 
 /// The first entry about a TCP port and an address, by number.
-fn first<'a>(
-    entries: &'a [NetworkAclEntry],
+fn first(
+    entries: &[NetworkAclEntry],
     egress: bool,
     port: i32,
     caller: IpAddr,
-) -> Option<&'a NetworkAclEntry> {
+) -> Option<&NetworkAclEntry> {
     let about = entries.iter().filter(|entry| {
         let range = [entry.cidr_block(), entry.ipv6_cidr_block()];
         let ports = entry.port_range();

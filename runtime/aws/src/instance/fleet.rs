@@ -101,7 +101,7 @@ async fn fleet_of_one(
     let overrides = spot.types.iter().enumerate().map(|(at, kind)| {
         FleetLaunchTemplateOverridesRequest::builder()
             .instance_type(InstanceType::from(kind.as_str()))
-            .set_priority(in_order.then(|| at as f64))
+            .set_priority(in_order.then_some(at as f64))
             .build()
     });
     let specification = FleetLaunchTemplateSpecificationRequest::builder()
