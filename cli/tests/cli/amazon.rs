@@ -387,6 +387,6 @@ fn names_that_only_the_run_knows_are_checked_then() {
     let calls = cloud.calls().len();
     let printed = test.run(&["build", "-color=false", "."]);
     assert_ne!(printed.code, 0, "{}", printed.text());
-    assert!(printed.text().contains("has a `:`"), "{}", printed.text());
+    assert!(printed.text().contains("has `:`"), "{}", printed.text());
     assert_eq!(cloud.calls().len(), calls, "nothing was asked");
 }

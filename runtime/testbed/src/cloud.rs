@@ -181,7 +181,7 @@ impl Cloud {
         self.shared.forget_calls();
     }
 
-    /// Has every call shown to `hook`, before it takes effect and after; the hook may take its time, such as to end the
+    /// Has every call that is no dry run shown to `hook`, before it takes effect and after; the hook may take its time, such as to end the
     /// process that calls.
     pub fn hook(&self, hook: impl Fn(&Call, Moment) -> Then + Send + Sync + 'static) {
         self.shared.hook(Some(Arc::new(hook)));

@@ -177,7 +177,7 @@ fn credentials_that_are_renewed_in_the_middle() {
     let fresh = profile("second");
     // A tool beside us logs in again when the instance has been asked for.
     cloud.hook(move |call, moment| {
-        if call.action == "RunInstances" && moment == Moment::After && !call.is_dry() {
+        if call.action == "RunInstances" && moment == Moment::After {
             std::fs::write(&file, &fresh).unwrap();
         }
         Then::GoOn

@@ -94,7 +94,7 @@ fn a_group_without_a_rule_for_the_port() {
     assert!(text.contains(&said), "no `{said}` in {text}");
     assert_eq!(
         cloud.left().summary(),
-        "1 security-group",
+        "1 security group",
         "{}",
         cloud.left()
     );

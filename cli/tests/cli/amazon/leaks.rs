@@ -321,7 +321,7 @@ fn what_may_not_be_listed_is_said_and_the_rest_goes() {
             .contains("cannot look at snapshots in us-east-1: ")
             && gone
                 .stdout
-                .contains("\"Action\": \"ec2:DescribeSnapshots\""),
+                .contains(r#""Action":["ec2:DescribeSnapshots"]"#),
         "{}",
         gone.text()
     );

@@ -136,7 +136,7 @@ impl Family {
             group: log_in != LogIn::None && !launch.network.has_groups(),
             key: matches!(log_in, LogIn::Temporary { .. }),
             image: source.image_id.clone().unwrap_or_default(),
-            instance_type: options.required("instance_type")?,
+            instance_type: launch.run.instance_type.clone(),
             subnet: launch.network.subnet.clone(),
             profile: options.string("iam_instance_profile")?,
         };

@@ -235,7 +235,16 @@ impl Temporary {
         }
         let host = match options.string("ssh_host")? {
             Some(host) => host,
-            None => address(&self.running, options.string("ssh_interface")?.as_deref())?,
+            None => {
+                let found = address(&self.running, options.string("ssh_interface")?.as_deref());
+                match found {
+                    Ok(found) => found,
+                    Err(failure) => {
+                        self.diagnose(cx, Way::read(options), &failure).await;
+                        return Err(failure);
+                    }
+                }
+            }
         };
         let host_keys = match host_key {
             Some(key) => vec![key],

@@ -148,6 +148,7 @@ impl Shared {
     async fn show(&self, at: usize, moment: Moment) -> Then {
         let hook = locked(&self.hook).clone();
         let call = locked(&self.calls).get(at).cloned();
+        let call = call.filter(|call| !call.is_dry());
         let (Some(hook), Some(call)) = (hook, call) else {
             return Then::GoOn;
         };
