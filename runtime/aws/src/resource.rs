@@ -56,6 +56,17 @@ impl Kind {
         Self::Volume,
     ];
 
+    /// The kinds that EC2 lists by their tags.
+    pub(crate) const LISTED: [Self; 7] = [
+        Self::LaunchTemplate,
+        Self::Image,
+        Self::Instance,
+        Self::KeyPair,
+        Self::SecurityGroup,
+        Self::Snapshot,
+        Self::Volume,
+    ];
+
     /// The word in records, as EC2 calls the kind in tag specifications.
     pub(crate) fn word(self) -> &'static str {
         match self {

@@ -326,15 +326,16 @@ fn what_may_not_be_listed_is_said_and_the_rest_goes() {
         gone.text()
     );
     assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
-    // Where nothing at all may be seen, each kind is named with the right that it needs.
+    // Where nothing at all may be seen that is one message.
     cloud.change(|behaviour| behaviour.denied = vec!["ec2:*".to_owned()]);
     let blind = gc(&other, &[]);
-    assert_eq!(blind.code, 4, "{}", blind.text());
-    for kind in ["Instances", "Images", "Volumes", "Snapshots", "KeyPairs"] {
-        let right = format!(r#""Action":["ec2:Describe{kind}"]"#);
-        let count = blind.stdout.matches(&right).count();
-        assert_eq!(count, 1, "{kind}: {}", blind.text());
-    }
+    assert_ne!(blind.code, 0);
+    assert_eq!(
+        blind.text().matches("cannot look").count(),
+        1,
+        "{}",
+        blind.text()
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(crate) async fn sweep(accounts: &Accounts, area: &Area) -> Result<Sweep> {
     let asked = regions.into_iter().map(|region| {
         let region = account.region(&region);
         async move {
-            let kinds = Kind::ALL.map(|kind| {
+            let kinds = Kind::LISTED.map(|kind| {
                 let region = region.clone();
                 async move {
                     let marked = Box::pin(marked(&region, kind)).await;
