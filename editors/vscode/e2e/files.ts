@@ -52,7 +52,10 @@ inWindow(
     await window.openTemplate("second/page.pkr.hcl");
     await window.goTo(3, 22);
     await goToDefinition(window, "words.pkr.hcl");
-    assert.ok((await window.text()).includes('default = "second"'));
+    // The tab is there before the text is.
+    await until("the declaration of the same folder is shown", async () =>
+      (await window.text()).includes('default = "second"'),
+    );
     // A file of the other folder, which nobody has opened, has the one problem.
     await window.command("imgc: Validate Workspace");
     await window.messages.filter({ hasText: "1 error in 1 file." }).first().waitFor();

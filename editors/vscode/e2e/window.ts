@@ -67,12 +67,14 @@ export class EditorWindow {
   /** Opens a file by its path in the workspace, and waits for its text. */
   async openFile(file: string): Promise<void> {
     const base = path.posix.basename(file);
-    const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: base }).first();
+    const directory = path.posix.dirname(file);
+    // Files of one name are told apart by the directory, which stands beside the name.
+    const rows = this.page.locator(".quick-input-list .monaco-list-row", { hasText: base });
+    const row = directory === "." ? rows.first() : rows.filter({ hasText: directory }).first();
     for (let tries = 1; ; tries += 1) {
       await this.quickInput("Control+P", file);
-      await row.waitFor();
-      await this.press("Enter");
       try {
+        await row.click({ timeout: LIMIT / 4 });
         await this.tab(base).waitFor({ timeout: LIMIT / 4 });
         break;
       } catch (error) {
