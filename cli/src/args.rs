@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Update(UpdateArgs),
     /// List a template's variables, sources and builds.
     Inspect(InspectArgs),
-    /// Lay HCL files out in the canonical way, as Packer's `fmt` does.
+    /// Lay files out in the canonical way: HCL as Packer's `fmt` does, TOML, and JSON that is named or asked for.
     Fmt(FmtArgs),
     /// Evaluate expressions with a template's variables and locals, line by line.
     Console(ConsoleArgs),

@@ -15,6 +15,7 @@ pub mod eval;
 pub mod functions;
 pub mod hir;
 mod late;
+pub mod layout;
 pub mod load;
 pub mod lower;
 pub mod module;

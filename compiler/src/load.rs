@@ -217,7 +217,7 @@ fn template_body(path: &Path, file: FileId, text: &str, out: &mut Vec<Diagnostic
 }
 
 /// Whether a file is in JSON: by its name, or, where that says nothing, by its first character.
-fn is_json(path: &Path, text: &str) -> bool {
+pub(crate) fn is_json(path: &Path, text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     has_suffix(path, ".json") || !has_suffix(path, ".hcl") && text.starts_with('{')
 }

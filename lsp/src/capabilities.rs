@@ -35,7 +35,7 @@ pub(crate) fn capabilities(client: &Client) -> Value {
         "documentLinkProvider": {},
         "documentFormattingProvider": true,
         "documentRangeFormattingProvider": true,
-        "documentOnTypeFormattingProvider": { "firstTriggerCharacter": "}", "moreTriggerCharacter": ["\n"] },
+        "documentOnTypeFormattingProvider": { "firstTriggerCharacter": "}", "moreTriggerCharacter": ["]", "\n"] },
         "renameProvider": { "prepareProvider": true },
         "foldingRangeProvider": true,
         "selectionRangeProvider": true,

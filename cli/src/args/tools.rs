@@ -29,7 +29,8 @@ pub(crate) struct UnusedArgs {
 /// `imgc fmt`.
 #[derive(Args, Debug)]
 pub(crate) struct FmtArgs {
-    /// Files, or directories whose `*.pkr.hcl`, `*.pkrvars.hcl` and `*.imgc.hcl` are formatted; `-` formats standard input.
+    /// Files in HCL, JSON or TOML, or directories whose `*.pkr.hcl`, `*.pkrvars.hcl`, `*.imgc.hcl`, `*.imgc.toml` and
+    /// `*.pkrvars.toml` are formatted; `-` formats standard input, which is JSON where it begins with `{`, else HCL.
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Write nothing; exit with 3 where something is to be formatted.
@@ -47,6 +48,9 @@ pub(crate) struct FmtArgs {
     /// Directories with all that are in them, but for hidden ones.
     #[arg(long)]
     pub(crate) recursive: bool,
+    /// Of directories also `*.pkr.json` and `*.pkrvars.json`, which Packer's `fmt` leaves as they are.
+    #[arg(long)]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) unused: UnusedArgs,
 }

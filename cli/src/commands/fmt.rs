@@ -1,15 +1,15 @@
-//! `imgc fmt`: HCL files in the canonical layout.
+//! `imgc fmt`: files in the canonical layout.
 //!
 //! In: files, directories, standard input. Out: the files changed, their names on standard output. A file with a syntax
-//! error is not touched, and the others are formatted all the same.
+//! error is not touched, and the others are formatted all the same. A file that is named is formatted in its language;
+//! of directories, JSON is left out unless it is asked for, since Packer's `fmt` touches none.
 
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use imgc_compiler::compile::Compilation;
-use imgc_compiler::lower;
-use imgc_syntax::hcl;
+use imgc_compiler::layout;
 
 use crate::args::FmtArgs;
 use crate::changes::diff;
@@ -20,7 +20,15 @@ use crate::files;
 use crate::terminal::{Terminal, complain, print, shown_path};
 
 /// What a directory's files end with that are formatted.
-const SUFFIXES: &[&str] = &[".pkr.hcl", ".pkrvars.hcl", ".imgc.hcl"];
+const SUFFIXES: &[&str] = &[
+    ".pkr.hcl",
+    ".pkrvars.hcl",
+    ".imgc.hcl",
+    ".imgc.toml",
+    ".pkrvars.toml",
+];
+/// Those that are formatted with `-all`. Templates from before HCL have no names by which they could be told.
+const JSON_SUFFIXES: &[&str] = &[".pkr.json", ".pkrvars.json"];
 /// Where a file's name stands when there is none.
 const STDIN: &str = "-";
 
@@ -91,19 +99,9 @@ impl Formatter<'_> {
 
     fn path(&mut self, path: &Path) -> Result<(), Failure> {
         let metadata = fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
-        if metadata.is_dir() {
-            return self.directory(path);
-        }
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some(language @ ("json" | "toml")) => {
-                complain(&format!(
-                    "note: {} is left as it is: {} is not formatted\n",
-                    shown_path(path),
-                    language.to_uppercase()
-                ));
-                Ok(())
-            }
-            _ => self.file(path),
+        match metadata.is_dir() {
+            true => self.directory(path),
+            false => self.file(path),
         }
     }
 
@@ -125,7 +123,7 @@ impl Formatter<'_> {
             let is_directory = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
             let done = match is_directory {
                 true if self.args.recursive && !name.starts_with('.') => self.directory(&path),
-                false if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) => self.file(&path),
+                false if self.is_wanted(&name) => self.file(&path),
                 _ => Ok(()),
             };
             if let Err(failure) = done {
@@ -133,6 +131,12 @@ impl Formatter<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a file of a directory is formatted.
+    fn is_wanted(&self, name: &str) -> bool {
+        let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
+        ends(SUFFIXES) || self.args.all && ends(JSON_SUFFIXES)
     }
 
     fn file(&mut self, path: &Path) -> Result<(), Failure> {
@@ -166,14 +170,8 @@ impl Formatter<'_> {
 
     /// The text in canonical layout; `None` where it has errors, which are kept to be shown.
     fn formatted(&mut self, path: &Path, text: &str) -> Option<String> {
-        let formatted = hcl::parse(text).formatted();
-        if formatted.is_none() {
-            let file = self.problems.sources.add(path, text);
-            let mut problems = Vec::new();
-            lower::hcl::file(file, text, &mut problems);
-            problems.retain(|problem| problem.id.starts_with("syntax/"));
-            self.problems.diagnostics.extend(problems);
-        }
-        formatted
+        let file = self.problems.sources.add(path, text);
+        let language = layout::language(path, text);
+        layout::format(language, file, text, &mut self.problems.diagnostics)
     }
 }

@@ -142,15 +142,73 @@ fn a_file_with_errors_is_left_alone_and_the_others_are_formatted() {
 }
 
 #[test]
-fn other_languages_are_left_as_they_are() {
-    let test = messy();
-    insta::assert_snapshot!(test.run(&["fmt", "notes.json", "main.pkr.hcl"]).text(), @"
+fn json_of_a_directory_is_only_formatted_when_asked_for() {
+    const JSON: &str = "{\"locals\":{\n\"a\":[1, 2]}}\n";
+    const TIDY_JSON: &str = "{\n  \"locals\": {\n    \"a\": [1, 2]\n  }\n}\n";
+    let test = Test::new(&format!(
+        "{TIDY}//- a.pkr.json\n{JSON}//- b.imgc.toml\n [locals]\nb=1\n//- c.pkrvars.json\n{{\"c\":1}}\n//- d.pkrvars.toml\nd=1\n\
+         //- legacy.json\n{JSON}//- Cargo.toml\na=1\n//- sub/e.pkr.json\n{JSON}"
+    ));
+    insta::assert_snapshot!(test.run(&["fmt", "-recursive", "."]).text(), @"
     [stdout]
-    main.pkr.hcl
-    [stderr]
-    note: notes.json is left as it is: JSON is not formatted
+    b.imgc.toml
+    d.pkrvars.toml
     [exit 0]
     ");
+    assert_eq!(test.read("b.imgc.toml"), "[locals]\nb = 1\n");
+    assert_eq!(test.read("a.pkr.json"), JSON);
+    insta::assert_snapshot!(test.run(&["fmt", "-all", "-recursive", "."]).text(), @"
+    [stdout]
+    a.pkr.json
+    c.pkrvars.json
+    sub/e.pkr.json
+    [exit 0]
+    ");
+    assert_eq!(test.read("a.pkr.json"), TIDY_JSON);
+    assert_eq!(test.read("legacy.json"), JSON);
+    assert_eq!(test.read("Cargo.toml"), "a=1\n");
+    insta::assert_snapshot!(test.run(&["fmt", "legacy.json", "Cargo.toml"]).text(), @"
+    [stdout]
+    legacy.json
+    Cargo.toml
+    [exit 0]
+    ");
+    assert_eq!(test.read("legacy.json"), TIDY_JSON);
+    assert_eq!(
+        with_input(&test, &["fmt", "-"], JSON).text(),
+        format!("[stdout]\n{TIDY_JSON}[exit 0]")
+    );
+}
+
+#[test]
+fn json_and_toml_with_errors_are_left_alone() {
+    let test = Test::new("//- a.json\n{ \"a\" 1 }\n//- b.toml\na  =\n//- c.json\n{ /* x */ }\n");
+    let before = test.files();
+    insta::assert_snapshot!(test.run(&["fmt", "a.json", "b.toml"]).text(), @r#"
+    [stderr]
+    error[json/missing-colon]: `a` is not followed by a colon
+       ,-[a.json:1:6]
+     1 | { "a" 1 }
+       :      ^
+       `----
+      help: write `:` between key and value
+
+    error[toml/expected-value]: a value is missing here
+       ,-[b.toml:1:5]
+     1 | a  =
+       :     ^
+       `----
+      help: write a text in quotes, a number, `true`, `false`, `[…]` or `{ … }`
+
+    2 errors
+    [exit 3]
+    "#);
+    assert_eq!(test.files(), before);
+    // A warning is no error.
+    assert_eq!(
+        test.run(&["fmt", "c.json"]).text(),
+        "[stdout]\nc.json\n[exit 0]"
+    );
 }
 
 #[test]

@@ -24,6 +24,80 @@ fn greeting(test: &Test, process: Option<u32>) -> Value {
     json!({ "processId": process, "workspaceFolders": [{ "uri": folder, "name": "w" }] })
 }
 
+/// The text after edits, which stand in any order and do not overlap. Only for texts in ASCII.
+fn edited(text: &str, edits: &Value) -> String {
+    let place = |position: &Value| {
+        let number = |name: &str| position[name].as_u64().unwrap() as usize;
+        let lines = text.split_inclusive('\n').take(number("line"));
+        lines.map(str::len).sum::<usize>() + number("character")
+    };
+    let range = |edit: &Value| place(&edit["range"]["start"])..place(&edit["range"]["end"]);
+    let mut edits: Vec<&Value> = edits.as_array().unwrap().iter().collect();
+    edits.sort_by_key(|edit| std::cmp::Reverse(range(edit).start));
+    let mut text = text.to_owned();
+    for edit in edits {
+        text.replace_range(range(edit), edit["newText"].as_str().unwrap());
+    }
+    text
+}
+
+#[test]
+fn json_and_toml_are_laid_out_as_by_fmt() {
+    let files = [
+        (
+            "b.pkr.json",
+            "{\"locals\":{\n\"a\":[1,2 ]}\n}\n",
+            1,
+            "{\"locals\":{\n    \"a\": [1, 2]\n  }\n}\n",
+        ),
+        (
+            "c.json",
+            "{\"builders\":[{\n\"type\" : \"null\"}]\n}\n",
+            1,
+            "{\"builders\":[{\n      \"type\": \"null\"\n    }\n  ]\n}\n",
+        ),
+        (
+            "d.imgc.toml",
+            "  [locals]\nd=[ 1 ]\n",
+            1,
+            "  [locals]\nd = [1]\n",
+        ),
+    ];
+    let test = Test::new("");
+    let (mut editor, _) = start(&test);
+    editor.greet(greeting(&test, None));
+    for (name, text, line, wanted) in files {
+        let path = test.path(name);
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(test.run(&["fmt", name]).code, 0);
+        let uri = format!("file://{}", path.display());
+        editor.open(&uri, text);
+        let document = json!({ "uri": uri });
+        let options = json!({ "tabSize": 2, "insertSpaces": true });
+        let params = json!({ "textDocument": document, "options": options });
+        let edits = editor.ask("textDocument/formatting", params).unwrap();
+        assert_eq!(edited(text, &edits), test.read(name));
+        let range = json!({ "start": { "line": line, "character": 0 }, "end": { "line": line + 1, "character": 0 } });
+        let params = json!({ "textDocument": document, "options": options, "range": range });
+        let edits = editor.ask("textDocument/rangeFormatting", params).unwrap();
+        assert_eq!(edited(text, &edits), wanted);
+        let column = text.lines().nth(line).unwrap().find(']').unwrap() + 1;
+        let place = json!({ "line": line, "character": column });
+        let params =
+            json!({ "textDocument": document, "options": options, "position": place, "ch": "]" });
+        let edits = editor.ask("textDocument/onTypeFormatting", params).unwrap();
+        // What the bracket closes begins on the line before.
+        let whole = test.read(name);
+        let closed = if name == "c.json" { &whole } else { wanted };
+        assert_eq!(edited(text, &edits), *closed, "{name}");
+        editor.replace(&uri, 2, &text.replace(['}', ']'], ""));
+        let params = json!({ "textDocument": document, "options": options });
+        let edits = editor.ask("textDocument/formatting", params).unwrap();
+        assert!(edits.is_null(), "{name}: {edits}");
+    }
+    assert!(editor.leave().unwrap().success());
+}
+
 #[test]
 fn an_editor_is_served_from_greeting_to_goodbye() {
     let test = Test::new("");
