@@ -98,9 +98,10 @@ impl Artifact {
             | Resource::MappedDirectory { path }
             | Resource::PlacedDirectory { path, .. } => self.touches(path),
             Resource::Cloud(thing) => self.things.iter().any(|own| own.is(thing)),
-            Resource::Process { .. } | Resource::Processes { .. } | Resource::RemoteFile { .. } => {
-                false
-            }
+            Resource::Mounts { .. }
+            | Resource::Process { .. }
+            | Resource::Processes { .. }
+            | Resource::RemoteFile { .. } => false,
         }
     }
 

@@ -41,6 +41,14 @@ pub enum Resource {
         /// Its path, absolute.
         path: PathBuf,
     },
+    /// What is mounted on this machine at a directory and below it, with what runs inside; and the directory, when it is
+    /// empty then.
+    Mounts {
+        /// The directory, absolute.
+        path: PathBuf,
+        /// The command that takes it away, for a shell; never a secret.
+        command: String,
+    },
     /// A process of this machine.
     Process {
         /// Its number.
@@ -321,6 +329,7 @@ impl Resource {
             | Self::PlacedDirectory { path, .. } => {
                 format!("directory {}", path.display())
             }
+            Self::Mounts { path, .. } => format!("mounts at {}", path.display()),
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Processes { marker } => format!("processes with {marker}"),
             Self::RemoteFile { machine, path, .. } => format!("file {path} on {machine}"),

@@ -27,6 +27,7 @@ pub mod identity;
 pub mod ledger;
 pub mod machine;
 pub mod mark;
+pub mod mounts;
 pub mod options;
 pub mod pins;
 pub mod post_processor;

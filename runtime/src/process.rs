@@ -68,12 +68,9 @@ pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
         builder.spawn()
     };
     let child = spawned.map_err(|error| cannot_start(command, error))?;
-    let mut group = Group::new(cx, child);
+    let mut group = Group::new(&cx.ledger, child);
     group.record(cx, &command.program).await?;
-    let child = group
-        .child
-        .as_mut()
-        .expect("the child is there until the group is dropped");
+    let child = group.child();
     let output = child.stdout.take();
     let errors = child.stderr.take();
     let reading = async {
@@ -147,8 +144,8 @@ async fn lines(stream: Option<impl AsyncRead + Unpin>, output: &Output, level: L
     }
 }
 
-/// A running group; dropped before its time, it is ended.
-struct Group {
+/// A running process group; dropped before its time, it is ended: `SIGTERM` first, `SIGKILL` two seconds later.
+pub struct Group {
     child: Option<Child>,
     pid: u32,
     ledger: Ledger,
@@ -157,13 +154,21 @@ struct Group {
 }
 
 impl Group {
-    fn new(cx: &Context, child: Child) -> Self {
+    /// The group that a child leads.
+    pub fn new(ledger: &Ledger, child: Child) -> Self {
         Self {
             pid: child.id().unwrap_or_default(),
             child: Some(child),
-            ledger: cx.ledger.clone(),
+            ledger: ledger.clone(),
             record: None,
         }
+    }
+
+    /// The child.
+    pub fn child(&mut self) -> &mut Child {
+        self.child
+            .as_mut()
+            .expect("the child is there until the group is dropped")
     }
 
     /// A process has no number before it exists, so here the record follows the making. That takes a moment in which the step may
@@ -180,7 +185,8 @@ impl Group {
         Ok(())
     }
 
-    fn finished(&mut self) {
+    /// The child has ended; what it has left in the background stays.
+    pub fn finished(mut self) {
         self.child = None;
         if let Some(record) = self.record {
             self.ledger.forget(record);

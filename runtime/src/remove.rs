@@ -45,6 +45,7 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
                 Err(error) => gone(Err(error), path),
             }
         }
+        Resource::Mounts { command, .. } => crate::mounts::take_away(command).await,
         Resource::Process { pid, started, .. } => ended(process::end(*pid, *started).await),
         Resource::Processes { marker } => ended(process::end_marked(marker).await),
         Resource::RemoteFile { .. } => Err(Error::new(

@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use crate::harness::Test;
 
 mod bundles;
+mod chroots;
 mod import;
 mod launching;
 mod leaks;

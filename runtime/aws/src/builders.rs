@@ -2,6 +2,7 @@
 
 mod artifact;
 mod bundle;
+mod chroot;
 mod ebs;
 mod ebssurrogate;
 mod ebsvolume;
@@ -10,6 +11,7 @@ mod instance;
 mod launch;
 mod render;
 
+pub use chroot::AmazonChroot;
 pub use ebs::Ebs;
 pub use ebssurrogate::EbsSurrogate;
 pub use ebsvolume::Volumes;

@@ -16,6 +16,10 @@ pub const IDS: &[Id] = &[
         "there is no capacity for an instance of this type",
     ),
     (
+        "run/aws-chroot",
+        "a volume cannot be filled on this machine",
+    ),
+    (
         "run/aws-denied",
         "the credentials do not allow what is needed",
     ),

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use imgc_runtime::registry::Registry;
 use imgc_runtime::settings::Remover;
 
-pub use builders::{Ebs, EbsSurrogate, InstanceStore, Volumes};
+pub use builders::{AmazonChroot, Ebs, EbsSurrogate, InstanceStore, Volumes};
 pub use data::{Ami, ParameterStore, SecretsManager};
 pub use error::IDS;
 pub use post::{Import, Retention, SsmParameter};
@@ -60,6 +60,8 @@ impl Aws {
         let family = builders::Family::new(self.accounts.clone());
         let builders = &mut registry.builders;
         builders.insert("amazon-ebs", Arc::new(Ebs::new(family.clone())));
+        let chroot = AmazonChroot::new(family.clone());
+        builders.insert("amazon-chroot", Arc::new(chroot));
         let surrogate = EbsSurrogate::new(family.clone());
         builders.insert("amazon-ebssurrogate", Arc::new(surrogate));
         let volumes = Volumes::new(family.clone());

@@ -11,6 +11,7 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
 mod bundle;
+mod chroot;
 mod devices;
 mod encryption;
 mod hardware;
@@ -24,6 +25,7 @@ mod surrogate;
 mod volume;
 
 pub(crate) use bundle::Bundle;
+pub(crate) use chroot::{Chroot, Mounting};
 pub(crate) use devices::{Device, mappings, template};
 pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};

@@ -58,7 +58,8 @@ pub(crate) fn path(resource: &Resource) -> Option<&PathBuf> {
         | Resource::Directory { path }
         | Resource::MappedDirectory { path }
         | Resource::PlacedDirectory { path, .. } => Some(path),
-        Resource::Process { .. }
+        Resource::Mounts { .. }
+        | Resource::Process { .. }
         | Resource::Processes { .. }
         | Resource::RemoteFile { .. }
         | Resource::Cloud(_) => None,

@@ -69,7 +69,7 @@ fn struck<T>(
 }
 
 /// The points to try of so many.
-fn points(count: usize, stride: usize) -> impl Iterator<Item = usize> {
+pub(super) fn points(count: usize, stride: usize) -> impl Iterator<Item = usize> {
     let every = std::env::var_os("IMGC_EVERY_FAULT").is_some();
     (1..=count).step_by(if every { 1 } else { stride })
 }

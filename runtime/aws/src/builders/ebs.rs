@@ -210,7 +210,7 @@ impl Instance for EbsInstance {
         cx.output.say(format!("creating AMI {}", read.image.name));
         let (made, finished) =
             Box::pin(image::create(cx, region, instance, &wanted, read.polling)).await?;
-        finish(region, &read.launch, &finished).await?;
+        finish(region, &read.launch.run.encryption, &finished).await?;
         Ok(of_image(BUILDER_ID, region, &made, &finished))
     }
 

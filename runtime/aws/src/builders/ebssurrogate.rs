@@ -166,7 +166,7 @@ impl Instance for SurrogateInstance {
             }
             false => Box::pin(self.register(cx, &wanted)).await?,
         };
-        finish(region, &read.launch, &finished).await?;
+        finish(region, &read.launch.run.encryption, &finished).await?;
         Ok(of_image(BUILDER_ID, region, &made, &finished))
     }
 

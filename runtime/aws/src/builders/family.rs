@@ -98,13 +98,10 @@ impl Family {
         source: &Source,
         image: Option<&options::Image>,
     ) -> Result<Image> {
-        let (access, account, region) = self.account(options).await?;
+        let (access, _, region) = self.account(options).await?;
         let names = async {
             match image {
-                Some(image) => {
-                    let free = image.skip || image.replaces || cx.force;
-                    publish::names_are_free(&account, options, image, free).await
-                }
+                Some(image) => self.name_is_free(cx, options, image).await,
                 None => Ok(()),
             }
         };
@@ -120,6 +117,18 @@ impl Family {
         ));
         names?;
         Ok(source)
+    }
+
+    /// Whether the name of the new image is free, wherever there will be one.
+    pub(crate) async fn name_is_free(
+        &self,
+        cx: &Context,
+        options: &Options<'_>,
+        image: &options::Image,
+    ) -> Result<()> {
+        let (_, account, _) = self.account(options).await?;
+        let free = image.skip || image.replaces || cx.force;
+        publish::names_are_free(&account, options, image, free).await
     }
 
     /// Asks whether what makes the first things is allowed, before anything is made.

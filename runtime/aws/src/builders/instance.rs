@@ -193,7 +193,7 @@ impl Instance for StoreInstance {
             read.polling,
         ))
         .await?;
-        finish(region, &read.launch, &finished).await?;
+        finish(region, &read.launch.run.encryption, &finished).await?;
         let mut artifact = of_image(BUILDER_ID, region, &made, &finished);
         artifact.things.push(bundle);
         Ok(artifact)

@@ -474,8 +474,12 @@ pub(crate) fn wanted<'a>(
 }
 
 /// What is done with an image that is available: it is looked at, and is not temporary any more.
-pub(crate) async fn finish(region: &RegionClient, launch: &Launch, image: &Image) -> Result<()> {
-    if launch.run.encryption.image {
+pub(crate) async fn finish(
+    region: &RegionClient,
+    encryption: &options::Encryption,
+    image: &Image,
+) -> Result<()> {
+    if encryption.image {
         image::check_encrypted(image)?;
     }
     image::keep(region, image).await

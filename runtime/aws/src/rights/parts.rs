@@ -65,6 +65,8 @@ pub(crate) enum Part {
     Password,
     /// Images that are put together from volumes.
     Volumes,
+    /// A volume that is filled on the machine that imgc runs on.
+    Chroot,
     /// Images that are let go when there are newer ones.
     Retention,
     /// A disk image that is imported.
@@ -82,10 +84,27 @@ pub(crate) enum Part {
 pub(crate) enum Family {
     /// Builder `amazon-ebs`.
     Ebs,
+    /// Builder `amazon-chroot`.
+    Chroot,
 }
 
 /// The parts of a build with these options. What is unknown counts as given.
 pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
+    match family {
+        Family::Ebs => of_ebs(options),
+        Family::Chroot => {
+            let mut parts = BTreeSet::from([Part::Source, Part::Chroot, Part::Finish]);
+            finishing(options, &mut parts);
+            if options.is_given("root_volume_kms_key_id") {
+                parts.insert(Part::OwnKey);
+            }
+            replacing(options, &mut parts);
+            parts
+        }
+    }
+}
+
+fn of_ebs(options: &Options<'_>) -> BTreeSet<Part> {
     let given = |name: &str| options.is_given(name);
     let mut parts = BTreeSet::from([Part::Source, Part::Instance]);
     let mut add = |part: Part, needed: bool| {
@@ -127,32 +146,29 @@ pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
     );
     let communicator = options.string("communicator").ok().flatten();
     add(Part::Password, communicator.as_deref() == Some("winrm"));
-    match family {
-        Family::Ebs => {
-            add(Part::Stop, !given("disable_stop_instance"));
-            let makes = !given("skip_create_ami");
-            add(
-                Part::Networking,
-                makes && (options.value("ena_support").is_some() || given("sriov_support")),
-            );
-            add(Part::Image, makes);
-            add(Part::Finish, makes);
-            if makes {
-                finishing(options, &mut parts);
-            }
-            let mut add = |part: Part, needed: bool| {
-                if needed {
-                    parts.insert(part);
-                }
-            };
-            add(Part::Replace, makes && given("force_deregister"));
-            add(
-                Part::ReplaceSnapshots,
-                makes && given("force_deregister") && given("force_delete_snapshot"),
-            );
-        }
+    add(Part::Stop, !given("disable_stop_instance"));
+    let makes = !given("skip_create_ami");
+    add(
+        Part::Networking,
+        makes && (options.value("ena_support").is_some() || given("sriov_support")),
+    );
+    add(Part::Image, makes);
+    add(Part::Finish, makes);
+    if makes {
+        finishing(options, &mut parts);
+        replacing(options, &mut parts);
     }
     parts
+}
+
+/// Images that have the name already.
+fn replacing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
+    if options.is_given("force_deregister") {
+        parts.insert(Part::Replace);
+        if options.is_given("force_delete_snapshot") {
+            parts.insert(Part::ReplaceSnapshots);
+        }
+    }
 }
 
 /// What is done with an image and with each of its copies.
@@ -190,12 +206,7 @@ pub(crate) fn copies(options: &Options<'_>, home: &str) -> (Vec<String>, BTreeSe
     regions.retain(|region| region != home);
     let mut parts = BTreeSet::from([Part::Source, Part::Copy, Part::Finish]);
     finishing(options, &mut parts);
-    if options.is_given("force_deregister") {
-        parts.insert(Part::Replace);
-        if options.is_given("force_delete_snapshot") {
-            parts.insert(Part::ReplaceSnapshots);
-        }
-    }
+    replacing(options, &mut parts);
     (regions, parts)
 }
 
