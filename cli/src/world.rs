@@ -33,13 +33,7 @@ impl Sources for Disk {
     }
 
     fn stamp(&self, path: &Path) -> Option<u64> {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        use std::os::unix::fs::MetadataExt as _;
-        let data = std::fs::metadata(on_disk(path)).ok()?;
-        let mut hasher = DefaultHasher::new();
-        let changed = (data.mtime(), data.mtime_nsec(), data.ctime_nsec());
-        (data.dev(), data.ino(), data.len(), changed).hash(&mut hasher);
-        Some(hasher.finish())
+        stamp(path)
     }
 }
 
@@ -195,16 +189,22 @@ impl World for RealWorld {
 
     fn digest(&self, path: &Path) -> io::Result<[u8; 32]> {
         let mut file = std::fs::File::open(on_disk(path))?;
-        let mut hasher = Sha256::new();
+        let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 18];
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(hasher.finalize().into()),
-                Ok(read) => hasher.update(&buffer[..read]),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        stamp(path)
     }
 
     fn kind(&self, path: &Path) -> io::Result<EntryKind> {
@@ -246,6 +246,21 @@ fn on_disk(path: &Path) -> &Path {
     } else {
         path
     }
+}
+
+fn stamp(path: &Path) -> Option<u64> {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    use std::os::unix::fs::MetadataExt as _;
+    let data = std::fs::metadata(on_disk(path)).ok()?;
+    let mut hasher = DefaultHasher::new();
+    let changed = (
+        data.mtime(),
+        data.mtime_nsec(),
+        data.ctime(),
+        data.ctime_nsec(),
+    );
+    (data.dev(), data.ino(), data.len(), changed).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 fn kind(path: &Path) -> io::Result<EntryKind> {

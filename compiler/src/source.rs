@@ -73,10 +73,14 @@ pub trait World: Send + Sync {
     fn home(&self) -> Option<PathBuf>;
     /// The bytes of a file named in a template (`file()`, scripts).
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// SHA-256 of a file's bytes; a real world reads it piece by piece.
+    /// BLAKE3 of a file's bytes, which are many for some; a real world reads it piece by piece.
     fn digest(&self, path: &Path) -> io::Result<[u8; 32]> {
-        use sha2::Digest as _;
-        Ok(sha2::Sha256::digest(self.read(path)?).into())
+        Ok(blake3::hash(&self.read(path)?).into())
+    }
+    /// As [`Sources::stamp`], of a file named in a template.
+    fn stamp(&self, path: &Path) -> Option<u64> {
+        let _ = path;
+        None
     }
     /// What a path named in a template is.
     fn kind(&self, path: &Path) -> io::Result<EntryKind>;

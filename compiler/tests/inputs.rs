@@ -47,6 +47,7 @@ fn of(body: &str, world: FixedWorld) -> Vec<StepInput> {
         unreachable!()
     };
     let known = Known {
+        later: false,
         artifacts: &BTreeMap::new(),
         world: &*world,
         render: &|_| None,

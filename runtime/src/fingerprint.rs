@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imgc_compiler::components::ComponentKind;
-use imgc_compiler::plan::inputs::{Known, Read, StepInput, inputs};
+use imgc_compiler::plan::inputs::{Known, NOT_READ, Read, StepInput, inputs};
 use imgc_compiler::plan::{BuildId, Options, Plan, StepId, StepKind};
 use imgc_compiler::schema;
 use imgc_compiler::source::World;
@@ -67,6 +67,13 @@ impl Chain {
         let mut all = self.steps.values().flat_map(|one| &one.moving);
         all.any(|(_, why)| why == NOT_MADE)
     }
+
+    /// Whether a file that is read later is a part of that of a step, or of one before it.
+    pub fn is_unread(&self, step: StepId) -> bool {
+        let before = self.steps.range(..=step).map(|(_, one)| one);
+        let mut all = before.flat_map(|one| &one.moving);
+        all.any(|(_, why)| why == NOT_READ)
+    }
 }
 
 /// What fingerprints of a build are made from besides its plan.
@@ -98,6 +105,8 @@ pub struct Basis<'a> {
     pub variables: &'a Arc<BTreeMap<SmolStr, Value>>,
     /// Masks what people are shown.
     pub redact: &'a dyn Redact,
+    /// Whether files that are sent are read later: see [`Known::later`].
+    pub later: bool,
 }
 
 /// Options of sources that say how long and how often to try: what is made does not follow from them.
@@ -243,6 +252,7 @@ impl Basis<'_> {
             artifacts: self.artifacts,
             world: &**self.world,
             render: &render,
+            later: self.later,
         };
         inputs(component, options, &known, read)
     }

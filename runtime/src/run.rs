@@ -129,6 +129,7 @@ pub async fn run(
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
         origin: origin(&settings).await,
         read: Arc::default(),
+        reading: Arc::default(),
         moved: Mutex::default(),
         run_id: settings.run_id.clone().into(),
         plan,
@@ -216,6 +217,8 @@ struct Run {
     origin: String,
     /// Digests of what steps read.
     read: Arc<Mutex<Read>>,
+    /// Held by who reads what was put off.
+    reading: Arc<tokio::sync::Mutex<()>>,
     /// What builders found to have moved.
     moved: Mutex<Vec<crate::builder::Pin>>,
 }

@@ -285,6 +285,52 @@ fn step_nine_of_ten_fails_on_a_machine_and_nine_and_ten_run() {
     assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9 9 10");
 }
 
+/// A machine that gets `page`, after a script of this machine and before a line in the log.
+fn sending(sshd: &Sshd, script: &str) -> Test {
+    let test = Test::new(&format!(
+        "source \"null\" \"machine\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {}\n  ssh_username = \"{}\"\n  \
+         ssh_private_key_file = \"{}\"\n  ssh_timeout = \"20s\"\n}}\nbuild {{\n  sources = [\"null.machine\"]\n  \
+         provisioner \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n  \
+         provisioner \"file\" {{\n    source = \"page\"\n    destination = \"{home}/page\"\n  }}\n  \
+         provisioner \"shell\" {{\n    inline = [\"echo sent >> {home}/log\"]\n  }}\n}}\n",
+        sshd.port(),
+        sshd.user(),
+        sshd.key().display(),
+        home = sshd.home().display(),
+    ));
+    test.write("page", "one\n");
+    test
+}
+
+#[test]
+fn what_a_build_reads_while_it_sends_it_counts_like_any_input() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    let test = sending(&sshd, "true");
+    well(&test.run(&["build", "."]));
+    well(&test.run(&["apply"]));
+    assert_eq!(log(&sshd), "sent", "the build has read what it sent");
+    test.write("page", "two\n");
+    well(&test.run(&["apply"]));
+    assert_eq!(log(&sshd), "sent sent");
+    let page = std::fs::read_to_string(sshd.home().join("page")).unwrap();
+    assert_eq!(page, "two\n");
+}
+
+#[test]
+fn a_file_that_changes_while_a_build_runs_is_sent_again() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    // What is sent is neither what was there before nor what is there in the end.
+    let test = sending(&sshd, "sleep 0.3; echo other > page");
+    well(&test.run(&["build", "."]));
+    for content in ["one\n", "other\n"] {
+        test.write("page", content);
+        let plan = test.run(&["plan", "-detailed-exitcode", "."]);
+        assert_eq!(plan.code, 2, "{content}: {}", plan.text());
+    }
+    let page = std::fs::read_to_string(sshd.home().join("page")).unwrap();
+    assert_eq!(page, "other\n");
+}
+
 #[test]
 fn a_killed_run_is_gone_on_with() {
     let sshd = Sshd::start(Options::default()).unwrap();

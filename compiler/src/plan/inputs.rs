@@ -52,10 +52,79 @@ pub enum Content {
 /// What reading a path has given: its kind and digest, or why not.
 type Outcome = Result<(&'static str, String), String>;
 
+/// Why a file's content is no known input yet: see [`Known::later`].
+pub const NOT_READ: &str = "it is read while it is sent";
+/// Why a file's content is no known input any more: see [`Read::look_again`].
+const CHANGED: &str = "it was changed while the build ran";
+
 /// Digests of what has been read, so that many steps read a tree once.
 #[derive(Debug, Default)]
 pub struct Read {
-    seen: BTreeMap<(PathBuf, bool), Outcome>,
+    seen: BTreeMap<(PathBuf, bool), Seen>,
+    put_off: BTreeMap<PathBuf, u64>,
+}
+
+/// What a path was when it was read.
+#[derive(Clone, Debug)]
+struct Seen {
+    outcome: Outcome,
+    /// Of a file, from before it was read.
+    stamp: Option<u64>,
+}
+
+impl Seen {
+    fn look(path: &Path, modes: bool, world: &dyn World) -> Self {
+        let kind = world.kind(path);
+        let is_file = matches!(kind, Ok(EntryKind::File));
+        let stamp = is_file.then(|| world.stamp(path)).flatten();
+        let made = match kind {
+            Ok(EntryKind::Directory) => tree_digest(world, path).map(|digest| ("tree", digest)),
+            Ok(_) if modes => file_digest(world, path).map(|digest| ("file", digest)),
+            Ok(_) => world.digest(path).map(|digest| ("file", digest)),
+            Err(error) => Err(error),
+        };
+        let outcome = made
+            .map(|(kind, digest)| (kind, hex(&digest)))
+            .map_err(|error| format!("it cannot be read now: {error}"));
+        Self { outcome, stamp }
+    }
+
+    /// As it counts where another content may have been used in the meantime.
+    fn changed(self) -> Self {
+        Self {
+            outcome: Err(CHANGED.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// A file whose reading was put off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    path: PathBuf,
+    stamp: u64,
+}
+
+impl PutOff {
+    /// Reads the file. Another content than it had when it was put off may be what was sent, or may not: that counts as
+    /// unreadable.
+    pub fn read(&self, world: &dyn World) -> ReadLater {
+        let seen = Seen::look(&self.path, true, world);
+        ReadLater {
+            path: self.path.clone(),
+            seen: match seen.stamp == Some(self.stamp) {
+                true => seen,
+                false => seen.changed(),
+            },
+        }
+    }
+}
+
+/// What reading a [`PutOff`] has given.
+#[derive(Debug)]
+pub struct ReadLater {
+    path: PathBuf,
+    seen: Seen,
 }
 
 /// What is known besides the options.
@@ -66,6 +135,9 @@ pub struct Known<'a> {
     pub world: &'a dyn World,
     /// Fills in the templates (`{{ … }}`) of a text; `None` where that cannot be done before the step runs.
     pub render: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether files that are sent need not be read now: their content is [`Content::Unforeseeable`] for [`NOT_READ`] until
+    /// what [`Read::put_off`] lists has been read.
+    pub later: bool,
 }
 
 /// What a component with these options is made from, sorted by name.
@@ -215,6 +287,10 @@ fn files(
                 continue;
             }
             let path = expand_home(&path, known.world);
+            if known.later && reads == Reads::Upload && read.puts_off(&path, known.world) {
+                list.push(unknown(NOT_READ));
+                continue;
+            }
             let (kind, digest) = match read.digest(&path, reads == Reads::Upload, known.world) {
                 Ok(found) => found,
                 Err(why) => {
@@ -248,6 +324,57 @@ fn texts(value: &Value) -> Vec<Option<&str>> {
 }
 
 impl Read {
+    /// The files that have been put off, and have not been read since.
+    pub fn put_off(&self) -> Vec<PutOff> {
+        let all = self.put_off.iter();
+        all.map(|(path, stamp)| PutOff {
+            path: path.clone(),
+            stamp: *stamp,
+        })
+        .collect()
+    }
+
+    /// Takes what reading one of them has given.
+    pub fn take(&mut self, later: ReadLater) {
+        self.put_off.remove(&later.path);
+        self.seen.insert((later.path, true), later.seen);
+    }
+
+    /// Looks again at files that have been written since they were read. Of those whose content is another one nobody can
+    /// say which of them a step has used. Whether there are any.
+    pub fn look_again(&mut self, world: &dyn World) -> bool {
+        let mut any = false;
+        for ((path, modes), seen) in &mut self.seen {
+            if seen.stamp.is_none() || world.stamp(path) == seen.stamp {
+                continue;
+            }
+            let now = Seen::look(path, *modes, world);
+            if now.outcome == seen.outcome {
+                seen.stamp = now.stamp;
+            } else {
+                *seen = now.changed();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Whether a path is a file that nobody has read yet; it is read later then.
+    fn puts_off(&mut self, path: &Path, world: &dyn World) -> bool {
+        if self.put_off.contains_key(path) {
+            return true;
+        }
+        let is_unread = !self.seen.contains_key(&(path.to_owned(), true));
+        let is_file = || matches!(world.kind(path), Ok(EntryKind::File));
+        match world.stamp(path).filter(|_| is_unread && is_file()) {
+            Some(stamp) => {
+                self.put_off.insert(path.to_owned(), stamp);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// What is at a path, and its digest: with `modes`, as something that is copied.
     fn digest(
         &mut self,
@@ -256,20 +383,11 @@ impl Read {
         world: &dyn World,
     ) -> Result<(&'static str, String), String> {
         let key = (path.to_owned(), modes);
-        if let Some(known) = self.seen.get(&key) {
-            return known.clone();
-        }
-        let made = match world.kind(path) {
-            Ok(EntryKind::Directory) => tree_digest(world, path).map(|digest| ("tree", digest)),
-            Ok(_) if modes => file_digest(world, path).map(|digest| ("file", digest)),
-            Ok(_) => world.digest(path).map(|digest| ("file", digest)),
-            Err(error) => Err(error),
-        };
-        let made = made
-            .map(|(kind, digest)| (kind, hex(&digest)))
-            .map_err(|error| format!("it cannot be read now: {error}"));
-        self.seen.insert(key, made.clone());
-        made
+        let seen = self
+            .seen
+            .entry(key)
+            .or_insert_with(|| Seen::look(path, modes, world));
+        seen.outcome.clone()
     }
 }
 

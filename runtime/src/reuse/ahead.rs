@@ -80,6 +80,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             }
         }
         let basis = Basis {
+            later: false,
             plan: ahead.plan,
             build: id,
             world: ahead.world,

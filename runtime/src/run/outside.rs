@@ -11,7 +11,6 @@ use crate::builder::{Builder, Known, Pin};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::pins::{drift, told};
-use crate::reuse::Foresight;
 
 impl Work<'_> {
     /// Before a machine is made anew: what was only known from before is looked at again, since the machine gets what is
@@ -70,12 +69,7 @@ impl Work<'_> {
         lock(&self.data).known = Some(Arc::new(now));
         let mut cx = cx.clone();
         if let Some(known) = self.foresight() {
-            let (chain, _) = self.chain().await?;
-            let foresight = Foresight {
-                chain,
-                ..(*known).clone()
-            };
-            lock(&self.data).foresight = Some(Arc::new(foresight));
+            self.chain_again(&known).await?;
             if let Some(launch) = self.step_of(&StepKind::Launch) {
                 cx.fingerprint = None;
                 self.checkpointed(self.run.plan.step(launch), &mut cx);

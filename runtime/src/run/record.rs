@@ -95,6 +95,7 @@ impl Work<'_> {
         if is_on_machine(&self.run.plan.step(id).kind) {
             self.look_for_shells().await?;
         }
+        self.read_the_rest(id).await?;
         let state = &self.run.settings.state;
         let fingerprint = self
             .foresight()

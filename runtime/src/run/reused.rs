@@ -1,10 +1,12 @@
 //! What of a build need not run: looking, when its turn comes, and going on from what is there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use imgc_compiler::components::ComponentKind;
+use imgc_compiler::plan::inputs::Read;
 use imgc_compiler::plan::{StepId, StepKind};
+use imgc_compiler::source::World;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
@@ -18,7 +20,7 @@ use crate::state::StepStatus;
 use crate::template;
 
 use super::build::Work;
-use super::{State, StepOutcome, lock};
+use super::{Run, State, StepOutcome, lock};
 
 impl Work<'_> {
     /// Looks at what has been done before; nothing where neither is anything reused nor recorded.
@@ -33,7 +35,10 @@ impl Work<'_> {
             looked = self.look() => looked,
         };
         match looked {
-            Ok(foresight) => self.take(foresight).await,
+            Ok(foresight) => {
+                self.take(foresight).await;
+                self.read_meanwhile();
+            }
             Err(error) => self.output.warn(format!(
                 "cannot look at what earlier runs have done, so everything runs: {}",
                 error.chain()
@@ -87,6 +92,8 @@ impl Work<'_> {
             data.pins.clone_from(&pins);
             data.capability = capability;
         }
+        // Where nothing is reused a fingerprint is needed only when its step is recorded as done, or makes a checkpoint.
+        let later = !run.settings.reuse.on && capability != Capability::Layer;
         let (artifacts, identities) = (run.ends.artifacts(), run.ends.identities());
         let (plan, world, redact) = (run.plan.clone(), run.world.clone(), run.redact.clone());
         let (salt, origin) = (run.settings.state.salt(), run.origin.clone());
@@ -107,6 +114,7 @@ impl Work<'_> {
                 identities: &identities,
                 variables: &variables,
                 redact: &*redact,
+                later,
             };
             Ok(chain(&basis, &mut lock(&read)))
         })
@@ -119,13 +127,48 @@ impl Work<'_> {
         let Some(known) = self.foresight().filter(|known| known.chain.waits()) else {
             return Ok(());
         };
+        self.chain_again(&known).await
+    }
+
+    /// Makes the fingerprints anew, now that more is known.
+    pub(super) async fn chain_again(&self, known: &Foresight) -> Result<()> {
         let (chain, _) = self.chain().await?;
         let foresight = Foresight {
             chain,
-            ..(*known).clone()
+            ..known.clone()
         };
         lock(&self.data).foresight = Some(Arc::new(foresight));
         Ok(())
+    }
+
+    /// Begins to read what is sent, beside everything else.
+    fn read_meanwhile(&self) {
+        let put_off = !lock(&self.run.read).put_off().is_empty();
+        if put_off {
+            tokio::spawn(read_put_off(self.run.reading()));
+        }
+    }
+
+    /// When what a step has done is recorded, what was put off is read, and what has been written since it was read counts
+    /// no more: the step may have used either.
+    pub(super) async fn read_the_rest(&self, step: StepId) -> Result<()> {
+        let Some(known) = self.foresight() else {
+            return Ok(());
+        };
+        let has_one = known.chain.get(step).is_some();
+        if !has_one {
+            return Ok(());
+        }
+        let unread = known.chain.is_unread(step);
+        if unread {
+            read_put_off(self.run.reading()).await?;
+        }
+        let (read, world) = (self.run.read.clone(), self.run.world.clone());
+        let look = move || Ok(lock(&read).look_again(&*world));
+        match crate::files::blocking(look).await? || unread {
+            true => self.chain_again(&known).await,
+            false => Ok(()),
+        }
     }
 
     pub(super) fn foresight(&self) -> Option<Arc<Foresight>> {
@@ -251,6 +294,38 @@ impl Work<'_> {
         }
         artifact
     }
+}
+
+/// What reading takes.
+pub(super) struct Reading {
+    read: Arc<Mutex<Read>>,
+    one: Arc<tokio::sync::Mutex<()>>,
+    world: Arc<dyn World>,
+}
+
+impl Run {
+    fn reading(&self) -> Reading {
+        Reading {
+            read: self.read.clone(),
+            one: self.reading.clone(),
+            world: self.world.clone(),
+        }
+    }
+}
+
+/// Reads what was put off. Who comes while another reads waits for that.
+async fn read_put_off(reading: Reading) -> Result<()> {
+    let _one = reading.one.lock().await;
+    crate::files::blocking(move || {
+        let all = lock(&reading.read).put_off();
+        for file in all {
+            // Nobody else waits for the digests that are known meanwhile.
+            let later = file.read(&*reading.world);
+            lock(&reading.read).take(later);
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// The first characters of a run's id.

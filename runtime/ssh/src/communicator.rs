@@ -18,7 +18,7 @@ use crate::keys;
 use crate::machine::SshMachine;
 use crate::master::{Road, Via};
 use crate::settings::{Hop, Settings};
-use crate::socks::Relay;
+use crate::socks::{Relay, Way};
 
 /// Reaches machines with the system's OpenSSH.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,17 +88,25 @@ pub(crate) struct Roads {
 }
 
 async fn roads(cx: &Context, settings: Settings) -> Result<Roads> {
-    let bastion = match &settings.bastion {
+    let mut bastion = match &settings.bastion {
         Some(hop) => Some(road(cx, "bastion", hop, Via::Direct, &settings, &[]).await?),
         None => None,
     };
-    let relay = match &settings.proxy {
-        Some(proxy) => Some(Relay::start(proxy, &settings.target).await?),
+    let target = &settings.target;
+    let way = match (&mut bastion, &settings.proxy) {
+        (Some(bastion), _) if is_secret(cx, &target.host) => {
+            Some(Way::Socket(bastion.leads_to(target)))
+        }
+        (None, Some(proxy)) => Some(Way::Proxy(proxy.clone(), target.clone())),
+        _ => None,
+    };
+    let relay = match way {
+        Some(way) => Some(Relay::start(way).await?),
         None => None,
     };
     let via = match (&bastion, &relay) {
-        (Some(bastion), _) => Via::Bastion(bastion.control()),
-        (None, Some(relay)) => Via::Relay(relay.port),
+        (_, Some(relay)) => Via::Relay(relay.port),
+        (Some(bastion), None) => Via::Bastion(bastion.control()),
         (None, None) => Via::Direct,
     };
     let target = road(
@@ -119,6 +127,11 @@ async fn roads(cx: &Context, settings: Settings) -> Result<Roads> {
     })
 }
 
+/// Whether a text is a secret, or has one in it: it stands on no command line then.
+pub(crate) fn is_secret(cx: &Context, text: &str) -> bool {
+    cx.output.redact(text) != text
+}
+
 async fn road(
     cx: &Context,
     name: &'static str,
@@ -135,6 +148,7 @@ async fn road(
         settings.policy,
         vouched,
         home.as_deref(),
+        is_secret(cx, &hop.host),
     )
     .await?;
     let road = Road::new(name, hop.clone(), trust, directory, via, settings);

@@ -1,8 +1,8 @@
 //! A private directory for one connection: control socket, known hosts, for a moment a password.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,4 +82,15 @@ pub(crate) fn problem(path: &Path, error: io::Error) -> Error {
     Error::new(Class::Environment, "run/ssh-directory", message)
         .because(error)
         .help("check that the directory for temporary files is writable and the disk is not full")
+}
+
+/// Writes a file anew that has this mode from its first byte on.
+pub(crate) fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(content)
 }

@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use imgc_runtime::error::{Class, Error, Result};
 
+use crate::directory::write_new;
 use crate::settings::{Hop, HostKeyPolicy};
 
 /// The files and the mode for one server.
@@ -31,13 +32,15 @@ pub(crate) enum Mode {
 }
 
 impl Trust {
-    /// Decides for a server. `vouched` are keys the builder answers for; then nothing else counts.
+    /// Decides for a server. `vouched` are keys the builder answers for; then nothing else counts. Files of known hosts are
+    /// not asked about a host that is a secret, since that would be on a command line; `ssh` itself still looks there.
     pub(crate) async fn new(
         directory: &Path,
         hop: &Hop,
         policy: HostKeyPolicy,
         vouched: &[String],
         home: Option<&Path>,
+        secret: bool,
     ) -> Result<Self> {
         let own = directory.join("known");
         let name = known_name(&hop.host, hop.port);
@@ -45,7 +48,7 @@ impl Trust {
             .iter()
             .map(|key| format!("{name} {}\n", key.trim()))
             .collect();
-        fs::write(&own, lines).map_err(|error| {
+        write_new(&own, 0o600, lines.as_bytes()).map_err(|error| {
             Error::new(
                 Class::Environment,
                 "run/ssh-directory",
@@ -61,7 +64,7 @@ impl Trust {
             HostKeyPolicy::Insecure => Mode::Off,
             HostKeyPolicy::Strict => Mode::Enforce,
             HostKeyPolicy::Verify if !vouched.is_empty() => Mode::Enforce,
-            HostKeyPolicy::Verify if is_known(&name, &users).await => Mode::Enforce,
+            HostKeyPolicy::Verify if !secret && is_known(&name, &users).await => Mode::Enforce,
             HostKeyPolicy::Verify => Mode::Pin,
         };
         Ok(Self { own, users, mode })

@@ -8,9 +8,8 @@
 //! Passwords reach `ssh` through `SSH_ASKPASS`: a script that prints a file only this user can read. The file exists
 //! from the start of an attempt until the login, and never anything of it is on a command line or in the environment.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +25,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use crate::communicator::is_secret;
 use crate::directory::{self, Directory};
 use crate::host_keys::{self, Trust};
 use crate::probe::{Probe, Stage};
@@ -48,8 +48,10 @@ pub(crate) struct Road {
     pub(crate) directory: Directory,
     /// Where `ssh` connects to instead of the host itself.
     pub(crate) via: Via,
-    /// Arguments from the template's options.
-    arguments: Vec<String>,
+    /// Arguments from the template's options: a flag, and what it takes.
+    arguments: Vec<(&'static str, String)>,
+    /// Lines of the file of options.
+    hidden: Vec<String>,
 }
 
 /// How the server is reached.
@@ -81,7 +83,21 @@ impl Road {
             directory,
             via,
             arguments,
+            hidden: Vec::new(),
         }
+    }
+
+    /// From its next connection on there is a socket that leads to another machine, whose name stands on no command line.
+    pub(crate) fn leads_to(&mut self, target: &Hop) -> PathBuf {
+        let socket = self.directory.path().join("t");
+        let path = socket.display().to_string().replace('%', "%%");
+        let host = target.host.replace('%', "%%");
+        let to = format!("[{host}]:{}", target.port);
+        let (path, to) = (host_keys::quote_text(&path), host_keys::quote_text(&to));
+        self.hidden.push(format!("LocalForward {path} {to}"));
+        // A master that was killed leaves it behind.
+        self.hidden.push("StreamLocalBindUnlink yes".to_owned());
+        socket
     }
 
     /// `user@host:port`.
@@ -106,7 +122,7 @@ impl Road {
         connect_timeout: Duration,
         secret: impl Fn(&str) -> bool,
     ) -> io::Result<Command> {
-        let mut hidden = Vec::new();
+        let mut hidden = self.hidden.clone();
         let mut command = Command::new("ssh");
         let host = match secret(&self.hop.host) {
             true => HIDDEN_HOST,
@@ -118,8 +134,16 @@ impl Road {
         }
         command
             .args(["-M", "-N", "-T", "-S"])
-            .arg(control.as_os_str().to_string_lossy().replace('%', "%%"))
-            .args(&self.arguments)
+            .arg(control.as_os_str().to_string_lossy().replace('%', "%%"));
+        for (flag, value) in &self.arguments {
+            match secret(value) {
+                true => hidden.push(option_line(flag, value)),
+                false => {
+                    command.args([flag, value.as_str()]);
+                }
+            }
+        }
+        command
             .args(self.trust().arguments())
             .arg("-o")
             .arg(format!(
@@ -170,7 +194,7 @@ impl Road {
             true => command.arg("none"),
             false => {
                 let file = self.directory.path().join("options");
-                write_new(&file, 0o600, (hidden.join("\n") + "\n").as_bytes())?;
+                directory::write_new(&file, 0o600, (hidden.join("\n") + "\n").as_bytes())?;
                 command.arg(file)
             }
         };
@@ -201,9 +225,7 @@ impl Master {
         // A master that was killed leaves its socket behind.
         let _ = fs::remove_file(&control);
         let mut command = road
-            .command(&control, connect_timeout, |text| {
-                cx.output.redact(text) != text
-            })
+            .command(&control, connect_timeout, |text| is_secret(cx, text))
             .map_err(|error| directory::problem(road.directory.path(), error))?;
         let mut child = command
             .env(RUN_VARIABLE, &*cx.run_id)
@@ -328,8 +350,29 @@ impl Drop for Master {
     }
 }
 
+/// The line of a file of options that says what an argument says.
+fn option_line(flag: &str, value: &str) -> String {
+    let keyword = match flag {
+        "-L" => "LocalForward",
+        "-R" => "RemoteForward",
+        _ => return value.to_owned(),
+    };
+    // `[address:]port:host:port`, where an address of IPv6 stands in brackets.
+    let (front, port) = value.rsplit_once(':').unwrap_or((value, ""));
+    let at = match front.ends_with(']') {
+        true => front.rfind('['),
+        false => front.rfind(':').map(|colon| colon + 1),
+    };
+    let (listens, host) = front.split_at(at.unwrap_or(0));
+    format!("{keyword} {} {host}:{port}", listens.trim_end_matches(':'))
+}
+
 /// Arguments that do not change from attempt to attempt.
-fn common_arguments(hop: &Hop, settings: &Settings, is_target: bool) -> Vec<String> {
+fn common_arguments(
+    hop: &Hop,
+    settings: &Settings,
+    is_target: bool,
+) -> Vec<(&'static str, String)> {
     let mut options = vec![
         "LogLevel=DEBUG1".to_owned(),
         "ControlPersist=no".to_owned(),
@@ -379,23 +422,17 @@ fn common_arguments(hop: &Hop, settings: &Settings, is_target: bool) -> Vec<Stri
         [] => {}
         names => options.push(format!("KexAlgorithms={}", names.join(","))),
     }
-    let mut arguments: Vec<String> = options
-        .into_iter()
-        .flat_map(|option| ["-o".to_owned(), option])
-        .collect();
+    let options = options.into_iter();
+    let mut arguments: Vec<_> = options.map(|option| ("-o", option)).collect();
     if is_target {
         let tunnels = [
             ("-L", &settings.local_tunnels),
             ("-R", &settings.remote_tunnels),
         ];
         for (flag, tunnels) in tunnels {
-            arguments.extend(
-                tunnels
-                    .iter()
-                    .flat_map(|tunnel| [flag.to_owned(), tunnel.clone()]),
-            );
+            arguments.extend(tunnels.iter().map(|tunnel| (flag, tunnel.clone())));
         }
-        arguments.extend(["-o".to_owned(), "ExitOnForwardFailure=yes".to_owned()]);
+        arguments.push(("-o", "ExitOnForwardFailure=yes".to_owned()));
     }
     arguments
 }
@@ -434,23 +471,13 @@ fn password_file(directory: &Path) -> PathBuf {
 fn write_askpass(directory: &Path, password: &str) -> io::Result<PathBuf> {
     let file = password_file(directory);
     let script = directory.join("askpass");
-    write_new(&file, 0o600, password.as_bytes())?;
+    directory::write_new(&file, 0o600, password.as_bytes())?;
     let line = format!(
         "#!/bin/sh\nexec cat {}\n",
         shell::word(&file.display().to_string())
     );
-    write_new(&script, 0o700, line.as_bytes())?;
+    directory::write_new(&script, 0o700, line.as_bytes())?;
     Ok(script)
-}
-
-fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(content)
 }
 
 /// When a process was started, in ticks since boot: field 22 of its `stat`; 0 where that cannot be told.
@@ -475,5 +502,35 @@ pub(crate) fn missing_program(name: &str, error: io::Error) -> Error {
         problem.help("install OpenSSH's client: package `openssh-client` on Debian and Ubuntu, `openssh-clients` on Fedora")
     } else {
         problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::option_line;
+
+    #[test]
+    fn what_an_argument_says_a_line_of_options_says() {
+        for (flag, value, line) in [
+            ("-o", "Port=22", "Port=22"),
+            (
+                "-L",
+                "8080:db.internal:5432",
+                "LocalForward 8080 db.internal:5432",
+            ),
+            (
+                "-L",
+                "[::1]:80:[2001:db8::1]:8080",
+                "LocalForward [::1]:80 [2001:db8::1]:8080",
+            ),
+            (
+                "-R",
+                "127.0.0.1:80:web:8080",
+                "RemoteForward 127.0.0.1:80 web:8080",
+            ),
+        ] {
+            assert_eq!(option_line(flag, value), line);
+        }
     }
 }

@@ -1,17 +1,27 @@
-//! A way through a SOCKS5 proxy (RFC 1928, RFC 1929).
+//! A relay on a loopback port, for the ways that `ssh` itself does not know.
 //!
-//! `ssh` itself speaks no SOCKS, and the usual helper (`nc -X`) is not on every machine and takes no password. So a relay
-//! listens on a loopback port, and each connection to it goes on through the proxy to the machine.
+//! Through a SOCKS5 proxy (RFC 1928, RFC 1929): the usual helper (`nc -X`) is not on every machine and takes no password.
+//! To a socket of the bastion's master that leads to a machine which no command line may name, as `ssh -W` would.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::settings::{Hop, Proxy};
+
+/// Where a relay leads.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Through a proxy to the machine.
+    Proxy(Proxy, Hop),
+    /// To a socket on this machine.
+    Socket(PathBuf),
+}
 
 /// A running relay; it ends with the value.
 pub(crate) struct Relay {
@@ -22,32 +32,25 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Starts a relay to the machine.
-    pub(crate) async fn start(proxy: &Proxy, target: &Hop) -> Result<Self> {
+    pub(crate) async fn start(way: Way) -> Result<Self> {
         let cannot = |error| {
             Error::new(
                 Class::Environment,
                 "run/ssh-proxy",
-                "no loopback port for the way to the proxy",
+                "no loopback port for the way to the machine",
             )
             .because(error)
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot)?;
         let port = listener.local_addr().map_err(cannot)?.port();
-        let (proxy, target) = (proxy.clone(), target.clone());
         let failure = Arc::new(Mutex::new(None));
         let noting = Arc::clone(&failure);
         let accepting = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let (proxy, target, noting) = (proxy.clone(), target.clone(), Arc::clone(&noting));
+                let (way, noting) = (way.clone(), Arc::clone(&noting));
                 tokio::spawn(async move {
-                    match through(&proxy, &target).await {
-                        Ok(mut server) => {
-                            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                        }
-                        Err(error) => {
-                            let text = format!("proxy {}:{}: {error}", proxy.host, proxy.port);
-                            *noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-                        }
+                    if let Err(text) = way.relay(&mut client).await {
+                        *noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
                     }
                 });
             }
@@ -59,7 +62,7 @@ impl Relay {
         })
     }
 
-    /// What the proxy last answered, if it refused.
+    /// What the way last answered, if it led nowhere.
     pub(crate) fn failure(&self) -> Option<String> {
         self.failure
             .lock()
@@ -71,6 +74,27 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.accepting.abort();
+    }
+}
+
+impl Way {
+    /// Takes one connection to the machine, until either side ends it.
+    async fn relay(&self, client: &mut TcpStream) -> Result<(), String> {
+        match self {
+            Self::Proxy(proxy, target) => {
+                let server = through(proxy, target).await;
+                let mut server = server
+                    .map_err(|error| format!("proxy {}:{}: {error}", proxy.host, proxy.port))?;
+                let _ = tokio::io::copy_bidirectional(client, &mut server).await;
+            }
+            Self::Socket(path) => {
+                let server = UnixStream::connect(path).await;
+                let mut server =
+                    server.map_err(|error| format!("the way through the bastion: {error}"))?;
+                let _ = tokio::io::copy_bidirectional(client, &mut server).await;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -180,9 +180,26 @@ fn as_root_the_password_of_a_login_is_seen_nowhere() {
     no_scratch(&test.path("."));
 }
 
-/// Needs root: only then has the testbed accounts. The host is written as nobody else writes it.
+/// Needs root: only then has the testbed accounts.
 #[test]
 fn as_root_a_secret_host_and_login_stand_on_no_command_line() {
+    secret_host(|_| String::new());
+}
+
+/// Needs root: only then has the testbed accounts.
+#[test]
+fn as_root_a_secret_host_behind_a_bastion_stands_on_no_command_line() {
+    secret_host(|sshd| {
+        format!(
+            "  ssh_bastion_host     = \"127.0.0.1\"\n  ssh_bastion_port     = {}\n  \
+             ssh_bastion_username = \"{ORDINARY_USER}\"\n  ssh_bastion_password = \"{PASSWORD}\"\n",
+            sshd.port()
+        )
+    });
+}
+
+/// A machine whose host, written as nobody else writes it, and login are secrets, with more options.
+fn secret_host(options: impl Fn(&Sshd) -> String) {
     const HOST: &str = "0177.0.0.1";
     imgc_testbed::require_root();
     let accounts = Options {
@@ -208,7 +225,7 @@ source "null" "machine" {{
   ssh_username = var.login
   ssh_password = "{PASSWORD}"
   ssh_timeout  = "30s"
-}}
+  {}}}
 build {{
   sources = ["null.machine"]
   provisioner "shell" {{
@@ -217,8 +234,11 @@ build {{
 }}
 "#,
             sshd.port(),
+            options(&sshd),
         ),
     );
+    // Where there are known hosts, they are looked into.
+    test.write(".ssh/known_hosts", "# none yet\n");
     let needles = vec![HOST.to_owned(), format!("-l {ORDINARY_USER}")];
     let watch = Watch::of(needles, test.path("."), Vec::new());
     let text = test.run(&["build", "."]).text();
