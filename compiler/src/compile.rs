@@ -38,6 +38,9 @@ pub struct Request {
     pub except: Vec<String>,
     /// Look at the syntax and go no further (`validate -syntax-only`).
     pub syntax_only: bool,
+    /// Find the values of names and go no further: no component is looked at, there is no plan, and nothing is said of
+    /// problems. For an editor's completion, which cannot wait for more.
+    pub names_only: bool,
     /// Do not look at files that options name (scripts, uploads): for an editor's quick check.
     pub offline_files: bool,
     /// Digest the bytes of files that options name: for plans that are kept or compared. Without it they only have to
@@ -152,11 +155,14 @@ fn compile_into(
         compilation.unreadable = Some(unreadable);
         false
     });
+    if request.names_only {
+        compilation.diagnostics.clear();
+    }
     drop_unfit_fixes(&mut compilation);
     translate_forms(&mut compilation, legacy);
     judge(request, &mut compilation.diagnostics);
     diagnostic::sort(&mut compilation.diagnostics);
-    if compilation.has_errors()
+    if (compilation.has_errors() || request.names_only)
         && let Some(plan) = compilation.plan.take()
     {
         compilation.variables = plan.variables;
@@ -345,6 +351,14 @@ fn plan_with_data(
         };
         resolver.template(tree.module, tree.calls, tree.root, names);
         let (resolved, lates) = (resolver.units, resolver.lates);
+        if request.names_only {
+            let names = resolved.into_iter().next().map(|unit| unit.names);
+            return (
+                Plan::default(),
+                Vec::new(),
+                Arc::new(names.unwrap_or_default()),
+            );
+        }
         let secrets = secrets(&resolved);
         cx.uses = reads.then(Vec::new);
         let plan_tree = Arc::default();

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use lsp_server::{Connection, ErrorCode, Message};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The longest message that is read: a whole document of this size is sent at once.
@@ -67,11 +68,11 @@ fn write_all(output: &mut dyn Write, outgoing: &Receiver<Message>, mut refused: 
     loop {
         let written = crossbeam_channel::select! {
             recv(outgoing) -> message => match message {
-                Ok(message) => serde_json::to_value(message).map_err(io::Error::other).and_then(|message| write(output, message)),
+                Ok(message) => write(output, &message),
                 Err(_) => return,
             },
             recv(refused) -> refusal => match refusal {
-                Ok(refusal) => write(output, refusal),
+                Ok(refusal) => write(output, &refusal),
                 Err(_) => {
                     refused = crossbeam_channel::never();
                     Ok(())
@@ -85,9 +86,17 @@ fn write_all(output: &mut dyn Write, outgoing: &Receiver<Message>, mut refused: 
     }
 }
 
-fn write(output: &mut dyn Write, mut message: Value) -> io::Result<()> {
-    message["jsonrpc"] = "2.0".into();
-    let text = message.to_string();
+/// A message as it is sent.
+#[derive(Serialize)]
+struct Sent<'a, T> {
+    jsonrpc: &'static str,
+    #[serde(flatten)]
+    message: &'a T,
+}
+
+fn write(output: &mut dyn Write, message: &impl Serialize) -> io::Result<()> {
+    let jsonrpc = "2.0";
+    let text = serde_json::to_string(&Sent { jsonrpc, message })?;
     log::trace!("> {text}");
     write!(output, "Content-Length: {}\r\n\r\n{text}", text.len())?;
     output.flush()
@@ -275,13 +284,13 @@ mod tests {
     #[test]
     fn answers_are_framed() {
         let mut out = Vec::new();
-        write(&mut out, json!({ "id": 1, "result": "ü" })).unwrap();
+        write(&mut out, &json!({ "id": 1, "result": "ü" })).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
-            "Content-Length: 40\r\n\r\n{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}".replace(
+            "Content-Length: 40\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"ü\"}".replace(
                 "40",
-                &"{\"id\":1,\"result\":\"ü\",\"jsonrpc\":\"2.0\"}"
+                &"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"ü\"}"
                     .len()
                     .to_string()
             )

@@ -31,7 +31,7 @@ use crate::overlay::Overlay;
 use crate::rename::{self, RenameRefused, RenameTarget};
 use crate::signature::{self, SignatureHelp};
 use crate::survey::Survey;
-use crate::template::{Slot, Template, TemplateId};
+use crate::template::{Depth, Slot, Template, TemplateId};
 use crate::text::{Location, Target, TextEdit, TextRange, WorkspaceEdit};
 use crate::tokens::{self, SemanticToken};
 use crate::verdicts::Verdicts;
@@ -121,8 +121,7 @@ impl Analysis {
     pub fn depends_on(&self, template: &TemplateId, path: &Path) -> bool {
         template.owns(path) || {
             let slots = lock(&self.shared.slots);
-            let ready = slots.get(template).and_then(|slot| slot.ready());
-            ready.is_some_and(|ready| ready.reads.contains(path))
+            slots.get(template).is_some_and(|slot| slot.has_read(path))
         }
     }
 
@@ -187,16 +186,19 @@ impl Analysis {
 
     /// The compiled template; compiles it where nobody has asked before.
     pub(crate) fn template(&self, id: &TemplateId) -> Arc<Template> {
+        self.compiled(id, Depth::Whole)
+    }
+
+    /// The template, compiled at least so far.
+    fn compiled(&self, id: &TemplateId, depth: Depth) -> Arc<Template> {
         let fresh = || Arc::new(Slot::new(self.shared.revision));
-        let compile = || Arc::new(Template::compile(id, &self.shared));
         loop {
             let slot = Arc::clone(
                 lock(&self.shared.slots)
                     .entry(id.clone())
                     .or_insert_with(fresh),
             );
-            let template = slot.get(compile);
-            if slot.is_of(&template, id, &self.shared) {
+            if let Some(template) = slot.get(id, depth, &self.shared) {
                 self.forget_others(id);
                 return template;
             }
@@ -217,7 +219,7 @@ impl Analysis {
         let overlay = &self.shared.overlay;
         slots.retain(|id, slot| {
             let keep = id == but || overlay.has_open_at(&id.path);
-            if let Some(template) = slot.ready().filter(|_| !keep) {
+            for template in slot.ready().filter(|_| !keep) {
                 for (_, file, _) in template.bodies() {
                     self.shared.cache.forget(&file.path);
                 }
@@ -236,6 +238,17 @@ impl Analysis {
         self.check()?;
         let file = template.file_id(path);
         Ok(file.map(|file| (template, file)))
+    }
+
+    /// The template of a file with its declarations and the values of its names, whatever else is known of it.
+    pub(crate) fn names_at(&self, path: &Path) -> Cancellable<Option<Arc<Template>>> {
+        self.check()?;
+        let Some(id) = self.template_of(path) else {
+            return Ok(None);
+        };
+        let template = self.compiled(&id, Depth::Names);
+        self.check()?;
+        Ok(Some(template).filter(|template| template.file_id(path).is_some()))
     }
 
     /// The templates in and below directories, as far as they are worth walking: no hidden directories, no links to

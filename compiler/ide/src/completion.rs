@@ -132,7 +132,7 @@ pub(crate) fn of(analysis: &Analysis, path: &Path, offset: u32) -> Cancellable<V
         return Ok(Vec::new());
     };
     analysis.check()?;
-    let template = analysis.template_at(path)?.map(|(template, _)| template);
+    let template = analysis.names_at(path)?;
     let mut cx = Cx {
         analysis,
         template,

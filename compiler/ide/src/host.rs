@@ -12,7 +12,7 @@ use crate::analysis::{Analysis, Shared, Trees, lock};
 use crate::changes::Changes;
 use crate::overlay::Overlay;
 use crate::survey::Survey;
-use crate::template::{Slot, TemplateId};
+use crate::template::{Depth, Slot, TemplateId};
 use crate::verdicts::Verdicts;
 
 /// The outside, as the program that serves an editor brings it.
@@ -30,6 +30,7 @@ pub struct Outside {
 #[derive(Debug, Default)]
 pub struct Counts {
     compiled: AtomicUsize,
+    named: AtomicUsize,
     surveyed: AtomicUsize,
 }
 
@@ -39,13 +40,22 @@ impl Counts {
         self.compiled.load(Ordering::Relaxed)
     }
 
+    /// How many times a template was compiled no further than its names.
+    pub fn lists_of_names(&self) -> usize {
+        self.named.load(Ordering::Relaxed)
+    }
+
     /// How many times the syntax of a file was looked at for a question about the workspace.
     pub fn surveys(&self) -> usize {
         self.surveyed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn compiled(&self) {
-        self.compiled.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn compiled(&self, depth: Depth) {
+        let count = match depth {
+            Depth::Names => &self.named,
+            Depth::Whole => &self.compiled,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn surveyed(&self) {
@@ -111,10 +121,7 @@ impl AnalysisHost {
         let named = ["hcl", "json", "toml"].map(std::ffi::OsStr::new);
         path.extension()
             .is_some_and(|extension| named.contains(&extension))
-            || lock(&self.slots)
-                .values()
-                .filter_map(|slot| slot.ready())
-                .any(|template| template.reads.contains(path))
+            || lock(&self.slots).values().any(|slot| slot.has_read(path))
     }
 
     /// The text of an open document.

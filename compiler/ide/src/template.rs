@@ -34,8 +34,23 @@ impl TemplateId {
     }
 }
 
+/// How far a template is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What it declares and the values of its names: all that completion needs, right after a keystroke.
+    Names,
+    /// All of it, with its problems.
+    Whole,
+}
+
 /// The place of a template that is compiled when first asked for.
 pub(crate) struct Slot {
+    names: Stage,
+    whole: Stage,
+}
+
+/// A template compiled so far.
+struct Stage {
     cell: OnceLock<Arc<Template>>,
     /// The last change of a file that it is known not to care for, or that came before it.
     since: AtomicU64,
@@ -44,37 +59,66 @@ pub(crate) struct Slot {
 impl Slot {
     /// An empty one, for texts as they were after the change of that number.
     pub(crate) fn new(revision: u64) -> Self {
-        Self {
+        let stage = || Stage {
             cell: OnceLock::new(),
             since: AtomicU64::new(revision),
+        };
+        Self {
+            names: stage(),
+            whole: stage(),
         }
     }
 
-    pub(crate) fn ready(&self) -> Option<&Arc<Template>> {
-        self.cell.get()
+    /// What of it is compiled.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = &Arc<Template>> {
+        [&self.whole, &self.names]
+            .into_iter()
+            .filter_map(|stage| stage.cell.get())
     }
 
-    /// The template; compiles it where nobody has, and waits where somebody does.
-    pub(crate) fn get(&self, compile: impl FnOnce() -> Arc<Template>) -> Arc<Template> {
-        Arc::clone(self.cell.get_or_init(compile))
+    /// Whether what is compiled has read a file.
+    pub(crate) fn has_read(&self, path: &Path) -> bool {
+        self.ready().any(|ready| ready.reads.contains(path))
+    }
+
+    /// The template, at least so far; compiles it where nobody has, and waits where somebody does. `None` where a file that
+    /// it read has changed since its compilation began.
+    pub(crate) fn get(
+        &self,
+        id: &TemplateId,
+        depth: Depth,
+        shared: &Shared,
+    ) -> Option<Arc<Template>> {
+        let is_whole = depth == Depth::Whole || self.whole.cell.get().is_some();
+        let (stage, depth) = match is_whole {
+            true => (&self.whole, Depth::Whole),
+            false => (&self.names, Depth::Names),
+        };
+        let compile = || Arc::new(Template::compile(id, depth, shared));
+        let template = stage.cell.get_or_init(compile);
+        stage
+            .is_of(template, id, shared)
+            .then(|| Arc::clone(template))
     }
 
     /// Whether it may stay after a change of these files. What is being compiled may: what it reads is seen afterwards.
     pub(crate) fn survives(&self, id: &TemplateId, paths: &[PathBuf], revision: u64) -> bool {
-        let touched = |path: &PathBuf| {
-            id.owns(path) || self.ready().is_some_and(|ready| ready.reads.contains(path))
-        };
-        // Looked at before its dependencies are: what becomes ready meanwhile has its changes looked up.
-        let is_ready = self.ready().is_some();
-        let survives = !paths.iter().any(touched);
-        if survives && is_ready {
-            self.since.fetch_max(revision, Ordering::Relaxed);
+        // Looked at before their dependencies are: what becomes ready meanwhile has its changes looked up.
+        let stages = [&self.names, &self.whole];
+        let ready = stages.map(|stage| stage.cell.get().map(|_| stage));
+        let survives = !paths
+            .iter()
+            .any(|path| id.owns(path) || self.has_read(path));
+        for stage in ready.into_iter().flatten().filter(|_| survives) {
+            stage.since.fetch_max(revision, Ordering::Relaxed);
         }
         survives
     }
+}
 
+impl Stage {
     /// Whether nothing that the compiled template depends on has changed while it was compiled.
-    pub(crate) fn is_of(&self, template: &Template, id: &TemplateId, shared: &Shared) -> bool {
+    fn is_of(&self, template: &Template, id: &TemplateId, shared: &Shared) -> bool {
         let since = self.since.load(Ordering::Relaxed);
         let concerns = |path: &Path| id.owns(path) || template.reads.contains(path);
         let changed = lock(&shared.changes).any(since, shared.revision, concerns);
@@ -103,12 +147,12 @@ pub(crate) struct Template {
 const MOST_UNREADABLE: usize = 20;
 
 impl Template {
-    pub(crate) fn compile(id: &TemplateId, shared: &Shared) -> Self {
+    fn compile(id: &TemplateId, depth: Depth, shared: &Shared) -> Self {
         let root = match shared.overlay.kind(&id.path) {
             Ok(imgc_compiler::source::EntryKind::Directory) => id.path.clone(),
             _ => id.path.parent().unwrap_or(&id.path).to_owned(),
         };
-        shared.counts.compiled();
+        shared.counts.compiled(depth);
         let recorder = Recorder::new(&shared.overlay);
         let surroundings = Arc::new(Surroundings::new(shared, &root));
         let beside = values_beside(&root, shared);
@@ -116,6 +160,7 @@ impl Template {
             path: id.path.clone(),
             var_files: id.values.iter().cloned().collect(),
             check_only: true,
+            names_only: depth == Depth::Names,
             unset_allowed: !beside.is_empty(),
             ..Request::default()
         };

@@ -118,7 +118,7 @@ fn ask(analysis: &Analysis, path: &Path, text: &str, offsets: &[u32]) {
         let ranges = analysis.selection_ranges(path, offset).unwrap();
         assert!(!ranges.is_empty());
         ranges.iter().for_each(|range| inside(*range));
-        for typed in ['}', '\n'] {
+        for typed in ['}', ']', '\n'] {
             analysis.format_on_type(path, offset, typed).unwrap();
         }
         let range = TextRange::new(offset, (offset + 9).min(len.max(offset)));
@@ -284,12 +284,19 @@ fn edits_end_where_a_fresh_start_does() {
         }
         typed.set_text(path, text.as_str());
         let analysis = typed.analysis();
+        analysis.completions(path, at as u32).unwrap();
         let id = analysis.template_of(path).unwrap();
         analysis.diagnostics(&id).unwrap();
     }
     let mut fresh = host();
     fresh.set_text(path, text.as_str());
     let (typed, fresh) = (typed.analysis(), fresh.analysis());
+    for offset in (0..text.len() as u32).step_by(50) {
+        assert_eq!(
+            typed.completions(path, offset),
+            fresh.completions(path, offset)
+        );
+    }
     let id = fresh.template_of(path).unwrap();
     assert_eq!(typed.diagnostics(&id), fresh.diagnostics(&id));
     assert_eq!(typed.document_symbols(path), fresh.document_symbols(path));
@@ -297,4 +304,37 @@ fn edits_end_where_a_fresh_start_does() {
         typed.semantic_tokens(path, None),
         fresh.semantic_tokens(path, None)
     );
+}
+
+#[test]
+fn completion_knows_by_names_alone_what_it_knows_by_everything() {
+    let mut numbers = Numbers(7);
+    let mut compared = 0;
+    for (path, text) in examples() {
+        let name = name_of(&path);
+        let (mut quick, mut thorough) = (host(), host());
+        for round in 0..3 {
+            let at = boundary(&text, numbers.below(text.len() + 1));
+            let variant = match round {
+                0 => text.clone(),
+                1 => [&text[..at], "${var.}", &text[at..]].concat(),
+                _ => [&text[..at], "\n", &text[at..]].concat(),
+            };
+            for host in [&mut quick, &mut thorough] {
+                host.set_text(&name, variant.as_str());
+            }
+            let (quick, thorough) = (quick.analysis(), thorough.analysis());
+            if let Some(id) = thorough.template_of(&name) {
+                thorough.diagnostics(&id).unwrap();
+            }
+            for offset in [at, at + 1, at + 6, numbers.below(variant.len())] {
+                let found = quick.completions(&name, offset as u32).unwrap();
+                let wanted = thorough.completions(&name, offset as u32).unwrap();
+                assert_eq!(found, wanted, "{} at {offset}", path.display());
+                compared += found.len();
+            }
+        }
+        assert_eq!(quick.counts().compilations(), 0);
+    }
+    assert!(compared > 1000, "{compared}");
 }

@@ -79,6 +79,51 @@ fn templates_that_did_not_change_stay_compiled() {
 }
 
 #[test]
+fn completion_after_a_keystroke_needs_no_more_than_names() {
+    let mut f = fixture(
+        "locals { a = var.x$0 }\n//- b.pkr.hcl\nvariable \"xs\" { default = 1 }\nbuild { sources = [] }\n",
+    );
+    let labels = |analysis: &Analysis| -> Vec<String> {
+        let found = analysis.completions(&f.path, f.offset).unwrap();
+        found.into_iter().map(|item| item.label).collect()
+    };
+    for _ in 0..2 {
+        assert_eq!(labels(&f.analysis), ["xs"]);
+    }
+    assert_eq!(f.host.counts().compilations(), 0);
+    assert_eq!(f.host.counts().lists_of_names(), 1);
+    // Who knows everything knows the names.
+    let other = PathBuf::from("/t/b.pkr.hcl");
+    f.host.set_text(&other, "variable \"xt\" { default = 1 }\n");
+    let changed = f.host.analysis();
+    assert!(problems(&changed, &f.path).contains("check/unknown-variable"));
+    assert_eq!(labels(&changed), ["xt"]);
+    assert_eq!(f.host.counts().compilations(), 1);
+    assert_eq!(f.host.counts().lists_of_names(), 1);
+    // And the older snapshot is still about what it was about.
+    assert_eq!(labels(&f.analysis), ["xs"]);
+}
+
+#[test]
+fn names_are_listed_again_where_a_module_changed_meanwhile() {
+    let mut f = fixture(
+        "//- a/main.pkr.hcl\nmodule \"m\" { source = \"../c\" }\nlocals { x = module.m.$0 }\n//- c/main.pkr.hcl\noutput \"o\" { value = 1 }\n",
+    );
+    let labels = |analysis: &Analysis| -> Vec<String> {
+        let found = analysis.completions(&f.path, f.offset).unwrap();
+        found.into_iter().map(|item| item.label).collect()
+    };
+    let id = f.analysis.template_of(&f.path).unwrap();
+    let fresh = Arc::new(crate::template::Slot::new(f.analysis.shared.revision));
+    crate::analysis::lock(&f.analysis.shared.slots).insert(id.clone(), fresh);
+    let module = Path::new("/t/c/main.pkr.hcl");
+    f.host.set_text(module, "output \"p\" { value = 1 }\n");
+    assert_eq!(labels(&f.analysis), ["o"]);
+    assert_eq!(labels(&f.host.analysis()), ["p"]);
+    assert!(f.analysis.depends_on(&id, module));
+}
+
+#[test]
 fn files_of_values_are_looked_at_one_by_one() {
     let f = fixture(
         "variable \"x\" { type = number }\nlocals { a = var.x }\noutput \"o\" { value = local.a }\n//- dev.pkrvars.hcl\nx = 1\n//- prod.pkrvars.hcl\nx = \"many\"\nz = 1\n",
