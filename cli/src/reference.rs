@@ -35,6 +35,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "IMGC_HISTORY",
         "how many runs of each template are remembered at least, or `all`",
     ),
+    (
+        "IMGC_CREDENTIALS_WAIT",
+        "how long a build waits for new credentials when Amazon's have expired, such as `2h`; 15 minutes, `0` for not at all",
+    ),
     ("TMPDIR", "where temporary files are made"),
     ("COLUMNS", "the width of the terminal"),
 ];

@@ -3,6 +3,7 @@
 mod breakpoint;
 mod file;
 pub(crate) mod local;
+mod puppet_server;
 pub(crate) mod script;
 mod shell;
 mod shell_local;
@@ -10,6 +11,7 @@ mod sleep;
 
 pub use breakpoint::Breakpoint;
 pub use file::File;
+pub use puppet_server::PuppetServer;
 pub use shell::Shell;
 pub use shell_local::ShellLocal;
 pub use sleep::Sleep;

@@ -47,12 +47,13 @@ pub fn builtin() -> Registry {
     registry
         .builders
         .insert("file", Arc::new(crate::builders::File));
-    let provisioners: [(&'static str, Arc<dyn Provisioner>); 5] = [
+    let provisioners: [(&'static str, Arc<dyn Provisioner>); 6] = [
         (
             "breakpoint",
             Arc::new(crate::provisioners::Breakpoint::default()),
         ),
         ("file", Arc::new(crate::provisioners::File)),
+        ("puppet-server", Arc::new(crate::provisioners::PuppetServer)),
         ("shell", Arc::new(crate::provisioners::Shell)),
         (
             "shell-local",

@@ -114,6 +114,48 @@ async fn a_secret_never_stands_on_a_command_line() {
     assert!(theatre.files().is_empty(), "all is removed");
 }
 
+/// What goes to the machine for Puppet's agent: the command, and in a file where a fact is secret.
+#[tokio::test]
+async fn a_secret_fact_is_on_no_command_line() {
+    let run = async |facts: Value, exit: i32| {
+        let (theatre, stage) = (Theatre::default(), Stage::new());
+        let theatre = theatre.exits([Exit::Code(exit)]);
+        let options = object([
+            ("puppet_server", Value::string("puppet.example.com")),
+            ("facter", facts),
+        ]);
+        let machine = theatre.machine();
+        let ended = provisioner("puppet-server")
+            .run(&stage.cx, &options, Some(&*machine))
+            .await;
+        let commands = theatre.commands();
+        let last = commands.last().map(String::as_str);
+        let removed = "sudo rm -rf /tmp/packer-puppet-server/imgc-command.sh";
+        assert_eq!(last, Some(removed), "whatever came of it");
+        (ended, commands)
+    };
+    let (ended, commands) = run(object([("role", Value::string("web"))]), 2).await;
+    ended.unwrap();
+    let line = commands.iter().find(|line| line.contains("puppet agent"));
+    let line = line.unwrap_or_else(|| panic!("{commands:?}"));
+    assert!(
+        line.starts_with("cd /tmp/packer-puppet-server && FACTER_packer_build_name="),
+        "{line}"
+    );
+    assert!(
+        line.contains("FACTER_role='web' sudo -E puppet agent --onetime --no-daemonize --detailed-exitcodes --server="),
+        "{line}"
+    );
+    let secret = object([("token", Value::string("s3cr3t'x").mark(true))]);
+    let (ended, commands) = run(secret, 4).await;
+    assert_eq!(ended.unwrap_err().id, "run/exit-code");
+    for line in &commands {
+        assert!(!line.contains("s3cr3t"), "{line}");
+    }
+    let hidden = ". /tmp/packer-puppet-server/imgc-command.sh";
+    assert!(commands.iter().any(|line| line == hidden), "{commands:?}");
+}
+
 /// Runs what the provisioner has uploaded with a real shell, in a directory instead of the machine's `/tmp`.
 #[tokio::test(start_paused = true)]
 async fn the_wrapper_hands_secrets_over_and_removes_their_file() {

@@ -10,22 +10,27 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::{Behaviour, Delay, Machines, Moment, Odds, Then, Waits};
+use imgc_testbed::cloud::{Behaviour, Delay, Machines, Moment, Then, Waits};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::harness::Test;
 
+mod beside;
 mod bundles;
 mod chroots;
 mod import;
 mod launching;
 mod leaks;
 mod network;
+mod odds;
+mod packer;
 mod parameters;
 mod publish;
+mod renewal;
 mod resume;
 mod retention;
+mod stories;
 mod surrogates;
 mod volumes;
 
@@ -274,48 +279,6 @@ build {
     assert_eq!(printed.code, 0, "{}", printed.text());
     let said = format!("{} 12 <sensitive>", imgc_testbed::cloud::stock::UBUNTU);
     assert!(printed.stdout.contains(&said), "{}", printed.text());
-}
-
-/// A call in five goes wrong: refused as too many, failing at the service, cut off before or after it has had its effect.
-#[test]
-fn a_cloud_that_fails_one_call_in_five_leaves_an_image_or_nothing() {
-    let builds = match std::env::var_os("IMGC_EVERY_FAULT") {
-        Some(_) => 100,
-        None => 2,
-    };
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let mut made = 0;
-    for seed in 0..builds {
-        cloud.reset().unwrap();
-        cloud.change(|behaviour| {
-            behaviour.seed = seed;
-            behaviour.odds = Odds {
-                throttled: 0.05,
-                failing: 0.05,
-                cut: 0.05,
-                lost: 0.05,
-            };
-        });
-        let test = test(&cloud);
-        let printed = test.run(&["build", "-color=false", "."]);
-        cloud.change(|behaviour| behaviour.odds = Odds::default());
-        let left = cloud.left();
-        if printed.code == 0 {
-            made += 1;
-            assert_eq!(left.summary(), "1 image, 1 snapshot", "seed {seed}: {left}");
-            continue;
-        }
-        let gone = test.run(&["gc"]);
-        let left = cloud.left();
-        assert_eq!(
-            left.summary(),
-            "",
-            "seed {seed}: {left}\n{}\n{}",
-            printed.text(),
-            gone.text()
-        );
-    }
-    assert!(made * 2 >= builds, "{made} of {builds}");
 }
 
 /// After every single call: the process is killed when the call has had its effect, `imgc gc` runs, and nothing is left.

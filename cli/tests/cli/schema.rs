@@ -25,7 +25,11 @@ fn a_component_for_programs() {
 fn all_of_a_kind() {
     let run = Test::new("").run(&["schema", "provisioners"]);
     assert!(run.stdout.contains("\n* shell\n"), "{}", run.text());
-    assert!(run.stdout.contains("\n  puppet-server\n"), "{}", run.text());
+    assert!(
+        run.stdout.contains("\n  puppet-masterless\n"),
+        "{}",
+        run.text()
+    );
     assert!(!run.stdout.contains("amazon-ebs"), "{}", run.text());
 }
 

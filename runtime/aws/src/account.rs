@@ -30,6 +30,8 @@ use crate::region::RegionClient;
 const REQUESTS: usize = 16;
 /// Attempts for one request unless `max_retries` says otherwise.
 const ATTEMPTS: u32 = 10;
+/// The longest pause after the first failure; it doubles. What has too many requests is slowed down by the SDK's limiter beside it.
+const BACKOFF: Duration = Duration::from_millis(250);
 
 /// Who asks, and where: what the options of a component say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -165,6 +167,16 @@ impl Access {
     /// `assume_role`.
     pub(crate) fn role_arn(&self) -> Option<&str> {
         self.role.as_ref().map(|role| role.arn.as_str())
+    }
+
+    /// Whether the keys stand in the template.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Whether a profile is named.
+    pub(crate) fn has_profile(&self) -> bool {
+        self.profile.is_some()
     }
 
     /// The same in a region, where none is set.
@@ -308,6 +320,11 @@ impl Account {
         self.access.reach()
     }
 
+    /// Its credentials, for clients that shall have them renewed.
+    pub(crate) fn renewable(&self) -> Option<Renewable> {
+        self.renewable.clone()
+    }
+
     /// The SDK's configuration, for services that are asked rarely.
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
@@ -339,7 +356,7 @@ impl Account {
                 name,
                 self.reach(),
                 Arc::new(Semaphore::new(REQUESTS)),
-                &self.config,
+                (&self.config, self.renewable.clone()),
             )
         };
         regions.entry(name.to_owned()).or_insert_with(make).clone()
@@ -361,6 +378,7 @@ async fn load(access: &Access) -> SdkConfig {
         .retry_config(
             RetryConfig::adaptive()
                 .with_max_attempts(access.attempts.unwrap_or(ATTEMPTS))
+                .with_initial_backoff(BACKOFF)
                 .with_max_backoff(Duration::from_secs(20)),
         );
     if let Some(region) = &access.region {

@@ -2,7 +2,10 @@
 //!
 //! In: who asks. Out: a provider for the SDK, and a judge of answers that has a request repeated with fresh credentials where
 //! there are any: somebody has logged in again, a tool has rewritten the profile. Where what is read anew is what has expired, the
-//! failure stands. The SDK reads profiles once and trusts a credential without an end for ever.
+//! failure stands, after a wait for somebody to log in again where a build has made something ([`wait`]). The SDK reads profiles
+//! once and trusts a credential without an end for ever.
+
+mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Quick, MutexGuard, PoisonError};
@@ -12,9 +15,11 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use imgc_runtime::context::Context;
 use tokio::sync::Mutex;
 
 use crate::account::{Access, provider};
+use wait::Attended;
 
 /// Credentials are renewed so long before their end.
 const AHEAD: Duration = Duration::from_secs(120);
@@ -34,8 +39,10 @@ struct Inner {
     key: Quick<Option<String>>,
     /// Somebody has been told that it has expired.
     expired: AtomicBool,
-    /// What was read anew is what has expired.
+    /// What was read anew is what has expired, and nobody waits for others any more.
     hopeless: AtomicBool,
+    /// The builds that would wait for new ones.
+    attended: Attended,
 }
 
 #[derive(Debug)]
@@ -56,7 +63,13 @@ impl Renewable {
             key: Quick::default(),
             expired: AtomicBool::new(false),
             hopeless: AtomicBool::new(false),
+            attended: Attended::default(),
         }))
+    }
+
+    /// A build has made something with them: it would rather wait for new ones than fail.
+    pub(crate) fn attend(&self, cx: &Context) {
+        self.0.attended.add(cx, &self.0.access);
     }
 
     async fn current(&self) -> provider::Result {
@@ -69,15 +82,15 @@ impl Renewable {
         {
             return Ok(cached.clone());
         }
-        if expired && let Some(fresh) = provider(&inner.access).await {
-            state.provider = fresh;
+        let mut read = read(inner, &mut state, expired).await;
+        if is_no_help(&read, state.cached.as_ref(), expired)
+            && !inner.hopeless.load(Ordering::SeqCst)
+        {
+            read = wait(inner, &mut state, read).await;
+            let still = is_no_help(&read, state.cached.as_ref(), expired);
+            inner.hopeless.store(still, Ordering::SeqCst);
         }
-        let fresh = state.provider.provide_credentials().await?;
-        let same = state.cached.as_ref().is_some_and(|old| {
-            old.access_key_id() == fresh.access_key_id()
-                && old.session_token() == fresh.session_token()
-        });
-        inner.hopeless.store(expired && same, Ordering::SeqCst);
+        let fresh = read?;
         *self.key() = Some(fresh.access_key_id().to_owned());
         state.cached = Some(fresh.clone());
         Ok(fresh)
@@ -86,6 +99,51 @@ impl Renewable {
     fn key(&self) -> MutexGuard<'_, Option<String>> {
         self.0.key.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads them; `anew` looks for where they come from once more. Those that are about to end serve until they have ended.
+async fn read(inner: &Inner, state: &mut State, anew: bool) -> provider::Result {
+    if anew && let Some(fresh) = provider(&inner.access).await {
+        state.provider = fresh;
+    }
+    let read = state.provider.provide_credentials().await;
+    let still_good = |old: &&Credentials| {
+        let end = old.expiry();
+        !anew && end.is_some_and(|end| end > SystemTime::now())
+    };
+    match (read, state.cached.as_ref().filter(still_good)) {
+        (Err(_), Some(old)) => Ok(old.clone()),
+        (read, _) => read,
+    }
+}
+
+/// Whether what was read are not other credentials than those that have ended.
+fn is_no_help(read: &provider::Result, old: Option<&Credentials>, expired: bool) -> bool {
+    match (read, old) {
+        // There were none before: nothing has ended.
+        (_, None) => false,
+        (Err(_), Some(_)) => true,
+        (Ok(fresh), Some(old)) => expired && is_same(old, fresh),
+    }
+}
+
+fn is_same(one: &Credentials, other: &Credentials) -> bool {
+    one.access_key_id() == other.access_key_id() && one.session_token() == other.session_token()
+}
+
+/// Reads again and again until somebody has logged in, or what was read last.
+async fn wait(inner: &Inner, state: &mut State, mut read: provider::Result) -> provider::Result {
+    let Some(mut wait) = inner.attended.begin(&inner.access.holder()) else {
+        return read;
+    };
+    while wait.next().await {
+        read = self::read(inner, state, true).await;
+        if !is_no_help(&read, state.cached.as_ref(), true) {
+            wait.say("there are new credentials: going on");
+            break;
+        }
+    }
+    read
 }
 
 fn ends_soon(credentials: &Credentials) -> bool {

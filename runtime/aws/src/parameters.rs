@@ -64,8 +64,11 @@ pub(crate) struct Write<'a> {
 impl Parameters {
     /// Those of a region, with the credentials of an account.
     pub(crate) fn new(account: &Account, region: &str) -> Self {
-        let config = Builder::from(account.config())
+        let mut config = Builder::from(account.config())
             .region(aws_sdk_ssm::config::Region::new(region.to_owned()));
+        if let Some(renewable) = account.renewable() {
+            config = config.retry_classifier(renewable);
+        }
         Self {
             ssm: Client::from_conf(config.build()),
             region: region.to_owned(),

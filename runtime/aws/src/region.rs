@@ -15,9 +15,11 @@ use aws_sdk_ec2::types::{
 use aws_sdk_servicequotas::Client as Quotas;
 use aws_sdk_sts::Client as Identities;
 use futures_util::future::BoxFuture;
+use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::sync::Semaphore;
 
+use crate::credentials::Renewable;
 use crate::error::{self, Meaning};
 use crate::poll::Poller;
 use crate::rehearsal::Rehearsals;
@@ -45,6 +47,7 @@ struct Inner {
     volumes: Poller<Volume>,
     /// For services that are asked rarely.
     config: SdkConfig,
+    renewable: Option<Renewable>,
     iam: OnceLock<aws_sdk_iam::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
 }
@@ -56,7 +59,7 @@ impl RegionClient {
         name: &str,
         reach: BTreeMap<String, String>,
         requests: Arc<Semaphore>,
-        config: &SdkConfig,
+        (config, renewable): (&SdkConfig, Option<Renewable>),
     ) -> Self {
         Self(Arc::new(Inner {
             ec2,
@@ -76,6 +79,7 @@ impl RegionClient {
                 .to_builder()
                 .region(Region::new(name.to_owned()))
                 .build(),
+            renewable,
             iam: OnceLock::new(),
             s3: OnceLock::new(),
         }))
@@ -89,6 +93,13 @@ impl RegionClient {
     /// What leads back to the account in another process.
     pub(crate) fn reach(&self) -> &BTreeMap<String, String> {
         &self.0.reach
+    }
+
+    /// A build makes something here: where its credentials expire it rather waits for new ones than fails.
+    pub(crate) fn attend(&self, cx: &Context) {
+        if let Some(renewable) = &self.0.renewable {
+            renewable.attend(cx);
+        }
     }
 
     /// For making requests, which go through [`RegionClient::call`] or [`RegionClient::ask`].
@@ -150,7 +161,13 @@ impl RegionClient {
 
     /// For making requests of IAM, which go the same ways.
     pub(crate) fn iam(&self) -> &aws_sdk_iam::Client {
-        let make = || aws_sdk_iam::Client::new(&self.0.config);
+        let make = || {
+            let mut config = aws_sdk_iam::config::Builder::from(&self.0.config);
+            if let Some(renewable) = &self.0.renewable {
+                config = config.retry_classifier(renewable.clone());
+            }
+            aws_sdk_iam::Client::from_conf(config.build())
+        };
         self.0.iam.get_or_init(make)
     }
 
@@ -160,7 +177,10 @@ impl RegionClient {
             let config = &self.0.config;
             // Where S3 is not Amazon's, a bucket has no name of its own in the network.
             let own_place = config.endpoint_url().is_some();
-            let config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_place);
+            let mut config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_place);
+            if let Some(renewable) = &self.0.renewable {
+                config = config.retry_classifier(renewable.clone());
+            }
             aws_sdk_s3::Client::from_conf(config.build())
         };
         self.0.s3.get_or_init(make)

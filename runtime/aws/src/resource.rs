@@ -181,6 +181,7 @@ impl Thing {
         region: &RegionClient,
         make: impl Future<Output = Result<String>>,
     ) -> Result<Made> {
+        region.attend(cx);
         let make = async {
             let id = make.await?;
             let record = self.made(region, &id);

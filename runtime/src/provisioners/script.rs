@@ -123,7 +123,8 @@ fn fill(format: &str, mut next: impl FnMut() -> String) -> String {
     text
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a shell takes it for the name of a variable.
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

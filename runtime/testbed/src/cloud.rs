@@ -34,6 +34,7 @@ mod upstream;
 mod user_data;
 mod xml;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -217,6 +218,20 @@ impl Cloud {
         });
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         if answer.is_ok() { Ok(text) } else { Err(text) }
+    }
+
+    /// The same, as the texts of the answer by their paths, members of lists numbered from 1:
+    /// `imagesSet/1/blockDeviceMapping/1/deviceName`. Nothing where it is an error.
+    pub fn texts(
+        &self,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> BTreeMap<String, String> {
+        let answer = self.ec2(region, action, parameters).unwrap_or_default();
+        xml::Element::parse(answer.as_bytes())
+            .map(|tree| tree.by_path())
+            .unwrap_or_default()
     }
 
     /// What is left in every account and region that was ever asked for something, whether visible to callers or not.

@@ -7,7 +7,7 @@ use super::{behaviour, of, user};
 use crate::harness::Test;
 
 /// Stand-ins for Amazon's AMI tools: a manifest with what it was told, sent to S3.
-fn commands(cloud: &Cloud) -> (String, String) {
+pub(super) fn commands(cloud: &Cloud) -> (String, String) {
     let bundle = "test \"$(stat -c %a {{.KeyPath}})\" = 600 && grep -q SECRET-KEY {{.KeyPath}} && mkdir -p {{.Destination}} && \
                   echo \"{{.AccountId}} {{.Architecture}} $(cat {{.CertPath}})\" > {{.Destination}}/{{.Prefix}}.manifest.xml && \
                   echo disk > {{.Destination}}/{{.Prefix}}.part.0";
@@ -21,7 +21,7 @@ fn commands(cloud: &Cloud) -> (String, String) {
 }
 
 /// The bucket that the template names.
-fn bucket(cloud: &Cloud) {
+pub(super) fn bucket(cloud: &Cloud) {
     let made = std::process::Command::new("curl")
         .args(["-sSf", "-o", "/dev/null", "-X", "PUT", "-H"])
         .arg(

@@ -1,7 +1,7 @@
 //! How the instance of a build is asked for: the spot market, profiles, hosts, keys of hosts.
 
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::{Behaviour, Delay, Machines, Waits, stock};
+use imgc_testbed::cloud::{Behaviour, Delay, Machines, Moment, Then, Waits, stock};
 
 use super::{behaviour, of, user};
 
@@ -283,4 +283,51 @@ fn what_cannot_be_done_is_refused_by_name_before_anything_is_made() {
         assert!(printed.text().contains(said), "{}", printed.text());
     }
     assert_eq!(cloud.calls().len(), 0);
+}
+
+/// Amazon needs some seconds to hear of a new profile, and meanwhile says that there is none.
+#[test]
+fn a_profile_that_is_not_known_yet_is_waited_for() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let text = template(
+        &cloud,
+        r#"  instance_type = "t3.micro"
+  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }"#,
+    );
+    let refused = std::sync::atomic::AtomicUsize::new(0);
+    cloud.hook(move |call, moment| {
+        let first = || refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2;
+        if call.action == "RunInstances" && moment == Moment::Before && first() {
+            let profile = call.parameter("IamInstanceProfile.Name");
+            assert!(!profile.is_empty(), "{call:?}");
+            return Then::Refuse(
+                400,
+                "InvalidParameterValue".to_owned(),
+                format!(
+                    "Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+                ),
+            );
+        }
+        Then::GoOn
+    });
+    let printed = of(&cloud, &text).run(&["build", "-color=false", "."]);
+    cloud.unhook();
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let started = cloud.calls().of("RunInstances");
+    let errors: Vec<Option<&str>> = started.iter().map(|call| call.error.as_deref()).collect();
+    let refusal = Some("InvalidParameterValue");
+    assert_eq!(errors, [refusal, refusal, None]);
+    assert_eq!(
+        cloud.left().summary(),
+        "1 image, 1 snapshot",
+        "{}",
+        cloud.left()
+    );
 }

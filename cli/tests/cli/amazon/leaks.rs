@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::{Behaviour, Left, Machines, Moment, Then};
+use imgc_testbed::cloud::{Left, Moment, Then};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use super::packer::for_both;
 use super::{behaviour, test, user};
 use crate::harness::{Printed, Test};
 
@@ -74,7 +75,7 @@ pub(super) fn points(count: usize, stride: usize) -> impl Iterator<Item = usize>
     (1..=count).step_by(if every { 1 } else { stride })
 }
 
-fn report(line: &str) {
+pub(super) fn report(line: &str) {
     let Some(path) = std::env::var_os("IMGC_FAULT_REPORT") else {
         return;
     };
@@ -468,30 +469,14 @@ fn an_image_that_was_recorded_stays_when_its_run_dies_afterwards() {
 #[test]
 #[ignore = "for the table of docs/reliability.md; needs Packer 1.6.6"]
 fn what_packer_leaves_when_it_is_killed() {
-    let cloud = Cloud::with(Behaviour {
-        machines: Some(Machines {
-            // Packer 1.6 signs with SHA-1.
-            config: vec!["PubkeyAcceptedAlgorithms +ssh-rsa".to_owned()],
-            ..Machines::default()
-        }),
-        ..behaviour()
-    })
-    .unwrap();
+    let cloud = Cloud::with(for_both()).unwrap();
     let directory = tempfile::tempdir().unwrap();
+    let template = directory.path().join("template.json");
     let packer = || {
-        let mut command = Command::new("packer");
-        let template = directory.path().join("template.json");
         std::fs::write(&template, packers_template(&cloud)).unwrap();
-        command
-            .args(["build", "-color=false"])
-            .arg(&template)
-            .current_dir(directory.path())
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("AWS_POLL_DELAY_SECONDS", "1")
-            .env("PACKER_CACHE_DIR", directory.path())
-            .env("TMPDIR", directory.path())
-            .stdout(Stdio::null())
-            .process_group(0);
+        let arguments = ["build", "-color=false", "template.json"];
+        let mut command = super::packer::packer(directory.path(), &arguments);
+        command.stdout(Stdio::null()).process_group(0);
         command
     };
     assert!(packer().status().unwrap().success());
@@ -512,7 +497,7 @@ fn what_packer_leaves_when_it_is_killed() {
     report(&format!("packer, SIGKILL: {count} calls, left: {table:?}"));
 }
 
-fn packers_template(cloud: &Cloud) -> String {
+pub(super) fn packers_template(cloud: &Cloud) -> String {
     let builder = serde_json::json!({
         "type": "amazon-ebs",
         "region": "us-east-1",

@@ -25,14 +25,14 @@ fn tagged(cloud: &Cloud, id: &str, key: &str, value: &str) {
     cloud.ec2("us-east-1", "CreateTags", &tag).unwrap();
 }
 
-fn vpc(cloud: &Cloud, block: &str, name: &str) -> String {
+pub(super) fn vpc(cloud: &Cloud, block: &str, name: &str) -> String {
     let made = cloud.ec2("us-east-1", "CreateVpc", &[("CidrBlock", block)]);
     let id = text_of(&made.unwrap(), "vpcId").to_owned();
     tagged(cloud, &id, "Name", name);
     id
 }
 
-fn subnet(cloud: &Cloud, vpc: &str, block: &str, tier: &str) -> String {
+pub(super) fn subnet(cloud: &Cloud, vpc: &str, block: &str, tier: &str) -> String {
     let made = cloud.ec2(
         "us-east-1",
         "CreateSubnet",

@@ -566,3 +566,36 @@ fn what_cannot_be_published_is_said_before_anything_runs() {
     }
     assert_eq!(cloud.calls().len(), 0);
 }
+
+#[test]
+fn product_codes_and_the_time_a_copy_may_take_reach_amazon() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = r#"ami_regions = ["eu-west-1"]
+  ami_product_codes              = ["8ab1cd2ef3gh"]
+  snapshot_copy_duration_minutes = 60"#;
+    let test = test(&cloud, options, "");
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert!(
+        plan.stdout.contains("belongs to 8ab1cd2ef3gh"),
+        "{}",
+        plan.text()
+    );
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let calls = cloud.calls();
+    let copy = calls.one("CopyImage");
+    assert_eq!(
+        copy.parameter("SnapshotCopyCompletionDurationMinutes"),
+        "60"
+    );
+    let marked = calls.of("ModifyImageAttribute");
+    let marked = marked.only(|call| !call.list("ProductCode").is_empty());
+    let places: BTreeSet<&str> = marked.iter().map(|call| call.region.as_str()).collect();
+    assert_eq!(places, BTreeSet::from(["eu-west-1", "us-east-1"]));
+    for call in marked.iter() {
+        assert_eq!(call.list("ProductCode"), ["8ab1cd2ef3gh"]);
+        assert_eq!(call.parameter("ImageId"), image(&cloud, &call.region));
+        assert_eq!(call.error, None, "{call:?}");
+    }
+    assert_eq!(marked.len(), 2, "{}", calls.sequence());
+}

@@ -280,3 +280,64 @@ fn limits_that_say_nothing_are_refused_before_the_run() {
         );
     }
 }
+
+#[test]
+fn what_is_older_than_the_limit_goes_and_what_is_not_stays() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let day = test(&cloud, "family = \"web\"\nolder_than = \"1d\"");
+    for release in ["1", "2"] {
+        let printed = apply(&day, release);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+    }
+    let both = vec!["web-1".to_owned(), "web-2".to_owned()];
+    assert_eq!(left(&cloud), (both, 2), "nothing is a day old");
+    // Dates have seconds.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let short = test(&cloud, "family = \"web\"\nolder_than = \"1s\"");
+    let printed = apply(&short, "3");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(
+        printed.stdout.matches("has gone, with 1 snapshot").count(),
+        2,
+        "{}",
+        printed.text()
+    );
+    assert_eq!(left(&cloud), (vec!["web-3".to_owned()], 1));
+}
+
+/// As people write it: first the parameter, then what nobody needs any more.
+#[test]
+fn behind_a_parameter_a_dry_run_names_what_would_go() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud, "family = \"web\"\nkeep = 2\ndry_run = true");
+    let text = test.read("main.pkr.hcl");
+    let chain = text.replace(
+        "  post-processor \"amazon-retention\" {",
+        "  post-processors {\n  post-processor \"amazon-ssm-parameter\" {\n    parameter = \"/web/golden\"\n  }\n  \
+         post-processor \"amazon-retention\" {",
+    );
+    let chain = chain.trim_end().strip_suffix('}').unwrap().to_owned() + "}\n}\n";
+    test.write("main.pkr.hcl", chain);
+    let mut last = None;
+    for release in ["1", "2", "3"] {
+        let printed = apply(&test, release);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        last = Some(printed);
+    }
+    let printed = last.unwrap();
+    let named: Vec<&str> = printed
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with(" would go"))
+        .collect();
+    assert_eq!(named.len(), 1, "{}", printed.text());
+    assert!(named[0].contains("(web-1, of "), "{named:?}");
+    assert_eq!(left(&cloud).0.len(), 3);
+    // The parameter is written before anything is let go.
+    let calls = cloud.calls();
+    let place = |action: &str| calls.iter().rposition(|call| call.action == action);
+    let family = calls.iter().rposition(|call| {
+        call.action == "CreateTags" && call.tags("image").contains_key("imgc:family")
+    });
+    assert!(place("PutParameter").is_some() && place("PutParameter") < family);
+}

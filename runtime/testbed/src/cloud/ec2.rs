@@ -132,6 +132,7 @@ async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Ou
         "ImportImage" => import::begin(shared, request, behaviour).await,
         "CancelImportTask" => import::cancel(shared, request),
         "DeregisterImage" => image::attributes::deregister(shared, request).await,
+        "ModifySnapshotAttribute" => image::attributes::permit(shared, request).await,
         "ModifyImageAttribute" => image::attributes::modify(shared, request).await,
         "EnableImage"
         | "DisableImage"

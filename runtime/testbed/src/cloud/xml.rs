@@ -2,6 +2,8 @@
 //!
 //! An element of AWS has either children or a text, never a mixture.
 
+use std::collections::BTreeMap;
+
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::{BytesStart, Event};
 
@@ -146,6 +148,34 @@ impl Element {
         found
     }
 
+    /// All texts below this one by their paths; members of lists (`item`) by their number, from 1.
+    pub(crate) fn by_path(&self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        self.collect("", &mut texts);
+        texts
+    }
+
+    fn collect(&self, path: &str, texts: &mut BTreeMap<String, String>) {
+        let mut items = 0;
+        for child in &self.children {
+            let name = match child.name.as_str() {
+                "item" => {
+                    items += 1;
+                    items.to_string()
+                }
+                name => name.to_owned(),
+            };
+            let path = match path {
+                "" => name,
+                path => format!("{path}/{name}"),
+            };
+            if child.children.is_empty() {
+                texts.insert(path.clone(), child.text.clone());
+            }
+            child.collect(&path, texts);
+        }
+    }
+
     /// The texts of [`Self::all`].
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let found = self.all(name).into_iter();
@@ -185,6 +215,19 @@ mod tests {
             written.contains("<state><name>pending</name></state>"),
             "{written}"
         );
+    }
+
+    #[test]
+    fn texts_have_paths() {
+        let tree =
+            Element::parse(b"<A><set><item><id>1</id></item><item><id>2</id></item></set><x/></A>")
+                .unwrap();
+        let texts = tree.by_path();
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|(path, text)| (&**path, &**text))
+            .collect();
+        assert_eq!(texts, [("set/1/id", "1"), ("set/2/id", "2"), ("x", "")]);
     }
 
     #[test]

@@ -50,6 +50,43 @@ pub(crate) async fn deregister(shared: &Shared, request: &Request) -> Outcome<An
     Ok(Answer::ec2("DeregisterImage", vec![done, results]))
 }
 
+/// `ModifySnapshotAttribute`, whose permissions may be said in two ways: moto knows the older one.
+pub(crate) async fn permit(shared: &Shared, request: &Request) -> Outcome<Answer> {
+    const PERMISSION: &str = "CreateVolumePermission";
+    if !request
+        .parameters
+        .keys()
+        .any(|name| name.starts_with(PERMISSION))
+    {
+        return Ok(shared.send(request).await);
+    }
+    let done = Element::with_text("return", "true");
+    for (change, operation) in [("Add", "add"), ("Remove", "remove")] {
+        let mut asked = vec![
+            (
+                "SnapshotId".to_owned(),
+                request.parameter("SnapshotId").to_owned(),
+            ),
+            ("OperationType".to_owned(), operation.to_owned()),
+        ];
+        let given = asked.len();
+        for (old, new) in [("UserId", "UserId"), ("Group", "UserGroup")] {
+            let named = (1..).map(|at| format!("{PERMISSION}.{change}.{at}.{old}"));
+            let named = named.map_while(|name| request.parameters.get(&name));
+            let named = named.enumerate();
+            asked.extend(named.map(|(at, who)| (format!("{new}.{}", at + 1), who.clone())));
+        }
+        if asked.len() > given {
+            let asked: Vec<(&str, &str)> = asked
+                .iter()
+                .map(|(name, text)| (&**name, &**text))
+                .collect();
+            ask(shared, request, "ModifySnapshotAttribute", &asked).await?;
+        }
+    }
+    Ok(Answer::ec2("ModifySnapshotAttribute", vec![done]))
+}
+
 /// `ModifyImageAttribute`: moto does launch permissions.
 pub(crate) async fn modify(shared: &Shared, request: &Request) -> Outcome<Answer> {
     let id = request.parameter("ImageId");
