@@ -8,7 +8,7 @@ use imgc_compiler::plan::{BuildId, Plan};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use smol_str::SmolStr;
-use tokio_util::sync::CancellationToken;
+pub use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::Checkpoints;
 use crate::event::{Event, Output, Sink};

@@ -9,6 +9,7 @@
 mod bench;
 mod fuzz;
 mod generate;
+mod smoke;
 mod tidy;
 mod tree;
 mod vscode;
@@ -34,6 +35,11 @@ usage: cargo xtask TASK
       --no-build     measures target/release/imgc as it is
       --imgc PATH    measures that program
       --write        writes the page even for --quick or for some rows
+  aws-smoke          one image at Amazon itself, checked and removed again; below one US cent, and only with
+      --yes-this-costs-money
+      --region NAME  the region; else that of the environment
+      --here         against the tests' cloud on this machine instead: nothing is paid
+      --imgc PATH    with that program
   fuzz-lsp IMGC [SECONDS [SEED]]
                      random edits and requests against that program's language server, 600 s unless said otherwise
   vscode-test        tests the VS Code extension, in a real editor too; needs npm and chromium
@@ -63,6 +69,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         bench::amazon::KEYS => bench::amazon::keys(rest),
+        "aws-smoke" => smoke::run(&workspace, rest),
         "fuzz-lsp" => fuzz::run(&workspace, rest),
         "vscode-test" => vscode::run(&workspace, rest),
         "tree" => {

@@ -25,6 +25,7 @@ mod leaks;
 mod network;
 mod odds;
 mod packer;
+mod page;
 mod parameters;
 mod publish;
 mod renewal;

@@ -24,13 +24,14 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::client;
 use crate::credentials::Renewable;
+use crate::pace::Pace;
 use crate::region::RegionClient;
 
-/// Requests at the same time for one region of an account: what the SDK's own limiter lets through after a refusal is less.
+/// Requests at the same time for one region of an account; after a refusal their pace is slower as well.
 const REQUESTS: usize = 16;
 /// Attempts for one request unless `max_retries` says otherwise.
 const ATTEMPTS: u32 = 10;
-/// The longest pause after the first failure; it doubles. What has too many requests is slowed down by the SDK's limiter beside it.
+/// The longest pause after the first failure; it doubles. Beside it there is the region's pace.
 const BACKOFF: Duration = Duration::from_millis(250);
 
 /// Who asks, and where: what the options of a component say.
@@ -334,9 +335,11 @@ impl Account {
     pub(crate) fn region(self: &Arc<Self>, name: &str) -> RegionClient {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
+            let pace = Pace::default();
             let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
                 .region(Region::new(name.to_owned()))
-                .retry_classifier(client::Capacity);
+                .retry_classifier(client::Capacity)
+                .retry_classifier(pace.clone());
             if let Some(renewable) = &self.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
@@ -355,7 +358,7 @@ impl Account {
                 ),
                 name,
                 self.reach(),
-                Arc::new(Semaphore::new(REQUESTS)),
+                (Arc::new(Semaphore::new(REQUESTS)), pace),
                 (&self.config, self.renewable.clone()),
             )
         };
@@ -376,7 +379,7 @@ async fn load(access: &Access) -> SdkConfig {
         // Ours keeps them, and renews them.
         .identity_cache(IdentityCache::no_cache())
         .retry_config(
-            RetryConfig::adaptive()
+            RetryConfig::standard()
                 .with_max_attempts(access.attempts.unwrap_or(ATTEMPTS))
                 .with_initial_backoff(BACKOFF)
                 .with_max_backoff(Duration::from_secs(20)),

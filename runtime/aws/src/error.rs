@@ -8,6 +8,9 @@ use imgc_runtime::error::{Class, Error, Id};
 
 use crate::rights::{Place, permission, statements};
 
+/// The id of what is said where a name is taken, or something is as asked for already.
+pub(crate) const TAKEN: &str = "run/aws-name-taken";
+
 /// The problems of this crate.
 pub const IDS: &[Id] = &[
     ("run/aws-account", "the account cannot be used"),
@@ -30,7 +33,10 @@ pub const IDS: &[Id] = &[
     ("run/aws-image", "an image cannot be made, or failed"),
     ("run/aws-instance", "an instance ended before its time"),
     ("run/aws-missing", "something at Amazon does not exist"),
-    ("run/aws-name-taken", "an image of this name exists already"),
+    (
+        TAKEN,
+        "an image or a temporary thing of this name exists already",
+    ),
     (
         "run/aws-network",
         "the network the template asks for is not there",
@@ -110,7 +116,11 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         | "TooManyRequestsException"
         | "EC2ThrottledException"
         | "SnapshotCreationPerVolumeRateExceeded" => Meaning::Throttled,
-        "InvalidAMIName.Duplicate" => Meaning::NameTaken,
+        "EntityAlreadyExists"
+        | "InvalidAMIName.Duplicate"
+        | "InvalidGroup.Duplicate"
+        | "InvalidKeyPair.Duplicate"
+        | "InvalidPermission.Duplicate" => Meaning::NameTaken,
         "DependencyViolation"
         | "InvalidGroup.InUse"
         | "InvalidSnapshot.InUse"
@@ -178,7 +188,10 @@ where
             .help("free what is not needed any more, or ask for more under Service Quotas"),
         Meaning::Throttled => new(Class::Remote, "run/aws-throttled").transient(),
         Meaning::Missing => new(Class::Remote, "run/aws-missing").permanent(),
-        Meaning::NameTaken => new(Class::Environment, "run/aws-name-taken").help(
+        Meaning::NameTaken if code != "InvalidAMIName.Duplicate" => {
+            new(Class::Environment, TAKEN).help("give it another name, or remove what has it")
+        }
+        Meaning::NameTaken => new(Class::Environment, TAKEN).help(
             "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go with \
              `force_deregister = true`",
         ),

@@ -190,7 +190,13 @@ pub(crate) async fn let_go(
             .say(format!("deregistering AMI {id}, which has the name"));
         let request = region.ec2().deregister_image().image_id(id).send();
         let attempt = "deregister the image that has the name";
-        region.call("DeregisterImage", attempt, request).await?;
+        match region.call("DeregisterImage", attempt, request).await {
+            // Gone in the meantime, or the answer to an earlier request was lost.
+            Err(error) if error.id == "run/aws-missing" => {}
+            gone => {
+                gone?;
+            }
+        }
         if !options.replaces_snapshots {
             continue;
         }

@@ -16,6 +16,7 @@ mod image;
 mod instance;
 mod lookup;
 mod options;
+mod pace;
 mod parameters;
 mod poll;
 mod post;

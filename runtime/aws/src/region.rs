@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::credentials::Renewable;
 use crate::error::{self, Meaning};
+use crate::pace::Pace;
 use crate::poll::Poller;
 use crate::rehearsal::Rehearsals;
 use crate::rights::Place;
@@ -35,6 +36,7 @@ struct Inner {
     name: String,
     reach: BTreeMap<String, String>,
     requests: Arc<Semaphore>,
+    pace: Pace,
     identities: Identities,
     quotas: Quotas,
     rehearsals: Rehearsals,
@@ -58,7 +60,7 @@ impl RegionClient {
         (identities, quotas): (Identities, Quotas),
         name: &str,
         reach: BTreeMap<String, String>,
-        requests: Arc<Semaphore>,
+        (requests, pace): (Arc<Semaphore>, Pace),
         (config, renewable): (&SdkConfig, Option<Renewable>),
     ) -> Self {
         Self(Arc::new(Inner {
@@ -69,6 +71,7 @@ impl RegionClient {
             name: name.to_owned(),
             reach,
             requests,
+            pace,
             instances: Poller::new(describe_instances),
             images: Poller::new(describe_images),
             fast_launches: Poller::new(describe_fast_launches),
@@ -166,6 +169,7 @@ impl RegionClient {
             if let Some(renewable) = &self.0.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
+            config = config.retry_classifier(self.0.pace.clone());
             aws_sdk_iam::Client::from_conf(config.build())
         };
         self.0.iam.get_or_init(make)
@@ -194,7 +198,12 @@ impl RegionClient {
         // The future of a request is some tens of kilobytes: it would be part of every future above it.
         let request = Box::pin(request);
         let _turn = self.0.requests.acquire().await;
-        request.await
+        self.0.pace.turn().await;
+        let answer = request.await;
+        if answer.is_ok() {
+            self.0.pace.faster();
+        }
+        answer
     }
 
     /// Makes a request when its turn comes. `action` as the API calls it, `attempt` in words, without a full stop.

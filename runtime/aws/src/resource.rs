@@ -4,9 +4,10 @@
 //! is no more, and the thing is gone.
 
 use imgc_runtime::context::Context;
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 
+use crate::error::TAKEN;
 use crate::region::RegionClient;
 use crate::tags::{self, Tags};
 
@@ -183,13 +184,24 @@ impl Thing {
     ) -> Result<Made> {
         region.attend(cx);
         let make = async {
-            let id = make.await?;
+            let id = match make.await {
+                Err(error) if error.id == TAKEN => self.made_before(region, error).await?,
+                made => made?,
+            };
             let record = self.made(region, &id);
             Ok((Resource::Cloud(record.clone()), record))
         };
         let intent = Resource::Cloud(self.record(region, None));
         let (number, record) = cx.ledger.create_as(&cx.address, intent, make).await?;
         Ok(Made { number, record })
+    }
+}
+
+impl Thing {
+    /// The id of it where its name is taken by itself: the answer to an earlier request has not arrived.
+    async fn made_before(&self, region: &RegionClient, taken: Error) -> Result<String> {
+        let found = find::by_name(region, self.kind, &self.name).await?;
+        found.into_iter().next().ok_or(taken)
     }
 }
 

@@ -156,7 +156,7 @@ fn a_cloud_that_fails_one_call_in_five_leaves_an_image_or_nothing() {
     );
     let made = counts.ends.get("made: 1 image, 1 snapshot").copied();
     let made = made.unwrap_or_default() as u64;
-    assert!(made * 2 >= builds(), "{told}");
+    assert!(made * 10 >= builds() * 9, "{told}");
 }
 
 /// The same for Debian's Packer.

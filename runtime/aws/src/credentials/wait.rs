@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use imgc_runtime::context::Context;
+use imgc_runtime::context::{CancellationToken, Context};
 use imgc_runtime::duration;
 use imgc_runtime::event::Output;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::account::Access;
 

@@ -5,6 +5,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 
 use crate::account::Account;
+use crate::error::TAKEN;
 use crate::instance::{caller, known};
 use crate::lookup::Place;
 use crate::options::Network;
@@ -53,8 +54,11 @@ pub(crate) async fn make_group(
     let request = region.ec2().authorize_security_group_ingress();
     let request = request.group_id(made.id()).ip_permissions(rule);
     let action = "AuthorizeSecurityGroupIngress";
-    known(region, action, "open a port", || request.clone().send()).await?;
-    Ok(made)
+    match known(region, action, "open a port", || request.clone().send()).await {
+        // The group is ours alone: so is the rule, and only the answer was lost.
+        Err(error) if error.id == TAKEN => Ok(made),
+        opened => opened.map(|_| made),
+    }
 }
 
 fn rule(port: u16, cidrs: &[String]) -> Result<IpPermission> {
