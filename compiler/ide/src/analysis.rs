@@ -368,7 +368,7 @@ impl Analysis {
         links::of(self, path)
     }
 
-    /// The edits that lay out a file; `None` where it has syntax errors or is not in HCL.
+    /// The edits that lay out a file; `None` where it has syntax errors or has nothing to do with templates.
     pub fn format(&self, path: &Path) -> Cancellable<Option<Vec<TextEdit>>> {
         edits::format(self, path)
     }
@@ -382,7 +382,7 @@ impl Analysis {
         edits::format_range(self, path, range)
     }
 
-    /// The edits after `typed` was typed before `offset`: `}` or a line end.
+    /// The edits after `typed` was typed before `offset`: a closing bracket or a line end.
     pub fn format_on_type(
         &self,
         path: &Path,
