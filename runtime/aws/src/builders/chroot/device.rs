@@ -114,7 +114,8 @@ impl Name {
 
     fn take(name: String) -> Option<Self> {
         let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(name.clone()).then_some(Self(name))
+        // One that is not taken must not come into being: it would give the other's name back.
+        used.insert(name.clone()).then(|| Self(name))
     }
 }
 
