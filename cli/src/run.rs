@@ -172,6 +172,7 @@ fn remember(
     settings.state_place = Some(state::absolute(&place.directory));
     settings.reuse = asked.reuse.clone();
     settings.new_run = Some(new_run);
+    settings.renewal = renewal();
     settings.cache = Some(place.cache());
     settings.known = lock::known(&lock::read(&plan.root)?);
     settings.locked = args.locked;
@@ -406,4 +407,12 @@ mod tests {
         assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
     }
+}
+
+/// Milliseconds between two renewals of what a run has made, for tests. Internal, no promise.
+const RENEWAL: &str = "IMGC_INTERNAL_RENEWAL";
+
+fn renewal() -> Option<std::time::Duration> {
+    let text = std::env::var(RENEWAL).ok()?;
+    text.parse().ok().map(std::time::Duration::from_millis)
 }

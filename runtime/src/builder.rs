@@ -216,6 +216,18 @@ pub trait Instance: Send + Sync {
         let _ = (cx, failure);
     }
 
+    /// Called again and again while the machine is connected to: a machine that shuts itself down by the clock, because nobody
+    /// might come for it, is to do so after this time from now.
+    async fn keep_up(
+        &self,
+        cx: &Context,
+        machine: &dyn Machine,
+        length: std::time::Duration,
+    ) -> Result<()> {
+        let _ = (cx, machine, length);
+        Ok(())
+    }
+
     /// Turns the machine into an artifact.
     async fn capture(&self, cx: &Context) -> Result<Artifact>;
 

@@ -12,6 +12,7 @@ pub use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::Checkpoints;
 use crate::event::{Event, Output, Sink};
+use crate::expiry::Expiry;
 use crate::ledger::Ledger;
 use crate::redact::Redactor;
 use crate::settings::Settings;
@@ -35,8 +36,8 @@ pub struct Context {
     pub builder_type: Arc<str>,
     /// The run's id (`PackerRunUUID`).
     pub run_id: Arc<str>,
-    /// When whatever the run makes may be removed by anyone; `None` where nothing is made.
-    pub expires: Option<crate::state::Moment>,
+    /// When whatever the run makes may be removed by anyone, put off for as long as it lives; `None` where nothing is made.
+    pub expires: Option<Expiry>,
     /// How long the build may take, cleaning up included; `None` for no limit.
     pub limit: Option<std::time::Duration>,
     /// The template's directory.

@@ -18,6 +18,7 @@ pub mod data_sources;
 pub mod duration;
 pub mod error;
 pub mod event;
+pub mod expiry;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;

@@ -7,7 +7,7 @@ use crate::artifact::Artifact;
 use crate::builder::Problem;
 use crate::context::Context;
 use crate::error::Result;
-use crate::preview::{Right, Scope};
+use crate::preview::{Origin, Right, Scope};
 
 /// Turns an artifact into another, or has an effect.
 #[async_trait]
@@ -18,9 +18,16 @@ pub trait PostProcessor: Send + Sync {
         Vec::new()
     }
 
-    /// The rights that it takes of the service it works with; parts of the options may be unknown.
-    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
-        let _ = (cx, options, scope);
+    /// The rights that it takes of the service it works with; parts of the options may be unknown. `origin` is what makes its
+    /// artifact, for those that ask in the name of whoever has made it.
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        origin: Origin<'_>,
+        scope: Scope,
+    ) -> Vec<Right> {
+        let _ = (cx, options, origin, scope);
         Vec::new()
     }
 

@@ -186,6 +186,15 @@ pub struct Scope {
     pub offline: bool,
 }
 
+/// What a post-processor's artifact comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The builder.
+    pub builder: &'a str,
+    /// Its options, parts of which may be unknown.
+    pub options: &'a Value,
+}
+
 /// Who looks at a plan.
 pub struct Look<'a> {
     /// The plan.
@@ -228,11 +237,15 @@ impl Look<'_> {
         let mut rights = Vec::new();
         for (at, build) in self.plan.builds.iter().enumerate() {
             let cx = onlooker.context(BuildId(at as u32));
+            let late = template::late(ComponentKind::Builder, &build.builder);
+            let source = self.options(&cx, &build.source, late);
             if let Some(builder) = self.registry.builders.get(build.builder.as_str()) {
-                let late = template::late(ComponentKind::Builder, &build.builder);
-                let options = self.options(&cx, &build.source, late);
-                rights.extend(builder.rights(&cx, &options, scope).await);
+                rights.extend(builder.rights(&cx, &source, scope).await);
             }
+            let origin = Origin {
+                builder: &build.builder,
+                options: &source,
+            };
             for step in &self.plan.steps {
                 let StepKind::PostProcess { post_processor, .. } = &step.kind else {
                     continue;
@@ -243,7 +256,7 @@ impl Look<'_> {
                 };
                 let late = template::late(ComponentKind::PostProcessor, post_processor);
                 let options = self.options(&cx, &step.options, late);
-                rights.extend(found.rights(&cx, &options, scope).await);
+                rights.extend(found.rights(&cx, &options, origin, scope).await);
             }
         }
         rights

@@ -14,13 +14,15 @@ use crate::files;
 use crate::ledger::Resource;
 use crate::process;
 use crate::settings::Remover;
+use crate::sweep::Marked;
 
 /// Resources that are removed at the same time.
 const TOGETHER: usize = 16;
 
-/// Removes resources that do not need each other, several at a time; gives what came of each, in their order.
-pub async fn remove_all(removers: &[Arc<dyn Remover>], resources: &[Resource]) -> Vec<Result<()>> {
-    let removals = resources.iter().map(|resource| remove(removers, resource));
+/// Removes things that a sweep has found and that do not need each other, several at a time; gives for each, in their order,
+/// whether it was still what it was then, and has gone.
+pub async fn remove_marked(remover: &dyn Remover, things: &[Marked]) -> Vec<Result<bool>> {
+    let removals = things.iter().map(|thing| remover.remove_marked(thing));
     stream::iter(removals).buffered(TOGETHER).collect().await
 }
 

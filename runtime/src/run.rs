@@ -12,6 +12,7 @@
 //! - `run/cleanup.rs`: undoing, where it has not come to its end.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
+//! - `run/renew.rs`: marks with a later moment while the run lives.
 //! - `run/stall.rs`: what a step waits for of which nothing is heard.
 //! - `run/hold.rs`: machines that can be entered, and those that are held.
 //! - `run/shells.rs`: whether somebody has had a shell on a machine.
@@ -43,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cancel::Cancel;
 use crate::error::{Class, Error};
 use crate::event::{Event, Output, Redact, Sink};
+use crate::expiry::Expiry;
 use crate::ledger::{Ledger, Record, Resource};
 use crate::redact::Redactor;
 use crate::registry::Registry;
@@ -63,6 +65,7 @@ mod outside;
 mod publish;
 mod record;
 mod rejoin;
+mod renew;
 mod restore;
 mod result;
 mod reused;
@@ -126,6 +129,10 @@ pub async fn run(
         intended: OnceLock::new(),
         ground: OnceCell::new(),
         ledger: Ledger::new(settings.state.clone(), settings.run_id.as_str().into()),
+        expiry: settings
+            .new_run
+            .as_ref()
+            .map(|new| Expiry::new(new.expires)),
         scratch: settings.scratch.join(format!("imgc-{}", settings.run_id)),
         origin: origin(&settings).await,
         read: Arc::default(),
@@ -211,6 +218,8 @@ struct Run {
     /// Held while the user is asked: one question at a time.
     asking: tokio::sync::Mutex<()>,
     variables: Arc<BTreeMap<SmolStr, Value>>,
+    /// When what the run makes may be removed by anyone; `None` where nothing is made.
+    expiry: Option<Expiry>,
     scratch: PathBuf,
     run_id: Arc<str>,
     /// The run that began what this one goes on with, or this one.
@@ -266,6 +275,8 @@ impl Run {
         tokio::pin!(deadline);
         let expiry = self.expire(started);
         tokio::pin!(expiry);
+        let renewal = self.renew();
+        tokio::pin!(renewal);
         let voice = self.voice();
         loop {
             tokio::select! {
@@ -282,6 +293,7 @@ impl Run {
                     break;
                 }
                 () = &mut expiry => {}
+                () = &mut renewal => {}
                 ended = tasks.join_next_with_id() => match ended {
                     None => break,
                     Some(Ok((id, outcome))) => outcomes[ids[&id]] = Some(outcome),

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use crate::builder::Known;
 use crate::error::Result;
 use crate::identity::Fate;
-use crate::ledger::Resource;
-use crate::state::{Memory, NewRun, State};
-use crate::sweep::{Area, Sweep};
+use crate::ledger::{CloudResource, Resource};
+use crate::state::{Memory, Moment, NewRun, State};
+use crate::sweep::{Area, Marked, Sweep};
 
 /// Simultaneous launches (and preparations) unless said otherwise.
 pub const PARALLEL_LAUNCHES: usize = 64;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub hold: Option<Duration>,
     /// After how long without a word a step says what it waits for; then after 2, 5, 10 times as long, and so on.
     pub quiet: Duration,
+    /// How often what the run has made is marked as still in use; `None` for a quarter of the time it may stay.
+    pub renewal: Option<Duration>,
     /// What to do when a step fails.
     pub on_error: OnError,
     /// Asks the user; `None` where nobody is there.
@@ -104,6 +106,7 @@ impl Settings {
             fail_fast: false,
             hold: None,
             quiet: QUIET,
+            renewal: None,
             on_error: OnError::Cleanup,
             ask: None,
             force: false,
@@ -193,6 +196,22 @@ pub trait Remover: Send + Sync {
     /// The provider whose things it finds by their marks, without any state: `aws`.
     fn provider(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Gives what carries the marks of a run that lives a later moment after which anyone may remove it. `things` are those on
+    /// record, of whatever provider: they say where to look. What is finished meanwhile is left as it is.
+    async fn renew(&self, run: &str, things: &[CloudResource], expires: Moment) -> Result<()> {
+        let _ = (run, things, expires);
+        Ok(())
+    }
+
+    /// Removes something that a sweep has found, if it still is what it was then: not finished, and not renewed, by a run that
+    /// lives somewhere else; says whether it has.
+    async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
+        match self.remove(&Resource::Cloud(marked.thing.clone())).await {
+            Some(removed) => removed.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// What carries the marks of runs at that provider and is not finished. An error only where nothing at all could be

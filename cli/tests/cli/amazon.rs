@@ -19,6 +19,8 @@ use crate::harness::Test;
 mod beside;
 mod bundles;
 mod chroots;
+mod family;
+mod going_on;
 mod import;
 mod launching;
 mod leaks;

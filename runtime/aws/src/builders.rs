@@ -1,4 +1,6 @@
 //! The builders of the family: which rooms of this crate in which order.
+//!
+//! Those that work on a temporary instance are one builder, [`OnInstance`], with a recipe each.
 
 mod artifact;
 mod bundle;
@@ -9,11 +11,10 @@ mod ebsvolume;
 mod family;
 mod instance;
 mod launch;
+mod on_instance;
 mod render;
 
-pub use chroot::AmazonChroot;
-pub use ebs::Ebs;
-pub use ebssurrogate::EbsSurrogate;
-pub use ebsvolume::Volumes;
+pub(crate) use chroot::AmazonChroot;
 pub(crate) use family::{Facts, Family};
-pub use instance::InstanceStore;
+pub(crate) use launch::attached;
+pub(crate) use on_instance::OnInstance;

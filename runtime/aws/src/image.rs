@@ -8,9 +8,7 @@ pub(crate) mod snapshot;
 
 pub(crate) use register::{Contents, register};
 
-use aws_sdk_ec2::types::{
-    AttributeBooleanValue, AttributeValue, Image, ImageState, ResourceType, Tag,
-};
+use aws_sdk_ec2::types::{AttributeBooleanValue, AttributeValue, Image, ImageState, ResourceType};
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
@@ -19,7 +17,7 @@ use imgc_runtime::ledger::CloudResource;
 use crate::lookup::taken;
 use crate::options::{self, Device, Polling};
 use crate::region::{RegionClient, incomplete};
-use crate::resource::{Kind, Made, PROVIDER, Thing, snapshots_of};
+use crate::resource::{Kind, Made, PROVIDER, Thing, finish, snapshots_of};
 use crate::tags::{self, Tags};
 
 mod attributes;
@@ -254,13 +252,5 @@ pub(crate) async fn network(
 pub(crate) async fn keep(region: &RegionClient, image: &Image) -> Result<()> {
     let id = image.image_id.clone();
     let ids = id.into_iter().chain(snapshots_of(image));
-    let request = region
-        .ec2()
-        .delete_tags()
-        .set_resources(Some(ids.collect()))
-        .tags(Tag::builder().key(tags::EXPIRES).build());
-    region
-        .call("DeleteTags", "mark an image as finished", request.send())
-        .await?;
-    Ok(())
+    finish(region, ids.collect(), "mark an image as finished").await
 }

@@ -23,4 +23,4 @@ pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Start, known, start};
 pub(crate) use stop::stop;
-pub(crate) use user_data::{HostKey, UserData, switch};
+pub(crate) use user_data::{HostKey, UserData, put_off, switch};

@@ -36,7 +36,8 @@ use std::sync::Arc;
 use imgc_runtime::registry::Registry;
 use imgc_runtime::settings::Remover;
 
-pub use builders::{AmazonChroot, Ebs, EbsSurrogate, InstanceStore, Volumes};
+use builders::{AmazonChroot, OnInstance};
+
 pub use data::{Ami, ParameterStore, SecretsManager};
 pub use error::IDS;
 pub use post::{Import, Retention, SsmParameter};
@@ -60,14 +61,15 @@ impl Aws {
     pub fn register(&self, registry: &mut Registry) {
         let family = builders::Family::new(self.accounts.clone());
         let builders = &mut registry.builders;
-        builders.insert("amazon-ebs", Arc::new(Ebs::new(family.clone())));
+        let ebs = OnInstance::<options::Ebs>::new(family.clone());
+        builders.insert("amazon-ebs", Arc::new(ebs));
         let chroot = AmazonChroot::new(family.clone());
         builders.insert("amazon-chroot", Arc::new(chroot));
-        let surrogate = EbsSurrogate::new(family.clone());
+        let surrogate = OnInstance::<options::Surrogate>::new(family.clone());
         builders.insert("amazon-ebssurrogate", Arc::new(surrogate));
-        let volumes = Volumes::new(family.clone());
+        let volumes = OnInstance::<options::EbsVolume>::new(family.clone());
         builders.insert("amazon-ebsvolume", Arc::new(volumes));
-        let store = InstanceStore::new(family);
+        let store = OnInstance::<options::Bundle>::new(family);
         builders.insert("amazon-instance", Arc::new(store));
         let parameter = SsmParameter::new(self.accounts.clone());
         let import = Import::new(self.accounts.clone());

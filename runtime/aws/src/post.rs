@@ -5,6 +5,7 @@ mod import;
 mod made;
 mod parameter;
 mod retention;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::account::{Access, Account, Accounts};
 use crate::resource::{Kind, PROVIDER};
 
 pub use import::Import;
-pub(crate) use made::{PARAMETER, remove};
+pub(crate) use import::is_stored;
+pub(crate) use made::{IMPORT, OBJECT, PARAMETER, remove};
 pub use parameter::SsmParameter;
 pub use retention::Retention;
 

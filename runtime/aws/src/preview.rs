@@ -91,9 +91,28 @@ pub(crate) async fn rights_of(
 ) -> Vec<Right> {
     let options = Options::new(component, options);
     let access = Access::read(&options).unwrap_or_default();
+    let (place, holder) = asking(accounts, &access, scope).await;
+    let mut rights = rights::rights(&parts(family, &options), &place, scope.full);
+    let (regions, parts) = rights::copies(&options, &place.region);
+    for region in regions {
+        let there = rights::Place {
+            region,
+            account: place.account.clone(),
+        };
+        rights.extend(rights::rights(&parts, &there, false));
+    }
+    held(rights, &access, &holder)
+}
+
+/// Where somebody asks: the region at home, the account as far as it is known; and who that is, in words.
+pub(crate) async fn asking(
+    accounts: &Accounts,
+    access: &Access,
+    scope: Scope,
+) -> (rights::Place, String) {
     let mut place = rights::Place::default();
     let mut holder = access.holder();
-    if let Ok(account) = accounts.get(&access).await {
+    if let Ok(account) = accounts.get(access).await {
         account.home().clone_into(&mut place.region);
         if !scope.offline
             && access.role_arn().is_none()
@@ -108,17 +127,13 @@ pub(crate) async fn rights_of(
     if let Some(arn) = access.role_arn() {
         place.account = crate::error::account_in(arn);
     }
-    let mut rights = rights::rights(&parts(family, &options), &place, scope.full);
-    let (regions, parts) = rights::copies(&options, &place.region);
-    for region in regions {
-        let there = rights::Place {
-            region,
-            account: place.account.clone(),
-        };
-        rights.extend(rights::rights(&parts, &there, false));
-    }
+    (place, holder)
+}
+
+/// Rights as those of a holder, with what whoever takes its role needs.
+pub(crate) fn held(mut rights: Vec<Right>, access: &Access, holder: &str) -> Vec<Right> {
     for right in &mut rights {
-        right.holder.clone_from(&holder);
+        holder.clone_into(&mut right.holder);
     }
     rights.extend(access.role_arn().map(|arn| Right {
         holder: format!("whoever takes the {holder}"),
@@ -221,7 +236,9 @@ impl View<'_> {
                 }
             }
         }
-        self.told_names(shown, names);
+        if self.family.makes_images() {
+            self.told_names(shown, names);
+        }
         match quota {
             Ok(quota::Found::Fits(text)) => shown.known("quota", text),
             Ok(quota::Found::Exceeds(text)) => shown.trouble("quota", text),
@@ -306,6 +323,9 @@ impl View<'_> {
 
     /// The images that have the name, in the region and in those that get a copy.
     async fn names(&self) -> Result<(String, Namesakes)> {
+        if !self.family.makes_images() {
+            return Ok(Default::default());
+        }
         let name = self.options.required("ami_name")?;
         crate::options::check_name(&name)?;
         if self.options.is_given("skip_create_ami") {

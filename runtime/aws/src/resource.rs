@@ -15,11 +15,13 @@ mod bundle;
 mod find;
 mod iam;
 mod remove;
+mod renew;
 mod sweep;
 
-pub(crate) use iam::POLICY;
+pub(crate) use iam::{PATH, POLICY, tag};
 pub use remove::AwsRemover;
 pub(crate) use remove::{remove, snapshots_of};
+pub(crate) use renew::finish;
 
 /// The provider's name in records.
 pub(crate) const PROVIDER: &str = "aws";
@@ -105,6 +107,20 @@ impl Kind {
             Self::Snapshot => "snapshots",
             Self::Volume => "volumes",
         }
+    }
+
+    /// The filter that finds it by its id; `None` where EC2 has none.
+    pub(crate) fn named_by(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Image => "image-id",
+            Self::Instance => "instance-id",
+            Self::KeyPair => "key-name",
+            Self::LaunchTemplate => "launch-template-name",
+            Self::SecurityGroup => "group-id",
+            Self::Snapshot => "snapshot-id",
+            Self::Volume => "volume-id",
+            Self::Bundle | Self::Fleet | Self::InstanceProfile | Self::Role => return None,
+        })
     }
 
     /// When it is removed: what has a smaller number goes first, since it uses what has a greater one.
@@ -211,8 +227,8 @@ pub(crate) fn own_tags(cx: &Context) -> Tags {
     let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
     put(tags::RUN, &cx.run_id);
     put(tags::BUILD, &cx.address);
-    if let Some(expires) = cx.expires {
-        put(tags::EXPIRES, &crate::clock::written(expires));
+    if let Some(expires) = &cx.expires {
+        put(tags::EXPIRES, &crate::clock::written(expires.moment()));
     }
     all
 }

@@ -15,6 +15,7 @@ use imgc_runtime::preview::{Conditions, Right};
 
 pub(crate) use parts::{Family, Part, copies, parts};
 
+use crate::resource::PATH;
 use crate::tags;
 
 /// What an action is allowed on.
@@ -30,10 +31,14 @@ pub(crate) enum On {
     Named(&'static [&'static str]),
     /// Tags, in the calls that make things.
     Tags,
+    /// The marks of ours, on things of these kinds that carry the tag of a run.
+    Marks(&'static [&'static str]),
+    /// Things of these kinds that belong to a family of `amazon-retention`.
+    Family(&'static [&'static str]),
     /// A role that is given to the instance.
     PassedRole,
-    /// Keys, where EC2 uses them in the name of the caller.
-    ByEc2,
+    /// Keys, where a service uses them in the name of the caller.
+    By(&'static str),
 }
 
 /// A row of the table.
@@ -82,8 +87,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Image, "ec2:CreateTags", On::Tags),
     row(Part::Finish, "ec2:DeleteTags", On::Ours(&["image", "snapshot"])),
     row(Part::Finish, "ec2:DeregisterImage", On::Ours(&["image"])),
-    row(Part::Finish, "ec2:DeleteSnapshot", On::Ours(&["snapshot"])),
-    row(Part::Finish, "ec2:DescribeSnapshots", On::All),
+    row(Part::ImageSnapshots, "ec2:DeleteSnapshot", On::Ours(&["snapshot"])),
+    row(Part::ImageSnapshots, "ec2:DescribeSnapshots", On::All),
     row(Part::Attributes, "ec2:ModifyImageAttribute", On::Ours(&["image"])),
     row(Part::Copy, "ec2:CopyImage", On::Made(&["image", "snapshot"])),
     row(Part::Copy, "ec2:CreateTags", On::Tags),
@@ -92,12 +97,12 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Protection, "ec2:EnableImageDeregistrationProtection", On::Ours(&["image"])),
     row(Part::FastLaunch, "ec2:DescribeFastLaunchImages", On::All),
     row(Part::FastLaunch, "ec2:EnableFastLaunch", On::Ours(&["image"])),
-    row(Part::OwnKey, "kms:CreateGrant", On::ByEc2),
-    row(Part::OwnKey, "kms:Decrypt", On::ByEc2),
-    row(Part::OwnKey, "kms:DescribeKey", On::ByEc2),
-    row(Part::OwnKey, "kms:GenerateDataKeyWithoutPlaintext", On::ByEc2),
-    row(Part::OwnKey, "kms:ReEncryptFrom", On::ByEc2),
-    row(Part::OwnKey, "kms:ReEncryptTo", On::ByEc2),
+    row(Part::OwnKey, "kms:CreateGrant", On::By("ec2")),
+    row(Part::OwnKey, "kms:Decrypt", On::By("ec2")),
+    row(Part::OwnKey, "kms:DescribeKey", On::By("ec2")),
+    row(Part::OwnKey, "kms:GenerateDataKeyWithoutPlaintext", On::By("ec2")),
+    row(Part::OwnKey, "kms:ReEncryptFrom", On::By("ec2")),
+    row(Part::OwnKey, "kms:ReEncryptTo", On::By("ec2")),
     row(Part::Replace, "ec2:DeregisterImage", On::Named(&["image"])),
     row(Part::ReplaceSnapshots, "ec2:DeleteSnapshot", On::Named(&["snapshot"])),
 
@@ -123,18 +128,64 @@ pub(crate) const TABLE: &[Row] = &[
 
     row(Part::Leftovers, "ec2:DescribeRegions", On::All),
     row(Part::Leftovers, "ec2:StartInstances", On::Ours(&["instance"])),
-    row(Part::Import, "ec2:CancelImportTask", On::All),
+    row(Part::Leftovers, "ec2:DescribeFleets", On::All),
+    row(Part::Leftovers, "ec2:DescribeImportImageTasks", On::All),
+    row(Part::Leftovers, "ec2:DescribeTags", On::All),
+    row(Part::Leftovers, "ec2:DetachVolume", On::Ours(&["instance", "volume"])),
+    row(Part::Leftovers, "iam:GetInstanceProfile", On::Named(&["instance-profile"])),
+    row(Part::Leftovers, "iam:GetRole", On::Named(&["role"])),
+    row(Part::Leftovers, "iam:ListInstanceProfiles", On::All),
+    row(Part::Leftovers, "iam:ListRoles", On::All),
+    row(Part::Leftovers, "s3:ListBucket", On::All),
+
+    row(Part::Renewal, "ec2:CreateTags", On::Marks(&[
+        "fleet", "image", "instance", "key-pair", "launch-template", "security-group", "snapshot", "volume",
+    ])),
+    row(Part::Renewal, "ec2:DescribeTags", On::All),
+
+    row(Part::Import, "ec2:CancelImportTask", On::Ours(&["import-image-task"])),
+    row(Part::Import, "ec2:CreateTags", On::Tags),
+    row(Part::Import, "ec2:DeleteSnapshot", On::Named(&["snapshot"])),
+    row(Part::Import, "ec2:DeregisterImage", On::Named(&["image"])),
+    row(Part::Import, "ec2:DescribeImages", On::All),
     row(Part::Import, "ec2:DescribeImportImageTasks", On::All),
-    row(Part::Import, "ec2:ImportImage", On::All),
+    row(Part::Import, "ec2:ImportImage", On::Made(&["import-image-task"])),
+    row(Part::Import, "ec2:ImportImage", On::Named(&["image", "snapshot"])),
     row(Part::Import, "s3:AbortMultipartUpload", On::Named(&["object"])),
     row(Part::Import, "s3:DeleteObject", On::Named(&["object"])),
+    row(Part::Import, "s3:GetObject", On::Named(&["object"])),
+    row(Part::Import, "s3:ListBucket", On::All),
     row(Part::Import, "s3:ListBucketMultipartUploads", On::All),
     row(Part::Import, "s3:PutObject", On::Named(&["object"])),
+    row(Part::ImportNamed, "ec2:CopyImage", On::Made(&["image", "snapshot"])),
+    row(Part::ImportNamed, "ec2:CopyImage", On::Named(&["image", "snapshot"])),
+    row(Part::ImportNamed, "ec2:CreateTags", On::Tags),
+    row(Part::ImportNamed, "ec2:DeleteTags", On::Ours(&["image", "snapshot"])),
+    row(Part::ImportKept, "ec2:CreateTags", On::Named(&["image", "snapshot"])),
+
+    row(Part::Parameter, "ssm:AddTagsToResource", On::Named(&["parameter"])),
     row(Part::Parameter, "ssm:DeleteParameter", On::Named(&["parameter"])),
     row(Part::Parameter, "ssm:GetParameter", On::Named(&["parameter"])),
-    row(Part::Parameter, "ssm:GetParameterHistory", On::Named(&["parameter"])),
     row(Part::Parameter, "ssm:ListTagsForResource", On::Named(&["parameter"])),
     row(Part::Parameter, "ssm:PutParameter", On::Named(&["parameter"])),
+    row(Part::ParameterOfImage, "ec2:DescribeImages", On::All),
+    row(Part::ParameterKey, "kms:Decrypt", On::By("ssm")),
+    row(Part::ParameterKey, "kms:Encrypt", On::By("ssm")),
+    row(Part::ParameterKey, "kms:GenerateDataKey", On::By("ssm")),
+    row(Part::Rollback, "ssm:GetParameterHistory", On::Named(&["parameter"])),
+
+    row(Part::Retention, "autoscaling:DescribeAutoScalingGroups", On::All),
+    row(Part::Retention, "autoscaling:DescribeLaunchConfigurations", On::All),
+    row(Part::Retention, "ec2:CreateTags", On::Ours(&["image"])),
+    row(Part::Retention, "ec2:DeleteSnapshot", On::Ours(&["snapshot"])),
+    row(Part::Retention, "ec2:DeregisterImage", On::Family(&["image"])),
+    row(Part::Retention, "ec2:DescribeImageAttribute", On::All),
+    row(Part::Retention, "ec2:DescribeImages", On::All),
+    row(Part::Retention, "ec2:DescribeInstances", On::All),
+    row(Part::Retention, "ec2:DescribeLaunchTemplateVersions", On::All),
+    row(Part::Retention, "ssm:DescribeParameters", On::All),
+    row(Part::Retention, "ssm:GetParameters", On::Named(&["parameter"])),
+
     row(Part::Spot, "ec2:CreateFleet", On::Made(&["fleet", "instance", "volume"])),
     row(Part::Spot, "ec2:CreateFleet", On::Named(&[
         "image", "key-pair", "launch-template", "network-interface", "security-group", "snapshot", "subnet",
@@ -153,14 +204,30 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::OwnProfile, "iam:PassRole", On::PassedRole),
     row(Part::OwnProfile, "iam:PutRolePolicy", On::Named(&["role"])),
     row(Part::OwnProfile, "iam:RemoveRoleFromInstanceProfile", On::Named(&["instance-profile"])),
+    row(Part::OwnProfile, "iam:TagInstanceProfile", On::Named(&["instance-profile"])),
+    row(Part::OwnProfile, "iam:TagRole", On::Named(&["role"])),
     row(Part::Password, "ec2:GetPasswordData", On::Ours(&["instance"])),
-    row(Part::Volumes, "ec2:AttachVolume", On::Ours(&["instance", "volume"])),
-    row(Part::Volumes, "ec2:CreateSnapshot", On::Made(&["snapshot"])),
-    row(Part::Volumes, "ec2:CreateSnapshot", On::Ours(&["volume"])),
-    row(Part::Volumes, "ec2:CreateTags", On::Tags),
-    row(Part::Volumes, "ec2:DetachVolume", On::Ours(&["instance", "volume"])),
-    row(Part::Volumes, "ec2:RegisterImage", On::Made(&["image"])),
-    row(Part::Volumes, "ec2:RegisterImage", On::Ours(&["snapshot"])),
+    row(Part::Snapshots, "ec2:CreateSnapshot", On::Made(&["snapshot"])),
+    row(Part::Snapshots, "ec2:CreateSnapshot", On::Ours(&["volume"])),
+    row(Part::Snapshots, "ec2:CreateTags", On::Tags),
+    row(Part::Snapshots, "ec2:DeleteSnapshot", On::Ours(&["snapshot"])),
+    row(Part::Snapshots, "ec2:DeleteTags", On::Ours(&["snapshot"])),
+    row(Part::Snapshots, "ec2:DescribeSnapshots", On::All),
+    row(Part::Register, "ec2:RegisterImage", On::Made(&["image"])),
+    row(Part::Register, "ec2:RegisterImage", On::Ours(&["snapshot"])),
+    row(Part::Register, "ec2:CreateTags", On::Tags),
+    row(Part::SwapRoot, "ec2:AttachVolume", On::Ours(&["instance", "volume"])),
+    row(Part::SwapRoot, "ec2:DeleteVolume", On::Ours(&["volume"])),
+    row(Part::SwapRoot, "ec2:DescribeVolumes", On::All),
+    row(Part::SwapRoot, "ec2:DetachVolume", On::Ours(&["instance", "volume"])),
+    row(Part::KeptVolumes, "ec2:CreateTags", On::Ours(&["volume"])),
+    row(Part::KeptVolumes, "ec2:DeleteTags", On::Ours(&["volume"])),
+    row(Part::KeptVolumes, "ec2:DeleteVolume", On::Ours(&["volume"])),
+    row(Part::KeptVolumes, "ec2:DescribeVolumes", On::All),
+    row(Part::KeptVolumes, "ec2:ModifyInstanceAttribute", On::Ours(&["instance"])),
+    row(Part::Bundle, "s3:DeleteObject", On::Named(&["object"])),
+    row(Part::Bundle, "s3:ListBucket", On::All),
+    row(Part::BundleUpload, "s3:PutObject", On::Named(&["object"])),
     row(Part::Chroot, "ec2:AttachVolume", On::Named(&["instance"])),
     row(Part::Chroot, "ec2:AttachVolume", On::Ours(&["volume"])),
     row(Part::Chroot, "ec2:CreateSnapshot", On::Made(&["snapshot"])),
@@ -176,12 +243,6 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Chroot, "ec2:RegisterImage", On::Made(&["image"])),
     // The source image may have further disks.
     row(Part::Chroot, "ec2:RegisterImage", On::Named(&["snapshot"])),
-    row(Part::Retention, "ec2:DescribeImageAttribute", On::All),
-    row(Part::Retention, "ec2:DescribeLaunchTemplateVersions", On::All),
-    row(Part::Retention, "ssm:DescribeParameters", On::All),
-    row(Part::Retention, "ssm:GetParameters", On::Named(&["parameter"])),
-    row(Part::Import, "s3:GetObject", On::Named(&["object"])),
-    row(Part::Import, "s3:ListBucket", On::All),
     row(Part::Role, "sts:AssumeRole", On::All),
     row(Part::Secret, "secretsmanager:GetSecretValue", On::Named(&["secret"])),
 ];
@@ -228,7 +289,8 @@ impl Place {
             "key" => format!("arn:{partition}:kms:{region}:{account}:key/*"),
             "parameter" => format!("arn:{partition}:ssm:{region}:{account}:parameter/*"),
             "object" => format!("arn:{partition}:s3:::*/*"),
-            "instance-profile" | "role" => format!("arn:{partition}:iam::{account}:{kind}/*"),
+            "instance-profile" | "role" => format!("arn:{partition}:iam::{account}:{kind}{PATH}*"),
+            "any-role" => format!("arn:{partition}:iam::{account}:role/*"),
             kind => format!("arn:{partition}:ec2:{region}:{account}:{kind}/*"),
         }
     }
@@ -238,7 +300,14 @@ impl Place {
         let has_tag = |key: &str| condition("Null", &format!("{key}/{}", tags::RUN), ["false"]);
         let anything = || BTreeSet::from(["*".to_owned()]);
         let (resources, conditions) = match row.on {
-            On::All if row.action.starts_with("sts:") => (anything(), Conditions::new()),
+            // These have no region that one would write.
+            On::All
+                if ["iam:", "sts:"]
+                    .iter()
+                    .any(|one| row.action.starts_with(one)) =>
+            {
+                (anything(), Conditions::new())
+            }
             On::All => (
                 anything(),
                 match self.region.as_str() {
@@ -255,13 +324,24 @@ impl Place {
                 let made_by = condition("StringEquals", "ec2:CreateAction", makers);
                 (BTreeSet::from([all]), made_by)
             }
-            On::ByEc2 => {
-                // In an unknown region any EC2 may.
+            On::Marks(kinds) => {
+                let mut conditions = has_tag("aws:ResourceTag");
+                let marks = [tags::EXPIRES, tags::STORED];
+                let only = condition("ForAllValues:StringEquals", "aws:TagKeys", marks);
+                conditions.extend(only);
+                (things(kinds), conditions)
+            }
+            On::Family(kinds) => {
+                let key = format!("aws:ResourceTag/{}", tags::FAMILY);
+                (things(kinds), condition("Null", &key, ["false"]))
+            }
+            On::By(service) => {
+                // In an unknown region any of them may.
                 let (operator, region) = match self.region.as_str() {
                     "" => ("StringLike", "*"),
                     region => ("StringEquals", region),
                 };
-                let service = format!("ec2.{region}.amazonaws.com");
+                let service = format!("{service}.{region}.amazonaws.com");
                 let by = condition(operator, "kms:ViaService", [service.as_str()]);
                 (things(&["key"]), by)
             }
@@ -271,7 +351,8 @@ impl Place {
                     _ => "ec2.amazonaws.com",
                 };
                 let passed = condition("StringEquals", "iam:PassedToService", [service]);
-                (things(&["role"]), passed)
+                let own = row.part == Part::OwnProfile;
+                (things(&[if own { "role" } else { "any-role" }]), passed)
             }
         };
         Right {
@@ -295,13 +376,15 @@ fn condition<'a>(
 
 /// The rights of these parts at a place.
 pub(crate) fn rights(parts: &BTreeSet<Part>, place: &Place, full: bool) -> Vec<Right> {
-    let wanted = |row: &&Row| {
-        parts.contains(&row.part)
-            || full && matches!(row.part, Part::Diagnosis | Part::Leftovers | Part::Plan)
-    };
+    let wanted = |row: &&Row| parts.contains(&row.part) || full && more(row.part);
     let rows: Vec<&Row> = TABLE.iter().filter(wanted).collect();
     let makers = makers(&rows);
     rows.iter().map(|row| place.right(row, &makers)).collect()
+}
+
+/// Whether a part is no build's, but what plans, diagnoses and `imgc gc` ask.
+fn more(part: Part) -> bool {
+    matches!(part, Part::Diagnosis | Part::Leftovers | Part::Plan)
 }
 
 /// The calls that give tags to what they make, as the condition has them.

@@ -14,6 +14,11 @@ pub(crate) const EXPIRES: &str = "imgc:expires";
 pub(crate) const BUILD: &str = "imgc:build";
 /// The name that is unique in all runs: what an intent is found by when no id came back.
 pub(crate) const NAME: &str = "imgc:resource";
+/// On an instance: the bundle that is made of its disk, `bucket/prefix@milliseconds`. On a task that imports: the object it reads,
+/// `bucket/key`, where that is to go. What lies in a bucket cannot be found by tags of its own.
+pub(crate) const STORED: &str = "imgc:stored";
+/// The longest value of a tag.
+pub(crate) const LONGEST: usize = 256;
 /// Images of which `amazon-retention` keeps only some.
 pub(crate) const FAMILY: &str = "imgc:family";
 

@@ -122,6 +122,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
             up_to_date
         } => up_to_date,
         () = work.expire(started) => false,
+        () = work.keep_machine_up() => false,
     };
     work.undo().await;
     work.record_skipped().await;
@@ -413,7 +414,7 @@ impl<'a> Work<'a> {
             source_name: self.build.instance_name().into(),
             builder_type: self.build.builder.as_str().into(),
             run_id: run.run_id.clone(),
-            expires: run.settings.new_run.as_ref().map(|new| new.expires),
+            expires: run.expiry.clone(),
             limit: self
                 .build
                 .timeout

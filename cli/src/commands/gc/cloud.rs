@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imgc_runtime::ledger::{CloudResource, Resource};
-use imgc_runtime::remove::remove_all;
+use imgc_runtime::remove::remove_marked;
 use imgc_runtime::settings::Remover;
 use imgc_runtime::state::{Owner, State as _};
 use imgc_runtime::sweep::{Area, Marked, Sweep};
@@ -22,6 +22,8 @@ use super::{Fate, Found, Gc};
 
 /// How often it is looked again: what was made a moment ago may not be seen at once.
 const LOOKS: usize = 3;
+/// What is said of a thing that is not as it was a moment ago.
+const MEANWHILE: &str = "meanwhile its run has finished it, or marked it as still in use";
 /// A run's id is given with at least this many characters: others use the account as well.
 const LEAST: usize = 8;
 
@@ -59,7 +61,7 @@ impl Gc {
             }
             done.extend(sweep.things.iter().map(|one| one.thing.describe()));
             let state = look.state.as_ref();
-            look.wait(self.take(state, sweep, named.as_deref()))?;
+            look.wait(self.take(&*remover, state, sweep, named.as_deref()))?;
             if self.dry_run {
                 break;
             }
@@ -108,6 +110,7 @@ impl Gc {
     /// Removes what may go, in its turn.
     async fn take(
         &mut self,
+        remover: &dyn Remover,
         state: Option<&Arc<Sqlite>>,
         sweep: Sweep,
         named: Option<&str>,
@@ -129,7 +132,7 @@ impl Gc {
             let (now, later): (Vec<Marked>, Vec<Marked>) =
                 going.into_iter().partition(|one| one.turn == turn);
             going = later;
-            let fates = self.remove_at_once(&now).await;
+            let fates = self.remove_at_once(remover, &now).await;
             for (one, fate) in now.into_iter().zip(fates) {
                 if let (Some(state), Fate::Removed, false) = (state, &fate, self.dry_run) {
                     strike(state, &one.thing).await?;
@@ -140,16 +143,18 @@ impl Gc {
         Ok(())
     }
 
-    async fn remove_at_once(&self, things: &[Marked]) -> Vec<Fate> {
-        let resources = things.iter().map(|one| Resource::Cloud(one.thing.clone()));
-        let resources: Vec<Resource> = resources.collect();
-        match self.dry_run {
-            true => resources.iter().map(|_| Fate::Removed).collect(),
-            false => {
-                let results = remove_all(&self.removers, &resources).await;
-                results.into_iter().map(super::fate).collect()
-            }
+    /// Each is looked at once more: it may have been finished, or renewed by its run, on another machine.
+    async fn remove_at_once(&self, remover: &dyn Remover, things: &[Marked]) -> Vec<Fate> {
+        if self.dry_run {
+            return things.iter().map(|_| Fate::Removed).collect();
         }
+        let results = remove_marked(remover, things).await.into_iter();
+        results
+            .map(|result| match result {
+                Ok(false) => Fate::Left(MEANWHILE.to_owned()),
+                result => super::fate(result.map(|_| ())),
+            })
+            .collect()
     }
 
     fn verdict(&self, one: &Marked, named: Option<&str>) -> Verdict {

@@ -222,3 +222,47 @@ fn killed_after_any_call_of_an_import_gc_leaves_nothing() {
     }
     assert!(died + 1 >= points, "died {died} times of {points}");
 }
+
+/// From the moment that there is a task, which names the object: from another machine, by tags alone.
+#[test]
+fn a_killed_import_is_removed_elsewhere_by_the_tags_of_its_task() {
+    let named = "ami_name = \"disk-1\"";
+    for (options, action) in [
+        (named, "ImportImage"),
+        (named, "DescribeImportImageTasks"),
+        (named, "CopyImage"),
+        ("", "DescribeImages"),
+    ] {
+        let cloud = cloud();
+        let test = test(&cloud, options);
+        test.write("disk.bin", "a disk");
+        let process = Arc::new(Mutex::new(None::<Pid>));
+        let victim = process.clone();
+        let mut holder = process.lock().unwrap();
+        let wanted = action.to_owned();
+        cloud.hook(move |call, moment| {
+            if moment == Moment::After
+                && call.action == wanted
+                && let Some(pid) = *victim.lock().unwrap()
+            {
+                kill(pid, Signal::SIGKILL).unwrap();
+            }
+            Then::GoOn
+        });
+        let child = test.spawn(&["build", "."]);
+        *holder = Some(Pid::from_raw(child.id() as i32));
+        drop(holder);
+        let printed = test.finish(child);
+        cloud.unhook();
+        assert_eq!(printed.code, -1, "{action}: {}", printed.text());
+        assert_ne!(cloud.left().summary(), "", "{action}");
+        let mut other = Test::new("").env("IMGC_INTERNAL_CLOCK", "1700086401,test");
+        for (name, value) in cloud.environment() {
+            other = other.env(name, &value);
+        }
+        let gone = other.run(&["gc", "--cloud", "aws", "--region", "us-east-1"]);
+        assert_eq!(gone.code, 0, "{action}: {}", gone.text());
+        let left = cloud.left();
+        assert_eq!(left.summary(), "", "{action}: {left}\n{}", gone.text());
+    }
+}

@@ -9,12 +9,14 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use imgc_testbed::Cloud;
 use imgc_testbed::cloud::{Left, Moment, Then};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use super::family::{ALL, Member, OTHERS};
 use super::packer::for_both;
 use super::{behaviour, test, user};
 use crate::harness::{Printed, Test};
@@ -84,12 +86,23 @@ pub(super) fn report(line: &str) {
     writeln!(file, "{line}").unwrap();
 }
 
-/// How many calls an undisturbed build makes.
-fn calls_of_a_build(cloud: &Cloud) -> usize {
-    let whole = test(cloud);
-    let printed = whole.run(&["build", "."]);
-    assert_eq!(printed.code, 0, "{}", printed.text());
+/// How many calls an undisturbed build makes, and that it leaves what it should.
+fn calls_of_a_build(cloud: &Cloud, member: &Member) -> usize {
+    let whole = member.simple(cloud);
+    let printed = whole.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}: {}", member.name(), printed.text());
+    let left = cloud.left();
+    assert!(
+        member.is_finished(cloud, &left),
+        "{}: {left}",
+        member.name()
+    );
     cloud.calls().len()
+}
+
+/// Whether all that is left is an image that somebody can use.
+fn is_finished(cloud: &Cloud, left: &Left) -> bool {
+    ALL[0].is_finished(cloud, left)
 }
 
 /// A machine that has never seen the template.
@@ -110,70 +123,83 @@ fn runs(left: &Left) -> Vec<String> {
     runs
 }
 
-/// Whether all that is left is an image that somebody can use.
-fn is_finished(cloud: &Cloud, left: &Left) -> bool {
-    let temporary = left.iter().any(|one| one.tags.contains_key("imgc:expires"));
-    let images = cloud.ec2("us-east-1", "DescribeImages", &[("Owner.1", "self")]);
-    !temporary
-        && left.summary() == "1 image, 1 snapshot"
-        && images
-            .unwrap()
-            .contains("<imageState>available</imageState>")
-}
-
-#[test]
-fn killed_after_any_call_gc_elsewhere_removes_it_by_its_tags() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let count = calls_of_a_build(&cloud);
+/// Every `stride`th call; `elsewhere` without the state, by tags alone, else where the run was.
+fn killed_after_any_call(member: &Member, stride: usize, is_elsewhere: bool) {
+    let cloud = member.cloud();
+    let name = member.name();
+    let count = calls_of_a_build(&cloud, member);
     let (mut tried, mut kept) = (0, 0);
     let mut before: BTreeMap<String, usize> = BTreeMap::new();
-    for point in points(count, 6) {
+    for point in points(count, stride) {
         cloud.reset().unwrap();
-        let test = test(&cloud);
+        member.furnish(&cloud);
+        let test = member.simple(&cloud);
         let spawn = || test.spawn(&["build", "."]);
         struck(&cloud, point, killed, spawn, |child| test.finish(child));
         let left = cloud.left();
         *before.entry(left.summary()).or_default() += 1;
-        let other = elsewhere(&cloud);
-        // Everything carries the run's tag: there is no other way to know it here.
-        for thing in left.iter() {
+        // Everything carries the run's tag: there is no other way to know it elsewhere. What lies in a bucket has none.
+        for thing in left.iter().filter(|thing| thing.kind != "S3 object") {
             assert!(
                 thing.tags.contains_key("imgc:run"),
-                "call {point}: {thing:?}"
+                "{name}, call {point}: {thing:?}"
             );
         }
-        for run in runs(&left) {
-            let gc = other.run(&[
-                "gc",
-                "--cloud",
-                "aws",
-                "--region",
-                "us-east-1",
-                "--run",
-                &run,
-            ]);
-            assert_eq!(gc.code, 0, "call {point}: {}", gc.text());
+        match is_elsewhere {
+            true => {
+                let other = elsewhere(&cloud);
+                for run in runs(&left) {
+                    let gone = gc(&other, &["--run", &run]);
+                    assert_eq!(gone.code, 0, "{name}, call {point}: {}", gone.text());
+                }
+            }
+            false => {
+                let gone = test.run(&["gc"]);
+                assert_eq!(gone.code, 0, "{name}, call {point}: {}", gone.text());
+            }
         }
         let left = cloud.left();
         tried += 1;
-        kept += usize::from(is_finished(&cloud, &left));
+        kept += usize::from(member.is_finished(&cloud, &left));
         assert!(
-            left.is_empty() || is_finished(&cloud, &left),
-            "call {point}: {left}"
+            left.is_empty() || member.is_finished(&cloud, &left),
+            "{name}, call {point}: {left}"
         );
     }
+    let place = if is_elsewhere {
+        "gc --cloud elsewhere"
+    } else {
+        "gc"
+    };
     report(&format!(
-        "imgc, SIGKILL, gc --cloud elsewhere: {count} calls, {tried} tried, finished image kept {kept}; before gc: {before:?}"
+        "{name}, SIGKILL, {place}: {count} calls, {tried} tried, finished and kept {kept}; before gc: {before:?}"
     ));
 }
 
-fn stopped_after_any_call(name: &str, end: End, code: i32) {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let count = calls_of_a_build(&cloud);
+#[test]
+fn killed_after_any_call_gc_elsewhere_removes_it_by_its_tags() {
+    for (at, member) in ALL.iter().enumerate() {
+        let stride = if at == 0 { 6 } else { 9 };
+        killed_after_any_call(member, stride, true);
+    }
+}
+
+#[test]
+fn whatever_is_built_gc_removes_it_where_the_run_was() {
+    for member in &OTHERS {
+        killed_after_any_call(member, 9, false);
+    }
+}
+
+fn stopped_after_any_call(member: &Member, signal: &str, end: End, code: i32) {
+    let cloud = member.cloud();
+    let name = member.name();
+    let count = calls_of_a_build(&cloud, member);
     let (mut tried, mut stopped, mut kept) = (0, 0, 0);
-    for point in points(count, 7) {
+    for point in points(count, 10) {
         cloud.reset().unwrap();
-        let test = test(&cloud);
+        member.furnish(&cloud);
+        let test = member.simple(&cloud);
         let spawn = || test.spawn(&["build", "-color=false", "."]);
         let printed = struck(&cloud, point, end, spawn, |child| test.finish(child));
         tried += 1;
@@ -182,39 +208,44 @@ fn stopped_after_any_call(name: &str, end: End, code: i32) {
         // Before it listens to signals it has made nothing.
         assert!(
             [0, code].contains(&printed.code) || printed.code == -1 && left.is_empty(),
-            "call {point}: {}",
+            "{name}, call {point}: {}",
             printed.text()
         );
         if left.is_empty() {
-            assert_ne!(printed.code, 0, "call {point}: {}", printed.text());
+            assert_ne!(printed.code, 0, "{name}, call {point}: {}", printed.text());
             continue;
         }
         kept += 1;
         assert!(
-            is_finished(&cloud, &left),
-            "call {point}: {left}\n{}",
+            member.is_finished(&cloud, &left),
+            "{name}, call {point}: {left}\n{}",
             printed.text()
         );
         let images = test.run(&["images"]);
+        let made = left.iter().find(|one| one.kind != "S3 object").unwrap();
         assert!(
-            images.stdout.contains(&left.of("image")[0].id),
-            "call {point}: {}",
+            images.stdout.contains(&made.id),
+            "{name}, call {point}: {}",
             images.text()
         );
     }
     report(&format!(
-        "imgc, {name}: {count} calls, {tried} tried, {stopped} stopped, finished image kept {kept}, nothing else left"
+        "{name}, {signal}: {count} calls, {tried} tried, {stopped} stopped, finished and kept {kept}, nothing else left"
     ));
 }
 
 #[test]
-fn interrupted_after_any_call_an_image_is_left_or_nothing() {
-    stopped_after_any_call("SIGINT", interrupted, 130);
+fn interrupted_after_any_call_what_is_finished_is_left_or_nothing() {
+    for member in &ALL {
+        stopped_after_any_call(member, "SIGINT", interrupted, 130);
+    }
 }
 
 #[test]
-fn terminated_after_any_call_an_image_is_left_or_nothing() {
-    stopped_after_any_call("SIGTERM", terminated, 143);
+fn terminated_after_any_call_what_is_finished_is_left_or_nothing() {
+    for member in &ALL {
+        stopped_after_any_call(member, "SIGTERM", terminated, 143);
+    }
 }
 
 /// A run that is killed when its instance is there.
@@ -390,9 +421,7 @@ fn a_run_at_work_and_a_finished_image_are_left_alone() {
         Then::GoOn
     });
     let child = test.spawn(&["build", "."]);
-    asked
-        .recv_timeout(std::time::Duration::from_secs(60))
-        .unwrap();
+    asked.recv_timeout(Duration::from_secs(60)).unwrap();
     let at_work = cloud.left();
     let run = runs(&at_work).remove(0);
     let ours = gc(&test, &[]);
@@ -524,4 +553,211 @@ pub(super) fn packers_template(cloud: &Cloud) -> String {
     });
     let provisioner = serde_json::json!({"type": "shell", "inline": ["echo inside the machine"]});
     serde_json::json!({"builders": [builder], "provisioners": [provisioner]}).to_string()
+}
+
+/// A run without time limit: by the time that what it has made would be past its expiry it has put that off.
+#[test]
+fn a_run_that_lives_puts_off_the_expiry_of_what_it_has_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud).env("IMGC_INTERNAL_RENEWAL", "300");
+    let text = test.read("main.pkr.hcl");
+    let policy = r#"  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }
+  run_tags"#;
+    let text = text.replacen("  run_tags", policy, 1);
+    test.write(
+        "main.pkr.hcl",
+        text.replace(
+            "echo inside the machine",
+            "touch begun; while ! test -e go; do sleep 0.1; done",
+        )
+        .replace(
+            "inline = [\"touch",
+            &format!(
+                "inline = [\"cd {}; touch",
+                test.path(".").canonicalize().unwrap().display()
+            ),
+        ),
+    );
+    let child = test.spawn(&["build", "-color=false", "."]);
+    let begun = Instant::now();
+    let first = "2023-11-15T22:13:20Z";
+    let renewed = |left: &Left| {
+        let things = left.iter().filter(|one| one.region != "global");
+        let moments: Vec<&str> = things
+            .filter_map(|one| one.tags.get("imgc:expires").map(String::as_str))
+            .collect();
+        test.path("begun").exists() && !moments.is_empty() && moments.iter().all(|one| *one > first)
+    };
+    while !renewed(&cloud.left()) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{}",
+            cloud.left()
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let at_work = cloud.left();
+    assert_eq!(
+        at_work.summary(),
+        "1 instance, 1 instance profile, 1 key pair, 1 role, 1 security group, 1 volume"
+    );
+    for action in ["TagRole", "TagInstanceProfile"] {
+        assert!(
+            !cloud.calls().of(action).is_empty(),
+            "{}",
+            cloud.calls().sequence()
+        );
+    }
+    // Somebody else looks when it would have been past its expiry.
+    let later = elsewhere(&cloud).env("IMGC_INTERNAL_CLOCK", "1700086401,test");
+    let listed = gc(&later, &[]);
+    assert_eq!(listed.code, 0, "{}", listed.text());
+    assert!(!listed.stdout.contains("removed aws"), "{}", listed.text());
+    test.write("go", "");
+    let printed = test.finish(child);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    // What is finished has no expiry, whatever was renewed a moment before.
+    let left = cloud.left();
+    assert!(is_finished(&cloud, &left), "{left}");
+}
+
+/// What is finished between looking and removing stays.
+#[test]
+fn an_image_that_is_finished_elsewhere_while_gc_looks_stays() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (_test, run) = dead_run(&cloud);
+    let instance = cloud.left().of("instance")[0].id.clone();
+    let tags = [
+        ("imgc:run", run.as_str()),
+        ("imgc:expires", "2023-11-15T22:13:20Z"),
+    ];
+    let mut parameters = vec![
+        ("InstanceId".to_owned(), instance),
+        ("Name".to_owned(), "half".to_owned()),
+    ];
+    for (kind, at) in [("image", 1), ("snapshot", 2)] {
+        parameters.push((
+            format!("TagSpecification.{at}.ResourceType"),
+            kind.to_owned(),
+        ));
+        for (index, (key, value)) in tags.iter().enumerate() {
+            let name = |what: &str| format!("TagSpecification.{at}.Tag.{}.{what}", index + 1);
+            parameters.push((name("Key"), (*key).to_owned()));
+            parameters.push((name("Value"), (*value).to_owned()));
+        }
+    }
+    let parameters: Vec<(&str, &str)> = parameters
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    cloud.ec2("us-east-1", "CreateImage", &parameters).unwrap();
+    let left = cloud.left();
+    let made: Vec<String> = left
+        .iter()
+        .filter(|one| ["image", "snapshot"].contains(&one.kind))
+        .map(|one| one.id.clone())
+        .collect();
+    assert_eq!(made.len(), 2, "{left}");
+    // The instance goes first: when it is ended somebody finishes the image.
+    let (ask, asked) = std::sync::mpsc::channel();
+    let (answer, answered) = std::sync::mpsc::channel::<()>();
+    let (ask, answered) = (Mutex::new(ask), Mutex::new(answered));
+    cloud.hook(move |call, moment| {
+        if moment == Moment::Before && call.action == "TerminateInstances" {
+            ask.lock().unwrap().send(()).unwrap();
+            answered.lock().unwrap().recv().unwrap();
+        }
+        Then::GoOn
+    });
+    let other = elsewhere(&cloud);
+    let child = other.spawn(&[
+        "gc",
+        "--cloud",
+        "aws",
+        "--region",
+        "us-east-1",
+        "--run",
+        &run,
+    ]);
+    asked.recv_timeout(Duration::from_secs(60)).unwrap();
+    let mut finish = vec![("Tag.1.Key".to_owned(), "imgc:expires".to_owned())];
+    for (at, id) in made.iter().enumerate() {
+        finish.push((format!("ResourceId.{}", at + 1), id.clone()));
+    }
+    let finish: Vec<(&str, &str)> = finish
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    cloud.ec2("us-east-1", "DeleteTags", &finish).unwrap();
+    answer.send(()).unwrap();
+    let printed = other.finish(child);
+    cloud.unhook();
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(printed.stdout.contains("finished it"), "{}", printed.text());
+    let left = cloud.left();
+    assert_eq!(
+        left.summary(),
+        "1 image, 1 snapshot",
+        "{left}\n{}",
+        printed.text()
+    );
+}
+
+/// What EC2 does not list by tags: roles and profiles, fleets and their templates, imports with their objects.
+#[test]
+fn roles_profiles_fleets_and_templates_go_by_their_tags_elsewhere() {
+    let policy = r#"spot_instance_types = ["m5.large"]
+  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }
+  run_tags"#;
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let new = || {
+        let test = test(&cloud);
+        let text = test.read("main.pkr.hcl");
+        let text = text.replace("  instance_type = \"t3.micro\"\n", "");
+        test.write("main.pkr.hcl", text.replacen("run_tags", policy, 1));
+        test
+    };
+    let whole = new();
+    let printed = whole.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let count = cloud.calls().len();
+    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    for point in points(count, 4) {
+        cloud.reset().unwrap();
+        let test = new();
+        let spawn = || test.spawn(&["build", "."]);
+        struck(&cloud, point, killed, spawn, |child| test.finish(child));
+        let left = cloud.left();
+        *before.entry(left.summary()).or_default() += 1;
+        // By the clock: where nothing but a role is left nobody here knows the run's id.
+        let later = elsewhere(&cloud).env("IMGC_INTERNAL_CLOCK", "1700086401,test");
+        let gone = gc(&later, &[]);
+        assert_eq!(gone.code, 0, "call {point}: {}", gone.text());
+        let left = cloud.left();
+        assert!(
+            left.is_empty() || is_finished(&cloud, &left),
+            "call {point}: {left}"
+        );
+    }
+    let all: String = before.keys().cloned().collect::<Vec<_>>().join(", ");
+    for kind in ["fleet", "launch template", "role", "instance profile"] {
+        assert!(all.contains(kind), "{before:?}");
+    }
+    report(&format!(
+        "spot with a temporary profile, SIGKILL, gc --cloud elsewhere: {count} calls; before gc: {before:?}"
+    ));
 }

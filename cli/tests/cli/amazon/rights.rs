@@ -6,6 +6,7 @@ use imgc_testbed::Cloud;
 use imgc_testbed::cloud::{Call, Moment, Then};
 use serde_json::Value as Json;
 
+use super::family::{ALL, Member};
 use super::{behaviour, test};
 use crate::harness::Test;
 
@@ -26,32 +27,39 @@ fn policy(test: &Test, flag: &str) -> Json {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-/// The rights that calls take: their own, and that of giving tags.
+/// The rights that calls take: their own, and those that come with them.
 fn taken(calls: &[Call]) -> BTreeSet<String> {
     let mut taken = BTreeSet::new();
     for call in calls {
-        taken.insert(format!("{}:{}", call.service, call.action));
-        let mut parameters = call.parameters.keys();
-        if parameters.any(|name| name.starts_with("TagSpecification.")) {
+        let action = match call.action.as_str() {
+            "ListObjectsV2" => "ListBucket",
+            action => action,
+        };
+        taken.insert(format!("{}:{action}", call.service));
+        let names = |part: &str| call.parameters.keys().any(|name| name.contains(part));
+        if call.service == "ec2" && names("TagSpecification") {
             taken.insert("ec2:CreateTags".to_owned());
+        }
+        if call.service == "ec2" && names("IamInstanceProfile") {
+            taken.insert("iam:PassRole".to_owned());
+        }
+        if call.service == "iam" && names("Tags.") {
+            let kind = call.action.trim_start_matches("Create");
+            taken.insert(format!("iam:Tag{kind}"));
         }
     }
     taken
 }
 
-#[test]
-fn the_policy_allows_what_builds_call_and_nothing_else() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let test = test(&cloud);
-    let policy = policy(&test, "-iam");
+/// A template whose policy is held against what its builds call: one that ends well, and one that is undone when all is made.
+fn held_against_calls(what: &str, cloud: &Cloud, test: &Test) {
+    let policy = policy(test, "-iam");
     cloud.forget_calls();
-    // One that ends well, and one that is undone when its image has been made.
     let printed = test.run(&["build", "-color=false", "."]);
-    assert_eq!(printed.code, 0, "{}", printed.text());
-    test.write(
-        "main.pkr.hcl",
-        test.read("main.pkr.hcl").replace("web-1", "web-2"),
-    );
+    assert_eq!(printed.code, 0, "{what}: {}", printed.text());
+    let finished = cloud.left();
+    let text = test.read("main.pkr.hcl");
+    test.write("main.pkr.hcl", text.replace("web-1", "web-2"));
     cloud.hook(|call, moment| match (call.action.as_str(), moment) {
         ("DeleteTags", Moment::Before) => Then::Refuse(
             400,
@@ -60,12 +68,109 @@ fn the_policy_allows_what_builds_call_and_nothing_else() {
         ),
         _ => Then::GoOn,
     });
-    let undone = test.run(&["build", "-color=false", "."]);
+    let undone = test.run(&["build", "-force", "-color=false", "."]);
     cloud.unhook();
-    assert_ne!(undone.code, 0, "{}", undone.text());
+    assert_ne!(undone.code, 0, "{what}: {}", undone.text());
     let left = cloud.left();
-    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
-    assert_eq!(allowed(&policy), taken(&cloud.calls()));
+    assert_eq!(left.summary(), finished.summary(), "{what}: {left}");
+    let mut all = taken(&cloud.calls());
+    // An instance of the spot market is started in the caller's name as well; that was rehearsed.
+    all.extend(taken(&cloud.dry_runs()));
+    // Asked by a build that takes more than six hours.
+    all.insert("ec2:DescribeTags".to_owned());
+    assert_eq!(allowed(&policy), all, "{what}");
+}
+
+#[test]
+fn the_policy_allows_what_builds_call_and_nothing_else() {
+    for member in &ALL {
+        let cloud = member.cloud();
+        let test = member.simple(&cloud);
+        held_against_calls(member.name(), &cloud, &test);
+    }
+}
+
+#[test]
+fn the_policy_allows_what_spot_a_profile_and_copies_take_and_nothing_else() {
+    let profile = r#"temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }"#;
+    let variants = [
+        ("spot", "spot_instance_types = [\"m5.large\"]"),
+        ("a profile", profile),
+        (
+            "the account's profile",
+            "iam_instance_profile = \"builders\"",
+        ),
+        (
+            "copies",
+            "ami_regions = [\"us-west-2\"]\n  ami_users = [\"210987654321\"]\n  snapshot_users = [\"210987654321\"]\n  \
+             deprecate_at = \"2030-01-31T00:00:00Z\"",
+        ),
+    ];
+    for (what, options) in variants {
+        let member = &ALL[0];
+        let cloud = member.cloud();
+        let test = member.simple(&cloud);
+        let text = test.read("main.pkr.hcl");
+        let mut text = text.replacen("run_tags", &format!("{options}\n  run_tags"), 1);
+        if what == "spot" {
+            text = text.replace("  instance_type = \"t3.micro\"\n", "");
+        }
+        test.write("main.pkr.hcl", text);
+        held_against_calls(what, &cloud, &test);
+    }
+}
+
+/// What a plan asks, of every builder.
+#[test]
+fn a_plan_says_what_each_builder_will_make_and_asks_read_only() {
+    for member in &ALL {
+        let cloud = member.cloud();
+        let test = member.simple(&cloud);
+        let plan = test.run(&["plan", "-color=false", "."]);
+        assert_eq!(plan.code, 0, "{}: {}", member.name(), plan.text());
+        let text = plan.text();
+        for shown in [
+            "source image",
+            "us-east-1",
+            "subnet",
+            "key pair",
+            "security group",
+            "127.0.0.1/32",
+            "instance",
+            "quota",
+        ] {
+            assert!(
+                text.contains(shown),
+                "{}: no {shown}: {text}",
+                member.name()
+            );
+        }
+        assert!(
+            text.contains("to make what is needed are there"),
+            "{}: {text}",
+            member.name()
+        );
+        let made = match member.builder {
+            "amazon-ebsvolume" => "/dev/sdf",
+            "amazon-instance" => "in the bucket images",
+            _ => "`web-1` is free in us-east-1",
+        };
+        assert!(text.contains(made), "{}: {text}", member.name());
+        assert_eq!(
+            cloud.calls().changes().len(),
+            0,
+            "{}: {}",
+            member.name(),
+            cloud.calls().sequence()
+        );
+    }
 }
 
 #[test]
@@ -92,8 +197,15 @@ fn the_policy_is_of_the_account_and_narrow() {
         "false"
     );
     let tags = of("ec2:CreateTags");
-    assert_eq!(tags.len(), 1, "{tags:?}");
-    let makers = &tags[0]["Condition"]["StringEquals"]["ec2:CreateAction"];
+    assert_eq!(tags.len(), 2, "{tags:?}");
+    let (marks, made): (Vec<&Json>, Vec<&Json>) = tags
+        .into_iter()
+        .partition(|one| one["Condition"]["Null"]["aws:ResourceTag/imgc:run"][0] == "false");
+    assert_eq!(
+        marks[0]["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"],
+        serde_json::json!(["imgc:expires", "imgc:stored"])
+    );
+    let makers = &made[0]["Condition"]["StringEquals"]["ec2:CreateAction"];
     let makers: Vec<&str> = makers
         .as_array()
         .unwrap()
@@ -180,29 +292,41 @@ fn builds_with_other_credentials_have_policies_of_their_own() {
 
 #[test]
 fn what_makes_things_is_asked_for_first_and_all_that_is_missing_is_named() {
-    let cloud = Cloud::with(behaviour()).unwrap();
+    for member in &ALL {
+        all_that_is_missing_is_named(member);
+    }
+}
+
+fn all_that_is_missing_is_named(member: &Member) {
+    let cloud = member.cloud();
     let missing = [
         "ec2:CreateSecurityGroup",
         "ec2:ImportKeyPair",
         "ec2:RunInstances",
     ];
     cloud.change(|behaviour| behaviour.denied = missing.map(str::to_owned).to_vec());
-    let test = test(&cloud);
+    let test = member.simple(&cloud);
     let printed = test.run(&["build", "-color=false", "."]);
     assert_ne!(printed.code, 0);
     let text = printed.text();
     for action in missing {
-        assert!(text.contains(action), "{text}");
+        assert!(text.contains(action), "{}: {text}", member.name());
         assert!(
             text.contains(&format!("\"Action\":[\"{action}\"]")),
-            "{text}"
+            "{}: {text}",
+            member.name()
         );
     }
     assert!(
         text.contains("no policy allows it for arn:aws:iam::"),
-        "{text}"
+        "{}: {text}",
+        member.name()
     );
-    assert!(!text.contains("Encoded authorization"), "{text}");
+    assert!(
+        !text.contains("Encoded authorization"),
+        "{}: {text}",
+        member.name()
+    );
     assert_eq!(
         cloud.calls().changes().len(),
         0,
@@ -222,12 +346,25 @@ fn what_makes_things_is_asked_for_first_and_all_that_is_missing_is_named() {
 /// One right after the other is missing; a build says which, or does without.
 #[test]
 fn every_right_that_is_missing_is_named_with_what_would_allow_it() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let rights = allowed(&policy(&test(&cloud), "-iam"));
-    let rights = rights.iter().filter(|right| *right != "ec2:CreateTags");
+    for (at, member) in ALL.iter().enumerate() {
+        // Of the others those that `amazon-ebs` has not, which comes first.
+        let known = match at {
+            0 => BTreeSet::new(),
+            _ => allowed(&policy(&ALL[0].simple(&ALL[0].cloud()), "-iam")),
+        };
+        each_missing_right_is_named(member, &known);
+    }
+}
+
+fn each_missing_right_is_named(member: &Member, known: &BTreeSet<String>) {
+    let cloud = member.cloud();
+    let rights = allowed(&policy(&member.simple(&cloud), "-iam"));
+    let rights = rights.difference(known);
+    let rights = rights.filter(|right| *right != "ec2:CreateTags" && right.starts_with("ec2:"));
     for right in rights {
         cloud.reset().unwrap();
-        let test = test(&cloud);
+        member.furnish(&cloud);
+        let test = member.simple(&cloud);
         cloud.change(|behaviour| behaviour.denied = vec![right.clone()]);
         let printed = test.run(&["build", "-color=false", "."]);
         cloud.change(|behaviour| behaviour.denied.clear());
@@ -241,21 +378,89 @@ fn every_right_that_is_missing_is_named_with_what_would_allow_it() {
                 .iter()
                 .any(|call| format!("ec2:{}", call.action) == *right)
         {
-            assert_ne!(printed.code, 0, "{right}: {text}");
-            assert!(text.contains(right.as_str()), "{right}: {text}");
-            assert!(text.contains("is not allowed: "), "{right}: {text}");
+            assert_ne!(printed.code, 0, "{}, {right}: {text}", member.name());
+            assert!(
+                text.contains(right.as_str()),
+                "{}, {right}: {text}",
+                member.name()
+            );
+            assert!(
+                text.contains("is not allowed: "),
+                "{}, {right}: {text}",
+                member.name()
+            );
             let allows = format!("\"Action\":[\"{right}\"]");
-            assert!(text.contains(&allows), "{right}: {text}");
+            assert!(text.contains(&allows), "{}, {right}: {text}", member.name());
         } else {
-            assert_eq!(printed.code, 0, "{right}: {text}");
+            assert_eq!(printed.code, 0, "{}, {right}: {text}", member.name());
         }
         let gone = test.run(&["gc"]);
-        assert_eq!(gone.code, 0, "{right}: {}", gone.text());
+        assert_eq!(gone.code, 0, "{}, {right}: {}", member.name(), gone.text());
         let left = cloud.left();
-        let kept = ["", "1 image, 1 snapshot"];
+        let kept = ["", member.makes];
         assert!(
             kept.contains(&left.summary().as_str()),
-            "{right}: {left}\n{text}"
+            "{}, {right}: {left}\n{text}",
+            member.name()
         );
     }
+}
+
+/// All that a run with post-processors calls is allowed, in the regions of the image and on what the template names.
+#[test]
+fn the_policy_has_what_post_processors_take() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let alone = allowed(&policy(&test, "-iam"));
+    let text = test.read("main.pkr.hcl");
+    let text = text.replacen("run_tags", "ami_regions = [\"us-west-2\"]\n  run_tags", 1);
+    let end = text.rfind('}').unwrap();
+    test.write(
+        "main.pkr.hcl",
+        format!(
+            r#"{}  post-processors {{
+    post-processor "amazon-ssm-parameter" {{
+      parameter = "/golden/{{{{ .BuildRegion }}}}"
+    }}
+    post-processor "amazon-retention" {{
+      family = "web"
+      keep   = 1
+    }}
+  }}
+}}
+"#,
+            &text[..end]
+        ),
+    );
+    let document = policy(&test, "-iam");
+    let all = allowed(&document);
+    cloud.forget_calls();
+    for name in ["web-1", "web-2"] {
+        let text = test.read("main.pkr.hcl");
+        test.write("main.pkr.hcl", text.replace("web-1", name));
+        let printed = test.run(&["build", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+    }
+    let mut called = taken(&cloud.calls());
+    called.extend(taken(&cloud.dry_runs()));
+    let missing: Vec<_> = called.difference(&all).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    for action in [
+        "ssm:PutParameter",
+        "ssm:AddTagsToResource",
+        "ssm:DeleteParameter",
+    ] {
+        assert!(all.contains(action) && !alone.contains(action), "{action}");
+    }
+    assert!(called.contains("ec2:DeregisterImage") && called.contains("ssm:PutParameter"));
+    let text = document.to_string();
+    for place in ["us-east-1", "us-west-2"] {
+        let parameter = format!("arn:aws:ssm:{place}:{}:parameter/golden/", cloud.account());
+        assert!(text.contains(&parameter), "{text}");
+    }
+    assert!(text.contains("aws:ResourceTag/imgc:family"), "{text}");
+    assert!(
+        !text.contains(":parameter/*\"") || all.contains("ssm:GetParameters"),
+        "{text}"
+    );
 }

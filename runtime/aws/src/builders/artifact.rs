@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Image, Tag};
+use aws_sdk_ec2::types::Image;
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::error::Result;
 use imgc_runtime::ledger::CloudResource;
 
 use crate::image;
@@ -39,17 +38,4 @@ pub(crate) fn thing(region: &RegionClient, kind: Kind, id: &str) -> CloudResourc
         id: Some(id.to_owned()),
         reach: region.reach().clone(),
     }
-}
-
-/// Takes the mark of something temporary from things.
-pub(crate) async fn keep(region: &RegionClient, ids: Vec<String>) -> Result<()> {
-    let request = region
-        .ec2()
-        .delete_tags()
-        .set_resources(Some(ids))
-        .tags(Tag::builder().key(tags::EXPIRES).build());
-    region
-        .call("DeleteTags", "mark things as finished", request.send())
-        .await?;
-    Ok(())
 }

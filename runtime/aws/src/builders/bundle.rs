@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use aws_sdk_ec2::config::ProvideCredentials;
+use aws_sdk_ec2::types::Tag;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::files;
@@ -15,7 +16,9 @@ use crate::account::Account;
 use crate::builders::launch::Temporary;
 use crate::builders::render::Render;
 use crate::options::Bundle;
+use crate::region::RegionClient;
 use crate::resource::{Kind, Made, Thing};
+use crate::tags;
 
 /// Reads a script and runs it, without the script in any list of processes.
 const RUN: &str =
@@ -23,10 +26,10 @@ const RUN: &str =
 
 /// A bundle in S3.
 #[derive(Debug)]
-pub(super) struct Bundled {
+pub(crate) struct Bundled {
     /// Bucket and path of the manifest.
-    pub(super) manifest: String,
-    pub(super) made: Made,
+    pub(crate) manifest: String,
+    pub(crate) made: Made,
 }
 
 /// Bundles the machine's disk and uploads it.
@@ -117,6 +120,7 @@ async fn with_key(
         name: format!("{}/{prefix}@{now}", options.bucket),
     };
     let make = async {
+        mark(region, temporary.instance.id(), &thing.name).await?;
         let doubt = "is the bucket another account's, or is it not to be written?";
         run(cx, machine, &command, "bundle_upload_command", doubt).await?;
         Ok(thing.name.clone())
@@ -126,6 +130,18 @@ async fn with_key(
         manifest: format!("{}/{prefix}.manifest.xml", options.bucket),
         made,
     })
+}
+
+/// Says on the instance where its bundle goes: nothing in a bucket can be found from another machine.
+async fn mark(region: &RegionClient, instance: &str, bundle: &str) -> Result<()> {
+    if bundle.len() > tags::LONGEST {
+        return Ok(());
+    }
+    let request = region.ec2().create_tags().resources(instance);
+    let request = request.tags(Tag::builder().key(tags::STORED).value(bundle).build());
+    let attempt = "mark an instance with the place of its bundle";
+    region.call("CreateTags", attempt, request.send()).await?;
+    Ok(())
 }
 
 async fn upload(

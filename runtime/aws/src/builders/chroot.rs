@@ -74,7 +74,7 @@ const CAPTURE_OPTIONS: &[&str] = &[
 
 /// The builder `amazon-chroot`.
 #[derive(Clone, Debug, Default)]
-pub struct AmazonChroot {
+pub(crate) struct AmazonChroot {
     family: Family,
 }
 

@@ -4,88 +4,114 @@
 //! told to stay when the machine is finished.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    EbsInstanceBlockDeviceSpecification, Instance as Ec2Instance,
-    InstanceBlockDeviceMappingSpecification, Tag,
+    EbsInstanceBlockDeviceSpecification, InstanceBlockDeviceMappingSpecification, Tag,
 };
 use futures_util::future::try_join_all;
 use imgc_compiler::value::{Data, Value};
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Target};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use crate::account::Access;
-use crate::builders::artifact::{keep, thing};
-use crate::builders::family::{Facts, Family, problems};
-use crate::builders::launch::{Temporary, check_root, stop};
+use crate::builders::artifact::thing;
+use crate::builders::family::Facts;
+use crate::builders::launch::{Temporary, attached, stop};
+use crate::builders::on_instance::Recipe;
 use crate::builders::render::Render;
 use crate::image::{self, snapshot};
-use crate::instance::LogIn;
-use crate::options::{EbsVolume, Volume};
-use crate::region::RegionClient;
-use crate::resource::{Kind, Thing};
+use crate::options::{EbsVolume, Image, Launch, Volume};
+use crate::resource::{Kind, Thing, finish};
+use crate::rights;
 use crate::tags::{self, Tags};
 
 /// Packer's id for its artifacts.
 const BUILDER_ID: &str = "mitchellh.amazon.ebsvolume";
-const COMPONENT: &str = "builder `amazon-ebsvolume`";
 const BLOCKS: &str = "ebs_volumes";
 
-/// The builder `amazon-ebsvolume`.
-#[derive(Clone, Debug, Default)]
-pub struct Volumes {
-    family: Family,
-}
-
-impl Volumes {
-    /// One of the family of this process.
-    pub(crate) fn new(family: Family) -> Self {
-        Self { family }
-    }
-}
-
 #[async_trait]
-impl Builder for Volumes {
-    fn check(&self, options: &Value) -> Vec<Problem> {
-        let options = Options::new(COMPONENT, options);
-        let read = Access::read(&options)
-            .and_then(|_| EbsVolume::read(&options))
-            .and_then(|_| LogIn::read(&options));
-        problems(read.map(|_| ()))
+impl Recipe for EbsVolume {
+    const COMPONENT: &'static str = "builder `amazon-ebsvolume`";
+    const FAMILY: rights::Family = rights::Family::Volumes;
+    const CAPTURE_OPTIONS: &'static [&'static str] = &[];
+    const ROOT: (&'static str, &'static str) = ("ebs", "start from an image on EBS");
+    const SPEAKS_OF_SOURCE: bool = true;
+
+    type Progress = ();
+
+    fn read(options: &Options<'_>) -> Result<Self> {
+        Self::read(options)
     }
 
-    async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
-        let options = Options::new(COMPONENT, options);
-        let read = EbsVolume::read(&options)?;
-        let _ = cx;
-        self.family.pins(&options, &read.launch.source, known).await
+    fn launch(&self) -> &Launch {
+        &self.launch
     }
 
-    async fn prepare(&self, cx: &Context, options: &Value) -> Result<()> {
-        let options = Options::new(COMPONENT, options);
-        let read = EbsVolume::read(&options)?;
-        let source = &read.launch.source;
-        let source = self.family.prepare(cx, &options, source, None).await?;
-        check_root(&source, "ebs", "start from an image on EBS")
+    fn image(&self) -> Option<&Image> {
+        None
     }
 
-    async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
-        let plain = Options::new(COMPONENT, options);
-        let read = EbsVolume::read(&plain)?;
-        let (access, _, region) = self.family.account(&plain).await?;
-        let source = self.family.source(&access, &region, &read.launch.source);
-        // The blocks may speak of the image; they were left as they are until it is known.
-        let facts = Facts::new(&region, &source.await?);
-        let rendered = rendered(cx, &facts, options)?;
-        let options = Options::new(COMPONENT, &rendered);
-        let read = EbsVolume::read(&options)?;
-        let temporary = Temporary::launch(cx, &self.family, &options, &read.launch).await?;
-        Ok(Arc::new(VolumesInstance { temporary, read }))
+    fn rendered(cx: &Context, facts: &Facts, options: &Value) -> Result<Value> {
+        rendered(cx, facts, options)
+    }
+
+    async fn capture(
+        &self,
+        cx: &Context,
+        temporary: &Temporary,
+        _progress: &Self::Progress,
+    ) -> Result<Artifact> {
+        let region = &temporary.region;
+        let instance = temporary.instance.id();
+        stop(cx, region, instance, &self.launch.run).await?;
+        image::network(region, instance, self.ena, self.sriov).await?;
+        let attached = attached(&temporary.running);
+        let mut ids = Vec::new();
+        let mut things = Vec::new();
+        let mut snapshots = Vec::new();
+        for volume in &self.volumes {
+            let Some(id) = attached.get(&volume.device) else {
+                return Err(missing(instance, volume));
+            };
+            if let Some(wanted) = &volume.snapshot {
+                let description = wanted.description.as_deref();
+                let made = snapshot::create(cx, region, id, description, &wanted.tags).await?;
+                snapshots.push((made, wanted));
+            }
+        }
+        let wholes = snapshots
+            .iter()
+            .map(|(made, _)| snapshot::completed(cx, region, made.id(), self.polling));
+        try_join_all(wholes).await?;
+        for (made, wanted) in &snapshots {
+            snapshot::share(region, made.id(), &wanted.users, &wanted.groups).await?;
+            ids.push(made.id().to_owned());
+            things.push(made.record.clone());
+        }
+        for volume in self.volumes.iter().filter(|volume| volume.stays) {
+            let Some(id) = attached.get(&volume.device) else {
+                return Err(missing(instance, volume));
+            };
+            self.keep_volume(cx, temporary, volume, id).await?;
+            ids.push(id.clone());
+            things.push(thing(region, Kind::Volume, id));
+        }
+        if !ids.is_empty() {
+            finish(region, ids.clone(), "mark things as finished").await?;
+        }
+        let place = region.name();
+        let mut parts: Vec<String> = ids.iter().map(|id| format!("{place}:{id}")).collect();
+        parts.sort();
+        Ok(Artifact {
+            builder_id: BUILDER_ID.to_owned(),
+            id: parts.join(","),
+            description: format!("EBS Volumes were created:\n\n{}", parts.join("\n")),
+            metadata: BTreeMap::from([("run".to_owned(), cx.run_id.to_string())]),
+            things,
+            ..Artifact::default()
+        })
     }
 }
 
@@ -101,87 +127,17 @@ fn rendered(cx: &Context, facts: &Facts, options: &Value) -> Result<Value> {
     Ok(Value::object(entries).mark(options.is_sensitive()))
 }
 
-struct VolumesInstance {
-    temporary: Temporary,
-    read: EbsVolume,
-}
-
-#[async_trait]
-impl Instance for VolumesInstance {
-    fn target(&self) -> Target {
-        self.temporary.target.clone()
-    }
-
-    fn facts(&self) -> BTreeMap<String, String> {
-        self.temporary.texts()
-    }
-
-    async fn host_keys(&self, cx: &Context) -> Result<Vec<String>> {
-        self.temporary.host_keys(cx).await
-    }
-
-    async fn capture(&self, cx: &Context) -> Result<Artifact> {
-        let region = &self.temporary.region;
-        let instance = self.temporary.instance.id();
-        stop(cx, region, instance, &self.read.launch.run).await?;
-        image::network(region, instance, self.read.ena, self.read.sriov).await?;
-        let attached = attached(&self.temporary.running);
-        let mut ids = Vec::new();
-        let mut things = Vec::new();
-        let mut snapshots = Vec::new();
-        for volume in &self.read.volumes {
-            let Some(id) = attached.get(&volume.device) else {
-                return Err(missing(instance, volume));
-            };
-            if let Some(wanted) = &volume.snapshot {
-                let description = wanted.description.as_deref();
-                let made = snapshot::create(cx, region, id, description, &wanted.tags).await?;
-                snapshots.push((made, wanted));
-            }
-        }
-        let wholes = snapshots
-            .iter()
-            .map(|(made, _)| snapshot::completed(cx, region, made.id(), self.read.polling));
-        try_join_all(wholes).await?;
-        for (made, wanted) in &snapshots {
-            snapshot::share(region, made.id(), &wanted.users, &wanted.groups).await?;
-            ids.push(made.id().to_owned());
-            things.push(made.record.clone());
-        }
-        for volume in self.read.volumes.iter().filter(|volume| volume.stays) {
-            let Some(id) = attached.get(&volume.device) else {
-                return Err(missing(instance, volume));
-            };
-            self.keep_volume(cx, volume, id).await?;
-            ids.push(id.clone());
-            things.push(thing(region, Kind::Volume, id));
-        }
-        if !ids.is_empty() {
-            keep(region, ids.clone()).await?;
-        }
-        let place = region.name();
-        let mut parts: Vec<String> = ids.iter().map(|id| format!("{place}:{id}")).collect();
-        parts.sort();
-        Ok(Artifact {
-            builder_id: BUILDER_ID.to_owned(),
-            id: parts.join(","),
-            description: format!("EBS Volumes were created:\n\n{}", parts.join("\n")),
-            metadata: BTreeMap::from([("run".to_owned(), cx.run_id.to_string())]),
-            things,
-            ..Artifact::default()
-        })
-    }
-
-    async fn release(&self, cx: &Context) -> Result<()> {
-        self.temporary.release(cx).await
-    }
-}
-
-impl VolumesInstance {
+impl EbsVolume {
     /// Lets a volume stay when its instance ends, with the tags of the template and no others.
-    async fn keep_volume(&self, cx: &Context, volume: &Volume, id: &str) -> Result<()> {
-        let region = &self.temporary.region;
-        let instance = self.temporary.instance.id();
+    async fn keep_volume(
+        &self,
+        cx: &Context,
+        temporary: &Temporary,
+        volume: &Volume,
+        id: &str,
+    ) -> Result<()> {
+        let region = &temporary.region;
+        let instance = temporary.instance.id();
         cx.output.say(format!("keeping the volume {id}"));
         let record = Thing {
             kind: Kind::Volume,
@@ -204,16 +160,17 @@ impl VolumesInstance {
             Ok(id.to_owned())
         };
         record.make_known(cx, region, id, make).await?;
-        self.tag(cx, region, volume, id).await
+        self.tag(cx, temporary, volume, id).await
     }
 
     async fn tag(
         &self,
         cx: &Context,
-        region: &RegionClient,
+        temporary: &Temporary,
         volume: &Volume,
         id: &str,
     ) -> Result<()> {
+        let region = &temporary.region;
         let mut own: Tags = volume.tags.clone();
         own.insert(tags::RUN.to_owned(), cx.run_id.to_string());
         let request = region.ec2().create_tags().resources(id);
@@ -221,8 +178,8 @@ impl VolumesInstance {
         region
             .call("CreateTags", "tag a volume", request.send())
             .await?;
-        let render = Render::new(cx, &self.temporary.facts);
-        let ran = render.tags(&self.read.launch.run.volume_tags, "run_volume_tags")?;
+        let render = Render::new(cx, &temporary.facts);
+        let ran = render.tags(&self.launch.run.volume_tags, "run_volume_tags")?;
         let gone: Vec<Tag> = ran
             .keys()
             .map(String::as_str)
@@ -241,17 +198,6 @@ impl VolumesInstance {
             .await?;
         Ok(())
     }
-}
-
-/// The volumes of an instance, by device.
-pub(super) fn attached(instance: &Ec2Instance) -> BTreeMap<String, String> {
-    let devices = instance.block_device_mappings().iter();
-    devices
-        .filter_map(|device| {
-            let volume = device.ebs.as_ref()?.volume_id.clone()?;
-            Some((device.device_name.clone()?, volume))
-        })
-        .collect()
 }
 
 fn missing(instance: &str, volume: &Volume) -> Error {

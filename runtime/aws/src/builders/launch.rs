@@ -1,5 +1,6 @@
 //! The temporary instance of a build, from its options to its end: what `ebs`, `ebssurrogate`, `ebsvolume` and `instance` share.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -180,7 +181,9 @@ impl Temporary {
             return Ok(None);
         };
         let region = account.region(&left.instance.place);
-        let Some(taken) = Box::pin(left.take(cx, &region)).await? else {
+        let disks = launch.run.devices.iter().filter(|disk| disk.is_volume());
+        let disks: Vec<&str> = disks.map(|disk| disk.name.as_str()).collect();
+        let Some(taken) = Box::pin(left.take(cx, &region, &disks)).await? else {
             return Ok(None);
         };
         if let (Some(known), Some(key)) = (&mut left.key, &taken.key) {
@@ -283,7 +286,7 @@ impl Temporary {
     }
 
     /// For the template's `build` object.
-    pub(crate) fn texts(&self) -> std::collections::BTreeMap<String, String> {
+    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
         let mut texts = self.facts.texts.clone();
         texts.insert("ID".to_owned(), self.instance.id().to_owned());
         texts
@@ -421,6 +424,17 @@ fn own_user_data(cx: &Context, run: &options::Run) -> Result<Option<Vec<u8>>> {
         }
         (None, None) => Ok(None),
     }
+}
+
+/// The volumes of an instance, by device.
+pub(crate) fn attached(instance: &Instance) -> BTreeMap<String, String> {
+    let devices = instance.block_device_mappings().iter();
+    devices
+        .filter_map(|device| {
+            let volume = device.ebs.as_ref()?.volume_id.clone()?;
+            Some((device.device_name.clone()?, volume))
+        })
+        .collect()
 }
 
 /// A source image of another kind than the builder works on.

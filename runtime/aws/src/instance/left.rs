@@ -6,14 +6,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use aws_sdk_ec2::types::{DeviceType, Instance, InstanceStateName};
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use serde::{Deserialize, Serialize};
 
-use crate::builders::Facts;
+use crate::builders::{Facts, attached};
 use crate::instance::{TemporaryKey, ready, stop};
 use crate::region::{RegionClient, filter};
 use crate::resource::{Kind, Made, own_tags};
@@ -88,8 +88,14 @@ impl Left {
         serde_json::from_value(data).ok()
     }
 
-    /// Takes it over; `None`, and why is said, where it is gone or nobody could log in to it.
-    pub(crate) async fn take(&self, cx: &Context, region: &RegionClient) -> Result<Option<Taken>> {
+    /// Takes it over; `None`, and why is said, where it is gone, nobody could log in to it, or a capture that did not come to its
+    /// end has taken one of its disks. `disks` names those it was started with besides those of its image.
+    pub(crate) async fn take(
+        &self,
+        cx: &Context,
+        region: &RegionClient,
+        disks: &[&str],
+    ) -> Result<Option<Taken>> {
         let id = self.instance.id.as_deref().unwrap_or_default();
         let Some(found) = see(region, id).await? else {
             cx.output.say(format!("the instance {id} is gone"));
@@ -99,6 +105,12 @@ impl Left {
             cx.output.say(format!(
                 "nobody can log in to the instance {id}: its key {} is gone",
                 key.file.display()
+            ));
+            return Ok(None);
+        }
+        if let Some(missing) = missing(&found, disks) {
+            cx.output.say(format!(
+                "the instance {id} cannot be gone on with: it has no disk at {missing} any more"
             ));
             return Ok(None);
         }
@@ -178,6 +190,18 @@ async fn see(region: &RegionClient, id: &str) -> Result<Option<Instance>> {
 
 fn state(instance: &Instance) -> Option<&InstanceStateName> {
     instance.state.as_ref()?.name.as_ref()
+}
+
+/// The device at which a disk is missing. While an instance begins its disks are not there yet.
+fn missing<'a>(instance: &'a Instance, disks: &[&'a str]) -> Option<&'a str> {
+    if state(instance) == Some(&InstanceStateName::Pending) {
+        return None;
+    }
+    let there = attached(instance);
+    let on_ebs = instance.root_device_type() == Some(&DeviceType::Ebs);
+    let root = instance.root_device_name().filter(|_| on_ebs);
+    let mut wanted = root.into_iter().chain(disks.iter().copied());
+    wanted.find(|device| !there.contains_key(*device))
 }
 
 /// Starts an instance that has stopped, or is about to.

@@ -2,10 +2,10 @@
 
 use aws_sdk_iam::types::Tag;
 use imgc_runtime::context::Context;
-use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::error::Result;
 
 use crate::region::RegionClient;
-use crate::resource::{Kind, Made, POLICY, Thing};
+use crate::resource::{Kind, Made, PATH, POLICY, Thing, tag};
 use crate::tags::Tags;
 
 /// A profile that is made for a build.
@@ -27,6 +27,7 @@ impl TemporaryProfile {
         let request = iam
             .create_role()
             .role_name(&name)
+            .path(PATH)
             .description("temporary role of an image build by imgc")
             .assume_role_policy_document(trust(region.name()))
             .set_tags(Some(tags(&thing.tags(cx, &Tags::new()))?));
@@ -54,6 +55,7 @@ impl TemporaryProfile {
         let request = iam
             .create_instance_profile()
             .instance_profile_name(&name)
+            .path(PATH)
             .set_tags(Some(tags(&thing.tags(cx, &Tags::new()))?));
         let make = async {
             let attempt = "make an instance profile";
@@ -102,16 +104,6 @@ fn trust(region: &str) -> String {
     .to_string()
 }
 
-fn tags(tags: &Tags) -> Result<Vec<Tag>> {
-    let tag = |(key, value): (&String, &String)| {
-        let tag = Tag::builder().key(key).value(value).build();
-        tag.map_err(|error| {
-            Error::new(
-                Class::Bug,
-                "run/aws-request",
-                format!("a tag cannot be made: {error}"),
-            )
-        })
-    };
-    tags.iter().map(tag).collect()
+fn tags(all: &Tags) -> Result<Vec<Tag>> {
+    all.iter().map(|(key, value)| tag(key, value)).collect()
 }

@@ -76,7 +76,19 @@ pub(crate) fn switch(limit: Option<Duration>) -> Duration {
 fn shutdown(after: Duration) -> String {
     let minutes = after.as_secs().div_ceil(60).max(1);
     format!(
-        "#!/bin/sh\n# imgc: a machine that no build lets go does not run for ever\nshutdown -P +{minutes}\n"
+        "#!/bin/sh\n# imgc: a machine that no build lets go does not run for ever\ntouch {SWITCH}\nshutdown -P +{minutes}\n"
+    )
+}
+
+/// Says that there is a switch. Gone with the next boot, as the switch itself.
+const SWITCH: &str = "/run/imgc-switch";
+
+/// A command that sets the switch of a machine anew, where it has one.
+pub(crate) fn put_off(after: Duration) -> String {
+    let minutes = after.as_secs().div_ceil(60).max(1);
+    format!(
+        "test -e {SWITCH} || exit 0; if test \"$(id -u)\" = 0; then shutdown -P +{minutes}; else sudo -n shutdown -P \
+         +{minutes}; fi"
     )
 }
 

@@ -7,7 +7,7 @@
 mod task;
 mod upload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,14 +25,17 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
+use imgc_runtime::preview::{Origin, Right, Scope};
 use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Account, Accounts};
 use crate::image;
 use crate::options::Polling;
+use crate::post::rights::{Asks, rights};
 use crate::post::{is_news, made};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, PROVIDER, Thing, snapshots_of};
+use crate::rights::Part;
 use crate::tags::{self, Tags};
 use upload::Target;
 
@@ -153,6 +156,31 @@ fn share(options: &Options<'_>) -> Result<Vec<LaunchPermission>> {
     Ok(all)
 }
 
+/// The parts of the table of rights that it needs.
+fn parts(options: &Options<'_>) -> BTreeSet<Part> {
+    let given = |names: &[&str]| names.iter().any(|name| options.is_given(name));
+    let named = given(&["ami_name"]);
+    let sets = [
+        "ami_groups",
+        "ami_org_arns",
+        "ami_ou_arns",
+        "ami_users",
+        "imds_support",
+    ];
+    let mut parts = BTreeSet::from([Part::Import, Part::Renewal]);
+    parts.insert(match named {
+        true => Part::ImportNamed,
+        false => Part::ImportKept,
+    });
+    if given(&sets) || !named && given(&["ami_description"]) {
+        parts.insert(Part::Attributes);
+    }
+    if given(&["ami_kms_key"]) {
+        parts.insert(Part::OwnKey);
+    }
+    parts
+}
+
 #[async_trait]
 impl PostProcessor for Import {
     fn check(&self, options: &Value) -> Vec<Problem> {
@@ -165,6 +193,24 @@ impl PostProcessor for Import {
             }],
             _ => Vec::new(),
         }
+    }
+
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        origin: Origin<'_>,
+        scope: Scope,
+    ) -> Vec<Right> {
+        let _ = (cx, origin);
+        let options = Options::new(COMPONENT, options);
+        let asks = Asks {
+            parts: parts(&options),
+            options,
+            origin: None,
+            scope,
+        };
+        Box::pin(rights(&self.accounts, asks)).await
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
@@ -372,6 +418,21 @@ fn finished(region: &RegionClient, image: &Image) -> Artifact {
 /// Takes back a task.
 pub(super) async fn remove_task(region: &RegionClient, thing: &CloudResource) -> Result<()> {
     task::remove(region, thing).await
+}
+
+/// Whether an object `bucket/key` is there.
+pub(crate) async fn is_stored(region: &RegionClient, object: &str) -> Result<bool> {
+    let Some((bucket, key)) = object.split_once('/') else {
+        return Ok(false);
+    };
+    let request = region.s3().list_objects_v2().bucket(bucket).prefix(key);
+    let answer = region.call("s3:ListBucket", "look for an object", request.send());
+    let found = match answer.await {
+        Err(error) if error.id == "run/aws-missing" => return Ok(false),
+        answer => answer?.contents.unwrap_or_default(),
+    };
+    let mut keys = found.iter().filter_map(|object| object.key());
+    Ok(keys.any(|one| one == key))
 }
 
 /// Removes an object, and what was begun of it.

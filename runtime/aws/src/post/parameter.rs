@@ -4,6 +4,7 @@
 //! region in which that is so already is left alone; one that fails does not touch the others. What was written, and what was
 //! there before, is recorded before it is written, for `imgc rollback`.
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -17,12 +18,15 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
+use imgc_runtime::preview::{Origin, Right, Scope};
 use imgc_runtime::state::{ChangeRecord, Content, Moment};
 use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Accounts};
 use crate::parameters::{IMAGE, Parameters, Version, Write};
+use crate::post::rights::{Asks, rights};
 use crate::post::{Finished, account, chosen, is_news, joined, made, unchanged};
+use crate::rights::Part;
 use crate::tags::{self, Tags};
 
 const COMPONENT: &str = "post-processor `amazon-ssm-parameter`";
@@ -146,6 +150,24 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The parts of the table of rights that it needs.
+fn parts(options: &Options<'_>) -> BTreeSet<Part> {
+    let mut parts = BTreeSet::from([Part::Parameter]);
+    let text = |name: &str| options.string(name).ok().flatten();
+    let secure = text("type").as_deref() == Some("SecureString");
+    let of_image = match text("data_type") {
+        Some(kind) => kind == IMAGE,
+        None => !secure,
+    };
+    if of_image {
+        parts.insert(Part::ParameterOfImage);
+    }
+    if options.is_given("key_id") {
+        parts.insert(Part::ParameterKey);
+    }
+    parts
+}
+
 #[async_trait]
 impl PostProcessor for SsmParameter {
     fn check(&self, options: &Value) -> Vec<Problem> {
@@ -158,6 +180,24 @@ impl PostProcessor for SsmParameter {
             }],
             _ => Vec::new(),
         }
+    }
+
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        origin: Origin<'_>,
+        scope: Scope,
+    ) -> Vec<Right> {
+        let _ = cx;
+        let options = Options::new(COMPONENT, options);
+        let asks = Asks {
+            parts: parts(&options),
+            options,
+            origin: Some(origin),
+            scope,
+        };
+        Box::pin(rights(&self.accounts, asks)).await
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {

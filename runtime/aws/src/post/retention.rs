@@ -5,7 +5,7 @@
 
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -18,11 +18,14 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
+use imgc_runtime::preview::{Origin, Right, Scope};
 
 use crate::account::{Access, Account, Accounts};
 use crate::error::{answer, failed};
+use crate::post::rights::{Asks, rights};
 use crate::post::{Finished, account, chosen, is_news, joined, unchanged};
 use crate::region::{RegionClient, filter};
+use crate::rights::Part;
 use crate::tags;
 use uses::Uses;
 
@@ -116,6 +119,11 @@ fn age(text: &str) -> Option<Duration> {
     }
 }
 
+/// The parts of the table of rights that it needs.
+fn parts(_options: &Options<'_>) -> BTreeSet<Part> {
+    BTreeSet::from([Part::Retention])
+}
+
 #[async_trait]
 impl PostProcessor for Retention {
     fn check(&self, options: &Value) -> Vec<Problem> {
@@ -128,6 +136,24 @@ impl PostProcessor for Retention {
             }],
             _ => Vec::new(),
         }
+    }
+
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        origin: Origin<'_>,
+        scope: Scope,
+    ) -> Vec<Right> {
+        let _ = cx;
+        let options = Options::new(COMPONENT, options);
+        let asks = Asks {
+            parts: parts(&options),
+            options,
+            origin: Some(origin),
+            scope,
+        };
+        Box::pin(rights(&self.accounts, asks)).await
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {

@@ -7,6 +7,7 @@ use imgc_runtime::preview::Preview;
 use super::View;
 use crate::instance::LogIn;
 use crate::options::list;
+use crate::rights::Family;
 
 impl View<'_> {
     /// Adds everything that will be made. `callers`: who may reach the temporary group, where that is known.
@@ -53,10 +54,14 @@ impl View<'_> {
         let about = format!("{kind}{market}{public}{}", profile.unwrap_or_default());
         shown.make("instance", region, about);
         self.volumes(shown, source);
-        if self.options.is_given("skip_create_ami") {
-            return;
+        if self.family == Family::Store {
+            let bucket = text("s3_bucket").unwrap_or_else(|| "an unknown bucket".to_owned());
+            let made = shown.make("bundle", region, format!("in the bucket {bucket}"));
+            made.stays = true;
         }
-        self.images(shown, source);
+        if self.family.makes_images() && !self.options.is_given("skip_create_ami") {
+            self.images(shown, source);
+        }
     }
 
     fn port(&self) -> String {
@@ -87,8 +92,9 @@ impl View<'_> {
     fn volumes(&self, shown: &mut Preview, source: Option<&Image>) {
         let region = self.region.name();
         let mut named = Vec::new();
-        for block in list(&self.options, "launch_block_device_mappings") {
-            let block = Options::new("launch_block_device_mappings", block);
+        let blocks = self.family.disks();
+        for block in list(&self.options, blocks) {
+            let block = Options::new(blocks, block);
             let text = |name: &str| block.string(name).ok().flatten();
             let name = text("device_name").unwrap_or_default();
             named.push(name.clone());
@@ -110,6 +116,17 @@ impl View<'_> {
             let made = shown.make("volume", region, about);
             // Packer's default is to leave it.
             made.stays = !block.is_given("delete_on_termination");
+            if self.family == Family::Volumes && block.is_given("snapshot_volume") {
+                let made = shown.make("snapshot", region, format!("of {name}{encrypted}"));
+                made.stays = true;
+                let users = block.plain_strings("snapshot_users").unwrap_or_default();
+                let users = users.into_iter();
+                made.open_to = users.map(|user| format!("account {user}")).collect();
+                let groups = block.plain_strings("snapshot_groups").unwrap_or_default();
+                if groups.iter().any(|group| group == "all") {
+                    made.open_to.push("everybody".to_owned());
+                }
+            }
         }
         let devices = source.map(Image::block_device_mappings).unwrap_or_default();
         for device in devices {
@@ -172,6 +189,10 @@ impl View<'_> {
             for option in ["ami_org_arns", "ami_ou_arns"] {
                 made.open_to.extend(words(option));
             }
+            // The disk of one with instance store is its bundle.
+            if self.family == Family::Store {
+                continue;
+            }
             let disks = self.disks(source);
             let about = match disks {
                 Some(1) => "of its disk".to_owned(),
@@ -190,6 +211,15 @@ impl View<'_> {
 
     /// How many disks the image will have, where that is known.
     fn disks(&self, source: Option<&Image>) -> Option<usize> {
+        if self.family == Family::Surrogate {
+            let blocks = list(&self.options, self.family.disks());
+            let taken = blocks.into_iter().filter(|block| {
+                let block = Options::new(self.family.disks(), block);
+                let none = ["no_device", "omit_from_artifact", "virtual_name"];
+                !none.iter().any(|name| block.is_given(name))
+            });
+            return Some(taken.count());
+        }
         let devices = source?.block_device_mappings().iter();
         let mut names: Vec<String> = devices
             .filter(|device| device.ebs().is_some())

@@ -10,38 +10,52 @@ const DOUBT: i64 = 120_000;
 
 /// Removes the bundle `bucket/prefix@milliseconds`.
 pub(super) async fn remove(region: &RegionClient, id: &str) -> Result<()> {
-    let (bucket, prefix, since) = parts(id).ok_or_else(|| {
+    let (bucket, ..) = parts(id).ok_or_else(|| {
         Error::new(
             Class::Bug,
             "run/leftovers",
             format!("`{id}` is no bundle in S3"),
         )
     })?;
-    let s3 = region.s3();
-    let request = s3
+    for key in objects(region, id).await? {
+        let request = region.s3().delete_object().bucket(bucket).key(key);
+        region
+            .call(
+                "s3:DeleteObject",
+                "delete a part of a bundle",
+                request.send(),
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The objects of a bundle.
+pub(super) async fn objects(region: &RegionClient, id: &str) -> Result<Vec<String>> {
+    let Some((bucket, prefix, since)) = parts(id) else {
+        return Ok(Vec::new());
+    };
+    let request = region
+        .s3()
         .list_objects_v2()
         .bucket(bucket)
         .prefix(format!("{prefix}."));
     let answer = region.call("s3:ListBucket", "look for a bundle", request.send());
     let found = match answer.await {
-        Err(error) if error.id == "run/aws-missing" => return Ok(()),
+        Err(error) if error.id == "run/aws-missing" => return Ok(Vec::new()),
         answer => answer?.contents.unwrap_or_default(),
     };
-    for object in found {
+    let ours = found.into_iter().filter(|object| {
         let changed = object.last_modified.and_then(|time| time.to_millis().ok());
-        let is_ours = changed.is_none_or(|changed| changed + DOUBT >= since);
-        if let Some(key) = object.key.filter(|_| is_ours) {
-            let request = s3.delete_object().bucket(bucket).key(key);
-            region
-                .call(
-                    "s3:DeleteObject",
-                    "delete a part of a bundle",
-                    request.send(),
-                )
-                .await?;
-        }
-    }
-    Ok(())
+        changed.is_none_or(|changed| changed + DOUBT >= since)
+    });
+    Ok(ours.filter_map(|object| object.key).collect())
+}
+
+/// The manifest of a bundle, as an image names it.
+pub(super) fn manifest(id: &str) -> Option<String> {
+    let (bucket, prefix, _) = parts(id)?;
+    Some(format!("{bucket}/{prefix}.manifest.xml"))
 }
 
 fn parts(id: &str) -> Option<(&str, &str, i64)> {
@@ -61,5 +75,9 @@ mod tests {
             Some(("images", "fleet/web", 1_790_000_000_000))
         );
         assert_eq!(parts("images"), None);
+        assert_eq!(
+            manifest("images/fleet/web@1790000000000").as_deref(),
+            Some("images/fleet/web.manifest.xml")
+        );
     }
 }

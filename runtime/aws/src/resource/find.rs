@@ -30,19 +30,36 @@ pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Re
         Kind::Bundle | Kind::InstanceProfile | Kind::LaunchTemplate | Kind::Role => {
             return Ok(vec![name.to_owned()]);
         }
-        // EC2 shows an instant fleet only to whoever knows its id; its instance is found by itself.
-        Kind::Fleet => return Ok(Vec::new()),
         _ => {}
     }
     let tag = format!("tag:{}", tags::NAME);
     for look in 1.. {
-        let found = all(region, kind, &filter(&tag, [name])).await?;
+        let found: Vec<String> = match kind {
+            Kind::Fleet => fleets(region, name).await?,
+            _ => {
+                let found = all(region, kind, &filter(&tag, [name])).await?;
+                found.into_iter().map(|found| found.id).collect()
+            }
+        };
         if !found.is_empty() || look == LOOKS {
-            return Ok(found.into_iter().map(|found| found.id).collect());
+            return Ok(found);
         }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(Vec::new())
+}
+
+/// The fleets with this name: EC2 shows an instant one only to whoever knows its id, but the tags of all.
+async fn fleets(region: &RegionClient, name: &str) -> Result<Vec<String>> {
+    let request = region
+        .ec2()
+        .describe_tags()
+        .filters(filter("resource-type", ["fleet"]))
+        .filters(filter("key", [tags::NAME]))
+        .filters(filter("value", [name]));
+    let answer = region.call("DescribeTags", "look for a fleet", request.send());
+    let tags = answer.await?.tags.unwrap_or_default().into_iter();
+    Ok(tags.filter_map(|tag| tag.resource_id).collect())
 }
 
 /// All of a kind that a filter lets through; instances that have ended are none.

@@ -1,15 +1,134 @@
-//! Removing what is made at IAM: a role goes with its policy, a profile without its role.
+//! Finding and removing what is made at IAM: a role goes with its policy, a profile without its role.
 //!
-//! IAM knows things by name, so that an intent is looked for by the name itself.
+//! IAM knows things by name, so that an intent is looked for by the name itself; and it lists by path, not by tags.
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use imgc_runtime::error::Result;
+use aws_sdk_iam::types::Tag;
+use imgc_runtime::error::{Class, Error, Result};
 
 use crate::error::{Meaning, answer, failed};
 use crate::region::RegionClient;
+use crate::resource::find::Found;
 
 /// The name of the policy inside of a role.
 pub(crate) const POLICY: &str = "imgc";
+/// The path of what is made here: lists can be asked for it.
+pub(crate) const PATH: &str = "/imgc/";
+
+/// Roles of ours, with their tags.
+pub(super) async fn roles(region: &RegionClient) -> Result<Vec<Found>> {
+    let iam = region.iam();
+    let mut names = Vec::new();
+    let mut next = None;
+    loop {
+        let request = iam.list_roles().path_prefix(PATH).set_marker(next);
+        let answer = region.call("iam:ListRoles", "look for roles", request.send());
+        let answer = answer.await?;
+        names.extend(answer.roles.into_iter().map(|role| role.role_name));
+        next = answer.marker.filter(|_| answer.is_truncated);
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut found = Vec::new();
+    for name in names {
+        // Lists have no tags.
+        let request = iam.get_role().role_name(&name).send();
+        let role = match region.call("iam:GetRole", "look at a role", request).await {
+            Ok(answer) => answer.role,
+            Err(error) if error.id == "run/aws-missing" => None,
+            Err(error) => return Err(error),
+        };
+        found.extend(role.map(|role| tagged(name, role.tags)));
+    }
+    Ok(found)
+}
+
+/// Instance profiles of ours, with their tags.
+pub(super) async fn profiles(region: &RegionClient) -> Result<Vec<Found>> {
+    let iam = region.iam();
+    let mut names = Vec::new();
+    let mut next = None;
+    loop {
+        let request = iam.list_instance_profiles().path_prefix(PATH);
+        let request = request.set_marker(next).send();
+        let attempt = "look for instance profiles";
+        let answer = region.call("iam:ListInstanceProfiles", attempt, request);
+        let answer = answer.await?;
+        let profiles = answer.instance_profiles.into_iter();
+        let ours = profiles.filter(|profile| profile.path == PATH);
+        names.extend(ours.map(|profile| profile.instance_profile_name));
+        next = answer.marker.filter(|_| answer.is_truncated);
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut found = Vec::new();
+    for name in names {
+        let request = iam.get_instance_profile().instance_profile_name(&name);
+        let attempt = "look at an instance profile";
+        let answer = region.call("iam:GetInstanceProfile", attempt, request.send());
+        let profile = match answer.await {
+            Ok(answer) => answer.instance_profile,
+            Err(error) if error.id == "run/aws-missing" => None,
+            Err(error) => return Err(error),
+        };
+        found.extend(profile.map(|profile| tagged(name, profile.tags)));
+    }
+    Ok(found)
+}
+
+fn tagged(id: String, tags: Option<Vec<Tag>>) -> Found {
+    let tags = tags.unwrap_or_default().into_iter();
+    let tags = tags.map(|tag| {
+        let both = aws_sdk_ec2::types::Tag::builder().key(tag.key);
+        both.value(tag.value).build()
+    });
+    Found {
+        id,
+        tags: tags.collect(),
+    }
+}
+
+/// Gives a role a tag.
+pub(super) async fn tag_role(
+    region: &RegionClient,
+    name: &str,
+    key: &str,
+    value: &str,
+) -> Result<()> {
+    let request = region.iam().tag_role().role_name(name);
+    let request = request.tags(tag(key, value)?).send();
+    missing_is_fine("iam:TagRole", "mark a role", region.ask(request).await)
+}
+
+/// Gives an instance profile a tag.
+pub(super) async fn tag_profile(
+    region: &RegionClient,
+    name: &str,
+    key: &str,
+    value: &str,
+) -> Result<()> {
+    let request = region.iam().tag_instance_profile();
+    let request = request.instance_profile_name(name).tags(tag(key, value)?);
+    missing_is_fine(
+        "iam:TagInstanceProfile",
+        "mark an instance profile",
+        region.ask(request.send()).await,
+    )
+}
+
+/// A tag as IAM takes it.
+pub(crate) fn tag(key: &str, value: &str) -> Result<Tag> {
+    let tag = Tag::builder().key(key).value(value).build();
+    tag.map_err(|error| {
+        Error::new(
+            Class::Bug,
+            "run/aws-request",
+            format!("a tag cannot be made: {error}"),
+        )
+    })
+}
 
 /// Takes the role out of a profile; both have one name.
 pub(super) async fn empty(region: &RegionClient, name: &str) -> Result<()> {

@@ -11,13 +11,15 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::identity::Fate;
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::settings::Remover;
-use imgc_runtime::sweep::{Area, Sweep};
+use imgc_runtime::state::Moment;
+use imgc_runtime::sweep::{Area, Marked, Sweep};
 use tokio::time::Instant;
 
 use crate::account::{Access, Accounts};
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
-use crate::resource::{Kind, PROVIDER, bundle, find, iam, sweep};
+use crate::resource::sweep::Now;
+use crate::resource::{Kind, PROVIDER, bundle, find, iam, renew, sweep};
 use crate::tags;
 
 /// How long something that is in use is waited for, and how often it is tried.
@@ -50,6 +52,22 @@ impl Remover for AwsRemover {
 
     fn provider(&self) -> Option<&'static str> {
         Some(PROVIDER)
+    }
+
+    async fn renew(&self, run: &str, things: &[CloudResource], expires: Moment) -> Result<()> {
+        renew::renew(&self.accounts, run, things, expires).await
+    }
+
+    async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
+        let thing = &marked.thing;
+        let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+        let account = self.accounts.get(&access).await?;
+        let region = account.region(&thing.place);
+        match Box::pin(sweep::now(&region, marked)).await? {
+            Now::Same => self.thing(thing).await.map(|()| true),
+            Now::Gone => Ok(true),
+            Now::Kept => Ok(false),
+        }
     }
 
     async fn sweep(&self, area: &Area) -> Result<Sweep> {

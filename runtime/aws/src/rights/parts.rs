@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use imgc_runtime::options::Options;
 
 use crate::instance::LogIn;
+use crate::options::list;
 
 /// A part of a build that takes rights of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,8 @@ pub(crate) enum Part {
     Image,
     /// What is done with every new image, and undone after a failure.
     Finish,
+    /// The snapshots of an image on EBS, undone after a failure.
+    ImageSnapshots,
     /// What an image says of itself: who may use it, the guard of the metadata service.
     Attributes,
     /// A copy in another region.
@@ -63,16 +66,38 @@ pub(crate) enum Part {
     OwnProfile,
     /// The password of Windows.
     Password,
-    /// Images that are put together from volumes.
-    Volumes,
+    /// Snapshots of volumes.
+    Snapshots,
+    /// An image that is registered: of snapshots, or of a bundle.
+    Register,
+    /// A volume that takes the place of the root of its instance.
+    SwapRoot,
+    /// Volumes that stay when their instance ends.
+    KeptVolumes,
+    /// A disk in S3.
+    Bundle,
+    /// The same, with the credentials of whoever builds.
+    BundleUpload,
     /// A volume that is filled on the machine that imgc runs on.
     Chroot,
     /// Images that are let go when there are newer ones.
     Retention,
     /// A disk image that is imported.
     Import,
+    /// The same, whose image gets a name of its own.
+    ImportNamed,
+    /// The same, whose image stays as it was made.
+    ImportKept,
     /// A parameter that names an image.
     Parameter,
+    /// One that Amazon holds against its images.
+    ParameterOfImage,
+    /// One that is encrypted with a key that is named.
+    ParameterKey,
+    /// Going back to earlier values: `imgc rollback`.
+    Rollback,
+    /// Marks that are renewed while a build takes long.
+    Renewal,
     /// `assume_role`: of whoever takes it.
     Role,
     /// A secret.
@@ -86,27 +111,55 @@ pub(crate) enum Family {
     Ebs,
     /// Builder `amazon-chroot`.
     Chroot,
+    /// Builder `amazon-ebssurrogate`.
+    Surrogate,
+    /// Builder `amazon-ebsvolume`.
+    Volumes,
+    /// Builder `amazon-instance`.
+    Store,
+}
+
+impl Family {
+    /// Whether an image comes out of it.
+    pub(crate) fn makes_images(self) -> bool {
+        self != Self::Volumes
+    }
+
+    /// The block with the disks that the instance is started with besides those of its image.
+    pub(crate) fn disks(self) -> &'static str {
+        match self {
+            Self::Volumes => "ebs_volumes",
+            Self::Chroot | Self::Ebs | Self::Surrogate | Self::Store => "launch_block_device_mappings",
+        }
+    }
 }
 
 /// The parts of a build with these options. What is unknown counts as given.
 pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
     match family {
-        Family::Ebs => of_ebs(options),
         Family::Chroot => {
-            let mut parts = BTreeSet::from([Part::Source, Part::Chroot, Part::Finish]);
-            finishing(options, &mut parts);
+            let mut parts = BTreeSet::from([
+                Part::Source,
+                Part::Chroot,
+                Part::Finish,
+                Part::ImageSnapshots,
+                Part::Renewal,
+            ]);
+            finishing(options, true, &mut parts);
             if options.is_given("root_volume_kms_key_id") {
                 parts.insert(Part::OwnKey);
             }
             replacing(options, &mut parts);
             parts
         }
+        _ => on_instance(family, options),
     }
 }
 
-fn of_ebs(options: &Options<'_>) -> BTreeSet<Part> {
+/// The parts of a build that starts an instance.
+fn on_instance(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
     let given = |name: &str| options.is_given(name);
-    let mut parts = BTreeSet::from([Part::Source, Part::Instance]);
+    let mut parts = BTreeSet::from([Part::Source, Part::Instance, Part::Renewal]);
     let mut add = |part: Part, needed: bool| {
         if needed {
             parts.insert(part);
@@ -146,17 +199,66 @@ fn of_ebs(options: &Options<'_>) -> BTreeSet<Part> {
     );
     let communicator = options.string("communicator").ok().flatten();
     add(Part::Password, communicator.as_deref() == Some("winrm"));
-    add(Part::Stop, !given("disable_stop_instance"));
-    let makes = !given("skip_create_ami");
+    let makes_image = family.makes_images() && !given("skip_create_ami");
+    // An instance of the spot market is not stopped, and one without EBS cannot be.
+    let stops = family != Family::Store && !given("disable_stop_instance");
+    let on_market = given("spot_price") || given("spot_instance_types");
+    add(Part::Stop, stops && !on_market);
+    let networking = options.value("ena_support").is_some() || given("sriov_support");
+    let by_snapshots = family == Family::Surrogate && !given("use_create_image");
+    let changes_instance = match family {
+        Family::Ebs => makes_image,
+        Family::Surrogate => !by_snapshots && !on_market,
+        Family::Volumes => true,
+        Family::Chroot | Family::Store => false,
+    };
+    add(Part::Networking, networking && changes_instance);
+    let registers = family == Family::Store || by_snapshots;
+    add(Part::Register, registers);
+    add(Part::Image, makes_image && !registers);
+    add(Part::Snapshots, by_snapshots);
+    add(Part::SwapRoot, family == Family::Surrogate && !by_snapshots);
+    add(Part::Bundle, family == Family::Store);
     add(
-        Part::Networking,
-        makes && (options.value("ena_support").is_some() || given("sriov_support")),
+        Part::BundleUpload,
+        family == Family::Store && uploads_with_own_key(options),
     );
-    add(Part::Image, makes);
-    add(Part::Finish, makes);
-    if makes {
-        finishing(options, &mut parts);
+    add(Part::Finish, makes_image);
+    add(Part::ImageSnapshots, makes_image && family != Family::Store);
+    if makes_image {
+        // One that is registered says in that call what its metadata service is.
+        finishing(options, !registers, &mut parts);
         replacing(options, &mut parts);
+    }
+    if family == Family::Volumes {
+        parts.extend(volumes(options));
+    }
+    parts
+}
+
+/// Whether the command that uploads a bundle is given the credentials of whoever builds; the usual one is.
+fn uploads_with_own_key(options: &Options<'_>) -> bool {
+    match options.string("bundle_upload_command") {
+        Ok(Some(command)) => command.contains("AccessKey"),
+        _ => true,
+    }
+}
+
+/// What is done with the volumes of `ebs_volumes`.
+fn volumes(options: &Options<'_>) -> BTreeSet<Part> {
+    let blocks = list(options, Family::Volumes.disks());
+    let mut parts = BTreeSet::new();
+    for block in blocks {
+        let block = Options::new("ebs_volumes", block);
+        if !block.is_given("delete_on_termination") {
+            parts.insert(Part::KeptVolumes);
+        }
+        if block.is_given("snapshot_volume") {
+            parts.insert(Part::Snapshots);
+        }
+        if block.is_given("snapshot_users") || block.is_given("snapshot_groups") {
+            parts.insert(Part::SnapshotSharing);
+        }
     }
     parts
 }
@@ -171,8 +273,8 @@ fn replacing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
     }
 }
 
-/// What is done with an image and with each of its copies.
-fn finishing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
+/// What is done with an image and with each of its copies. `guards`: whether the guard of its metadata service is set afterwards.
+fn finishing(options: &Options<'_>, guards: bool, parts: &mut BTreeSet<Part>) {
     let given = |names: &[&str]| names.iter().any(|name| options.is_given(name));
     let sharing = [
         "ami_users",
@@ -182,7 +284,10 @@ fn finishing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
         "ami_product_codes",
     ];
     let finishing = [
-        (Part::Attributes, given(&sharing) || is_guarded(options)),
+        (
+            Part::Attributes,
+            given(&sharing) || guards && is_guarded(options),
+        ),
         (
             Part::SnapshotSharing,
             given(&["snapshot_users", "snapshot_groups"]),
@@ -204,8 +309,14 @@ pub(crate) fn copies(options: &Options<'_>, home: &str) -> (Vec<String>, BTreeSe
     let regions = options.plain_strings("ami_regions");
     let mut regions = regions.unwrap_or_else(|_| vec![String::new()]);
     regions.retain(|region| region != home);
-    let mut parts = BTreeSet::from([Part::Source, Part::Copy, Part::Finish]);
-    finishing(options, &mut parts);
+    let mut parts = BTreeSet::from([
+        Part::Source,
+        Part::Copy,
+        Part::Finish,
+        Part::ImageSnapshots,
+        Part::Renewal,
+    ]);
+    finishing(options, true, &mut parts);
     replacing(options, &mut parts);
     (regions, parts)
 }

@@ -88,6 +88,7 @@ const VERBS: &[&str] = &[
 fn is_action(service: &str, name: &str) -> bool {
     let services = [
         "",
+        "autoscaling:",
         "ec2:",
         "iam:",
         "kms:",
@@ -107,6 +108,12 @@ fn is_action(service: &str, name: &str) -> bool {
 const COME_WITH_OTHERS: &[&str] = &[
     "ec2:CreateTags",
     "iam:PassRole",
+    // Whether an object is there is not said without it.
+    "s3:GetObject",
+    // A parameter is made with its tags.
+    "ssm:AddTagsToResource",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
     // Asked when something is refused, by no name of ours.
     "sts:DecodeAuthorizationMessage",
     "kms:CreateGrant",
@@ -156,6 +163,10 @@ fn a_policy_is_as_narrow_as_ec2_can_be() {
     let rights = rights(&parts, &place(), false);
     let policy = &policies(&rights)[""];
     let ours = json!({ "Null": { "aws:ResourceTag/imgc:run": ["false"] } });
+    let marks = json!({
+        "ForAllValues:StringEquals": { "aws:TagKeys": ["imgc:expires", "imgc:stored"] },
+        "Null": { "aws:ResourceTag/imgc:run": ["false"] },
+    });
     let made = json!({ "Null": { "aws:RequestTag/imgc:run": ["false"] } });
     let here = json!({ "StringEquals": { "aws:RequestedRegion": ["eu-west-1"] } });
     let by_starting = json!({ "StringEquals": { "ec2:CreateAction": ["RunInstances"] } });
@@ -174,7 +185,25 @@ fn a_policy_is_as_narrow_as_ec2_can_be() {
             Some(&by_starting),
         ),
         statement(
-            &["ec2:DescribeImages", "ec2:DescribeInstances"],
+            &["ec2:CreateTags"],
+            &[
+                things("fleet"),
+                things("instance"),
+                things("key-pair"),
+                things("launch-template"),
+                things("security-group"),
+                things("volume"),
+                "arn:aws:ec2:eu-west-1::image/*".to_owned(),
+                "arn:aws:ec2:eu-west-1::snapshot/*".to_owned(),
+            ],
+            Some(&marks),
+        ),
+        statement(
+            &[
+                "ec2:DescribeImages",
+                "ec2:DescribeInstances",
+                "ec2:DescribeTags",
+            ],
             &["*".to_owned()],
             Some(&here),
         ),

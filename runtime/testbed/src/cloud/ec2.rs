@@ -116,6 +116,9 @@ async fn read(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Outc
         "GetConsoleOutput" => console::output(shared, request, behaviour).await,
         "GetPasswordData" => console::password(shared, request, behaviour).await,
         "DescribeFleets" => Ok(fleet::describe(shared, request)),
+        "DescribeTags" if request.parameter("Filter.1.Value.1") == "fleet" => {
+            Ok(fleet::describe_tags(shared, request))
+        }
         "DescribeFastLaunchImages" => Ok(image::attributes::describe_fast_launch(shared)),
         "DescribeImageAttribute" => image::attributes::describe(shared, request).await,
         "DescribeImportImageTasks" => import::describe(shared, request).await,

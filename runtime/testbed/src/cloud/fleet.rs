@@ -81,6 +81,7 @@ pub(crate) async fn create(
         let mut state = shared.state();
         let id = state.new_id("fleet");
         state.fleets.insert(id.clone(), ids);
+        state.fleet_tags.insert(id.clone(), tags_of(request));
         id
     };
     let members = vec![
@@ -151,6 +152,51 @@ fn candidates(shared: &Shared, request: &Request) -> Outcome<Vec<BTreeMap<String
         }
     }
     Ok(candidates)
+}
+
+/// The tags that a request gives to the fleet itself.
+fn tags_of(request: &Request) -> BTreeMap<String, String> {
+    let mut tags = BTreeMap::new();
+    for at in 1..=20 {
+        let kind = format!("TagSpecification.{at}.ResourceType");
+        if request.parameter(&kind) != "fleet" {
+            continue;
+        }
+        for tag in 1..=50 {
+            let of = |what: &str| {
+                let name = format!("TagSpecification.{at}.Tag.{tag}.{what}");
+                request.parameter(&name).to_owned()
+            };
+            if of("Key").is_empty() {
+                break;
+            }
+            tags.insert(of("Key"), of("Value"));
+        }
+    }
+    tags
+}
+
+/// `DescribeTags` of fleets: the only way to an instant one whose id is not known.
+pub(crate) fn describe_tags(shared: &Shared, request: &Request) -> Answer {
+    let keys = request.list("Filter.2.Value");
+    let values = request.list("Filter.3.Value");
+    let state = shared.state();
+    let mut tags = Vec::new();
+    for (id, own) in state.fleet_tags.iter() {
+        for (key, value) in own.iter() {
+            if !keys.contains(key) || !values.is_empty() && !values.contains(value) {
+                continue;
+            }
+            let members = vec![
+                Element::with_text("resourceId", id),
+                Element::with_text("resourceType", "fleet"),
+                Element::with_text("key", key),
+                Element::with_text("value", value),
+            ];
+            tags.push(Element::with_children("item", members));
+        }
+    }
+    Answer::ec2("DescribeTags", vec![Element::with_children("tagSet", tags)])
 }
 
 /// `DescribeFleets`, instant ones.

@@ -219,6 +219,18 @@ fn is_given(shared: &Shared, base: &Request, member: &Element, thing: &Thing) ->
 }
 
 async fn in_account(shared: &Shared, account: &str, things: &mut Vec<Thing>) {
+    // Instant fleets are this server's, which does not know whose they are.
+    if account == super::request::ACCOUNT {
+        let fleets = shared.state().fleets.clone();
+        things.extend(fleets.into_keys().map(|id| Thing {
+            kind: "fleet",
+            name: id.clone(),
+            id,
+            region: "global".to_owned(),
+            account: account.to_owned(),
+            tags: BTreeMap::new(),
+        }));
+    }
     let mut add = |kind: &'static str, name: String| {
         things.push(Thing {
             kind,

@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) templates: BTreeMap<String, Template>,
     /// The instances of instant fleets.
     pub(crate) fleets: BTreeMap<String, Vec<String>>,
+    /// Their tags, which outlive them.
+    pub(crate) fleet_tags: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) imports: BTreeMap<String, Import>,
     /// Images with fast launch.
     pub(crate) fast: BTreeMap<String, String>,

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::Wanted;
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter, incomplete};
-use crate::resource::{Kind, PROVIDER, remove as remove_thing};
-use crate::tags::{self, Tags};
+use crate::resource::{Kind, PROVIDER, own_tags, remove as remove_thing};
+use crate::tags;
 
 /// Between two looks, at first and at most.
 const FIRST: Duration = Duration::from_millis(500);
@@ -35,10 +35,12 @@ pub(super) async fn begin(
         .format(&wanted.format)
         .user_bucket(bucket)
         .build();
-    let own = Tags::from([
-        (tags::RUN.to_owned(), cx.run_id.to_string()),
-        (tags::NAME.to_owned(), thing.name.clone()),
-    ]);
+    let mut own = own_tags(cx);
+    own.insert(tags::NAME.to_owned(), thing.name.clone());
+    let object = format!("{}/{}", wanted.target.bucket, wanted.target.key);
+    if !wanted.skip_clean && object.len() <= tags::LONGEST {
+        own.insert(tags::STORED.to_owned(), object);
+    }
     let request = region
         .ec2()
         .import_image()

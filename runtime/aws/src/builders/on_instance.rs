@@ -1,0 +1,290 @@
+//! One builder for all that work on a temporary instance: `amazon-ebs`, `amazon-ebssurrogate`, `amazon-ebsvolume`, `amazon-instance`.
+//!
+//! In: a [`Recipe`], which says what is read from the options, what matters when, and what becomes of the machine. Out: a
+//! [`Builder`] with everything that does not depend on it: checks, pins, the questions of a plan, rights, their rehearsal, the
+//! start, going on with the instance of an earlier run, publishing.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use imgc_compiler::value::Value;
+use imgc_runtime::artifact::Artifact;
+use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Target};
+use imgc_runtime::checkpoint::{Capability, Checkpoint};
+use imgc_runtime::context::Context;
+use imgc_runtime::error::{Error, Result};
+use imgc_runtime::machine::{Command, Machine};
+use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Preview, Right, Scope};
+
+use crate::account::Access;
+use crate::builders::family::{Facts, Family, problems, problems_of_image};
+use crate::builders::launch::{Temporary, check_root};
+use crate::diagnose::Way;
+use crate::instance::{self, LogIn};
+use crate::options::{Image, Launch};
+use crate::preview::{preview, rights_of};
+use crate::publish;
+use crate::rights;
+
+/// What one builder of the family does otherwise than the others. It is what was read from the options.
+#[async_trait]
+pub(crate) trait Recipe: Send + Sync + Sized + 'static {
+    /// Whose options they are, in messages.
+    const COMPONENT: &'static str;
+    /// Which rights it takes.
+    const FAMILY: rights::Family;
+    /// What matters only when the image is made.
+    const CAPTURE_OPTIONS: &'static [&'static str];
+    /// The kind of the root device that it starts from, and the way out for whoever has another.
+    const ROOT: (&'static str, &'static str);
+    /// Whether some options speak of the image it starts from: [`Recipe::rendered`].
+    const SPEAKS_OF_SOURCE: bool = false;
+
+    /// What is remembered of the work between its parts.
+    type Progress: Default + Send + Sync;
+
+    /// Reads the options.
+    fn read(options: &Options<'_>) -> Result<Self>;
+
+    /// What the instance is started with.
+    fn launch(&self) -> &Launch;
+
+    /// The image that will be made, where one will.
+    fn image(&self) -> Option<&Image>;
+
+    /// What else is known to be wrong before the run.
+    fn check(&self, log_in: &LogIn) -> Result<()> {
+        let _ = log_in;
+        Ok(())
+    }
+
+    /// What is looked at on this machine before anything is made.
+    fn look(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The options once the image to start from is known.
+    fn rendered(cx: &Context, facts: &Facts, options: &Value) -> Result<Value> {
+        let _ = (cx, facts);
+        Ok(options.clone())
+    }
+
+    /// What is done on the machine itself when everything has been put on it.
+    async fn finish(
+        &self,
+        cx: &Context,
+        temporary: &Temporary,
+        progress: &Self::Progress,
+        machine: &dyn Machine,
+    ) -> Result<()> {
+        let _ = (cx, temporary, progress, machine);
+        Ok(())
+    }
+
+    /// Makes of the instance what the builder is for.
+    async fn capture(
+        &self,
+        cx: &Context,
+        temporary: &Temporary,
+        progress: &Self::Progress,
+    ) -> Result<Artifact>;
+}
+
+/// A builder that follows a recipe.
+pub(crate) struct OnInstance<R> {
+    family: Family,
+    recipe: PhantomData<fn() -> R>,
+}
+
+impl<R> OnInstance<R> {
+    /// One of the family of this process.
+    pub(crate) fn new(family: Family) -> Self {
+        Self {
+            family,
+            recipe: PhantomData,
+        }
+    }
+}
+
+impl<R: Recipe> OnInstance<R> {
+    /// As a machine that is there.
+    fn started(cx: &Context, options: &Value, temporary: Temporary) -> Result<Arc<dyn Instance>> {
+        let rendered = R::rendered(cx, &temporary.facts, options)?;
+        let options = Options::new(R::COMPONENT, &rendered);
+        Ok(Arc::new(Started {
+            way: Way::read(&options),
+            temporary,
+            recipe: R::read(&options)?,
+            progress: R::Progress::default(),
+        }))
+    }
+}
+
+#[async_trait]
+impl<R: Recipe> Builder for OnInstance<R> {
+    fn check(&self, value: &Value) -> Vec<Problem> {
+        let options = Options::new(R::COMPONENT, value);
+        let read = Access::read(&options).and_then(|_| R::read(&options));
+        let read = read.and_then(|read| read.check(&LogIn::read(&options)?));
+        match R::FAMILY.makes_images() {
+            true => problems_of_image(value, read),
+            false => problems(read),
+        }
+    }
+
+    fn capability(&self, options: &Value) -> Capability {
+        let _ = options;
+        Capability::Living
+    }
+
+    fn capture_options(&self) -> &'static [&'static str] {
+        R::CAPTURE_OPTIONS
+    }
+
+    fn publish_options(&self) -> &'static [&'static str] {
+        match R::FAMILY.makes_images() {
+            true => publish::OPTIONS,
+            false => &[],
+        }
+    }
+
+    fn publishes(&self, options: &Value) -> Vec<Publish> {
+        match R::FAMILY.makes_images() {
+            true => publish::publishes(options),
+            false => Vec::new(),
+        }
+    }
+
+    async fn publish(
+        &self,
+        cx: &Context,
+        options: &Value,
+        step: &str,
+        artifact: &Artifact,
+    ) -> Result<Artifact> {
+        let options = Options::new(R::COMPONENT, options);
+        publish::publish(self.family.accounts(), cx, &options, step, artifact).await
+    }
+
+    async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
+        let _ = cx;
+        let options = Options::new(R::COMPONENT, options);
+        let read = R::read(&options)?;
+        let source = &read.launch().source;
+        self.family.pins(&options, source, known).await
+    }
+
+    async fn prepare(&self, cx: &Context, value: &Value) -> Result<()> {
+        if R::FAMILY.makes_images() {
+            publish::verify(value)?;
+        }
+        let options = Options::new(R::COMPONENT, value);
+        let read = R::read(&options)?;
+        read.look(cx)?;
+        let launch = read.launch();
+        let (source, image) = (&launch.source, read.image());
+        let source = self.family.prepare(cx, &options, source, image).await?;
+        self.family.rehearse(cx, &options, launch, &source).await?;
+        let (kind, way_out) = R::ROOT;
+        check_root(&source, kind, way_out)
+    }
+
+    async fn preview(&self, cx: &Context, options: &Value) -> Option<Preview> {
+        let asks = (R::FAMILY, R::COMPONENT);
+        Some(Box::pin(preview(cx, self.family.accounts(), asks, options)).await)
+    }
+
+    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+        let _ = cx;
+        let asks = (R::FAMILY, R::COMPONENT);
+        Box::pin(rights_of(self.family.accounts(), asks, options, scope)).await
+    }
+
+    async fn launch(&self, cx: &Context, value: &Value) -> Result<Arc<dyn Instance>> {
+        let mut value = value.clone();
+        if R::SPEAKS_OF_SOURCE {
+            let options = Options::new(R::COMPONENT, &value);
+            let read = R::read(&options)?;
+            let (access, _, region) = self.family.account(&options).await?;
+            let source = self.family.source(&access, &region, &read.launch().source);
+            let facts = Facts::new(&region, &Box::pin(source).await?);
+            value = R::rendered(cx, &facts, &value)?;
+        }
+        let options = Options::new(R::COMPONENT, &value);
+        let read = R::read(&options)?;
+        let temporary = Temporary::launch(cx, &self.family, &options, read.launch());
+        Self::started(cx, &value, Box::pin(temporary).await?)
+    }
+
+    async fn restore(
+        &self,
+        cx: &Context,
+        value: &Value,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let options = Options::new(R::COMPONENT, value);
+        let read = R::read(&options)?;
+        let restored = Temporary::restore(cx, &self.family, &options, read.launch(), checkpoint);
+        match Box::pin(restored).await? {
+            Some(temporary) => Self::started(cx, value, temporary).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A started instance, and what is to become of it.
+struct Started<R: Recipe> {
+    way: Way,
+    temporary: Temporary,
+    recipe: R,
+    progress: R::Progress,
+}
+
+#[async_trait]
+impl<R: Recipe> Instance for Started<R> {
+    fn target(&self) -> Target {
+        self.temporary.target.clone()
+    }
+
+    fn facts(&self) -> BTreeMap<String, String> {
+        self.temporary.texts()
+    }
+
+    async fn host_keys(&self, cx: &Context) -> Result<Vec<String>> {
+        self.temporary.host_keys(cx).await
+    }
+
+    async fn diagnose(&self, cx: &Context, failure: &Error) {
+        self.temporary.diagnose(cx, self.way, failure).await;
+    }
+
+    async fn finish(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
+        let finish = self
+            .recipe
+            .finish(cx, &self.temporary, &self.progress, machine);
+        finish.await
+    }
+
+    async fn keep_up(&self, cx: &Context, machine: &dyn Machine, length: Duration) -> Result<()> {
+        // With a time limit the switch is behind it already; where the template sets one it is meant.
+        if cx.limit.is_some() || self.recipe.launch().run.shutdown_after.is_some() {
+            return Ok(());
+        }
+        let command = Command::new(instance::put_off(length));
+        machine.query(&command).await.map(|_| ())
+    }
+
+    async fn capture(&self, cx: &Context) -> Result<Artifact> {
+        let capture = self.recipe.capture(cx, &self.temporary, &self.progress);
+        capture.await
+    }
+
+    async fn release(&self, cx: &Context) -> Result<()> {
+        self.temporary.release(cx).await
+    }
+}
