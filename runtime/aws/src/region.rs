@@ -3,7 +3,7 @@
 //! In: a request and what it is for. Out: its answer, or an [`Error`] in the runtime's words. A limit of requests at the same time
 //! and the pollers are shared by all builds in the region.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_config::{Region, SdkConfig};
@@ -45,8 +45,6 @@ struct Inner {
     fast_launches: Poller<DescribeFastLaunchImagesSuccessItem>,
     /// Images this process has made, as they were when they were available.
     made: Mutex<BTreeMap<String, Image>>,
-    /// What this process has finished, by id; held while marks are taken away or renewed.
-    finished: tokio::sync::Mutex<BTreeSet<String>>,
     snapshots: Poller<Snapshot>,
     volumes: Poller<Volume>,
     /// For services that are asked rarely.
@@ -78,7 +76,6 @@ impl RegionClient {
             images: Poller::new(describe_images),
             fast_launches: Poller::new(describe_fast_launches),
             made: Mutex::default(),
-            finished: tokio::sync::Mutex::default(),
             snapshots: Poller::new(describe_snapshots),
             volumes: Poller::new(describe_volumes),
             config: config
@@ -153,11 +150,6 @@ impl RegionClient {
     pub(crate) fn recall(&self, id: &str) -> Option<Image> {
         let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.get(id).cloned()
-    }
-
-    /// What is temporary no more; held while marks are taken away or renewed.
-    pub(crate) fn finished(&self) -> &tokio::sync::Mutex<BTreeSet<String>> {
-        &self.0.finished
     }
 
     /// Those who wait for snapshots.

@@ -1,7 +1,7 @@
 //! Marking what a run has made as still in use, and what is finished as nobody's to remove.
 //!
 //! In: a run, the places of what it has on record, a moment. Out: everything there that carries the run's tag and is temporary has
-//! that moment as its expiry: volumes of an instance as well, which have no record. Both go by one lock of the region, and what was
+//! that moment as its expiry: volumes of an instance as well, which have no record. Both go by one lock, and what was
 //! finished is remembered: a look that is a moment old must not make a finished image temporary again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use aws_sdk_ec2::types::Tag;
 use imgc_runtime::error::Result;
 use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::state::Moment;
+use tokio::sync::Mutex;
 
 use crate::account::{Access, Accounts};
 use crate::clock;
@@ -20,9 +21,13 @@ use crate::tags;
 /// Things in one request.
 const TOGETHER: usize = 200;
 
+/// What this process has finished, by id; held while marks are taken away or renewed. One for the process: whoever renews may
+/// have come to the account by another way than whoever finishes.
+static FINISHED: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
+
 /// Takes the mark of something temporary from things.
 pub(crate) async fn finish(region: &RegionClient, ids: Vec<String>, attempt: &str) -> Result<()> {
-    let mut finished = region.finished().lock().await;
+    let mut finished = FINISHED.lock().await;
     finished.extend(ids.iter().cloned());
     let request = region
         .ec2()
@@ -63,7 +68,7 @@ pub(super) async fn renew(
 
 /// Everything that EC2 knows the tags of.
 async fn in_region(region: &RegionClient, run: &str, moment: &str) -> Result<()> {
-    let finished = region.finished().lock().await;
+    let finished = FINISHED.lock().await;
     let ours = tagged(region, tags::RUN, Some(run)).await?;
     let temporary = tagged(region, tags::EXPIRES, None).await?;
     let ids = ours.intersection(&temporary);

@@ -129,7 +129,9 @@ impl Family {
     pub(crate) fn disks(self) -> &'static str {
         match self {
             Self::Volumes => "ebs_volumes",
-            Self::Chroot | Self::Ebs | Self::Surrogate | Self::Store => "launch_block_device_mappings",
+            Self::Chroot | Self::Ebs | Self::Surrogate | Self::Store => {
+                "launch_block_device_mappings"
+            }
         }
     }
 }
