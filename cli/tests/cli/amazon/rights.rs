@@ -104,10 +104,6 @@ fn the_policy_allows_what_spot_a_profile_and_copies_take_and_nothing_else() {
         ("spot", "spot_instance_types = [\"m5.large\"]"),
         ("a profile", profile),
         (
-            "the account's profile",
-            "iam_instance_profile = \"builders\"",
-        ),
-        (
             "copies",
             "ami_regions = [\"us-west-2\"]\n  ami_users = [\"210987654321\"]\n  snapshot_users = [\"210987654321\"]\n  \
              deprecate_at = \"2030-01-31T00:00:00Z\"",
