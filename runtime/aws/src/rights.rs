@@ -224,6 +224,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::KeptVolumes, "ec2:DeleteTags", On::Ours(&["volume"])),
     row(Part::KeptVolumes, "ec2:DeleteVolume", On::Ours(&["volume"])),
     row(Part::KeptVolumes, "ec2:DescribeVolumes", On::All),
+    row(Part::KeptVolumes, "ec2:DetachVolume", On::Ours(&["instance", "volume"])),
     row(Part::KeptVolumes, "ec2:ModifyInstanceAttribute", On::Ours(&["instance"])),
     row(Part::Bundle, "s3:DeleteObject", On::Named(&["object"])),
     row(Part::Bundle, "s3:ListBucket", On::All),
