@@ -16,7 +16,8 @@ pub(super) fn check(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Stri
     for file in files {
         let is_source = file.extension().is_some_and(|end| end == "rs")
             && (file.starts_with("runtime") || file.starts_with("cli"));
-        let is_testing = file.ends_with("testing.rs");
+        let is_testing = file.ends_with("testing.rs")
+            || file.components().any(|part| part.as_os_str() == "tests");
         if is_source
             && !is_testing
             && let Some(text) = workspace.text(file)?
