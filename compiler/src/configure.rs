@@ -27,6 +27,7 @@ mod overrides;
 mod renamed;
 mod required;
 mod rules;
+mod said;
 mod weak;
 
 pub(crate) use weak::loosen_to;
@@ -40,6 +41,7 @@ pub use overrides::Overrides;
 use overrides::override_options;
 use required::required;
 pub(crate) use rules::not_a_duration;
+pub(crate) use said::Asked;
 
 /// Problems with options.
 pub const IDS: &[Entry] = &[

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::Node;
 use crate::components::{ComponentKind, Components};
-use crate::configure::{self, Layer, Subject, known_component};
+use crate::configure::{self, Asked, Layer, Subject, known_component};
 use crate::diagnostic::Diagnostic;
 use crate::eval::Context;
 use crate::module::Source;
@@ -53,13 +53,14 @@ impl Readings {
         let said = components
             .read(&source.ty.text, options)
             .map_err(|problem| {
-                let option = problem.option.as_deref();
-                let place = option
-                    .and_then(|option| configure::find_option(&[&source.body], option))
-                    .map_or(source.span, |expr| expr.span);
-                let mut diagnostic = Diagnostic::error("data/failed", place, problem.message);
-                diagnostic.help = problem.help;
-                diagnostic
+                let asked = Asked {
+                    kind: ComponentKind::DataSource,
+                    name: &source.ty.text,
+                    options,
+                    bodies: &[&source.body],
+                    span: source.span,
+                };
+                asked.failure("data/failed", problem)
             });
         self.read.insert(key, said.clone());
         Some(said)
@@ -92,16 +93,15 @@ pub(super) fn data(
     };
     let before = cx.diagnostics.len();
     let options = configure::configure(&subject, cx);
-    for problem in components.check(ComponentKind::DataSource, &source.ty.text, &options) {
-        let place = problem
-            .option
-            .as_deref()
-            .and_then(|option| configure::find_option(&[body], option))
-            .map_or(source.span, |expr| expr.span);
-        let mut diagnostic = Diagnostic::error("check/invalid-option", place, problem.message);
-        diagnostic.help = problem.help;
-        cx.report(diagnostic);
-    }
+    let asked = Asked {
+        kind: ComponentKind::DataSource,
+        name: &source.ty.text,
+        options: &options,
+        bodies: &[body],
+        span: source.span,
+    };
+    let problems = asked.problems(components, &cx.diagnostics[before..]);
+    cx.diagnostics.extend(problems);
     if cx.diagnostics[before..].iter().any(Diagnostic::is_error) {
         return unread(component);
     }

@@ -82,7 +82,7 @@ impl<'a> Maker<'a, '_> {
             .unwrap_or_default();
         let description = self.text(build.description.as_ref(), "description", place, enabled);
         let timeout = match enabled {
-            true => self.duration(build.timeout.as_ref(), &place),
+            true => self.duration(build.timeout.as_ref(), false, &place),
             false => None,
         };
         let mut block = Block {

@@ -11,14 +11,13 @@ use super::instance::Instance;
 use super::late::Late;
 use super::make::Maker;
 use super::mentions::Mentions;
-use super::meta::only_and_except;
 use super::pieces::Piece;
 use super::repeat::Elements;
 use super::unit::View;
 use super::{Limits, Options, digest};
 use crate::artifacts::{BuildIndex, Values};
 use crate::components::{ComponentKind, Publish};
-use crate::configure::{self, Layer, Subject};
+use crate::configure::{self, Asked, Layer, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::eval;
 use crate::hir::{Body, Name};
@@ -58,6 +57,7 @@ impl<'a> Maker<'a, '_> {
         let source = instance.source;
         let component = self.find(instance.unit.module, ComponentKind::Builder, &source.ty)?;
         self.runnable(ComponentKind::Builder, &source.ty);
+        let mark = self.cx.diagnostics.len();
         let (options, uses) = self.evaluate_source(component, instance);
         let bodies = bodies(instance);
         let mut digests = self.files.read(
@@ -73,8 +73,8 @@ impl<'a> Maker<'a, '_> {
             ComponentKind::Builder,
             &source.ty,
             options.value(),
-            &bodies,
-            source.span,
+            (&bodies, source.span),
+            mark,
         );
         let communicator = self.communicator(component, options.value(), &bodies, &source.ty);
         if self.components.has(ComponentKind::Builder, &source.ty.text) {
@@ -83,7 +83,8 @@ impl<'a> Maker<'a, '_> {
                 span: source.ty.span,
             };
             let kind = ComponentKind::Communicator;
-            self.implementation_checks(kind, &word, options.value(), &bodies, source.span);
+            let written = (&bodies[..], source.span);
+            self.implementation_checks(kind, &word, options.value(), written, mark);
         }
         let publishes = self.components.publishes(&source.ty.text, options.value());
         Some(ConfiguredSource {
@@ -211,9 +212,6 @@ impl<'a> Maker<'a, '_> {
         let place = view.build(build, Values::Planned(Some(&uses)));
         let component = self.find(piece.unit.module, kind, ty)?;
         let meta = &block.meta;
-        if let (Some(first), Some(second)) = (&meta.only, &meta.except) {
-            self.cx.report(only_and_except(first, second));
-        }
         if !self.lets_through(
             meta.only.as_deref(),
             meta.except.as_deref(),
@@ -236,6 +234,7 @@ impl<'a> Maker<'a, '_> {
         }
         self.checked.insert(id);
         self.runnable(kind, ty);
+        let mark = self.cx.diagnostics.len();
         let overrides = self.overrides(block, instance, &place);
         let bodies = [&*block.body];
         let subject = Subject {
@@ -258,7 +257,7 @@ impl<'a> Maker<'a, '_> {
             self.request,
             self.cx,
         );
-        self.implementation_checks(kind, ty, &value, &bodies, block.span);
+        self.implementation_checks(kind, ty, &value, (&bodies, block.span), mark);
         let limits = self.limits(block, &place);
         let keep_input = self.flag(meta.keep_input_artifact.as_deref(), &place);
         let cache = self.flag(meta.cache.as_deref(), &place).unwrap_or(true);
@@ -340,24 +339,25 @@ impl<'a> Maker<'a, '_> {
         self.limits(block, &place);
     }
 
+    /// Asks the implementation; what has been reported since `mark` it need not say again.
     fn implementation_checks(
         &mut self,
         kind: ComponentKind,
         ty: &Name,
         options: &Value,
-        bodies: &[&Body],
-        span: Span,
+        (bodies, span): (&[&Body], Span),
+        mark: usize,
     ) {
-        for problem in self.components.check(kind, &ty.text, options) {
-            let place = problem
-                .option
-                .as_deref()
-                .and_then(|option| configure::find_option(bodies, option))
-                .map_or(span, |expr| expr.span);
-            let mut diagnostic = Diagnostic::error("check/invalid-option", place, problem.message);
-            diagnostic.help = problem.help;
-            self.cx.report(diagnostic);
-        }
+        let asked = Asked {
+            kind,
+            name: &ty.text,
+            options,
+            bodies,
+            span,
+        };
+        let reported = &self.cx.diagnostics[mark..];
+        let problems = asked.problems(self.components, reported);
+        self.cx.diagnostics.extend(problems);
     }
 }
 

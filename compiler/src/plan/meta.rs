@@ -34,8 +34,17 @@ impl Maker<'_, '_> {
         instance: &Instance<'_>,
         place: &dyn Scope,
     ) -> bool {
+        let attributes = (only, except);
         let only = self.filter(only, place);
         let except = self.filter(except, place);
+        // An empty list counts as not given, as null does.
+        let given = |names: &Option<Vec<String>>| names.as_ref().is_some_and(|one| !one.is_empty());
+        if let (Some(first), Some(second)) = attributes
+            && given(&only)
+            && given(&except)
+        {
+            self.cx.report(only_and_except(first, second));
+        }
         let named = |filter: &[String]| filter.iter().any(|text| instance.is_named(text));
         only.is_none_or(|only| only.is_empty() || named(&only))
             && !except.is_some_and(|except| named(&except))
@@ -79,9 +88,10 @@ impl Maker<'_, '_> {
 
     pub(super) fn limits(&mut self, block: &module::Component, place: &dyn Scope) -> Limits {
         let meta = &block.meta;
+        let weak = block.body.weak;
         Limits {
-            pause_before: self.duration(meta.pause_before.as_deref(), place),
-            timeout: self.duration(meta.timeout.as_deref(), place),
+            pause_before: self.duration(meta.pause_before.as_deref(), weak, place),
+            timeout: self.duration(meta.timeout.as_deref(), weak, place),
             max_retries: self.count(meta.max_retries.as_deref(), place),
             continue_on_error: self
                 .flag(meta.continue_on_error.as_deref(), place)
@@ -89,15 +99,17 @@ impl Maker<'_, '_> {
         }
     }
 
+    /// A length of time; an empty text counts as not given, save where legacy templates refuse it (`weak`).
     pub(super) fn duration(
         &mut self,
         attribute: Option<&Attribute>,
+        weak: bool,
         place: &dyn Scope,
     ) -> Option<Duration> {
         let attribute = attribute?;
         let name = &attribute.name.text;
         let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, name);
-        let text = value.as_str()?;
+        let text = value.as_str().filter(|text| weak || !text.is_empty())?;
         let parsed = duration::parse(text);
         if parsed.is_none() {
             self.cx.report(configure::not_a_duration(

@@ -17,7 +17,7 @@ use crate::components::ComponentKind;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval;
-use crate::hir::Name;
+use crate::hir::{Expr, ExprKind, Name};
 use crate::module::{self, Chain, Group, GroupUse, Label, Provisioning};
 use crate::scope::{BuildValues, Place};
 use crate::types::Type;
@@ -307,7 +307,11 @@ impl<'a> Maker<'a, '_> {
     }
 
     fn check_use(&mut self, unit: &'a Unit<'a>, used: &GroupUse) {
-        if let (Some(first), Some(second)) = (&used.only, &used.except) {
+        if let (Some(first), Some(second)) = (&used.only, &used.except)
+            && [first, second]
+                .iter()
+                .all(|names| names_something(&names.value))
+        {
             self.cx.report(super::meta::only_and_except(first, second));
         }
         let name = &used.name;
@@ -434,6 +438,11 @@ impl<'a, 'i> Spot<'a, 'i> {
             &place,
         )
     }
+}
+
+/// Whether a list is written out and has elements.
+fn names_something(list: &Expr) -> bool {
+    matches!(&list.kind, ExprKind::Tuple(elements) if !elements.is_empty())
 }
 
 /// The group of a name, with the unit that declares it.
