@@ -19,6 +19,7 @@ use crate::hir::{Attribute, Expr, ExprKind};
 use crate::module;
 use crate::scope::{Place, ROOTS};
 use crate::types::Type;
+use crate::value::Value;
 
 /// What the name of a source means.
 pub(super) enum Found<'a> {
@@ -40,21 +41,26 @@ impl<'a> Maker<'a, '_> {
         place: Place<'_>,
         dry: bool,
     ) -> Vec<(Referred<'a>, Span)> {
-        if self.unquoted(expr) {
-            return Vec::new();
-        }
-        let ty = Type::list(Type::String);
-        let value = eval::evaluate_as(expr, &ty, &place, self.cx, "sources");
-        if value.contains_error() {
-            return Vec::new();
-        }
-        let Some(elements) = value.as_slice().filter(|_| dry || value.is_wholly_known()) else {
-            if !dry {
-                self.not_yet(expr.span, "sources");
+        let written_out = matches!(&expr.kind, ExprKind::Tuple(parts) if !parts.is_empty());
+        let parts = match &expr.kind {
+            ExprKind::Tuple(parts) if written_out => self.source_names(parts, &place),
+            _ if self.unquoted(expr) => return Vec::new(),
+            _ => {
+                let ty = Type::list(Type::String);
+                let value = eval::evaluate_as(expr, &ty, &place, self.cx, "sources");
+                if value.is_error() {
+                    return Vec::new();
+                }
+                let Some(elements) = value.as_slice() else {
+                    if !dry {
+                        self.not_yet(expr.span, "sources");
+                    }
+                    return Vec::new();
+                };
+                elements.iter().map(|name| (name.clone(), expr)).collect()
             }
-            return Vec::new();
         };
-        if elements.is_empty() {
+        if parts.is_empty() && !written_out {
             self.cx.report(
                 Diagnostic::error(
                     "check/build-without-source",
@@ -65,21 +71,36 @@ impl<'a> Maker<'a, '_> {
             );
         }
         let mut found = Vec::new();
-        for (at, element) in elements.iter().enumerate() {
-            let part = match &expr.kind {
-                ExprKind::Tuple(parts) => parts.get(at).unwrap_or(expr),
-                _ => expr,
-            };
-            if dry && !element.is_known() {
+        for (name, part) in parts {
+            if name.is_error() {
                 continue;
             }
-            let reference = element.as_str().unwrap_or_default();
+            if !name.is_known() {
+                if !dry {
+                    self.not_yet(part.span, "sources");
+                }
+                continue;
+            }
+            let reference = name.as_str().unwrap_or_default();
             found.extend(
                 self.referred(unit, reference, Mention::of(part))
                     .map(|source| (source, part.span)),
             );
         }
         found
+    }
+
+    /// The names of a list that is written out, each on its own: a mistake in one hides none in the others.
+    fn source_names(&mut self, parts: &'a [Expr], place: &Place<'_>) -> Vec<(Value, &'a Expr)> {
+        let mut names = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            if !self.unquoted(part) {
+                let what = format!("sources[{at}]");
+                let name = eval::evaluate_as(part, &Type::String, place, self.cx, &what);
+                names.push((name, part));
+            }
+        }
+        names
     }
 
     /// The declared source of a reference in `unit`, `source.null.base` or `null.base`, with the unit that declares it; or
@@ -143,33 +164,24 @@ impl<'a> Maker<'a, '_> {
         Found::No
     }
 
-    /// Complains about sources named without quotes.
+    /// Complains about a source named without quotes.
     fn unquoted(&mut self, expr: &Expr) -> bool {
-        let one = std::slice::from_ref(expr);
-        let elements = match &expr.kind {
-            ExprKind::Tuple(elements) => elements.as_slice(),
-            _ => one,
+        let Some(path) = bare_source(expr) else {
+            return false;
         };
-        let mut found = false;
-        for element in elements {
-            let Some(path) = bare_source(element) else {
-                continue;
-            };
-            found = true;
-            self.cx.report(
-                Diagnostic::error(
-                    "check/unknown-source",
-                    element.span,
-                    "the name of a source stands in quotes",
-                )
-                .help(format!("write `\"{path}\"`"))
-                .fix(
-                    "put quotes around it",
-                    Edit::replace(element.span, format!("\"{path}\"")),
-                ),
-            );
-        }
-        found
+        self.cx.report(
+            Diagnostic::error(
+                "check/unknown-source",
+                expr.span,
+                "the name of a source stands in quotes",
+            )
+            .help(format!("write `\"{path}\"`"))
+            .fix(
+                "put quotes around it",
+                Edit::replace(expr.span, format!("\"{path}\"")),
+            ),
+        );
+        true
     }
 
     /// Warns where two builds of one block cannot be told apart.
@@ -294,7 +306,7 @@ impl<'a> Maker<'a, '_> {
             .or_else(|| nearest(text, names.clone()));
         self.cx.report(match near {
             Some(near) => {
-                let quoted = crate::value::Value::string(near).display();
+                let quoted = Value::string(near).display();
                 diagnostic.help(format!("did you mean `{near}`?")).fix(
                     format!("change to `{near}`"),
                     Edit::replace(part.span, quoted),
