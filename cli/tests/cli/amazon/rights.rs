@@ -59,6 +59,11 @@ fn held_against_calls(what: &str, cloud: &Cloud, test: &Test) {
     assert_eq!(printed.code, 0, "{what}: {}", printed.text());
     let finished = cloud.left();
     let text = test.read("main.pkr.hcl");
+    // With a bundle of its own, so that undoing the second build leaves that of the first.
+    let text = text.replace(
+        "bundle_destination",
+        "bundle_prefix = \"second\"\n  bundle_destination",
+    );
     test.write("main.pkr.hcl", text.replace("web-1", "web-2"));
     cloud.hook(|call, moment| match (call.action.as_str(), moment) {
         ("DeleteTags", Moment::Before) => Then::Refuse(
