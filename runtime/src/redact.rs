@@ -296,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn quoted_twice_and_byte_by_byte() {
+        let secret = "quo\"te\\back-P\u{e4}ss";
+        let once = serde_json::to_string(secret).unwrap();
+        for text in [
+            serde_json::to_string(&once).unwrap(),
+            r#""\"quo\\\"te\\\\back-P\\u00e4ss\"""#.to_owned(),
+            r#"b'quo"te\back-P\xc3\xa4ss'"#.to_owned(),
+            r#"$'quo"te\back-P\303\244ss'"#.to_owned(),
+        ] {
+            let shown = redacted(&[secret], &text);
+            assert!(shown.contains(MASK), "{text} -> {shown}");
+            assert!(!shown.contains("back"), "{text} -> {shown}");
+        }
+    }
+
+    #[test]
     fn several_lines_line_by_line() {
         let key = "-----BEGIN KEY-----\r\nMIIEpAIBAAKCAQEA\r\nab\r\n-----END KEY-----\r\n";
         assert_eq!(

@@ -142,7 +142,7 @@ fn perform(job: Job) -> Outcome<ExitCode> {
         Job::Mount(plan) => mounts::mount_root(&plan)?,
         Job::Bind { source, target } => mounts::bind_read_only(&source, &target)?,
         Job::Bootstrap(bootstrap) => answer(&tools::bootstrap(&bootstrap)?)?,
-        Job::Scan { directory, before } => answer(&files::scan(&directory, before)?)?,
+        Job::Scan { directory } => answer(&files::scan(&directory, None)?)?,
         Job::Stamp { directory } => answer(&stamp::stamp(&directory)?)?,
         Job::Unpack(unpack) => answer(&files::unpack(unpack)?)?,
         Job::Pack(pack) => answer(&files::pack(&pack)?)?,

@@ -171,15 +171,7 @@ async fn start(
                     target: target.clone(),
                 })
                 .await?;
-            found = session
-                .ask(
-                    Job::Scan {
-                        directory: target,
-                        before: now,
-                    },
-                    None,
-                )
-                .await?;
+            found = session.ask(Job::Scan { directory: target }, None).await?;
             state.mounted.push("l/0".to_owned());
         }
         Base::Archive(path) => {
@@ -191,7 +183,7 @@ async fn start(
             };
             found = session
                 .ask(
-                    unpack_job(vec![archive], target, Whiteouts::Plain, now),
+                    unpack_job(vec![archive], target, Whiteouts::Plain),
                     Some(&cx.output),
                 )
                 .await?;
@@ -212,7 +204,7 @@ async fn start(
                 };
                 let scanned: Scanned = session
                     .ask(
-                        unpack_job(vec![archive], target, Whiteouts::Overlay, now),
+                        unpack_job(vec![archive], target, Whiteouts::Overlay),
                         Some(&cx.output),
                     )
                     .await?;
@@ -270,18 +262,12 @@ fn machine(
     })
 }
 
-fn unpack_job(
-    archives: Vec<ArchiveFile>,
-    target: PathBuf,
-    whiteouts: Whiteouts,
-    started: i64,
-) -> Job {
+fn unpack_job(archives: Vec<ArchiveFile>, target: PathBuf, whiteouts: Whiteouts) -> Job {
     Job::Unpack(Unpack {
         archives,
         target,
         whiteouts,
         root_time: None,
-        started,
         exact: false,
     })
 }

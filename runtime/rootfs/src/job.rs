@@ -45,8 +45,6 @@ pub(crate) enum Job {
     Scan {
         /// Where.
         directory: PathBuf,
-        /// Only files changed before this moment count (seconds since 1970).
-        before: i64,
     },
     /// Looks at every file of a directory without reading any. Answers [`Stamped`].
     Stamp {
@@ -172,7 +170,7 @@ pub(crate) struct Bootstrap {
 /// Answer about files found.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Scanned {
-    /// Change time of the newest file before the build's start; 0 when there is none.
+    /// Change time of the newest file that was not made by the build; 0 when there is none.
     pub(crate) newest: i64,
     /// Number of files of all kinds.
     pub(crate) entries: u64,
@@ -218,8 +216,6 @@ pub(crate) struct Unpack {
     pub(crate) whiteouts: Whiteouts,
     /// Change time for the target itself.
     pub(crate) root_time: Option<i64>,
-    /// When the build began, seconds since 1970.
-    pub(crate) started: i64,
     /// The archives are copies of layers ([`Pack::exact`]).
     pub(crate) exact: bool,
 }

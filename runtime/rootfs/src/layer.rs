@@ -38,7 +38,6 @@ mod tests {
             times: true,
             plain: false,
             exact: false,
-            started: i64::MAX,
         }
     }
 

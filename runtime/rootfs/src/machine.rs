@@ -347,7 +347,6 @@ impl Machine for RootfsMachine {
                 times: false,
                 plain: true,
                 exact: false,
-                started: i64::MAX,
             };
             let mut pipe = std::io::BufReader::with_capacity(1 << 17, pipe);
             // A helper that fails at once leaves an empty stream, which is no archive: its failure is told instead.

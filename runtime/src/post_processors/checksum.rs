@@ -124,6 +124,7 @@ fn write(artifact: &Artifact, wanted: &[(String, PathBuf)]) -> Result<()> {
             lines.push((at, digest, name.clone()));
         }
     }
+    let directories = directories(artifact);
     let mut done: Vec<&Path> = Vec::new();
     for (_, output) in wanted {
         if done.contains(&output.as_path()) {
@@ -136,7 +137,7 @@ fn write(artifact: &Artifact, wanted: &[(String, PathBuf)]) -> Result<()> {
             .map(|(_, digest, name)| (digest.as_str(), name.as_str()))
             .collect();
         if !fresh.is_empty() {
-            update(output, &fresh)
+            update(output, &fresh, &directories)
                 .map_err(|error| files::failure("run/checksum", "write", output, error))?;
         }
     }
@@ -158,7 +159,15 @@ fn digests<'a>(path: &Path, types: impl Iterator<Item = &'a str>) -> std::io::Re
     }
 }
 
-fn update(output: &Path, fresh: &[(&str, &str)]) -> std::io::Result<()> {
+/// How the names of what is in the artifact's directories begin.
+fn directories(artifact: &Artifact) -> Vec<String> {
+    let all = artifact.files.iter().filter(|file| file.is_dir());
+    let names = all.filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
+    names.map(|name| format!("{name}/")).collect()
+}
+
+/// Several builds may share the file. Lines about this artifact are made anew, those of files it no longer has go.
+fn update(output: &Path, fresh: &[(&str, &str)], directories: &[String]) -> std::io::Result<()> {
     let _locked = Locked::new(output)?;
     let old = match std::fs::read_to_string(output) {
         Ok(text) => text,
@@ -167,9 +176,12 @@ fn update(output: &Path, fresh: &[(&str, &str)]) -> std::io::Result<()> {
     };
     let same = |line: &str| {
         line.split_once('\t').is_some_and(|(digest, name)| {
-            fresh
-                .iter()
-                .any(|(new, fresh)| *fresh == name && new.len() == digest.len())
+            let ours = |fresh: &str| {
+                let in_ours = |directory: &String| name.starts_with(directory.as_str());
+                fresh == name || directories.iter().any(in_ours)
+            };
+            let mut fresh = fresh.iter();
+            fresh.any(|(new, fresh)| ours(fresh) && new.len() == digest.len())
         })
     };
     let mut text = String::new();
@@ -253,12 +265,26 @@ mod tests {
     fn lines_of_others_stay_and_own_lines_are_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("SUMS");
-        update(&path, &[("aa", "one"), ("bb", "two")]).unwrap();
-        update(&path, &[("cc", "one")]).unwrap();
-        update(&path, &[("dddd", "one")]).unwrap();
+        update(&path, &[("aa", "one"), ("bb", "two")], &[]).unwrap();
+        update(&path, &[("cc", "one")], &[]).unwrap();
+        update(&path, &[("dddd", "one")], &[]).unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
             "bb\ttwo\ncc\tone\ndddd\tone\n"
+        );
+    }
+
+    #[test]
+    fn lines_of_files_that_an_image_no_longer_has_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("SUMS");
+        let (ours, both) = (["web/".to_owned()], [("aa", "web/old"), ("bb", "web/new")]);
+        update(&path, &both, &ours).unwrap();
+        update(&path, &[("cc", "webserver")], &[]).unwrap();
+        update(&path, &[("dd", "web/new")], &ours).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "cc\twebserver\ndd\tweb/new\n"
         );
     }
 }

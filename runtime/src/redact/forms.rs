@@ -50,7 +50,14 @@ pub(super) fn whole(secret: &str) -> Vec<String> {
 /// As it stands in texts of other languages.
 fn quoted(secret: &str) -> Vec<String> {
     let json = json(secret);
-    vec![
+    // Programs print JSON that has JSON in it: documents of rights, user data.
+    let twice = self::json(&json);
+    let mut forms = vec![
+        ascii(&twice),
+        self::json(&ascii(&json)),
+        twice,
+        bytes(secret, |text, byte| write!(text, "\\x{byte:02x}")),
+        bytes(secret, |text, byte| write!(text, "\\{byte:03o}")),
         json.replace('<', "\\u003c")
             .replace('>', "\\u003e")
             .replace('&', "\\u0026"),
@@ -68,7 +75,22 @@ fn quoted(secret: &str) -> Vec<String> {
             !(c.is_alphanumeric()
                 || matches!(c, '_' | '-' | '.' | '/' | ':' | ',' | '+' | '@' | '%' | '='))
         }),
-    ]
+    ];
+    forms.sort();
+    forms.dedup();
+    forms
+}
+
+/// With escapes for the bytes of all that is not ASCII, as Python and shells show them.
+fn bytes(secret: &str, escape: impl Fn(&mut String, u8) -> std::fmt::Result) -> String {
+    let mut text = String::with_capacity(secret.len());
+    for byte in secret.bytes() {
+        match byte.is_ascii() {
+            true => text.push(char::from(byte)),
+            false => escape(&mut text, byte).expect("writing to a string does not fail"),
+        }
+    }
+    text
 }
 
 /// Base64 of a longer text holds the secret's bytes at one of three alignments; the characters at both ends may also

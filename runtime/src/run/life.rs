@@ -87,7 +87,7 @@ impl Run {
         let Some(new) = &self.settings.new_run else {
             return;
         };
-        let status = if result.builds.iter().any(|build| build.cancelled) {
+        let status = if result.builds.iter().any(super::result::is_cancelled) {
             RunStatus::Cancelled
         } else if result.builds.iter().any(|build| build.error.is_some()) {
             RunStatus::Failed

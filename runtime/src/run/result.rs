@@ -180,18 +180,14 @@ pub fn class_code(class: Class) -> u8 {
 /// The exit code of a run: a request to stop comes first, then our mistakes; one cause has its own code, several
 /// causes together have 1.
 pub fn exit_code(result: &RunResult) -> u8 {
-    // One that was stopped for another one's sake has no cause of its own.
-    let own = |failure: &&Failure| failure.id != super::stop::FAIL_FAST;
-    let cancelled =
-        |build: &BuildOutcome| build.cancelled && build.error.iter().any(|failure| own(&failure));
-    if result.builds.iter().any(cancelled) {
+    if result.builds.iter().any(is_cancelled) {
         return class_code(Class::Cancelled);
     }
     let mut codes: Vec<u8> = result
         .builds
         .iter()
         .filter_map(|build| build.error.as_ref())
-        .filter(own)
+        .filter(|failure| is_own(failure))
         .chain(&result.output_failures)
         .map(|failure| match failure.id {
             DRIFT => 7,
@@ -207,6 +203,16 @@ pub fn exit_code(result: &RunResult) -> u8 {
         _ if codes.contains(&70) => 70,
         _ => 1,
     }
+}
+
+/// Whether a build has a cause of its own for its failure: one that was stopped for another one's sake has none.
+fn is_own(failure: &Failure) -> bool {
+    failure.id != super::stop::FAIL_FAST
+}
+
+/// Whether a build was stopped from outside.
+pub(super) fn is_cancelled(build: &BuildOutcome) -> bool {
+    build.cancelled && build.error.as_ref().is_some_and(is_own)
 }
 
 #[cfg(test)]

@@ -18,21 +18,22 @@ use crate::layer::unpack::{
     UnpackOptions, remove as remove_path, set_time, unpack as unpack_stream,
 };
 
-/// Finds the newest file that is older than `before`, and counts.
-pub(super) fn scan(directory: &Path, before: i64) -> Outcome<Scanned> {
+/// Finds the newest file, of those that are older than `before` where something has just been made here, and counts.
+pub(super) fn scan(directory: &Path, before: Option<i64>) -> Outcome<Scanned> {
     let mut scanned = Scanned::default();
     scan_into(directory, before, &mut scanned)?;
     Ok(scanned)
 }
 
-fn scan_into(directory: &Path, before: i64, scanned: &mut Scanned) -> Outcome<()> {
+fn scan_into(directory: &Path, before: Option<i64>, scanned: &mut Scanned) -> Outcome<()> {
     let what = || format!("cannot read {}", directory.display());
     for entry in fs::read_dir(directory).attempt(LAYER, what)? {
         let entry = entry.attempt(LAYER, what)?;
         let metadata = entry.metadata().attempt(LAYER, what)?;
         scanned.entries += 1;
         // A directory's time is that of its last entry, often the unpacking's.
-        if metadata.mtime() < before && !metadata.is_dir() {
+        let counts = before.is_none_or(|before| metadata.mtime() < before);
+        if counts && !metadata.is_dir() {
             scanned.newest = scanned.newest.max(metadata.mtime());
         }
         if metadata.is_file() {
@@ -63,7 +64,6 @@ pub(super) fn unpack(unpack: Unpack) -> Outcome<Scanned> {
         times: true,
         plain: false,
         exact: unpack.exact,
-        started: unpack.started,
     };
     let mut all = Scanned::default();
     for (archive, compression, file) in archives {
@@ -153,7 +153,6 @@ pub(super) fn collapse(work: &Path, lowers: &[String], target: &Path) -> Outcome
         times: true,
         plain: false,
         exact: true,
-        started: i64::MAX,
     };
     let (packed, unpacked) = std::thread::scope(|scope| {
         let packing = scope.spawn(move || {

@@ -73,7 +73,7 @@ pub(super) fn bootstrap(bootstrap: &Bootstrap) -> Outcome<Scanned> {
                 .attempt(BOOTSTRAP, || format!("cannot remove {}", path.display()))?;
         }
     }
-    let scanned = scan(&bootstrap.target, bootstrap.started)?;
+    let scanned = scan(&bootstrap.target, Some(bootstrap.started))?;
     empty_dev(&bootstrap.target.join("dev"), scanned.newest)
         .attempt(BOOTSTRAP, || "cannot empty /dev of the bootstrapped system")?;
     Ok(scanned)

@@ -68,7 +68,6 @@ pub(super) fn put_tree(put: &Put) -> Outcome<()> {
         times: false,
         plain: false,
         exact: false,
-        started: i64::MAX,
     };
     unpack::unpack(
         io::BufReader::with_capacity(1 << 16, input),

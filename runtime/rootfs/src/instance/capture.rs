@@ -176,7 +176,6 @@ impl RootfsInstance {
             target,
             whiteouts: Whiteouts::Apply,
             root_time,
-            started: i64::MAX,
             exact: false,
         });
         let scanned: Scanned = self.session.ask(job, None).await?;

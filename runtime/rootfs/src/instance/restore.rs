@@ -187,7 +187,6 @@ async fn unpack_copies(workshop: &Workshop, shelf: &Shelf, manifests: &[Manifest
             target,
             whiteouts: Whiteouts::Overlay,
             root_time: None,
-            started: i64::MAX,
             exact: true,
         };
         let _: Scanned = workshop.session.ask(Job::Unpack(unpack), None).await?;

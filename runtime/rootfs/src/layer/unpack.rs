@@ -33,8 +33,6 @@ pub(crate) struct UnpackOptions {
     pub(crate) plain: bool,
     /// The stream is a copy of a layer: times have fractions of seconds.
     pub(crate) exact: bool,
-    /// Only files older than this count as newest.
-    pub(crate) started: i64,
 }
 
 /// Unpacks `input` into `target`, which exists or is made.
@@ -116,9 +114,7 @@ impl Unpacker<'_> {
         let records = attributes(entry)?;
         let seconds = entry.header().mtime()? as i64;
         self.scanned.entries += 1;
-        if seconds < self.options.started {
-            self.scanned.newest = self.scanned.newest.max(seconds);
-        }
+        self.scanned.newest = self.scanned.newest.max(seconds);
         let time = match self.options.exact {
             true => exact_time(entry)?,
             false => None,
