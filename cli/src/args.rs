@@ -335,7 +335,7 @@ pub(crate) struct ValidateArgs {
     /// Packer's name for `-online`.
     #[arg(long)]
     pub(crate) evaluate_datasources: bool,
-    /// Correct in the files what has one known correction, then check what is left.
+    /// Correct in the files what has one sure correction, then check what is left.
     #[arg(long)]
     pub(crate) fix: bool,
     /// With `-fix`: show the corrections and write nothing.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use imgc_compiler::FileId;
 use imgc_compiler::compile::{Compilation, Request};
-use imgc_compiler::diagnostic::{Diagnostic, Edit, Fix};
+use imgc_compiler::diagnostic::{Certainty, Diagnostic, Edit, Fix};
 use imgc_compiler::source::{EntryKind, SourceMap, Sources};
 
 use crate::world::{Disk, RealWorld};
@@ -57,18 +57,38 @@ pub(crate) fn fix<C: std::ops::Deref<Target = Compilation>>(
     let mut done = Vec::new();
     let mut compilation = compile(request, &overlay, world);
     for _ in 0..ROUNDS {
-        let round = Round::new(&compilation.diagnostics, &compilation.sources, &overlay);
-        if round.edits.is_empty() {
+        let mut round = Round::new(&compilation.diagnostics, &compilation.sources, &overlay);
+        if round.taken.is_empty() {
             break;
         }
-        let next = round.texts(&compilation.sources, &overlay);
-        let after = compile(request, &next, world);
-        // A correction that breaks the text was none.
-        if broken(&after) > broken(&compilation) {
-            break;
+        let before = compilation;
+        let next = round.texts(&before.sources, &overlay);
+        compilation = compile(request, &next, world);
+        // A correction that breaks the text was none: it is found out which.
+        if worse(&before, &compilation) {
+            let all = std::mem::take(&mut round.taken);
+            let mut best: Option<(Overlay, C)> = None;
+            for one in all {
+                round.taken.push(one);
+                let next = round.texts(&before.sources, &overlay);
+                let after = compile(request, &next, world);
+                let kept: &C = best.as_ref().map_or(&before, |(_, kept)| kept);
+                if worse(kept, &after) {
+                    round.taken.pop();
+                } else {
+                    best = Some((next, after));
+                }
+            }
+            let Some((next, after)) = best else {
+                compilation = before;
+                break;
+            };
+            done.extend(round.taken.into_iter().map(|(_, done)| done));
+            (overlay, compilation) = (next, after);
+            continue;
         }
-        done.extend(round.done);
-        (overlay, compilation) = (next, after);
+        done.extend(round.taken.into_iter().map(|(_, done)| done));
+        overlay = next;
     }
     let files = overlay
         .texts
@@ -87,23 +107,35 @@ fn broken(compilation: &Compilation) -> usize {
     syntax.count() + usize::from(compilation.unreadable.is_some())
 }
 
+/// Whether corrections have made a text worse: it cannot be read, or says something twice.
+///
+/// What can be read again shows repetitions that were always there.
+fn worse(before: &Compilation, after: &Compilation) -> bool {
+    let (was, is) = (broken(before), broken(after));
+    is > was || (is == was && repeated(after) > repeated(before))
+}
+
+fn repeated(compilation: &Compilation) -> usize {
+    let names = compilation.diagnostics.iter().map(|problem| problem.id);
+    let names = names.filter_map(|id| id.split_once('/'));
+    names
+        .filter(|(_, name)| name.starts_with("repeated-") || name.starts_with("duplicate-"))
+        .count()
+}
+
 /// The corrections of one round.
 struct Round {
-    edits: BTreeMap<FileId, Vec<Edit>>,
-    done: Vec<Done>,
+    taken: Vec<(Fix, Done)>,
 }
 
 impl Round {
     fn new(problems: &[Diagnostic], sources: &SourceMap, overlay: &Overlay) -> Self {
-        let mut round = Self {
-            edits: BTreeMap::new(),
-            done: Vec::new(),
-        };
-        // Several corrections are a choice, and that is a person's.
+        let mut round = Self { taken: Vec::new() };
+        // Several corrections are a choice, and that is a person's; so is what may be meant.
         let single = problems
             .iter()
             .filter_map(|problem| match problem.fixes.as_slice() {
-                [fix] => Some((problem, fix)),
+                [fix] if fix.certainty == Certainty::Certain => Some((problem, fix)),
                 _ => None,
             });
         for (problem, fix) in single {
@@ -120,12 +152,13 @@ impl Round {
 
     /// Whether no correction taken so far touches the same place.
     fn free(&self, fix: &Fix) -> bool {
+        let taken = || self.taken.iter().flat_map(|(fix, _)| &fix.edits);
         fix.edits.iter().all(|edit| {
-            let taken = self.edits.get(&edit.span.file);
-            taken
-                .into_iter()
-                .flatten()
-                .all(|other| other.span.end < edit.span.start || edit.span.end < other.span.start)
+            taken().all(|other| {
+                other.span.file != edit.span.file
+                    || other.span.end < edit.span.start
+                    || edit.span.end < other.span.start
+            })
         })
     }
 
@@ -134,24 +167,24 @@ impl Round {
             return;
         };
         let file = sources.file(first.span.file);
-        self.done.push(Done {
+        let done = Done {
             path: file.path.clone(),
             line: file.position(first.span.start).0,
             id: problem.id,
             title: fix.title.clone(),
-        });
-        for edit in &fix.edits {
-            let edits = self.edits.entry(edit.span.file).or_default();
-            edits.push(edit.clone());
-        }
+        };
+        self.taken.push((fix.clone(), done));
     }
 
     /// The texts after this round.
     fn texts(&self, sources: &SourceMap, before: &Overlay) -> Overlay {
         let mut overlay = before.clone();
-        for (file, edits) in &self.edits {
-            let file = sources.file(*file);
-            let mut edits: Vec<&Edit> = edits.iter().collect();
+        let mut by_file: BTreeMap<FileId, Vec<&Edit>> = BTreeMap::new();
+        for edit in self.taken.iter().flat_map(|(fix, _)| &fix.edits) {
+            by_file.entry(edit.span.file).or_default().push(edit);
+        }
+        for (file, mut edits) in by_file {
+            let file = sources.file(file);
             edits.sort_by_key(|edit| edit.span);
             let mut text = file.text.to_string();
             for edit in edits.into_iter().rev() {

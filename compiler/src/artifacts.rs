@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use crate::diagnostic::registry::Entry as Id;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, nearest};
 use crate::eval::{PathStep, Reference};
 use crate::late::{LateId, Overlay, Tree};
 use crate::module::quoted_list;
@@ -395,7 +395,7 @@ impl Others<'_> {
         diagnostic = match nearest(text, either) {
             Some(near) => {
                 let help = format!("there is one with a similar name: `{near}`");
-                renamed(diagnostic.help(help), step, near)
+                renamed(diagnostic.help(help), step, near, Certainty::Guess)
             }
             None if names.is_empty() => diagnostic.help("this template has no other builds"),
             None => diagnostic.help(format!(
@@ -421,14 +421,19 @@ impl Others<'_> {
         );
         if matches!(name, "id" | "files" | "builder_id") {
             let help = format!("write `{shown}.artifact.{name}`");
-            return renamed(diagnostic.help(help), step, &format!("artifact.{name}"));
+            return renamed(
+                diagnostic.help(help),
+                step,
+                &format!("artifact.{name}"),
+                Certainty::Certain,
+            );
         }
         let names = names(candidates);
         let known = names.iter().map(SmolStr::as_str).chain(["artifact"]);
         match nearest(name, known.clone()) {
             Some(near) => {
                 let help = format!("did you mean `{near}`?");
-                renamed(diagnostic.help(help), step, near)
+                renamed(diagnostic.help(help), step, near, Certainty::Guess)
             }
             None => diagnostic.help(format!("it has {}", quoted_list(known))),
         }
@@ -436,12 +441,18 @@ impl Others<'_> {
 }
 
 /// Adds the correction of a step that is a plain word.
-fn renamed(diagnostic: Diagnostic, step: &PathStep, near: &str) -> Diagnostic {
+fn renamed(
+    diagnostic: Diagnostic,
+    step: &PathStep,
+    near: &str,
+    certainty: Certainty,
+) -> Diagnostic {
     let text = step.key.as_str().unwrap_or_default();
     if (step.span.end - step.span.start) as usize != text.len() {
         return diagnostic;
     }
-    diagnostic.fix(
+    diagnostic.correct(
+        certainty,
         format!("change `{text}` to `{near}`"),
         Edit::replace(step.span, near),
     )

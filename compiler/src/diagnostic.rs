@@ -50,13 +50,25 @@ impl Edit {
     }
 }
 
-/// A correction that can be applied by a machine.
+/// How sure it is that a correction says what the author meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// The answer is known: a machine may apply it without asking.
+    Certain,
+    /// It may be meant: a person chooses it.
+    Guess,
+}
+
+/// A correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fix {
     /// What applying it does, as a short imperative.
     pub title: String,
     /// The edits, not overlapping.
     pub edits: Vec<Edit>,
+    /// Whether a machine may apply it without asking.
+    pub certainty: Certainty,
 }
 
 /// One problem.
@@ -76,7 +88,7 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to type or do.
     pub help: Option<String>,
-    /// Machine-applicable corrections.
+    /// Corrections; several are a choice.
     pub fixes: Vec<Fix>,
 }
 
@@ -133,12 +145,25 @@ impl Diagnostic {
         self
     }
 
+    /// Adds a correction made of one edit, whose answer is known.
+    #[must_use]
+    pub fn fix(self, title: impl Into<String>, edit: Edit) -> Self {
+        self.correct(Certainty::Certain, title, edit)
+    }
+
+    /// Adds a correction made of one edit that may be meant: a name its author chose, say.
+    #[must_use]
+    pub fn guess(self, title: impl Into<String>, edit: Edit) -> Self {
+        self.correct(Certainty::Guess, title, edit)
+    }
+
     /// Adds a correction made of one edit.
     #[must_use]
-    pub fn fix(mut self, title: impl Into<String>, edit: Edit) -> Self {
+    pub fn correct(mut self, certainty: Certainty, title: impl Into<String>, edit: Edit) -> Self {
         self.fixes.push(Fix {
             title: title.into(),
             edits: vec![edit],
+            certainty,
         });
         self
     }
@@ -160,17 +185,14 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 /// The nearest of `names` to `wanted` (a spelling mistake away), for "did you mean".
 ///
 /// Among very many names only those that begin or end alike are compared, and not all of them, so that a template with
-/// thousands of names and of mistakes still answers at once.
+/// thousands of names and of mistakes still answers at once. No more than a third of the letters may be wrong.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// From this many names on, only similar ones are looked at.
     const MANY: usize = 500;
     /// And of those no more than this many.
     const COMPARED: usize = 200;
-    let limit = match wanted.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
-        _ => 3,
-    };
+    // A third of the letters, as in rustc: what differs in more is another word.
+    let limit = (wanted.chars().count() / 3).min(3);
     let folded = wanted.to_lowercase();
     let (first, last) = (folded.bytes().next(), folded.bytes().next_back());
     let similar = |name: &str| {
@@ -189,4 +211,22 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, name)| name)
+}
+
+/// How sure it is that `wanted`, which nobody knows, is a slip for `near`: one letter, and no other of `names` is as near.
+pub(crate) fn slip<'a>(
+    wanted: &str,
+    near: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Certainty {
+    /// Shorter words are a letter away from too many others.
+    const SHORTEST: usize = 4;
+    let folded = wanted.to_lowercase();
+    let is_near = |name: &str| strsim::osa_distance(&folded, &name.to_lowercase()) <= 1;
+    let mut others = names.into_iter().filter(|name| *name != near);
+    if wanted.len() >= SHORTEST && is_near(near) && !others.any(is_near) {
+        Certainty::Certain
+    } else {
+        Certainty::Guess
+    }
 }

@@ -401,7 +401,7 @@ impl Evaluator<'_> {
             match nearest(name, names.iter().map(SmolStr::as_str)) {
                 Some(near) => diagnostic
                     .help(format!("did you mean `{near}`?"))
-                    .fix(format!("write `{near}`"), Edit::replace(span, near)),
+                    .guess(format!("write `{near}`"), Edit::replace(span, near)),
                 None => diagnostic.help(format!("for the text, write \"{name}\" in quotes")),
             }
         });

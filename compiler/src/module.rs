@@ -290,7 +290,8 @@ pub(crate) fn stray_block(
     let near = crate::diagnostic::nearest(kind, allowed.iter().copied());
     diagnostic = match (meant_elsewhere(kind), near) {
         (Some(help), _) => diagnostic.help(help),
-        (None, Some(near)) => diagnostic.help(format!("write `{near}`")).fix(
+        (None, Some(near)) => diagnostic.help(format!("write `{near}`")).correct(
+            crate::diagnostic::slip(kind, near, allowed.iter().copied()),
             format!("change `{kind}` to `{near}`"),
             crate::diagnostic::Edit::replace(block.kind.span, near),
         ),

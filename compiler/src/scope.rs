@@ -399,7 +399,7 @@ fn prefix(name: &str, root: &str, what: &str, span: Span) -> Diagnostic {
         format!("a {what} is not written as the bare name `{name}`"),
     )
     .help(format!("write `{right}`"))
-    .fix(
+    .guess(
         format!("change `{name}` to `{right}`"),
         Edit::replace(span, right),
     )
@@ -417,7 +417,7 @@ fn unknown<'n>(
     Box::new(match nearest(member, names) {
         Some(near) => diagnostic
             .help(format!("there is one with a similar name: `{near}`"))
-            .fix(
+            .guess(
                 format!("change `{member}` to `{near}`"),
                 Edit::replace(span, near),
             ),

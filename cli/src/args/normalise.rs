@@ -221,17 +221,25 @@ fn command<'a>(word: &OsStr, root: &'a Command) -> Result<&'a Command, Failure> 
 }
 
 fn unknown_flag(name: &str, current: &Command, root: &Command) -> Failure {
+    let visible = |argument: &&Arg| !argument.is_hide_set();
     let names = current
         .get_arguments()
         .chain(root.get_arguments())
-        .filter(|argument| !argument.is_hide_set())
+        .filter(visible)
         .filter_map(Arg::get_long);
+    // A letter or more of the only flag that begins so.
+    let mut begun = current
+        .get_arguments()
+        .filter(visible)
+        .filter_map(Arg::get_long)
+        .filter(|long| !name.is_empty() && long.starts_with(name));
+    let begun = begun.next().filter(|_| begun.next().is_none());
     let of = match std::ptr::eq(current, root) {
         true => "imgc".to_owned(),
         false => format!("`imgc {}`", current.get_name()),
     };
     let failure = Failure::usage(format!("{of} has no flag `-{name}`"));
-    match nearest(name, names) {
+    match begun.or_else(|| nearest(name, names)) {
         Some(near) => failure.help(format!("did you mean `-{near}`?")),
         None => failure.help(see_help(current)),
     }

@@ -42,10 +42,7 @@ pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Outcome {
         true => directory(args, terminal)?,
         false => vec![convert(args, &args.path, terminal)?],
     };
-    let to_stdout = args
-        .output_file
-        .as_ref()
-        .is_some_and(|path| path.as_os_str() == "-");
+    let to_stdout = to_stdout(args);
     if args.check {
         // What somebody has worked on since counts, not what would be written.
         for job in jobs
@@ -58,7 +55,15 @@ pub(super) fn run(args: &ConvertArgs, terminal: Terminal) -> Outcome {
     } else if !args.force && !to_stdout {
         refuse_existing(&jobs)?;
     }
-    let said = compared(args, &jobs, is_directory, terminal)?;
+    let said = match compared(args, &jobs, is_directory, terminal) {
+        Err(failure) if to_stdout && !args.check => {
+            for job in &jobs {
+                print(&job.text)?;
+            }
+            return Err(failure);
+        }
+        said => said?,
+    };
     if args.check {
         print(&said)?;
         return Ok(Exit::Done);
@@ -158,8 +163,8 @@ fn convert(args: &ConvertArgs, path: &Path, terminal: Terminal) -> Result<Job, F
         ));
     }
     let output = match &args.output_file {
-        Some(path) => path.clone(),
-        None => names::output(path, &document, language),
+        Some(path) if path.as_os_str() != "-" => path.clone(),
+        _ => names::output(path, &document, language),
     };
     let text = document.print(language).map_err(|span| {
         Failure::new(
@@ -300,8 +305,15 @@ fn compared(
     }
 }
 
+/// Whether what comes out is printed.
+fn to_stdout(args: &ConvertArgs) -> bool {
+    let output = args.output_file.as_ref();
+    output.is_some_and(|path| path.as_os_str() == "-")
+}
+
 fn way_out(args: &ConvertArgs) -> &'static str {
     match args.check {
+        false if to_stdout(args) => "`-var` sets what the plans depend on",
         true => "mend one of them, or convert again with `-force`",
         false => {
             "nothing is written; `-output-file -` prints what would be, `-var` sets what the plans depend on"

@@ -144,3 +144,41 @@ fn a_legacy_template_is_upgraded_as_packer_names_it() {
     insta::assert_snapshot!("legacy", transcript(&test, &commands, &files));
     assert_eq!(test.read("old.json.pkr.hcl"), test.read("again.pkr.hcl"));
 }
+
+#[test]
+fn what_is_printed_is_in_the_language_that_was_asked_for() {
+    let test = Test::new(
+        "source \"null\" \"a\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.a\"]\n}\n",
+    );
+    for to in ["toml", "json"] {
+        let printed = test.run(&["convert", "-to", to, "-output-file", "-", "main.pkr.hcl"]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        assert!(printed.text().contains("same plan: "), "{}", printed.text());
+        let checked = test.run(&[
+            "convert",
+            "-to",
+            to,
+            "-check",
+            "-output-file",
+            "-",
+            "main.pkr.hcl",
+        ]);
+        assert_eq!(checked.code, 0, "{}", checked.text());
+        assert!(
+            checked.stdout.starts_with("same plan: "),
+            "{}",
+            checked.text()
+        );
+    }
+}
+
+#[test]
+fn a_letter_is_completed_to_the_only_flag_that_begins_so() {
+    let said = Test::new("").run(&["convert", "-o", "-", "main.pkr.hcl"]);
+    assert_eq!(said.code, 2, "{}", said.text());
+    assert!(
+        said.text().contains("did you mean `-output-file`?"),
+        "{}",
+        said.text()
+    );
+}

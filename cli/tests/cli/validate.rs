@@ -7,11 +7,12 @@ variable "name" {
   default = "web"
 }
 locals {
-  a = "${var.nme}-${var.nam}"
-  b = local.aa
+  a = "${var.name}-${var.name}"
+  b = local.a
 }
 source "null" "base" {
-  communicator = "none"
+  comunicator = "none"
+  ssh_hots    = "h"
 }
 build {
   sources = ["source.null.base"]
@@ -23,38 +24,96 @@ fn corrections_are_written_and_named() {
     let test = Test::new(WRONG);
     insta::assert_snapshot!(test.run(&["validate", "-fix", "."]).text(), @"
     [stdout]
-    main.pkr.hcl:6: change `nme` to `name` [check/unknown-variable]
-    main.pkr.hcl:6: change `nam` to `name` [check/unknown-variable]
-    main.pkr.hcl:7: change `aa` to `a` [check/unknown-local]
-    3 corrections in 1 file
+    main.pkr.hcl:10: change `comunicator` to `communicator` [check/unknown-option]
+    main.pkr.hcl:11: change `ssh_hots` to `ssh_host` [check/unknown-option]
+    2 corrections in 1 file
 
     The configuration is valid.
     [exit 0]
     ");
     let text = test.read("main.pkr.hcl");
-    assert!(text.contains("${var.name}-${var.name}"), "{text}");
-    assert!(text.contains("b = local.a\n"), "{text}");
+    assert!(text.contains("  communicator = \"none\"\n"), "{text}");
+    assert!(text.contains("  ssh_host    = \"h\"\n"), "{text}");
     assert_eq!(
         test.run(&["validate", "-fix", "."]).stdout,
         "0 corrections in 0 files\n\nThe configuration is valid.\n"
     );
 }
 
+/// What `validate -fix` leaves as it is.
+fn left(name: &str, text: &str) {
+    let test = Test::new("");
+    test.write(name, text);
+    let said = test.run(&["validate", "-fix", name]);
+    assert_eq!(test.read(name), text, "{}", said.text());
+    assert!(said.stdout.starts_with("0 corrections"), "{}", said.text());
+}
+
 #[test]
-fn names_in_labels_are_corrected_without_more_quotes() {
+fn names_that_their_author_chose_are_left() {
+    let text = "variable \"region\" {\n  default = \"a\"\n}\nlocals {\n  base = \"x\"\n}\nsource \"null\" \"webs\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.webs\"]\n}\n";
+    left(
+        "a.pkr.hcl",
+        &format!("{text}locals {{\n  c = var.regon\n}}\n"),
+    );
+    left(
+        "b.pkr.hcl",
+        &format!("{text}locals {{\n  c = local.bas\n}}\n"),
+    );
+    left(
+        "c.pkr.hcl",
+        &text.replace("source.null.webs\"", "source.null.web\""),
+    );
+    left(
+        "d.pkr.hcl",
+        &text.replace(
+            "webs\"]\n",
+            "webs\"]\n  provisioner \"shell\" {\n    inline = [\"x\"]\n    only   = [\"null.web\"]\n  }\n",
+        ),
+    );
+    left(
+        "e.pkr.hcl",
+        &format!("{text}locals {{\n  c = uper(\"x\")\n}}\n"),
+    );
+}
+
+#[test]
+fn legacy_names_functions_and_comments_are_left() {
+    let builder = r#""builders": [{"type": "null", "communicator": "none"}]"#;
+    left(
+        "a.json",
+        &format!(
+            "{{\n  \"variables\": {{\"region\": \"{{{{ user `regin` }}}}\"}},\n  {builder}\n}}\n"
+        ),
+    );
+    left(
+        "b.json",
+        &format!("{{\n  \"variables\": {{\"a\": \"{{{{ timestmp }}}}\"}},\n  {builder}\n}}\n"),
+    );
+    left(
+        "c.json",
+        &format!("{{\n  // why this is here\n  {builder}\n}}\n"),
+    );
+}
+
+#[test]
+fn no_correction_says_something_twice() {
+    left(
+        "a.pkr.hcl",
+        "source \"null\" \"a\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.a\"]\n  provisioner \"shell\" {\n    inline = [\"x\"]\n    inlin  = [\"y\"]\n  }\n}\n",
+    );
+    left(
+        "a.json",
+        "{\n  \"variable\": {\"a\": \"1\"},\n  \"variables\": {\"b\": \"2\"},\n  \"builders\": [{\"type\": \"null\", \"communicator\": \"none\"}]\n}\n",
+    );
+    // What is beside it is corrected all the same.
     let test = Test::new(
-        "source \"null\" \"base\" {\n  communicator = \"none\"\n}\nprovisioners \"greet\" {\n}\nbuild {\n  sources = [\"source.null.bas\"]\n  source \"source.null.bse\" {\n    name = \"x\"\n  }\n  provisioners \"gret\" {}\n}\n",
+        "source \"null\" \"a\" {\n  comunicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.a\"]\n  provisioner \"shell\" {\n    inline = [\"x\"]\n    inlin  = [\"y\"]\n  }\n}\n",
     );
     let said = test.run(&["validate", "-fix", "."]);
-    assert_eq!(said.code, 0, "{}", said.text());
     let text = test.read("main.pkr.hcl");
-    for right in [
-        "sources = [\"source.null.base\"]",
-        "source \"source.null.base\" {",
-        "provisioners \"greet\" {}",
-    ] {
-        assert!(text.contains(right), "{text}");
-    }
+    assert!(text.contains("  communicator = "), "{}", said.text());
+    assert!(text.contains("    inlin  = "), "{}", said.text());
 }
 
 #[test]
@@ -64,17 +123,17 @@ fn corrections_can_be_looked_at_first() {
     [stdout]
     --- old/main.pkr.hcl
     +++ new/main.pkr.hcl
-    @@ -3,8 +3,8 @@
-       default = "web"
-     }
-     locals {
-    -  a = "${var.nme}-${var.nam}"
-    -  b = local.aa
-    +  a = "${var.name}-${var.name}"
-    +  b = local.a
+    @@ -7,8 +7,8 @@
+       b = local.a
      }
      source "null" "base" {
-       communicator = "none"
+    -  comunicator = "none"
+    -  ssh_hots    = "h"
+    +  communicator = "none"
+    +  ssh_host    = "h"
+     }
+     build {
+       sources = ["source.null.base"]
     [exit 0]
     "#);
     assert_eq!(test.read("main.pkr.hcl"), WRONG);
@@ -103,9 +162,8 @@ fn the_whole_file_is_printed_by_fix() {
     assert_eq!(
         printed.stdout,
         WRONG
-            .replace("var.nme", "var.name")
-            .replace("var.nam}", "var.name}")
-            .replace("local.aa", "local.a")
+            .replace("comunicator", "communicator")
+            .replace("ssh_hots", "ssh_host")
     );
     assert_eq!(test.read("main.pkr.hcl"), WRONG);
     assert_eq!(test.run(&["fix", "."]).code, 2);

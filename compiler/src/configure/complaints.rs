@@ -4,7 +4,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::Subject;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Diagnostic, Edit, nearest, slip};
 use crate::hir::{Attribute, Block};
 use crate::module::quoted_list;
 use crate::schema::BodySchema;
@@ -80,7 +80,8 @@ pub(super) fn unknown_option(
         &[]
     };
     if let Some(near) = nearest(name, option_names(schema).chain(meta.iter().copied())) {
-        return diagnostic.help(format!("did you mean `{near}`?")).fix(
+        return diagnostic.help(format!("did you mean `{near}`?")).correct(
+            slip(name, near, option_names(schema).chain(meta.iter().copied())),
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),
         );
@@ -192,7 +193,8 @@ pub(super) fn unknown_block(
         format!("{what} has no block `{name}`"),
     );
     if let Some(near) = near_option(name, schema) {
-        return diagnostic.help(format!("did you mean `{near}`?")).fix(
+        return diagnostic.help(format!("did you mean `{near}`?")).correct(
+            slip(name, near, option_names(schema)),
             format!("change `{name}` to `{near}`"),
             Edit::replace(span, near),
         );

@@ -6,7 +6,7 @@
 use smol_str::SmolStr;
 
 use crate::components::ComponentKind;
-use crate::diagnostic::{Diagnostic, Edit};
+use crate::diagnostic::{Diagnostic, Edit, slip};
 use crate::hir::{ExprKind, Name};
 use crate::module::{Module, quoted_list};
 use crate::schema::{self, Component};
@@ -80,7 +80,8 @@ pub fn known_component(
         return Err(Box::new(
             Diagnostic::error("check/unknown-component", span, message)
                 .help(format!("did you mean `{right}`?"))
-                .fix(
+                .correct(
+                    slip(text, right, schema::names(kind)),
                     format!("change `{text}` to `{right}`"),
                     Edit::replace(span, *right),
                 ),

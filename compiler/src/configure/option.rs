@@ -5,7 +5,7 @@ use imgc_syntax::Span;
 use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
 use super::{Given, Subject, renamed, rules, weak};
 use crate::convert::convert;
-use crate::diagnostic::{Diagnostic, Edit, Fix, Severity};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix, Severity};
 use crate::eval::{self, Context, Scope};
 use crate::hir::{Attribute, Body, Expr, ExprKind};
 use crate::schema::{self, BodySchema};
@@ -157,6 +157,7 @@ fn conform(
                                 "]",
                             ),
                         ],
+                        certainty: Certainty::Certain,
                     });
                 }
                 cx.report(diagnostic);

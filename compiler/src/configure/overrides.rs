@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::complaints::near_option;
+use super::complaints::{near_option, option_names};
 use super::{Given, Subject, weak};
 use crate::convert::convert;
-use crate::diagnostic::{Diagnostic, Edit};
+use crate::diagnostic::{Diagnostic, Edit, slip};
 use crate::eval::Context;
 use crate::hir::{Expr, ExprKind};
 use crate::types::Type;
@@ -143,7 +143,8 @@ fn unknown(subject: &Subject<'_>, name: &str, place: OverridePlace) -> Diagnosti
         ),
     );
     match near_option(name, &subject.component.body) {
-        Some(near) if place.bare => diagnostic.help(format!("did you mean `{near}`?")).fix(
+        Some(near) if place.bare => diagnostic.help(format!("did you mean `{near}`?")).correct(
+            slip(name, near, option_names(&subject.component.body)),
             format!("change `{name}` to `{near}`"),
             Edit::replace(place.key, near),
         ),

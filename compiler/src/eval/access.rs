@@ -267,7 +267,7 @@ fn no_such_part(operand: &Expr, noun: &str, name: &Name, span: Span, names: &[&s
     match nearest(&name.text, names.iter().copied()) {
         Some(near) => diagnostic
             .help(format!("did you mean `{near}`?"))
-            .fix(format!("write `{near}`"), Edit::replace(span, near)),
+            .guess(format!("write `{near}`"), Edit::replace(span, near)),
         None if names.is_empty() => diagnostic,
         None => {
             let mut shown: Vec<String> = names

@@ -251,7 +251,7 @@ fn unknown_function(call: &Call) -> Diagnostic {
     match nearest(name, functions::names()) {
         Some(near) => diagnostic
             .help(format!("did you mean `{near}`?"))
-            .fix(format!("write `{near}`"), Edit::replace(span, near)),
+            .guess(format!("write `{near}`"), Edit::replace(span, near)),
         None => diagnostic,
     }
 }

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use self::body::{attribute, last};
 use self::functions::Where;
 use crate::diagnostic::registry::Entry;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, nearest, slip};
 use crate::hir::{Attribute, Block, Body, Expr, Name};
 use crate::lower::json;
 use crate::lower::tree::{Member, Node, NodeKind};
@@ -229,7 +229,7 @@ impl<'o> Lower<'o> {
                 if key.text.starts_with('_') {
                     self.comment(member);
                 } else {
-                    self.unknown_section(key);
+                    self.unknown_section(key, members);
                 }
                 continue;
             };
@@ -274,23 +274,31 @@ impl<'o> Lower<'o> {
         }
     }
 
-    fn unknown_section(&mut self, key: &Name) {
+    fn unknown_section(&mut self, key: &Name, members: &[Member]) {
         let name = &key.text;
         let diagnostic = Diagnostic::error(
             "legacy/unknown-section",
             key.span,
             format!("a legacy template has no section `{name}`"),
         );
-        let near = nearest(name, SECTIONS.iter().copied()).or(match name.as_str() {
+        let known = match name.as_str() {
             "post_processors" | "postprocessors" => Some("post-processors"),
             "sensitive_variables" => Some("sensitive-variables"),
             "error_cleanup_provisioner" => Some("error-cleanup-provisioner"),
             _ => None,
-        });
+        };
+        let near = known.or_else(|| nearest(name, SECTIONS.iter().copied()));
+        let certainty = match near {
+            // A second one of the same name would hide the first.
+            Some(near) if members.iter().any(|member| member.key.text == near) => Certainty::Guess,
+            Some(near) if known.is_none() => slip(name, near, SECTIONS.iter().copied()),
+            _ => Certainty::Certain,
+        };
         self.out.push(match (near, name.as_str()) {
             (Some(near), _) => diagnostic
                 .help(format!("there is one with a similar name: `{near}`"))
-                .fix(
+                .correct(
+                    certainty,
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(key.span, format!("\"{near}\"")),
                 ),

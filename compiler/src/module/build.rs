@@ -293,7 +293,8 @@ pub(super) fn dynamic(
             "",
         );
         out.push(match nearest(&kind.text, allowed.iter().copied()) {
-            Some(near) => diagnostic.help(format!("write `{near}`")).fix(
+            Some(near) => diagnostic.help(format!("write `{near}`")).correct(
+                crate::diagnostic::slip(&kind.text, near, allowed.iter().copied()),
                 format!("change `{}` to `{near}`", kind.text),
                 crate::diagnostic::Edit::replace(kind.span, near),
             ),

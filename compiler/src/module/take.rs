@@ -5,7 +5,7 @@ use indexmap::map::Entry;
 use smol_str::SmolStr;
 
 use super::{NO_EQUALS, quoted_list};
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, nearest, slip};
 use crate::hir::{Attribute, Block, Expr, Name};
 
 /// The labels, if there are as many as `wanted`.
@@ -119,6 +119,7 @@ const BLOCKS: &[&str] = &[
 pub(super) struct Take<'a> {
     rest: Vec<Attribute>,
     known: Vec<&'static str>,
+    taken: Vec<&'static str>,
     context: &'a str,
 }
 
@@ -131,6 +132,7 @@ impl<'a> Take<'a> {
         Self {
             rest: unique(attributes, out),
             known: Vec::new(),
+            taken: Vec::new(),
             context,
         }
     }
@@ -141,6 +143,7 @@ impl<'a> Take<'a> {
             .rest
             .iter()
             .position(|attribute| attribute.name.text == name)?;
+        self.taken.push(name);
         Some(self.rest.remove(at))
     }
 
@@ -164,7 +167,11 @@ impl<'a> Take<'a> {
                 _ if matches!(name.as_str(), "for_each" | "count") => {
                     diagnostic.help(crate::configure::NO_REPETITION)
                 }
-                Some(near) => diagnostic.help(format!("write `{near}`")).fix(
+                Some(near) => diagnostic.help(format!("write `{near}`")).correct(
+                    match self.taken.contains(&near) {
+                        true => Certainty::Guess,
+                        false => slip(name, near, self.known.iter().copied()),
+                    },
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(attribute.name.span, near),
                 ),

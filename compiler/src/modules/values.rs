@@ -268,7 +268,7 @@ fn with_fix(diagnostic: Diagnostic, step: &PathStep, near: &str) -> Diagnostic {
     if (step.span.end - step.span.start) as usize != text.len() {
         return diagnostic;
     }
-    diagnostic.fix(
+    diagnostic.guess(
         format!("change `{text}` to `{near}`"),
         Edit::replace(step.span, near),
     )

@@ -95,7 +95,7 @@ impl<'a> Resolver<'a, '_, '_> {
             self.cx.report(match nearest(name, known()) {
                 Some(near) => diagnostic
                     .help(format!("there is one with a similar name: `{near}`"))
-                    .fix(
+                    .guess(
                         format!("change `{name}` to `{near}`"),
                         Edit::replace(input.name.span, near),
                     ),

@@ -164,7 +164,7 @@ impl Mention {
             Form::Label => quoted[1..quoted.len() - 1].to_owned(),
             Form::Computed => return diagnostic,
         };
-        diagnostic.fix(format!("refer to `{near}`"), Edit::replace(self.span, text))
+        diagnostic.guess(format!("refer to `{near}`"), Edit::replace(self.span, text))
     }
 }
 

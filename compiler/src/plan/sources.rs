@@ -307,7 +307,7 @@ impl<'a> Maker<'a, '_> {
         self.cx.report(match near {
             Some(near) => {
                 let quoted = Value::string(near).display();
-                diagnostic.help(format!("did you mean `{near}`?")).fix(
+                diagnostic.help(format!("did you mean `{near}`?")).guess(
                     format!("change to `{near}`"),
                     Edit::replace(part.span, quoted),
                 )

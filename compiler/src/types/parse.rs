@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::{AttributeType, ObjectType, Type};
 use crate::convert::convert;
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, nearest, slip};
 use crate::eval;
 use crate::hir::{Call, Expr, ExprKind};
 use crate::value::Value;
@@ -85,11 +85,17 @@ fn unknown_type(
         "dict" | "dictionary" | "hash" => Some("map"),
         _ => nearest(word, NAMES),
     };
+    let certainty = match meant {
+        Some(near) if nearest(word, NAMES) == Some(near) => slip(word, near, NAMES),
+        _ => Certainty::Certain,
+    };
     diagnostics.push(match meant {
         Some(name) if quoted => diagnostic.help(format!("did you mean `{name}`?")),
-        Some(name) => diagnostic
-            .help(format!("did you mean `{name}`?"))
-            .fix(format!("write `{name}`"), Edit::replace(span, name)),
+        Some(name) => diagnostic.help(format!("did you mean `{name}`?")).correct(
+            certainty,
+            format!("write `{name}`"),
+            Edit::replace(span, name),
+        ),
         None => diagnostic.help(HELP),
     });
 }

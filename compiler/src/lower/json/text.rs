@@ -1,7 +1,7 @@
 //! Texts in quotes: escapes, and the map from what they mean to where they stand.
 
 use super::Parser;
-use crate::diagnostic::{Diagnostic, Edit, Fix};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix};
 use crate::lower::tree::{Node, NodeKind, Text, TextMap};
 
 /// What stands in a text, decoded so far.
@@ -366,6 +366,7 @@ fn unescaped_quotes(place: imgc_syntax::Span, edits: &[Edit]) -> Diagnostic {
     diagnostic.fixes.push(Fix {
         title: "write backslashes".to_owned(),
         edits: edits.to_vec(),
+        certainty: Certainty::Certain,
     });
     diagnostic
 }
@@ -389,6 +390,7 @@ fn control_characters(place: imgc_syntax::Span, edits: &[Edit]) -> Diagnostic {
     diagnostic.fixes.push(Fix {
         title: "write escapes".to_owned(),
         edits: edits.to_vec(),
+        certainty: Certainty::Certain,
     });
     diagnostic
 }

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::Parser;
-use crate::diagnostic::{Diagnostic, Edit, Fix};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix};
 
 impl Parser<'_> {
     /// Past blanks and comments. Those on the line of the last token are given back if `behind`, all others wait for the
@@ -123,6 +123,8 @@ impl Parser<'_> {
                     Edit::replace(self.span(start, end), "")
                 })
                 .collect(),
+            // What it says would be lost.
+            certainty: Certainty::Guess,
         });
         self.report(diagnostic);
     }

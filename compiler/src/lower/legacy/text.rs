@@ -348,7 +348,7 @@ fn unknown(name: &str, span: Span) -> Diagnostic {
     match nearest(name, functions::names()) {
         Some(near) => diagnostic
             .help(format!("there is one with a similar name: `{near}`"))
-            .fix(
+            .guess(
                 format!("change `{name}` to `{near}`"),
                 Edit::replace(span, near),
             ),

@@ -136,7 +136,7 @@ fn with_near(diagnostic: Diagnostic, near: Option<&str>, span: Span, quoted: boo
             };
             diagnostic
                 .help(format!("there is one with a similar name: `{near}`"))
-                .fix(
+                .guess(
                     format!("change it to `{near}`"),
                     Edit::replace(span, replacement),
                 )

@@ -12,7 +12,7 @@ use toml_parser::ParseError;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::{Event, EventKind};
 
-use crate::diagnostic::{Diagnostic, Edit, Fix};
+use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix};
 use crate::lower::hcl;
 
 /// A text that can be read, and what it was before.
@@ -191,6 +191,7 @@ fn unescaped(file: FileId, text: &str, place: &Range<usize>) -> Diagnostic {
                 .iter()
                 .map(|mark| Edit::replace(span(*mark, *mark), "\\"))
                 .collect(),
+            certainty: Certainty::Certain,
         });
         return diagnostic;
     }
@@ -202,6 +203,7 @@ fn unescaped(file: FileId, text: &str, place: &Range<usize>) -> Diagnostic {
         edits: [place.start, place.end - 1]
             .map(|quote| Edit::replace(span(quote, quote + 1), "'"))
             .to_vec(),
+        certainty: Certainty::Certain,
     });
     diagnostic
 }
