@@ -185,14 +185,22 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 /// The nearest of `names` to `wanted` (a spelling mistake away), for "did you mean".
 ///
 /// Among very many names only those that begin or end alike are compared, and not all of them, so that a template with
-/// thousands of names and of mistakes still answers at once. No more than a third of the letters may be wrong.
+/// thousands of names and of mistakes still answers at once. No more than a third of
+/// the letters may be wrong, or the end missing.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// From this many names on, only similar ones are looked at.
     const MANY: usize = 500;
     /// And of those no more than this many.
     const COMPARED: usize = 200;
+    /// So much may be missing at the end of a word that is only begun.
+    const UNFINISHED: usize = 3;
     // A third of the letters, as in rustc: what differs in more is another word.
-    let limit = (wanted.chars().count() / 3).min(3);
+    let letters = wanted.chars().count();
+    let limit = match letters {
+        0 | 1 => 0,
+        _ => (letters / 3).clamp(1, 3),
+    };
+    let begun = |name: &str| letters > 3 && name.starts_with(wanted);
     let folded = wanted.to_lowercase();
     let (first, last) = (folded.bytes().next(), folded.bytes().next_back());
     let similar = |name: &str| {
@@ -203,12 +211,14 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
         .into_iter()
         .enumerate()
         // A character has at most four bytes.
-        .filter(|(_, name)| name.len().abs_diff(wanted.len()) <= limit * 4 && *name != wanted)
+        .filter(|(_, name)| {
+            name.len().abs_diff(wanted.len()) <= limit.max(UNFINISHED) * 4 && *name != wanted
+        })
         .filter(|(at, name)| *at < MANY || similar(name))
         .map(|(_, name)| name)
         .take(MANY + COMPARED)
         .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, name)| *distance <= limit || (*distance <= UNFINISHED && begun(name)))
         .min()
         .map(|(_, name)| name)
 }

@@ -11,6 +11,8 @@ fn a_third_of_the_letters_may_be_wrong() {
         ("comunicatr", "communicator"),
         ("Region", "region"),
         ("nam", "name"),
+        ("aa", "a"),
+        ("harden", "hardening"),
     ] {
         assert!(near(wanted, known), "{wanted} {known}");
     }

@@ -180,9 +180,8 @@ fn a_variable_nobody_declares_is_a_warning_an_error_or_nothing() {
     let test = Test::new(&format!(
         "{}//- x.pkrvars.hcl\nnmae = \"db\"\n",
         WRONG
-            .replace("nme", "name")
-            .replace("nam}", "name}")
-            .replace("aa", "a")
+            .replace("comunicator", "communicator")
+            .replace("ssh_hots", "ssh_host")
     ));
     let run = |flags: &[&str]| {
         test.run(&[&["validate", "-var-file=x.pkrvars.hcl"], flags, &["."]].concat())
@@ -216,13 +215,13 @@ fn sarif_is_for_code_scanning() {
     let run = &report["runs"][0];
     let result = &run["results"][0];
     assert_eq!(report["version"], "2.1.0");
-    assert_eq!(result["ruleId"], "check/unknown-variable");
+    assert_eq!(result["ruleId"], "check/unknown-option");
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "main.pkr.hcl");
-    assert_eq!(place["region"]["startLine"], 6);
+    assert_eq!(place["region"]["startLine"], 10);
     assert_eq!(
         result["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"],
-        "name"
+        "communicator"
     );
     for result in run["results"].as_array().unwrap() {
         let rule = &run["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];

@@ -387,7 +387,7 @@ fn names_that_are_not_there() {
     ");
     assert_snapshot!(eval("map[\"z\"]"), @r#"
     eval/unknown-attribute at `"z"`: `map` has no element `z`
-      did you mean `a`?
+      it has `a`, `b`
     "#);
     assert_snapshot!(eval("object.colour"), @r"
     eval/unknown-attribute at `colour`: `object` has no attribute `colour`

@@ -295,6 +295,8 @@ impl<'o> Lower<'o> {
             _ => Certainty::Certain,
         };
         self.out.push(match (near, name.as_str()) {
+            (_, "source" | "build" | "locals" | "packer" | "data") => diagnostic
+                .help("this is a block of HCL's JSON form: let the file's name end in `.pkr.json`"),
             (Some(near), _) => diagnostic
                 .help(format!("there is one with a similar name: `{near}`"))
                 .correct(
@@ -302,8 +304,6 @@ impl<'o> Lower<'o> {
                     format!("change `{name}` to `{near}`"),
                     Edit::replace(key.span, format!("\"{near}\"")),
                 ),
-            (None, "source" | "build" | "locals" | "packer" | "data") => diagnostic
-                .help("this is a block of HCL's JSON form: let the file's name end in `.pkr.json`"),
             (None, _) => diagnostic.help(format!(
                 "for a comment write `\"_{name}\": \"…\"`; otherwise remove it"
             )),
