@@ -397,6 +397,14 @@ fn places(result: &RunResult, sources: &SourceMap, terminal: Terminal) -> String
     text
 }
 
+/// Milliseconds between two renewals of what a run has made, for tests. Internal, no promise.
+const RENEWAL: &str = "IMGC_INTERNAL_RENEWAL";
+
+fn renewal() -> Option<std::time::Duration> {
+    let text = std::env::var(RENEWAL).ok()?;
+    text.parse().ok().map(std::time::Duration::from_millis)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -407,12 +415,4 @@ mod tests {
         assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
     }
-}
-
-/// Milliseconds between two renewals of what a run has made, for tests. Internal, no promise.
-const RENEWAL: &str = "IMGC_INTERNAL_RENEWAL";
-
-fn renewal() -> Option<std::time::Duration> {
-    let text = std::env::var(RENEWAL).ok()?;
-    text.parse().ok().map(std::time::Duration::from_millis)
 }

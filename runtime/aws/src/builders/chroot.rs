@@ -141,7 +141,7 @@ impl Builder for AmazonChroot {
         let Some(source) = &read.source else {
             if options.is_given("source_ami") || options.is_given("source_ami_filter") {
                 cx.output
-                    .warn("the source image is not used: `from_scratch`".to_owned());
+                    .warn("the source image is not used: `from_scratch`");
             }
             return self.family.name_is_free(cx, &options, &read.image).await;
         };
