@@ -2,7 +2,7 @@
 //!
 //! In: who asks. Out: a provider for the SDK, and a judge of answers that has a request repeated with fresh credentials where
 //! there are any: somebody has logged in again, a tool has rewritten the profile. Where what is read anew is what has expired, the
-//! failure stands, after a wait for somebody to log in again where a build has made something ([`wait`]). The SDK reads profiles
+//! failure stands, after a wait for somebody to log in again where a build has made something ([`mod@wait`]). The SDK reads profiles
 //! once and trusts a credential without an end for ever.
 
 mod wait;
