@@ -253,6 +253,21 @@ fn order_and_type_of_provisioners_are_inputs() {
     image.runs_from("provisioner[2]", "type of a provisioner");
 }
 
+/// The times in an image follow from its base, also where that was written in the second in which the run begins.
+#[test]
+fn a_base_that_was_just_written_gives_the_same_image_later() {
+    let mut image = Image::new();
+    image.edit("  source_date_epoch = 1700000000\n", "");
+    let issue = image.test.path("base/etc/issue");
+    let issue = std::fs::File::options().write(true).open(issue).unwrap();
+    issue.set_modified(SystemTime::now()).unwrap();
+    image.apply(&[]);
+    let first = image.test.read("out/small.oci/index.json");
+    std::thread::sleep(Duration::from_secs(1));
+    image.apply(&["-rebuild"]);
+    assert_eq!(image.test.read("out/small.oci/index.json"), first);
+}
+
 #[test]
 fn times_order_of_attributes_and_comments_run_nothing() {
     let mut image = Image::new();
