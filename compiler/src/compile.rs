@@ -303,6 +303,7 @@ fn run(
         .collect();
     variables::validate(module, &names, &mut cx);
     let selection = Selection::new(request, map, &mut cx.diagnostics);
+    cx.texts = Some(map);
     let tree = Templates {
         module,
         loaded: &*loaded,

@@ -28,6 +28,7 @@ mod renamed;
 mod required;
 mod rules;
 mod said;
+mod templates;
 mod weak;
 
 pub(crate) use weak::loosen_to;
@@ -108,6 +109,18 @@ pub const IDS: &[Entry] = &[
     Entry::warning(
         "check/deprecated-option",
         "an option that is better not used any more",
+    ),
+    Entry::error(
+        "check/template-syntax",
+        "a Go template in an option that cannot be parsed",
+    ),
+    Entry::error(
+        "check/template-function",
+        "a Go template in an option uses a function that is not there",
+    ),
+    Entry::error(
+        "check/template-arguments",
+        "a function of a Go template gets too few, too many or wrong arguments",
     ),
     Entry::error(
         "check/invalid-dynamic",

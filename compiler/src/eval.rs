@@ -32,7 +32,7 @@ use crate::convert::{ConvertError, Step, convert, kinds, unify};
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::hir::{Expr, ExprKind};
-use crate::source::World;
+use crate::source::{SourceMap, World};
 use crate::types::Type;
 use crate::value::{Data, Value};
 
@@ -159,6 +159,8 @@ pub struct Context<'a> {
     /// The template's directory: functions such as `file` resolve relative paths against the working directory, as
     /// Packer does; `path.root` is this.
     pub root: &'a Path,
+    /// The texts that expressions stand in, where places inside of them are to be shown.
+    pub texts: Option<&'a SourceMap>,
     /// Problems found so far.
     pub diagnostics: Vec<Diagnostic>,
     /// Whether `env()` may be called: only in the default of a variable.
@@ -178,6 +180,7 @@ impl<'a> Context<'a> {
         Self {
             world,
             root,
+            texts: None,
             diagnostics: Vec::new(),
             env_allowed: false,
             uses: None,

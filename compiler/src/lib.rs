@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod eval;
 pub mod functions;
+mod go_template;
 pub mod hir;
 mod late;
 pub mod layout;

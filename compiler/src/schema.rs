@@ -25,6 +25,8 @@ pub type DefaultValue = packed::DefaultValue<&'static str>;
 /// One component: a builder, provisioner, post-processor, communicator or data source.
 #[derive(Clone, Debug, Default)]
 pub struct Component {
+    /// What it is; `None` for one that the catalogue does not know.
+    pub kind: Option<ComponentKind>,
     /// The name written in a template.
     pub name: SmolStr,
     /// Where it comes from, `OWNER/NAME`; none for those that need no plugin.

@@ -3,7 +3,7 @@
 use imgc_syntax::Span;
 
 use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
-use super::{Given, Subject, renamed, rules, weak};
+use super::{Given, Subject, renamed, rules, templates, weak};
 use crate::convert::convert;
 use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix, Severity};
 use crate::eval::{self, Context, Scope};
@@ -41,6 +41,7 @@ pub(super) fn option(
         let value = weak::loosen(body.weak, value, known);
         let value = conform(name, known, value, &attribute.value, cx).mark(known.sensitive);
         rules::value(name, known, &value, &attribute.value, cx);
+        templates::check(subject, body, &value, &attribute.value, cx);
         match schema.renamed.get(name) {
             Some(successor) if renamed::takes(schema, name, *successor) => {
                 renamed::map(schema, *successor, body, value, span, given);
@@ -65,6 +66,7 @@ pub(super) fn option(
             },
             _ => value,
         };
+        templates::check(subject, body, &value, &attribute.value, cx);
         renamed::map(schema, *successor, body, value, span, given);
         return;
     }

@@ -12,20 +12,18 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use self::body::{attribute, last};
-use self::functions::Where;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Certainty, Diagnostic, Edit, nearest, slip};
+use crate::go_template::functions::Where;
 use crate::hir::{Attribute, Block, Body, Expr, Name};
 use crate::lower::json;
 use crate::lower::tree::{Member, Node, NodeKind};
 
-mod action;
 mod body;
 mod builders;
 mod components;
 mod encode;
 mod express;
-mod functions;
 mod text;
 mod variables;
 
@@ -78,7 +76,7 @@ pub const IDS: &[Entry] = &[
     ),
     Entry::error(
         "legacy/function-arguments",
-        "a template function with too few or too many arguments",
+        "a template function with too few, too many or wrong arguments",
     ),
     Entry::error(
         "legacy/function-out-of-place",

@@ -41,6 +41,7 @@ pub(super) fn read(kind: ComponentKind, name: Text, packed: &'static [u8]) -> Co
         }
     }
     Component {
+        kind: Some(kind),
         name: text(name),
         plugin: file.plugin.map(text),
         version: file.version.map(text),

@@ -378,6 +378,38 @@ pub(crate) const ROWS: &[Row] = &[
         true,
         r#"{"type": "shell-local", "inline": "echo {{build `ID`}} {{template_dir}} {{pwd}} {{packer_version}} {{timestamp}} {{uuid}}"}"#,
     ),
+    // Types of arguments.
+    row(
+        P,
+        false,
+        r#"{"type": "shell-local", "inline": "{{ replace `a` `b` `c` 1 }}"}"#,
+    ),
+    row(
+        P,
+        false,
+        r#"{"type": "shell-local", "inline": "{{ split build_name `-` build_type }}"}"#,
+    ),
+    row(
+        P,
+        false,
+        r#"{"type": "shell-local", "inline": "{{ split `a-b` `-` `1` }}"}"#,
+    ),
+    row(
+        P,
+        false,
+        r#"{"type": "shell-local", "inline": "{{ upper 1 }}"}"#,
+    ),
+    row(
+        P,
+        false,
+        r#"{"type": "shell-local", "inline": "{{ true | lower }}"}"#,
+    ),
+    row(
+        P,
+        true,
+        r#"{"type": "shell-local", "inline": "{{ println 1 | upper }} {{ `x` | replace `a` `b` -1 }}"}"#,
+    ),
+    row(V, false, r#"{"a": "{{ isotime 2006 }}"}"#),
     // Provisioners.
     row(P, true, r#"{"type": "shell-local", "Inline": "true"}"#),
     row(P, false, r#"{"type": "shell-local", "inlin": "true"}"#),

@@ -6,8 +6,8 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::Lower;
-use super::functions::Where;
 use crate::diagnostic::Diagnostic;
+use crate::go_template::functions::Where;
 use crate::hir::{Attribute, Block, Body, Expr, ExprKind, Name};
 use crate::lower::tree::{Member, Node, NodeKind};
 use crate::schema::{BlockSchema, BodySchema};

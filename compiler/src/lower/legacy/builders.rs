@@ -7,10 +7,10 @@ use smol_str::SmolStr;
 
 use super::body::{attribute, last};
 use super::express::literal;
-use super::functions::Where;
 use super::{Lower, block, word};
 use crate::components::ComponentKind;
 use crate::diagnostic::Diagnostic;
+use crate::go_template::functions::Where;
 use crate::hir::{Attribute, Block, Expr, ExprKind, Name};
 use crate::lower::tree::{Node, NodeKind};
 use crate::schema;

@@ -3,8 +3,8 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::action::{Command, Pipeline, Term, TermKind};
-use super::functions::Where;
+use crate::go_template::functions::Where;
+use crate::go_template::{Command, Pipeline, Term, TermKind};
 use crate::hir::{Call, Expr, ExprKind, Name};
 use crate::lower::tree::Text;
 use crate::types::Type;
@@ -64,7 +64,7 @@ impl Express<'_> {
             TermKind::Bool => ExprKind::Literal(Value::bool(self.word(&term.range) == "true")),
             TermKind::Paren(inner) => return self.pipeline(inner),
             TermKind::Function => return self.call(term, &[], None, &term.range),
-            TermKind::Other => return None,
+            TermKind::Member(_) | TermKind::Other => return None,
         };
         Some(Expr { kind, span })
     }

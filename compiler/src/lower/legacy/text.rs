@@ -8,11 +8,11 @@ use std::ops::Range;
 use imgc_syntax::Span;
 
 use super::Lower;
-use super::action::{self, Action, Command, Pipeline, Segment, Term, TermKind};
 use super::express::{Express, call};
-use super::functions::{self, Usable, Where};
-use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::diagnostic::{Diagnostic, Edit};
 use crate::eval;
+use crate::go_template::functions::{self, Usable, Where};
+use crate::go_template::{self, Action, Fault, FaultKind, Pipeline, Segment, Term, TermKind};
 use crate::hir::{Expr, ExprKind, Name, Part};
 use crate::lower::tree::Text;
 use crate::value::Value;
@@ -44,7 +44,7 @@ impl Lower<'_> {
             kind: ExprKind::Error,
             span,
         };
-        let segments = match action::parse(&text.text) {
+        let segments = match go_template::parse(&text.text) {
             Ok(segments) => segments,
             Err(problem) => {
                 let range = &problem.range;
@@ -213,118 +213,40 @@ impl Work<'_, '_, '_> {
         }
     }
 
-    /// Complains about functions that do not exist, or not here, and notes the variables that are used.
+    /// Complains about what is wrong with the functions of an action, and notes the variables that are used.
     fn check(&mut self, pipeline: &Pipeline) {
-        for (at, command) in pipeline.commands.iter().enumerate() {
-            self.check_command(command, at > 0);
+        let source = self.express.source;
+        for fault in go_template::faults(&source.text, pipeline, self.express.place) {
+            self.failed |= fault.kind != FaultKind::Renamed;
+            self.complain(fault);
+        }
+        for (name, range) in go_template::variables(&source.text, pipeline) {
+            let place = self.span(&range);
+            self.lower.use_variable(name, place, self.express.place);
         }
     }
 
-    fn check_command(&mut self, command: &Command, piped: bool) {
-        let Some((first, rest)) = command.terms.split_first() else {
-            return;
-        };
-        if matches!(first.kind, TermKind::Function) {
-            self.check_function(first, Some((rest, piped)), &command.range);
-        } else if let TermKind::Paren(inner) = &first.kind {
-            self.check(inner);
-        }
-        for term in rest {
-            match &term.kind {
-                TermKind::Function => self.check_function(term, Some((&[], false)), &term.range),
-                TermKind::Paren(inner) => self.check(inner),
-                _ => {}
+    fn complain(&mut self, fault: Fault) {
+        let span = self.span(&fault.range);
+        let error = |id| Diagnostic::error(id, span, &fault.message);
+        let mut diagnostic = match fault.kind {
+            FaultKind::Unknown => error("legacy/unknown-function"),
+            FaultKind::Removed => error("legacy/removed-function"),
+            FaultKind::Renamed => {
+                Diagnostic::warning("legacy/renamed-function", span, &fault.message)
             }
-        }
-    }
-
-    fn check_function(
-        &mut self,
-        function: &Term,
-        arguments: Option<(&[Term], bool)>,
-        whole: &Range<usize>,
-    ) {
-        let name = self.word(&function.range).to_owned();
-        let span = self.span(&function.range);
-        let Some(known) = functions::find(&name) else {
-            return self.fail(unknown(&name, span));
+            FaultKind::Misplaced => error("legacy/function-out-of-place"),
+            FaultKind::Arguments => error("legacy/function-arguments"),
         };
-        match known.usable {
-            Usable::Removed => {
-                return self.fail(
-                    Diagnostic::error(
-                        "legacy/removed-function",
-                        span,
-                        format!("the function `{name}` does not exist any more"),
-                    )
-                    .help("use `replace` or `replace_all`, such as ``{{ user `name` | replace_all `old` `new` }}``"),
-                );
-            }
-            Usable::Renamed(now) => self.lower.out.push(
-                Diagnostic::warning(
-                    "legacy/renamed-function",
-                    span,
-                    format!("the function `{name}` is called `{now}` now"),
-                )
-                .help(format!("write `{now}`"))
-                .fix(
-                    format!("change `{name}` to `{now}`"),
-                    Edit::replace(span, now),
-                ),
-            ),
-            usable => {
-                if let Some((why, help)) = functions::misplaced(usable, self.express.place) {
-                    return self.fail(
-                        Diagnostic::error(
-                            "legacy/function-out-of-place",
-                            span,
-                            format!("`{name}` {why}"),
-                        )
-                        .help(help),
-                    );
-                }
-            }
-        }
-        let Some((arguments, piped)) = arguments else {
-            return;
-        };
-        let found = arguments.len() + usize::from(piped);
-        if let Some((least, most)) = known.arguments
-            && !(least..=most).contains(&found)
-        {
-            let wanted = match (least, most) {
-                (0, 0) => "no argument".to_owned(),
-                (1, 1) => "one argument".to_owned(),
-                (0, 1) => "at most one argument".to_owned(),
-                (1, 2) => "one or two arguments".to_owned(),
-                _ => format!("{least} arguments"),
+        if let Some(near) = fault.near {
+            let title = format!("change `{}` to `{near}`", self.word(&fault.range));
+            let edit = Edit::replace(span, near);
+            diagnostic = match fault.kind {
+                FaultKind::Renamed => diagnostic.fix(title, edit),
+                _ => diagnostic.guess(title, edit),
             };
-            let place = self.span(whole);
-            return self.fail(
-                Diagnostic::error(
-                    "legacy/function-arguments",
-                    place,
-                    format!("`{name}` takes {wanted}, found {found}"),
-                )
-                .help(example(&name)),
-            );
         }
-        if name == "user"
-            && let [
-                Term {
-                    kind: TermKind::Text(variable),
-                    range,
-                },
-            ] = arguments
-        {
-            let place = self.span(&(range.start + 1..range.end - 1));
-            self.lower.use_variable(variable, place, self.express.place);
-        }
-    }
-
-    fn fail(&mut self, diagnostic: Diagnostic) {
-        self.failed = true;
-        self.lower.out.push(diagnostic);
+        self.lower.out.push(diagnostic.help(fault.help));
     }
 }
 
@@ -337,39 +259,4 @@ enum Replacement {
 fn uses_variables(expr: &Expr) -> bool {
     let references = eval::references(expr);
     references.iter().any(|reference| reference.root == "var")
-}
-
-fn unknown(name: &str, span: Span) -> Diagnostic {
-    let diagnostic = Diagnostic::error(
-        "legacy/unknown-function",
-        span,
-        format!("templates have no function `{name}`"),
-    );
-    match nearest(name, functions::names()) {
-        Some(near) => diagnostic
-            .help(format!("there is one with a similar name: `{near}`"))
-            .guess(
-                format!("change `{name}` to `{near}`"),
-                Edit::replace(span, near),
-            ),
-        None => diagnostic.help(format!(
-            "for a variable write ``{{{{ user `{name}` }}}}``; for two braces as they are write {{{{ `{{{{` }}}}"
-        )),
-    }
-}
-
-fn example(function: &str) -> String {
-    let example = match function {
-        "user" => "{{ user `name` }}",
-        "env" => "{{ env `HOME` }}",
-        "build" => "{{ build `ID` }}",
-        "split" => "{{ split build_name `-` 0 }}",
-        "replace" => "{{ replace `old` `new` 1 build_name }}",
-        "replace_all" => "{{ replace_all `old` `new` build_name }}",
-        "isotime" => "{{ isotime `2006-01-02` }}",
-        "strftime" => "{{ strftime `%Y-%m-%d` }}",
-        "vault" => "{{ vault `secret/data/web` `password` }}",
-        _ => return format!("write it as in {{{{ {function} … }}}}"),
-    };
-    format!("write it as in `{example}`")
 }

@@ -7,9 +7,9 @@ use smol_str::SmolStr;
 
 use super::body::{attribute, last};
 use super::express::literal;
-use super::functions::Where;
 use super::{Lower, Undeclared, block, word};
 use crate::diagnostic::{Diagnostic, Edit, nearest};
+use crate::go_template::functions::Where;
 use crate::hir::{Block, Expr, ExprKind, Name};
 use crate::lower::tree::{Node, NodeKind};
 use crate::value::Value;

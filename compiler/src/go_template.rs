@@ -1,19 +1,24 @@
 //! Go templates as trees: texts and `{{ actions }}`, with the place of every word.
 //!
 //! In: the decoded text of an option. Out: [`Segment`]s, or the first [`Problem`]. White space that `{{-` and `-}}` take
-//! away is gone from the texts. Nothing is evaluated here, and nothing of the names is known.
+//! away is gone from the texts. Nothing is evaluated here. What is wrong with the functions that an action calls is found
+//! in [`faults`].
 
 use std::ops::Range;
 
+mod faults;
+pub(crate) mod functions;
 mod lexer;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use faults::{Fault, FaultKind, faults, is_field, variables};
 
 use lexer::{Lexer, Token, TokenKind};
 
 /// A piece of a template.
 #[derive(Debug)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// What stands outside of actions, as a range of the text.
     Text(Range<usize>),
     /// `{{ … }}`.
@@ -22,45 +27,45 @@ pub(super) enum Segment {
 
 /// An action that is not a comment.
 #[derive(Debug)]
-pub(super) struct Action {
+pub(crate) struct Action {
     /// What stands between the braces, without markers and blanks.
-    pub(super) inner: Range<usize>,
+    pub(crate) inner: Range<usize>,
     /// The word of a control structure (`if`, `end`, …) it begins with.
-    pub(super) keyword: Option<&'static str>,
+    pub(crate) keyword: Option<&'static str>,
     /// What it computes; `end` and `else` have none.
-    pub(super) pipeline: Option<Pipeline>,
+    pub(crate) pipeline: Option<Pipeline>,
 }
 
 /// Commands, each of which gets what the one before it gives as its last argument.
 #[derive(Debug)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     /// In order.
-    pub(super) commands: Vec<Command>,
+    pub(crate) commands: Vec<Command>,
     /// It sets variables of the template (`$x := …`).
-    pub(super) declares: bool,
+    pub(crate) declares: bool,
 }
 
 /// A function with its arguments, or one value.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// From the first term to the last.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// In order; at least one.
-    pub(super) terms: Vec<Term>,
+    pub(crate) terms: Vec<Term>,
 }
 
 /// An operand.
 #[derive(Debug)]
-pub(super) struct Term {
+pub(crate) struct Term {
     /// Where it stands, quotes and parentheses included.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// What it is.
-    pub(super) kind: TermKind,
+    pub(crate) kind: TermKind,
 }
 
 /// The kinds of operands.
 #[derive(Debug)]
-pub(super) enum TermKind {
+pub(crate) enum TermKind {
     /// The name of a function.
     Function,
     /// A text, decoded.
@@ -71,19 +76,21 @@ pub(super) enum TermKind {
     Bool,
     /// `( … )`.
     Paren(Pipeline),
-    /// `.`, `.Name`, `$x`, `nil`, a character, `( … ).Name`: known to the component only, or to the engine.
+    /// `( … ).Name`: a field of what stands before it.
+    Member(Box<Term>),
+    /// `.`, `.Name`, `$x`, `nil`, a character: known to the component only, or to the engine.
     Other,
 }
 
 /// What is wrong with a template.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Where.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// What.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// The way out.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// The words that control what is rendered.
@@ -92,7 +99,7 @@ const KEYWORDS: [&str; 10] = [
 ];
 
 /// Parses a template.
-pub(super) fn parse(text: &str) -> Result<Vec<Segment>, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Segment>, Problem> {
     let mut segments = Vec::new();
     let mut open: Vec<(&'static str, Range<usize>)> = Vec::new();
     let mut at = 0;
@@ -359,18 +366,23 @@ impl<'a> Parser<'a> {
                 return Err(self.unexpected(token));
             }
         };
-        // `(…).Name` and `"x".Name` are members of what stands before.
-        if let Some(next) = self.peek()
-            && matches!(next.kind, TokenKind::Field)
-            && next.range.start == range.end
-        {
-            range.end = next.range.end;
-            self.at += 1;
-            return Ok(Term {
-                range,
-                kind: TermKind::Other,
-            });
+        let field = self
+            .peek()
+            .filter(|next| matches!(next.kind, TokenKind::Field) && next.range.start == range.end);
+        let Some(field) = field else {
+            return Ok(Term { range, kind });
+        };
+        if !matches!(
+            kind,
+            TermKind::Paren(_) | TermKind::Function | TermKind::Other
+        ) {
+            return Err(self.unexpected(field));
         }
-        Ok(Term { range, kind })
+        self.at += 1;
+        let whole = range.start..field.range.end;
+        Ok(Term {
+            range: whole,
+            kind: TermKind::Member(Box::new(Term { range, kind })),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 /// Where a text stands, which decides what its templates may use and when they are rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Where {
+pub(crate) enum Where {
     /// The value of a variable.
     Variable,
     /// A name or a setting that must be known before anything runs.
@@ -15,7 +15,7 @@ pub(super) enum Where {
 
 /// Where a function has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Usable {
+pub(crate) enum Usable {
     /// Everywhere.
     Anywhere,
     /// In values of variables.
@@ -32,20 +32,31 @@ pub(super) enum Usable {
 
 /// A function.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(crate) struct Function {
     /// Its name.
-    pub(super) name: &'static str,
-    /// The fewest and the most arguments, if they are checked.
-    pub(super) arguments: Option<(usize, usize)>,
+    pub(crate) name: &'static str,
+    /// The fewest and the most arguments, if they are checked; such a function takes and gives texts.
+    pub(crate) arguments: Option<(usize, usize)>,
+    /// The argument that is a whole number, counted from 0.
+    pub(crate) number: Option<usize>,
     /// Where it has a meaning.
-    pub(super) usable: Usable,
+    pub(crate) usable: Usable,
 }
 
 const fn function(name: &'static str, least: usize, most: usize, usable: Usable) -> Function {
     Function {
         name,
         arguments: Some((least, most)),
+        number: None,
         usable,
+    }
+}
+
+/// A function of so many arguments, of which one is a whole number.
+const fn counting(name: &'static str, arguments: usize, number: usize) -> Function {
+    Function {
+        number: Some(number),
+        ..function(name, arguments, arguments, Usable::Anywhere)
     }
 }
 
@@ -54,6 +65,7 @@ const fn engine(name: &'static str) -> Function {
     Function {
         name,
         arguments: None,
+        number: None,
         usable: Usable::Anywhere,
     }
 }
@@ -100,11 +112,11 @@ const ALL: &[Function] = &[
     engine("printf"),
     engine("println"),
     function("pwd", 0, 0, Usable::Anywhere),
-    function("replace", 4, 4, Usable::Anywhere),
+    counting("replace", 4, 2),
     function("replace_all", 3, 3, Usable::Anywhere),
     function("sed", 2, 2, Usable::Removed),
     engine("slice"),
-    function("split", 3, 3, Usable::Anywhere),
+    counting("split", 3, 2),
     function("strftime", 1, 1, Usable::Anywhere),
     function("template_dir", 0, 0, Usable::Anywhere),
     function("timestamp", 0, 0, Usable::Anywhere),
@@ -117,20 +129,20 @@ const ALL: &[Function] = &[
 ];
 
 /// The function of that name.
-pub(super) fn find(name: &str) -> Option<&'static Function> {
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
     let at = ALL.binary_search_by(|function| function.name.cmp(name));
     at.ok().map(|at| &ALL[at])
 }
 
 /// The names that may be written.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter()
         .filter(|function| !matches!(function.usable, Usable::Removed | Usable::Renamed(_)))
         .map(|function| function.name)
 }
 
 /// What is wrong with a function at a place: the rest of a sentence, and the way out.
-pub(super) fn misplaced(usable: Usable, place: Where) -> Option<(&'static str, &'static str)> {
+pub(crate) fn misplaced(usable: Usable, place: Where) -> Option<(&'static str, &'static str)> {
     match (usable, place) {
         (Usable::Variables, Where::Variable) | (Usable::Options, Where::Builder | Where::Build) => {
             None
