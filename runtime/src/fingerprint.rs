@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imgc_compiler::components::ComponentKind;
-use imgc_compiler::plan::inputs::{Known, NOT_READ, Read, StepInput, inputs};
+use imgc_compiler::plan::inputs::{Known, NOT_READ, Read, ReadFile, StepInput, inputs};
 use imgc_compiler::plan::{BuildId, Options, Plan, StepId, StepKind};
 use imgc_compiler::schema;
 use imgc_compiler::source::World;
@@ -41,6 +41,8 @@ pub struct Fingerprint {
     pub moving: Vec<(String, String)>,
     /// Whether what this step has done before counts: not where `cache = false` stands here or before.
     pub reusable: bool,
+    /// What has been read for it.
+    pub files: Vec<ReadFile>,
 }
 
 /// The fingerprints of a build's steps, in plan order.

@@ -253,6 +253,32 @@ fn order_and_type_of_provisioners_are_inputs() {
     image.runs_from("provisioner[2]", "type of a provisioner");
 }
 
+/// What was there when the run began and what is there in the end: nobody knows which of the two the step has used.
+#[test]
+fn what_changes_while_a_build_runs_is_no_input_of_what_it_makes() {
+    for (name, step) in [
+        ("step.sh", "provisioner[1]"),
+        ("tree/deep/page", "provisioner[2]"),
+    ] {
+        let mut image = Image::new();
+        let before = image.test.read(name);
+        let other = before.replace("one", "other");
+        image.test.write("other", &other);
+        image.edit(
+            "provisioner \"shell\" {\n    inline = [\"echo ${local.greeting} $BUILD > /greeting\"]",
+            &format!("provisioner \"shell-local\" {{\n    inline = [\"cp other {name}\"]"),
+        );
+        let printed = image.apply(&[]);
+        assert!(image.ran(&printed).len() > STEPS, "{}", printed.text());
+        assert_eq!(image.test.read(name), other);
+        image.runs_from(step, &format!("{name} as it is now"));
+        let made = image.digest();
+        image.test.write(name, &before);
+        image.runs_from(step, &format!("{name} as it was before"));
+        assert_ne!(image.digest(), made, "{name}");
+    }
+}
+
 /// The times in an image follow from its base, also where that was written in the second in which the run begins.
 #[test]
 fn a_base_that_was_just_written_gives_the_same_image_later() {

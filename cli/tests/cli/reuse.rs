@@ -285,27 +285,27 @@ fn step_nine_of_ten_fails_on_a_machine_and_nine_and_ten_run() {
     assert_eq!(log(&sshd), "1 2 3 4 5 6 7 8 9 9 10");
 }
 
-/// A machine that gets `page`, after a script of this machine and before a line in the log.
-fn sending(sshd: &Sshd, script: &str) -> Test {
+/// A machine that gets `source`, after a script of this machine and before a line in the log.
+fn sending(sshd: &Sshd, source: &str, script: &str) -> Test {
     let test = Test::new(&format!(
         "source \"null\" \"machine\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {}\n  ssh_username = \"{}\"\n  \
          ssh_private_key_file = \"{}\"\n  ssh_timeout = \"20s\"\n}}\nbuild {{\n  sources = [\"null.machine\"]\n  \
          provisioner \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n  \
-         provisioner \"file\" {{\n    source = \"page\"\n    destination = \"{home}/page\"\n  }}\n  \
+         provisioner \"file\" {{\n    source = \"{source}\"\n    destination = \"{home}/\"\n  }}\n  \
          provisioner \"shell\" {{\n    inline = [\"echo sent >> {home}/log\"]\n  }}\n}}\n",
         sshd.port(),
         sshd.user(),
         sshd.key().display(),
         home = sshd.home().display(),
     ));
-    test.write("page", "one\n");
     test
 }
 
 #[test]
 fn what_a_build_reads_while_it_sends_it_counts_like_any_input() {
     let sshd = Sshd::start(Options::default()).unwrap();
-    let test = sending(&sshd, "true");
+    let test = sending(&sshd, "page", "true");
+    test.write("page", "one\n");
     well(&test.run(&["build", "."]));
     well(&test.run(&["apply"]));
     assert_eq!(log(&sshd), "sent", "the build has read what it sent");
@@ -317,18 +317,22 @@ fn what_a_build_reads_while_it_sends_it_counts_like_any_input() {
 }
 
 #[test]
-fn a_file_that_changes_while_a_build_runs_is_sent_again() {
-    let sshd = Sshd::start(Options::default()).unwrap();
-    // What is sent is neither what was there before nor what is there in the end.
-    let test = sending(&sshd, "sleep 0.3; echo other > page");
-    well(&test.run(&["build", "."]));
-    for content in ["one\n", "other\n"] {
-        test.write("page", content);
-        let plan = test.run(&["plan", "-detailed-exitcode", "."]);
-        assert_eq!(plan.code, 2, "{content}: {}", plan.text());
+fn what_changes_while_a_build_runs_is_sent_again() {
+    for (source, file) in [("page", "page"), ("site", "site/deep/page")] {
+        let sshd = Sshd::start(Options::default()).unwrap();
+        // What is sent is neither what was there before nor what is there in the end.
+        let script = format!("sleep 0.3; echo other > {file}");
+        let test = sending(&sshd, source, &script);
+        test.write(file, "one\n");
+        well(&test.run(&["build", "."]));
+        for content in ["one\n", "other\n"] {
+            test.write(file, content);
+            let plan = test.run(&["plan", "-detailed-exitcode", "."]);
+            assert_eq!(plan.code, 2, "{file}, {content}: {}", plan.text());
+        }
+        let page = std::fs::read_to_string(sshd.home().join(file)).unwrap();
+        assert_eq!(page, "other\n", "{file}");
     }
-    let page = std::fs::read_to_string(sshd.home().join("page")).unwrap();
-    assert_eq!(page, "other\n");
 }
 
 #[test]

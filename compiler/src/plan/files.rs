@@ -1,6 +1,7 @@
 //! Files that options name: they must be there, and their bytes belong to the digest of the step.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -241,6 +242,33 @@ fn walk(world: &dyn World, root: &Path, directory: &Path, hasher: &mut Sha256) -
         }
     }
     Ok(())
+}
+
+/// A number that is another one when anything in a tree has been written to, renamed or removed, or has got other
+/// permissions; `None` where that cannot be told without reading.
+pub(super) fn tree_stamp(world: &dyn World, root: &Path) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    stamps(world, root, &mut hasher)?;
+    Some(hasher.finish())
+}
+
+fn stamps(world: &dyn World, directory: &Path, hasher: &mut DefaultHasher) -> Option<()> {
+    for entry in world.list(directory).ok()? {
+        entry.hash(hasher);
+        let link = world.link(&entry).ok()?;
+        link.hash(hasher);
+        match world.kind(&entry) {
+            // The stamp of what a link leads to.
+            Ok(EntryKind::File) => world.stamp(&entry)?.hash(hasher),
+            Ok(EntryKind::Directory) if link.is_none() => {
+                world.mode(&entry).ok()?.hash(hasher);
+                stamps(world, &entry, hasher)?;
+            }
+            _ => {}
+        }
+        0xff_u8.hash(hasher);
+    }
+    Some(())
 }
 
 /// SHA-256 over a file and its permission bits: whether a script may be executed matters to `file` provisioners.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use smol_str::SmolStr;
 
-use super::files::{expand_home, file_digest, hex, tree_digest, uploads};
+use super::files::{expand_home, file_digest, hex, tree_digest, tree_stamp, uploads};
 use super::{Open, Options, RunValues};
 use crate::schema::{Component, Reads};
 use crate::scope::BUILD_MEMBERS;
@@ -25,6 +25,16 @@ pub struct StepInput {
     pub option: SmolStr,
     /// What it is.
     pub content: Content,
+    /// What has been read for it, or will be.
+    pub file: Option<ReadFile>,
+}
+
+/// A file or a tree that decides what a step does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReadFile {
+    path: PathBuf,
+    /// Whether its permissions count: it is something that is copied.
+    modes: bool,
 }
 
 /// What an input is.
@@ -60,7 +70,7 @@ const CHANGED: &str = "it was changed while the build ran";
 /// Digests of what has been read, so that many steps read a tree once.
 #[derive(Debug, Default)]
 pub struct Read {
-    seen: BTreeMap<(PathBuf, bool), Seen>,
+    seen: BTreeMap<ReadFile, Seen>,
     put_off: BTreeMap<PathBuf, u64>,
 }
 
@@ -68,18 +78,18 @@ pub struct Read {
 #[derive(Clone, Debug)]
 struct Seen {
     outcome: Outcome,
-    /// Of a file, from before it was read.
+    /// From before it was read.
     stamp: Option<u64>,
 }
 
 impl Seen {
-    fn look(path: &Path, modes: bool, world: &dyn World) -> Self {
+    fn look(file: &ReadFile, world: &dyn World) -> Self {
+        let ReadFile { path, modes } = file;
         let kind = world.kind(path);
-        let is_file = matches!(kind, Ok(EntryKind::File));
-        let stamp = is_file.then(|| world.stamp(path)).flatten();
+        let stamp = stamp(path, world);
         let made = match kind {
             Ok(EntryKind::Directory) => tree_digest(world, path).map(|digest| ("tree", digest)),
-            Ok(_) if modes => file_digest(world, path).map(|digest| ("file", digest)),
+            Ok(_) if *modes => file_digest(world, path).map(|digest| ("file", digest)),
             Ok(_) => world.digest(path).map(|digest| ("file", digest)),
             Err(error) => Err(error),
         };
@@ -89,12 +99,30 @@ impl Seen {
         Self { outcome, stamp }
     }
 
+    /// Whether nothing has been written to it since it was read, or the same again; `None` where it is another one now.
+    fn again(&self, file: &ReadFile, world: &dyn World) -> Option<Self> {
+        if self.stamp.is_none() || stamp(&file.path, world) == self.stamp {
+            return Some(self.clone());
+        }
+        let now = Self::look(file, world);
+        (now.outcome == self.outcome).then_some(now)
+    }
+
     /// As it counts where another content may have been used in the meantime.
     fn changed(self) -> Self {
         Self {
             outcome: Err(CHANGED.to_owned()),
             ..self
         }
+    }
+}
+
+/// A number that is another one when a file, or what is in a directory, has been written to.
+fn stamp(path: &Path, world: &dyn World) -> Option<u64> {
+    match world.kind(path) {
+        Ok(EntryKind::Directory) => tree_stamp(world, path),
+        Ok(EntryKind::File) => world.stamp(path),
+        _ => None,
     }
 }
 
@@ -109,9 +137,13 @@ impl PutOff {
     /// Reads the file. Another content than it had when it was put off may be what was sent, or may not: that counts as
     /// unreadable.
     pub fn read(&self, world: &dyn World) -> ReadLater {
-        let seen = Seen::look(&self.path, true, world);
-        ReadLater {
+        let file = ReadFile {
             path: self.path.clone(),
+            modes: true,
+        };
+        let seen = Seen::look(&file, world);
+        ReadLater {
+            file,
             seen: match seen.stamp == Some(self.stamp) {
                 true => seen,
                 false => seen.changed(),
@@ -123,7 +155,7 @@ impl PutOff {
 /// What reading a [`PutOff`] has given.
 #[derive(Debug)]
 pub struct ReadLater {
-    path: PathBuf,
+    file: ReadFile,
     seen: Seen,
 }
 
@@ -154,6 +186,7 @@ pub fn inputs(
             name: format!("option {name}"),
             option: name.clone(),
             content: Content::Value(value.clone()),
+            file: None,
         });
     }
     let open = options.open(known.world);
@@ -175,6 +208,7 @@ fn opened(open: &Open) -> Vec<StepInput> {
         name,
         option: option.clone(),
         content,
+        file: None,
     };
     let mut list = vec![input(
         format!("expression of {option}"),
@@ -266,6 +300,7 @@ fn files(
                 name: format!("file {} of {name}", at + 1),
                 option: name.clone(),
                 content: Content::Unforeseeable(why.to_owned()),
+                file: None,
             };
             let Some(path) = path else {
                 list.push(unknown(
@@ -286,26 +321,34 @@ fn files(
             if path.is_empty() || path.contains("://") {
                 continue;
             }
-            let path = expand_home(&path, known.world);
-            if known.later && reads == Reads::Upload && read.puts_off(&path, known.world) {
-                list.push(unknown(NOT_READ));
+            let file = ReadFile {
+                path: expand_home(&path, known.world),
+                modes: reads == Reads::Upload,
+            };
+            let unread = |why: &str| StepInput {
+                file: Some(file.clone()),
+                ..unknown(why)
+            };
+            if known.later && file.modes && read.puts_off(&file, known.world) {
+                list.push(unread(NOT_READ));
                 continue;
             }
-            let (kind, digest) = match read.digest(&path, reads == Reads::Upload, known.world) {
+            let (kind, digest) = match read.digest(&file, known.world) {
                 Ok(found) => found,
                 Err(why) => {
-                    list.push(unknown(&why));
+                    list.push(unread(&why));
                     continue;
                 }
             };
             let name_of = match secret {
                 true => format!("{kind} {} of {name}", at + 1),
-                false => format!("{kind} {}", path.display()),
+                false => format!("{kind} {}", file.path.display()),
             };
             list.push(StepInput {
                 name: name_of,
                 option: name.clone(),
                 content: Content::Digest(digest),
+                file: Some(file),
             });
         }
     }
@@ -336,57 +379,53 @@ impl Read {
 
     /// Takes what reading one of them has given.
     pub fn take(&mut self, later: ReadLater) {
-        self.put_off.remove(&later.path);
-        self.seen.insert((later.path, true), later.seen);
+        self.put_off.remove(&later.file.path);
+        self.seen.insert(later.file, later.seen);
     }
 
-    /// Looks again at files that have been written since they were read. Of those whose content is another one nobody can
-    /// say which of them a step has used. Whether there are any.
-    pub fn look_again(&mut self, world: &dyn World) -> bool {
+    /// Looks again at files that a step has used. Of one that has been written since it was read, and has another content
+    /// now, nobody can say which of them was used: it counts as unreadable from now on. Whether there are any.
+    pub fn look_again(&mut self, files: &[ReadFile], world: &dyn World) -> bool {
         let mut any = false;
-        for ((path, modes), seen) in &mut self.seen {
-            if seen.stamp.is_none() || world.stamp(path) == seen.stamp {
+        for file in files {
+            let Some(seen) = self.seen.get_mut(file) else {
                 continue;
-            }
-            let now = Seen::look(path, *modes, world);
-            if now.outcome == seen.outcome {
-                seen.stamp = now.stamp;
-            } else {
-                *seen = now.changed();
-                any = true;
-            }
+            };
+            *seen = match seen.again(file, world) {
+                Some(now) => now,
+                None => {
+                    any = true;
+                    seen.clone().changed()
+                }
+            };
         }
         any
     }
 
     /// Whether a path is a file that nobody has read yet; it is read later then.
-    fn puts_off(&mut self, path: &Path, world: &dyn World) -> bool {
-        if self.put_off.contains_key(path) {
+    fn puts_off(&mut self, file: &ReadFile, world: &dyn World) -> bool {
+        if self.put_off.contains_key(&file.path) {
             return true;
         }
-        let is_unread = !self.seen.contains_key(&(path.to_owned(), true));
-        let is_file = || matches!(world.kind(path), Ok(EntryKind::File));
-        match world.stamp(path).filter(|_| is_unread && is_file()) {
+        let is_unread = !self.seen.contains_key(file);
+        let is_file = || matches!(world.kind(&file.path), Ok(EntryKind::File));
+        match world.stamp(&file.path).filter(|_| is_unread && is_file()) {
             Some(stamp) => {
-                self.put_off.insert(path.to_owned(), stamp);
+                self.put_off.insert(file.path.clone(), stamp);
                 true
             }
             None => false,
         }
     }
 
-    /// What is at a path, and its digest: with `modes`, as something that is copied.
+    /// What is at a path, and its digest.
     fn digest(
         &mut self,
-        path: &Path,
-        modes: bool,
+        file: &ReadFile,
         world: &dyn World,
     ) -> Result<(&'static str, String), String> {
-        let key = (path.to_owned(), modes);
-        let seen = self
-            .seen
-            .entry(key)
-            .or_insert_with(|| Seen::look(path, modes, world));
+        let seen = self.seen.entry(file.clone());
+        let seen = seen.or_insert_with(|| Seen::look(file, world));
         seen.outcome.clone()
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use imgc_compiler::plan::inputs::{Content, StepInput, canonical};
+use imgc_compiler::plan::inputs::{Content, ReadFile, StepInput, canonical};
 use imgc_compiler::plan::{Build, Step, StepKind};
 use imgc_compiler::value::{Data, Value};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +33,7 @@ pub(super) struct Making<'a> {
     inputs: BTreeMap<String, FingerprintInput>,
     moving: Vec<(String, String)>,
     reusable: bool,
+    files: Vec<ReadFile>,
 }
 
 impl<'a> Making<'a> {
@@ -53,6 +54,7 @@ impl<'a> Making<'a> {
             inputs: BTreeMap::new(),
             moving: Vec::new(),
             reusable: true,
+            files: Vec::new(),
             kind: kind.clone(),
         };
         making.plain("step".into(), kind.as_bytes(), kind.clone());
@@ -73,6 +75,7 @@ impl<'a> Making<'a> {
     /// Takes the inputs of a component.
     pub(super) fn source<'i>(&mut self, inputs: impl Iterator<Item = &'i StepInput>) {
         for input in inputs {
+            self.files.extend(input.file.clone());
             match &input.content {
                 Content::Value(value) => {
                     self.value(input.name.clone(), value);
@@ -254,6 +257,7 @@ impl<'a> Making<'a> {
             inputs: self.inputs.into_values().collect(),
             moving: self.moving,
             reusable: self.reusable,
+            files: self.files,
         }
     }
 }

@@ -203,10 +203,10 @@ impl Work<'_> {
             let summary = cx.output.redact(&provisioner.summary(&options));
             let mut cx = cx.clone();
             self.look_for_shells().await?;
-            if self.was_entered() {
-                cx.fingerprint = None;
-                cx.checkpoints = None;
+            if let Some(id) = self.id_of(step) {
+                self.read_the_rest(id).await?;
             }
+            self.checkpointed(step, &mut cx);
             instance.seal(&cx, &step.address, &summary).await?;
         }
         Ok(())

@@ -71,7 +71,6 @@ impl Work<'_> {
         if let Some(known) = self.foresight() {
             self.chain_again(&known).await?;
             if let Some(launch) = self.step_of(&StepKind::Launch) {
-                cx.fingerprint = None;
                 self.checkpointed(self.run.plan.step(launch), &mut cx);
             }
         }

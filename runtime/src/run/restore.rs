@@ -15,8 +15,10 @@ use crate::context::Context;
 use crate::error::{Class, Result};
 
 impl Work<'_> {
-    /// What a step's component needs to make a checkpoint.
+    /// What a step's component needs to make a checkpoint; nothing where none is to be made.
     pub(super) fn checkpointed(&self, step: &Step, cx: &mut Context) {
+        cx.fingerprint = None;
+        cx.checkpoints = None;
         let makes = match step.kind {
             // What somebody has typed on the machine says nothing of how it is found.
             StepKind::Launch => true,
@@ -29,9 +31,8 @@ impl Work<'_> {
         let Some(foresight) = self.foresight() else {
             return;
         };
-        let steps = self.run.plan.step_ids();
-        let mut own = steps.filter(|id| std::ptr::eq(self.run.plan.step(*id), step));
-        let fingerprint = own.next().and_then(|id| foresight.chain.get(id));
+        let own = self.id_of(step);
+        let fingerprint = own.and_then(|id| foresight.chain.get(id));
         let Some(fingerprint) = fingerprint.filter(|own| own.reusable) else {
             return;
         };
@@ -45,6 +46,12 @@ impl Work<'_> {
                 self.build.builder.clone(),
             ));
         }
+    }
+
+    /// The id of a step of the plan; error-cleanup provisioners have none.
+    pub(super) fn id_of(&self, step: &Step) -> Option<StepId> {
+        let mut all = self.run.plan.step_ids();
+        all.find(|id| std::ptr::eq(self.run.plan.step(*id), step))
     }
 
     /// The machine as it was after the latest step that can be gone back to; `None` where it has to be launched.

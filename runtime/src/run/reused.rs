@@ -149,23 +149,35 @@ impl Work<'_> {
         }
     }
 
-    /// When what a step has done is recorded, what was put off is read, and what has been written since it was read counts
-    /// no more: the step may have used either.
+    /// Before what a step has done is recorded, or becomes a checkpoint, what was put off is read, and what it has used and
+    /// has been written since it was read counts no more: the step may have used either.
     pub(super) async fn read_the_rest(&self, step: StepId) -> Result<()> {
         let Some(known) = self.foresight() else {
             return Ok(());
         };
-        let has_one = known.chain.get(step).is_some();
-        if !has_one {
+        let Some(own) = known.chain.get(step) else {
             return Ok(());
-        }
+        };
         let unread = known.chain.is_unread(step);
         if unread {
             read_put_off(self.run.reading()).await?;
         }
-        let (read, world) = (self.run.read.clone(), self.run.world.clone());
-        let look = move || Ok(lock(&read).look_again(&*world));
-        match crate::files::blocking(look).await? || unread {
+        if own.files.is_empty() && !unread {
+            return Ok(());
+        }
+        let (read, world, files) = (
+            self.run.read.clone(),
+            self.run.world.clone(),
+            own.files.clone(),
+        );
+        let look = move || Ok(lock(&read).look_again(&files, &*world));
+        let is_other = crate::files::blocking(look).await?;
+        if is_other && self.run.plan.step(step).kind == StepKind::Launch {
+            // A machine that lives on is recorded while it is launched.
+            let state = &self.run.settings.state;
+            state.forget_checkpoint(&own.digest).await?;
+        }
+        match is_other || unread {
             true => self.chain_again(&known).await,
             false => Ok(()),
         }
