@@ -24,6 +24,7 @@ mod builders;
 mod components;
 mod encode;
 mod express;
+mod filters;
 mod text;
 mod variables;
 
@@ -83,6 +84,10 @@ pub const IDS: &[Entry] = &[
         "a template function that has no meaning at this place",
     ),
     Entry::error(
+        "legacy/rendered-name",
+        "`only`, `except` or `override` names a builder otherwise than its name is written",
+    ),
+    Entry::error(
         "legacy/late-template",
         "a template that is rendered later than its value is needed",
     ),
@@ -105,6 +110,8 @@ const SECTIONS: &[&str] = &[
 /// What all parts of one file share.
 struct Lower<'o> {
     out: &'o mut Vec<Diagnostic>,
+    /// The names of all builders as they are written; `None` where one of them could not be read.
+    builders: Option<Vec<SmolStr>>,
     /// The variables under `variables`.
     declared: BTreeMap<SmolStr, Span>,
     /// Those that are used all the same, in the order of their first use.
@@ -146,6 +153,7 @@ pub fn template(root: &Node, span: Span, out: &mut Vec<Diagnostic>) -> Body {
     };
     let mut lower = Lower {
         out,
+        builders: None,
         declared: BTreeMap::new(),
         undeclared: IndexMap::new(),
     };
@@ -176,6 +184,7 @@ pub fn variables_file(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Bo
     };
     let mut lower = Lower {
         out,
+        builders: None,
         declared: BTreeMap::new(),
         undeclared: IndexMap::new(),
     };
@@ -203,6 +212,7 @@ pub fn variable_value(file: FileId, start: u32, text: &str, out: &mut Vec<Diagno
     let span = map.span(0, text.len() as u32);
     let mut lower = Lower {
         out,
+        builders: None,
         declared: BTreeMap::new(),
         undeclared: IndexMap::new(),
     };

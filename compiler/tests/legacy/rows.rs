@@ -485,6 +485,62 @@ pub(crate) const ROWS: &[Row] = &[
         "a name that nothing has is a warning, as in HCL",
         r#"{"type": "shell-local", "inline": "true", "only": ["nope"]}"#,
     ),
+    // Builders are named as their names are written.
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "only": ["w-5"]}]}"#,
+    ),
+    row(
+        T,
+        true,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "only": ["w-{{user `num`}}"]}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "only": ["w-{{ user `num` }}"]}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "except": "w-5"}]}"#,
+    ),
+    row(
+        T,
+        true,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "except": ["w-{{user `num`}}"]}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-5", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "only": ["w-{{user `num`}}"]}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "only": ["w-{{user `v`}}"]}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "override": {"w-5": {"inline": "x"}}}]}"#,
+    ),
+    row(
+        T,
+        true,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "provisioners": [{"type": "shell-local", "inline": "true", "override": {"w-{{user `num`}}": {"inline": "x"}}}]}"#,
+    ),
+    row(
+        T,
+        false,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "post-processors": [{"type": "manifest", "only": ["w-5"]}]}"#,
+    ),
+    row(
+        T,
+        true,
+        r#"{"variables": {"num": "5", "v": "5"}, "builders": [{"type": "null", "name": "w-{{user `num`}}", "communicator": "none"}], "post-processors": [{"type": "manifest", "except": ["w-{{user `num`}}"]}]}"#,
+    ),
     row(
         P,
         true,

@@ -56,13 +56,16 @@ impl Lower<'_> {
         let mut names: BTreeMap<SmolStr, Span> = BTreeMap::new();
         let mut ids: BTreeSet<(SmolStr, SmolStr)> = BTreeSet::new();
         let mut builders = Vec::with_capacity(elements.len());
+        let mut all_named = true;
         for element in elements {
             let Some((builder, source)) = self.builder(element, &mut names, &mut ids) else {
+                all_named = false;
                 continue;
             };
             builders.push(builder);
             sources.declared.push(source);
         }
+        self.builders = all_named.then(|| names.into_keys().collect());
         if builders.iter().any(|builder| builder.shown.is_some()) {
             sources.nested = builders.iter().map(nested).collect();
         } else {

@@ -92,6 +92,9 @@ impl Lower<'_> {
             let value = &member.value;
             let expr = match (member.key.text.as_str(), &value.kind) {
                 ("type", _) | (_, NodeKind::Null) => continue,
+                ("override", NodeKind::Object(members)) if !self.overrides_builders(members) => {
+                    continue;
+                }
                 ("override", NodeKind::Object(_)) => self.expr(value, Where::Build),
                 ("override", NodeKind::Error) => continue,
                 ("override", _) => {
@@ -99,6 +102,10 @@ impl Lower<'_> {
                     self.wrong_shape(value, "`override`", "an object", form);
                     continue;
                 }
+                (name @ ("only" | "except"), _) if !self.names_builders(name, value) => Expr {
+                    kind: ExprKind::Error,
+                    span: value.span,
+                },
                 // One name is a list of it.
                 ("only" | "except", NodeKind::Text(_)) => Expr {
                     kind: ExprKind::Tuple(vec![self.expr(value, Where::Early)]),
