@@ -20,6 +20,33 @@ pub struct Text {
     pub sensitive: bool,
 }
 
+/// Which options are looked at, for tests that hold them against what a component accepts.
+#[cfg(any(test, feature = "testing"))]
+pub mod looked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static SEEN: RefCell<Option<BTreeSet<(String, String)>>> = const { RefCell::new(None) };
+    }
+
+    /// The options that `read` looks at on this thread, given or not: what their component or block is called, and their
+    /// name.
+    pub fn at(read: impl FnOnce()) -> BTreeSet<(String, String)> {
+        SEEN.with_borrow_mut(|seen| *seen = Some(BTreeSet::new()));
+        read();
+        SEEN.take().unwrap_or_default()
+    }
+
+    pub(super) fn note(component: &str, name: &str) {
+        SEEN.with_borrow_mut(|seen| {
+            if let Some(seen) = seen {
+                seen.insert((component.to_owned(), name.to_owned()));
+            }
+        });
+    }
+}
+
 /// The options of one component, by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
@@ -39,6 +66,8 @@ impl<'a> Options<'a> {
 
     /// The value of an option; `None` where it is absent or null.
     pub fn value(&self, name: &str) -> Option<&'a Value> {
+        #[cfg(any(test, feature = "testing"))]
+        looked::note(self.component, name);
         self.entries?
             .get(name)
             .filter(|value| !matches!(value.data(), Data::Null(_)))

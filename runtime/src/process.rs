@@ -3,7 +3,7 @@
 //! In: a command. Out: its exit, and its output line by line. Dropping the future ends the whole group: `SIGTERM`
 //! first, `SIGKILL` two seconds later.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -171,9 +171,11 @@ impl Group {
             .expect("the child is there until the group is dropped")
     }
 
+    /// Records the group in the ledger, until it has ended; `program` says what it is.
+    ///
     /// A process has no number before it exists, so here the record follows the making. That takes a moment in which the step may
     /// be stopped: the group is already there to end the process then, and what is recorded of it is found to be gone.
-    async fn record(&mut self, cx: &Context, program: &OsString) -> Result<()> {
+    pub async fn record(&mut self, cx: &Context, program: &OsStr) -> Result<()> {
         let resource = Resource::Process {
             pid: self.pid,
             started: stat(self.pid).map_or(0, |stat| stat.started),

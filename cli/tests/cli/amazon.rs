@@ -33,6 +33,7 @@ mod publish;
 mod renewal;
 mod resume;
 mod retention;
+mod sessions;
 mod stories;
 mod surrogates;
 mod volumes;

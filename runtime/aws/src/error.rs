@@ -52,6 +52,10 @@ pub const IDS: &[Id] = &[
     ("run/aws-quota", "a quota of the account is reached"),
     ("run/aws-request", "Amazon refuses a request"),
     (
+        "run/aws-session",
+        "an instance is not reached by Session Manager",
+    ),
+    (
         "run/aws-source-image",
         "the image to start from is not found, or is not the one meant",
     ),

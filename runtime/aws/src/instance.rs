@@ -9,6 +9,7 @@ mod key;
 mod left;
 mod password;
 mod profile;
+pub(crate) mod session;
 mod start;
 mod stop;
 mod user_data;

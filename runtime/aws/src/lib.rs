@@ -8,6 +8,8 @@ mod account;
 mod builders;
 mod client;
 mod clock;
+#[cfg(test)]
+mod coverage;
 mod credentials;
 mod data;
 mod diagnose;

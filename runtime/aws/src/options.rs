@@ -63,6 +63,8 @@ impl Launch {
 pub(crate) struct Ebs {
     pub(crate) launch: Launch,
     pub(crate) image: Image,
+    /// `ami_virtualization_type`: an image made of an instance has that of the source, so this is what the source has to have.
+    pub(crate) virtualization: Option<String>,
     pub(crate) polling: Polling,
 }
 
@@ -80,6 +82,7 @@ impl Ebs {
         Ok(Self {
             launch,
             image,
+            virtualization: Traits::read(options)?.virtualization,
             polling: Polling::read(options)?,
         })
     }
@@ -100,21 +103,17 @@ fn refuse(options: &Options<'_>) -> Result<()> {
     }
 }
 
-/// `ssh_interface`: which of its addresses the instance is reached by.
+/// `ssh_interface`: which of its addresses the instance is reached by, or that it is by Session Manager.
 fn interface(options: &Options<'_>) -> Result<()> {
     let interface = options.string("ssh_interface")?;
     let wrong = |message: &str| Error::new(Class::Template, "run/aws-option", message);
     match interface.as_deref() {
-        None | Some("public_ip" | "private_ip" | "public_dns" | "private_dns") => Ok(()),
-        Some("session_manager") => Err(wrong(
-            "this version of imgc cannot reach an instance by Session Manager (`ssh_interface = \"session_manager\"`)",
-        )
-        .help(
-            "reach it by `private_ip` from the same network, through `ssh_bastion_host`, or by a tunnel of your own with `ssh_host` \
-             and `ssh_port`",
-        )),
+        None
+        | Some("public_ip" | "private_ip" | "public_dns" | "private_dns" | "session_manager") => {
+            Ok(())
+        }
         Some(other) => Err(wrong(&format!("`ssh_interface` is `{other}`"))
-            .help("it may be public_ip, private_ip, public_dns, private_dns")),
+            .help("it may be public_ip, private_ip, public_dns, private_dns, session_manager")),
     }
 }
 

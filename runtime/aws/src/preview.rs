@@ -14,7 +14,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::{Access, Account, Accounts};
-use crate::instance::{LogIn, caller_address};
+use crate::instance::{LogIn, caller_address, session};
 use crate::lookup::{Place, find_groups, find_place, find_source, taken};
 use crate::options::{Network, Pick, Source};
 use crate::region::{RegionClient, filter};
@@ -208,7 +208,7 @@ impl View<'_> {
             Box::pin(quota::quota(&self.region, &self.options)),
             Box::pin(quota::price(&self.region, &self.options)),
             Box::pin(async {
-                match groups_wanted {
+                match groups_wanted && !session::is_wanted(&self.options) {
                     true => Some(caller.await),
                     false => None,
                 }

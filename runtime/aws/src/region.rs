@@ -52,6 +52,7 @@ struct Inner {
     renewable: Option<Renewable>,
     iam: OnceLock<aws_sdk_iam::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
+    ssm: OnceLock<aws_sdk_ssm::Client>,
 }
 
 impl RegionClient {
@@ -85,6 +86,7 @@ impl RegionClient {
             renewable,
             iam: OnceLock::new(),
             s3: OnceLock::new(),
+            ssm: OnceLock::new(),
         }))
     }
 
@@ -188,6 +190,25 @@ impl RegionClient {
             aws_sdk_s3::Client::from_conf(config.build())
         };
         self.0.s3.get_or_init(make)
+    }
+
+    /// For making requests of Systems Manager, which go the same ways.
+    pub(crate) fn ssm(&self) -> &aws_sdk_ssm::Client {
+        let make = || aws_sdk_ssm::Client::new(&self.0.config);
+        self.0.ssm.get_or_init(make)
+    }
+
+    /// Where Systems Manager is, for programs that ask it themselves.
+    pub(crate) fn ssm_endpoint(&self) -> String {
+        let own = self.0.config.endpoint_url().map(str::to_owned);
+        own.unwrap_or_else(|| {
+            let region = self.name();
+            let domain = match region.starts_with("cn-") {
+                true => "amazonaws.com.cn",
+                false => "amazonaws.com",
+            };
+            format!("https://ssm.{region}.{domain}")
+        })
     }
 
     /// Makes a request when its turn comes. The SDK's error, for those who look at its code.

@@ -64,8 +64,12 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Group, "ec2:CreateSecurityGroup", On::Made(&["security-group"])),
     row(Part::Group, "ec2:CreateSecurityGroup", On::Named(&["vpc"])),
     row(Part::Group, "ec2:CreateTags", On::Tags),
-    row(Part::Group, "ec2:AuthorizeSecurityGroupIngress", On::Ours(&["security-group"])),
+    row(Part::Door, "ec2:AuthorizeSecurityGroupIngress", On::Ours(&["security-group"])),
     row(Part::Group, "ec2:DeleteSecurityGroup", On::Ours(&["security-group"])),
+
+    row(Part::Session, "ssm:StartSession", On::Ours(&["instance"])),
+    row(Part::Session, "ssm:StartSession", On::Named(&["document"])),
+    row(Part::Session, "ssm:TerminateSession", On::Named(&["session"])),
 
     row(Part::Key, "ec2:ImportKeyPair", On::Made(&["key-pair"])),
     row(Part::Key, "ec2:CreateTags", On::Tags),
@@ -289,6 +293,10 @@ impl Place {
             "secret" => format!("arn:{partition}:secretsmanager:{region}:{account}:secret:*"),
             "key" => format!("arn:{partition}:kms:{region}:{account}:key/*"),
             "parameter" => format!("arn:{partition}:ssm:{region}:{account}:parameter/*"),
+            "document" => {
+                format!("arn:{partition}:ssm:{region}::document/AWS-StartPortForwardingSession")
+            }
+            "session" => format!("arn:{partition}:ssm:{region}:{account}:session/*"),
             "object" => format!("arn:{partition}:s3:::*/*"),
             "instance-profile" | "role" => format!("arn:{partition}:iam::{account}:{kind}{PATH}*"),
             "any-role" => format!("arn:{partition}:iam::{account}:role/*"),

@@ -180,7 +180,9 @@ impl<'a> Reader<'a> {
     fn target(&mut self, endpoint: &Endpoint, complete: bool) -> Hop {
         let host = self.text("ssh_host").or_else(|| endpoint.host.clone());
         let user = self.text("ssh_username").or_else(|| endpoint.user.clone());
-        let port = self.port("ssh_port").or(endpoint.port).unwrap_or(22);
+        // Where a builder leads to another port of another machine, the template's is the one at the other end.
+        let given = self.port("ssh_port");
+        let port = endpoint.port.or(given).unwrap_or(22);
         let own_key = self.text("ssh_private_key_file").map(PathBuf::from);
         let hop = Hop {
             host: host.unwrap_or_default(),

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::context::Context;
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
 use crate::builders::artifact::of_image;
@@ -55,6 +55,24 @@ impl Recipe for Ebs {
 
     fn image(&self) -> Option<&Image> {
         Some(&self.image)
+    }
+
+    /// An image made of an instance has the virtualization of the source.
+    fn suits(&self, source: &aws_sdk_ec2::types::Image) -> Result<()> {
+        let has = source.virtualization_type.as_ref();
+        match (self.virtualization.as_deref(), has) {
+            (Some(wanted), Some(has)) if wanted != has.as_str() => Err(Error::new(
+                Class::Template,
+                "run/aws-source-image",
+                format!(
+                    "the image {} has the virtualization `{has}`, which the new one will have as well, and \
+                     `ami_virtualization_type` is `{wanted}`",
+                    source.image_id().unwrap_or_default()
+                ),
+            )
+            .help("start from another image: one that is found by `virtualization-type`, for example")),
+            _ => Ok(()),
+        }
     }
 
     async fn capture(

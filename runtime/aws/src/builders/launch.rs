@@ -16,6 +16,7 @@ use crate::builders::family::{Facts, Family};
 use crate::builders::render::Render;
 use crate::diagnose::{Case, Way, diagnose};
 use crate::image;
+use crate::instance::session::{self, Tunnel};
 use crate::instance::{
     self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData,
     address, make_group, ready,
@@ -45,6 +46,8 @@ pub(crate) struct Temporary {
     /// What goes after it as well, because it has become a thing of its own.
     more: Mutex<Vec<Made>>,
     key: Option<TemporaryKey>,
+    /// The way by Session Manager.
+    tunnel: Mutex<Option<Tunnel>>,
     /// How long the console is asked for host keys.
     patience: Duration,
 }
@@ -73,6 +76,16 @@ impl Temporary {
         launch: &Launch,
     ) -> Result<Self> {
         let (access, account, region) = family.account(options).await?;
+        if session::is_wanted(options) {
+            session::check_plugin().await?;
+            if launch.run.profile.is_none() && launch.run.policy.is_none() {
+                cx.output.warn(
+                    "the instance has no profile: Session Manager reaches it only where the account lets it without \
+                     (`iam_instance_profile` with AmazonSSMManagedInstanceCore)"
+                        .to_owned(),
+                );
+            }
+        }
         let (source, place) = tokio::join!(
             Box::pin(family.source(&access, &region, &launch.source)),
             Box::pin(find_place(&region, &launch.network)),
@@ -216,6 +229,7 @@ impl Temporary {
             used: taken.used,
             more: Mutex::default(),
             key: taken.key,
+            tunnel: Mutex::default(),
             patience: trust.patience,
         };
         let log_in = LogIn::read(options)?;
@@ -236,8 +250,23 @@ impl Temporary {
         if *log_in == LogIn::None {
             return Ok(Target::None);
         }
+        let mut port = None;
         let host = match options.string("ssh_host")? {
             Some(host) => host,
+            None if session::is_wanted(options) => {
+                let id = self.instance.id();
+                let opened = Box::pin(Tunnel::open(cx, &self.region, id, options)).await;
+                let tunnel = match opened {
+                    Ok(tunnel) => tunnel,
+                    Err(failure) => {
+                        self.diagnose(cx, Way::read(options), &failure).await;
+                        return Err(failure);
+                    }
+                };
+                port = Some(tunnel.port);
+                *lock(&self.tunnel) = Some(tunnel);
+                "localhost".to_owned()
+            }
             None => {
                 let found = address(&self.running, options.string("ssh_interface")?.as_deref());
                 match found {
@@ -268,6 +297,7 @@ impl Temporary {
         }
         Ok(Target::Address(Endpoint {
             host: Some(host),
+            port,
             private_key: self.key.as_ref().map(|key| key.file.clone()),
             host_keys,
             ..Endpoint::default()
@@ -295,6 +325,10 @@ impl Temporary {
     /// Ends it, and removes what was made for it.
     pub(crate) async fn release(&self, cx: &Context) -> Result<()> {
         let region = &self.region;
+        let tunnel = lock(&self.tunnel).take();
+        if let Some(tunnel) = tunnel {
+            tunnel.close().await;
+        }
         cx.output.say("terminating the source instance");
         let machine = async {
             let mut outcome = gone(cx, region, &self.instance).await;
@@ -384,6 +418,7 @@ async fn temporary_group(
         Some("winrm") => port("winrm_port", 5985)?,
         _ => port("ssh_port", 22)?,
     };
+    let port = (!session::is_wanted(options)).then_some(port);
     let made = make_group(cx, account, region, network, place, port).await?;
     Ok((vec![made.id().to_owned()], Some(made)))
 }

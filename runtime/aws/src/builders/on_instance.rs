@@ -62,6 +62,12 @@ pub(crate) trait Recipe: Send + Sync + Sized + 'static {
         Ok(())
     }
 
+    /// Whether the image that it starts from can become what is asked for.
+    fn suits(&self, source: &aws_sdk_ec2::types::Image) -> Result<()> {
+        let _ = source;
+        Ok(())
+    }
+
     /// What is looked at on this machine before anything is made.
     fn look(&self, cx: &Context) -> Result<()> {
         let _ = cx;
@@ -190,6 +196,7 @@ impl<R: Recipe> Builder for OnInstance<R> {
         let (source, image) = (&launch.source, read.image());
         let source = self.family.prepare(cx, &options, source, image).await?;
         self.family.rehearse(cx, &options, launch, &source).await?;
+        read.suits(&source)?;
         let (kind, way_out) = R::ROOT;
         check_root(&source, kind, way_out)
     }

@@ -70,7 +70,7 @@ pub(crate) fn address(instance: &Instance, interface: Option<&str>) -> Result<St
                 "run/aws-option",
                 format!("`ssh_interface` is `{other}`"),
             )
-            .help("it may be public_ip, private_ip, public_dns, private_dns"));
+            .help("it may be public_ip, private_ip, public_dns, private_dns, session_manager"));
         }
     };
     found.ok_or_else(|| {

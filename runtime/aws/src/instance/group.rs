@@ -13,20 +13,24 @@ use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags;
 
-/// Makes the group and opens `port` in it.
+/// Makes the group and opens `port` in it, if any is to be.
 pub(crate) async fn make_group(
     cx: &Context,
     account: &Account,
     region: &RegionClient,
     network: &Network,
     place: &Place,
-    port: u16,
+    port: Option<u16>,
 ) -> Result<Made> {
     let cidrs = match network.cidrs.is_empty() {
+        _ if port.is_none() => Vec::new(),
         true => vec![caller::address(account).await?],
         false => network.cidrs.clone(),
     };
-    let rule = rule(port, &cidrs)?;
+    let rule = match port {
+        Some(port) => Some((port, rule(port, &cidrs)?)),
+        None => None,
+    };
     let thing = Thing::new(Kind::SecurityGroup)?;
     let tags = thing.tags(cx, &tags::Tags::new());
     let request = region
@@ -46,6 +50,11 @@ pub(crate) async fn make_group(
         id.ok_or_else(|| incomplete("CreateSecurityGroup", "id"))
     };
     let made = thing.make(cx, region, make).await?;
+    let Some((port, rule)) = rule else {
+        cx.output
+            .say(format!("security group {}: no port open", made.id()));
+        return Ok(made);
+    };
     cx.output.say(format!(
         "security group {}: port {port} open to {}",
         made.id(),

@@ -5,7 +5,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::Preview;
 
 use super::View;
-use crate::instance::LogIn;
+use crate::instance::{LogIn, session};
 use crate::options::list;
 use crate::rights::Family;
 
@@ -26,7 +26,10 @@ impl View<'_> {
             let about = format!("{}{kind}, made here", name.unwrap_or_default());
             shown.make("key pair", region, about);
         }
-        if !self.has_groups() && self.logs_in() {
+        if !self.has_groups() && self.logs_in() && session::is_wanted(options) {
+            let about = "no port open: it is reached by Session Manager";
+            shown.make("security group", region, about.to_owned());
+        } else if !self.has_groups() && self.logs_in() {
             let port = self.port();
             let made = shown.make("security group", region, format!("port {port} open"));
             made.open_to = match callers {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use imgc_runtime::options::Options;
 
-use crate::instance::LogIn;
+use crate::instance::{LogIn, session};
 use crate::options::list;
 
 /// A part of a build that takes rights of its own.
@@ -20,6 +20,10 @@ pub(crate) enum Part {
     GroupFilter,
     /// The temporary security group.
     Group,
+    /// The port that is open in it.
+    Door,
+    /// The way by Session Manager.
+    Session,
     /// The temporary key pair.
     Key,
     /// The instance.
@@ -188,7 +192,13 @@ fn on_instance(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
             && !given("security_group_id")
             && !given("security_group_ids"),
     );
+    let by_session = session::is_wanted(options) && log_in != LogIn::None;
     add(Part::Group, !has_groups && log_in != LogIn::None);
+    add(
+        Part::Door,
+        !has_groups && log_in != LogIn::None && !by_session,
+    );
+    add(Part::Session, by_session);
     add(Part::Key, matches!(log_in, LogIn::Temporary { .. }));
     add(Part::Profile, given("iam_instance_profile"));
     add(

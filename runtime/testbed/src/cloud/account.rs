@@ -25,6 +25,11 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
             assume(shared, request).await
         }
         ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
+        ("ssm", "StartSession") => session(shared, request),
+        ("ssm", "TerminateSession") => {
+            let id = body(request)["SessionId"].clone();
+            Answer::json(&json!({ "SessionId": id }))
+        }
         ("ssm", "GetParameter") if stock_image(request).is_some() => public_parameter(request),
         ("ssm", "DescribeParameters") if of_type(request).is_some() => {
             parameters(shared, request).await
@@ -51,6 +56,26 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
         }
         _ => shared.send(request).await,
     }
+}
+
+fn body(request: &Request) -> serde_json::Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+/// A session that forwards a port: the stream's address is that of the machine, for whoever stands in for Amazon's program.
+fn session(shared: &Shared, request: &Request) -> Answer {
+    let body = body(request);
+    let instance = body["Target"].as_str().unwrap_or_default();
+    let port = body["Parameters"]["portNumber"][0].as_str();
+    let (Some(address), Some(port)) = (shared.fleet.address(instance), port) else {
+        let message = format!("{instance} is not connected.");
+        return Answer::error(request, 400, "TargetNotConnected", &message);
+    };
+    Answer::json(&json!({
+        "SessionId": format!("testbed-{instance}"),
+        "StreamUrl": format!("ws://{address}:{port}/"),
+        "TokenValue": "token-of-the-session",
+    }))
 }
 
 /// How an instance profile is remembered.
