@@ -248,6 +248,12 @@ impl View<'_> {
             Ok(text) => shown.known("price per hour", text),
             Err(error) => note(shown, "price per hour", &error),
         }
+        if session::is_wanted(&self.options) {
+            match session::check_plugin().await {
+                Ok(()) => shown.known("Session Manager", "the program that reaches it is here"),
+                Err(error) => note(shown, "Session Manager", &error),
+            }
+        }
         self.rehearsed(shown, source.as_ref()).await;
         let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
         self.makes(shown, source.as_ref(), caller.as_deref());

@@ -52,7 +52,7 @@ fn taken(calls: &[Call]) -> BTreeSet<String> {
 }
 
 /// A template whose policy is held against what its builds call: one that ends well, and one that is undone when all is made.
-fn held_against_calls(what: &str, cloud: &Cloud, test: &Test) {
+pub(super) fn held_against_calls(what: &str, cloud: &Cloud, test: &Test) {
     let policy = policy(test, "-iam");
     cloud.forget_calls();
     let printed = test.run(&["build", "-color=false", "."]);

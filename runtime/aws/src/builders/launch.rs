@@ -76,15 +76,13 @@ impl Temporary {
         launch: &Launch,
     ) -> Result<Self> {
         let (access, account, region) = family.account(options).await?;
-        if session::is_wanted(options) {
-            session::check_plugin().await?;
-            if launch.run.profile.is_none() && launch.run.policy.is_none() {
-                cx.output.warn(
-                    "the instance has no profile: Session Manager reaches it only where the account lets it without \
-                     (`iam_instance_profile` with AmazonSSMManagedInstanceCore)"
-                        .to_owned(),
-                );
-            }
+        let has_profile = launch.run.profile.is_some() || launch.run.policy.is_some();
+        if session::is_wanted(options) && !has_profile {
+            cx.output.warn(
+                "the instance has no profile: Session Manager reaches it only where the account lets it without \
+                 (`iam_instance_profile` with AmazonSSMManagedInstanceCore)"
+                    .to_owned(),
+            );
         }
         let (source, place) = tokio::join!(
             Box::pin(family.source(&access, &region, &launch.source)),
@@ -322,13 +320,18 @@ impl Temporary {
         texts
     }
 
-    /// Ends it, and removes what was made for it.
-    pub(crate) async fn release(&self, cx: &Context) -> Result<()> {
-        let region = &self.region;
+    /// Nobody goes to it any more: a way that was opened for that is closed.
+    pub(crate) async fn part(&self) {
         let tunnel = lock(&self.tunnel).take();
         if let Some(tunnel) = tunnel {
             tunnel.close().await;
         }
+    }
+
+    /// Ends it, and removes what was made for it.
+    pub(crate) async fn release(&self, cx: &Context) -> Result<()> {
+        let region = &self.region;
+        self.part().await;
         cx.output.say("terminating the source instance");
         let machine = async {
             let mut outcome = gone(cx, region, &self.instance).await;

@@ -24,7 +24,7 @@ use crate::account::Access;
 use crate::builders::family::{Facts, Family, problems, problems_of_image};
 use crate::builders::launch::{Temporary, check_root};
 use crate::diagnose::Way;
-use crate::instance::{self, LogIn};
+use crate::instance::{self, LogIn, session};
 use crate::options::{Image, Launch};
 use crate::preview::{preview, rights_of};
 use crate::publish;
@@ -192,6 +192,9 @@ impl<R: Recipe> Builder for OnInstance<R> {
         let options = Options::new(R::COMPONENT, value);
         let read = R::read(&options)?;
         read.look(cx)?;
+        if session::is_wanted(&options) {
+            session::check_plugin().await?;
+        }
         let launch = read.launch();
         let (source, image) = (&launch.source, read.image());
         let source = self.family.prepare(cx, &options, source, image).await?;
@@ -287,6 +290,7 @@ impl<R: Recipe> Instance for Started<R> {
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {
+        self.temporary.part().await;
         let capture = self.recipe.capture(cx, &self.temporary, &self.progress);
         capture.await
     }

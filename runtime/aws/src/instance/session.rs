@@ -4,6 +4,7 @@
 //! `session-manager-plugin` forwards it; it is started for each session, recorded like every process, and started anew with a new
 //! session when one ends, as they do when the instance restarts.
 
+use std::collections::VecDeque;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,8 +15,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::process::{Group, RUN_VARIABLE};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::net::TcpListener;
-use tokio::process::{ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -38,13 +38,20 @@ const TOO_OLD: [u64; 3] = [1, 2, 497];
 const STARTS: Duration = Duration::from_secs(30);
 /// Between two questions whether the agent is there.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Lines of its complaints that are kept.
+const COMPLAINTS: usize = 5;
 /// Packer's limit for ssh, which holds for the agent as well.
 const USUAL_LIMIT: Duration = Duration::from_secs(300);
 
 /// Whether the template asks for this way.
 pub(crate) fn is_wanted(options: &Options<'_>) -> bool {
-    let interface = options.string("ssh_interface").ok().flatten();
-    interface.as_deref() == Some("session_manager") && !options.is_given("ssh_host")
+    let is = |name: &str, wanted: &str| {
+        let text = options.string(name).ok().flatten();
+        text.as_deref() == Some(wanted)
+    };
+    is("ssh_interface", "session_manager")
+        && !is("communicator", "none")
+        && !options.is_given("ssh_host")
 }
 
 /// Looks for the program, before anything is made.
@@ -103,8 +110,9 @@ impl Tunnel {
         options: &Options<'_>,
     ) -> Result<Self> {
         if let Some(pause) = options.duration("pause_before_ssm")? {
+            let pause_text = imgc_runtime::duration::short(pause);
             cx.output
-                .say(format!("waiting for {pause:?} before the session"));
+                .say(format!("waiting for {pause_text} before the session"));
             sleep(pause).await;
         }
         let port = |name: &str| -> Result<Option<u16>> {
@@ -113,19 +121,19 @@ impl Tunnel {
                 port.map(|port| u16::try_from(port).map_err(|_| options.wrong(name, "a port")));
             port.transpose()
         };
-        let local = match port("session_manager_port")? {
-            Some(port) => port,
-            None => free_port().await?,
-        };
-        let way = Way {
+        let mut way = Way {
             cx: cx.clone(),
             region: region.clone(),
             instance: instance.to_owned(),
             remote: port("ssh_port")?.unwrap_or(22),
-            local,
+            // With 0 the program takes one that is free, and says which.
+            local: port("session_manager_port")?.unwrap_or(0),
         };
         let limit = options.duration("ssh_timeout")?.unwrap_or(USUAL_LIMIT);
         let session = way.session(limit).await?;
+        // A session that is begun anew is to be found where the first one was.
+        let local = session.port;
+        way.local = local;
         cx.output.say(format!(
             "the instance is reached by Session Manager, through port {local} of this machine"
         ));
@@ -158,11 +166,17 @@ impl Drop for Tunnel {
     }
 }
 
-/// A port that nobody listens on.
-async fn free_port() -> Result<u16> {
-    let taken = |error| trouble("no port of this machine is free".to_owned()).because(error);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(taken)?;
-    Ok(listener.local_addr().map_err(taken)?.port())
+/// The last lines of what the program complains about, when it has ended.
+async fn last_lines(stream: ChildStderr) -> VecDeque<String> {
+    let mut lines = BufReader::new(stream).lines();
+    let mut last = VecDeque::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if last.len() == COMPLAINTS {
+            last.pop_front();
+        }
+        last.push_back(line);
+    }
+    last
 }
 
 /// What leads to the instance.
@@ -177,6 +191,8 @@ struct Way {
 /// A session with the program that forwards.
 struct Session {
     id: String,
+    /// Where the program listens.
+    port: u16,
     plugin: Group,
     said: Lines<BufReader<ChildStdout>>,
 }
@@ -245,7 +261,7 @@ impl Way {
             .env(RUN_VARIABLE, &*self.cx.run_id)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(|error| trouble(format!("cannot start `{PLUGIN}`")).because(error))?;
@@ -254,26 +270,44 @@ impl Way {
         let stdout = plugin.child().stdout.take();
         let stdout = stdout.ok_or_else(|| trouble(format!("`{PLUGIN}` has no output")))?;
         let mut said = BufReader::new(stdout).lines();
+        let complaints = plugin.child().stderr.take();
+        let complaints = complaints.map(|stderr| tokio::spawn(last_lines(stderr)));
         let mut heard = Vec::new();
         let listens = async {
             while let Ok(Some(line)) = said.next_line().await {
-                if line.starts_with("Port ") || line.starts_with("Waiting for connections") {
-                    return true;
+                if let Some(port) = opened(&line) {
+                    return Some(port);
                 }
                 heard.push(line);
             }
-            false
+            None
         };
-        if timeout(STARTS, listens).await == Ok(true) {
-            return Ok(Session { id, plugin, said });
+        if let Ok(Some(port)) = timeout(STARTS, listens).await {
+            return Ok(Session {
+                id,
+                port,
+                plugin,
+                said,
+            });
+        }
+        drop(plugin);
+        if let Some(complaints) = complaints
+            && let Ok(Ok(lines)) = timeout(STARTS, complaints).await
+        {
+            heard.extend(lines);
         }
         let failure = trouble(format!(
-            "`{PLUGIN}` does not listen on port {}: {}",
-            self.local,
+            "`{PLUGIN}` does not listen{}: {}",
+            match self.local {
+                0 => String::new(),
+                port => format!(" on port {port}"),
+            },
             heard.join(" ").trim()
         ));
         self.terminate(&id).await;
-        Err(failure.help("give a port that is free: `session_manager_port`"))
+        Err(failure.help(
+            "with `session_manager_port` the port has to be free; else look at what the program says",
+        ))
     }
 
     /// Keeps the way open until it is told to stop.
@@ -315,9 +349,25 @@ impl Way {
     }
 }
 
+/// The port in the line by which the program says that it listens: `Port 40123 opened for sessionId web-1.`
+fn opened(line: &str) -> Option<u16> {
+    let (port, rest) = line.strip_prefix("Port ")?.split_once(' ')?;
+    rest.starts_with("opened").then(|| port.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_is_heard() {
+        assert_eq!(
+            opened("Port 40123 opened for sessionId web-1."),
+            Some(40123)
+        );
+        assert_eq!(opened("Starting session with SessionId: Port 1"), None);
+        assert_eq!(opened("Port is taken"), None);
+    }
 
     #[test]
     fn old_versions_are_told_from_new_ones() {

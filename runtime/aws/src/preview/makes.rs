@@ -26,16 +26,21 @@ impl View<'_> {
             let about = format!("{}{kind}, made here", name.unwrap_or_default());
             shown.make("key pair", region, about);
         }
-        if !self.has_groups() && self.logs_in() && session::is_wanted(options) {
-            let about = "no port open: it is reached by Session Manager";
-            shown.make("security group", region, about.to_owned());
-        } else if !self.has_groups() && self.logs_in() {
-            let port = self.port();
-            let made = shown.make("security group", region, format!("port {port} open"));
-            made.open_to = match callers {
-                Some(callers) => callers.to_vec(),
-                None => vec!["this machine's address, which is not known".to_owned()],
-            };
+        let by_session = session::is_wanted(options);
+        if !self.has_groups() && self.logs_in() {
+            match by_session {
+                true => {
+                    shown.make("security group", region, "no port open");
+                }
+                false => {
+                    let about = format!("port {} open", self.port());
+                    let made = shown.make("security group", region, about);
+                    made.open_to = match callers {
+                        Some(callers) => callers.to_vec(),
+                        None => vec!["this machine's address, which is not known".to_owned()],
+                    };
+                }
+            }
         }
         let kind = text("instance_type").unwrap_or_else(|| "of an unknown type".to_owned());
         let market = match ["spot_price", "spot_instance_types"]
@@ -54,7 +59,13 @@ impl View<'_> {
             },
         };
         let profile = text("iam_instance_profile").map(|name| format!(", profile {name}"));
-        let about = format!("{kind}{market}{public}{}", profile.unwrap_or_default());
+        let way = if by_session {
+            ", reached by Session Manager"
+        } else {
+            ""
+        };
+        let profile = profile.unwrap_or_default();
+        let about = format!("{kind}{market}{public}{profile}{way}");
         shown.make("instance", region, about);
         self.volumes(shown, source);
         if self.family == Family::Store {
