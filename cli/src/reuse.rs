@@ -211,6 +211,32 @@ pub(crate) fn ours(
     Ok(outputs.iter().filter(is_ours).cloned().collect())
 }
 
+/// Which existing outputs the last run of their build has made, and are not as it made them: another image is there now, or
+/// one on whose machine somebody had a shell.
+pub(crate) fn altered(outputs: &[Output], state: Option<&Sqlite>) -> Result<Vec<Output>, Failure> {
+    let Some(state) = state.filter(|_| !outputs.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let images = wait(state.images())?;
+    let is_altered = |output: &&Output| {
+        let path = state::absolute(&output.path);
+        let of_build = |record: &&ArtifactRecord| {
+            record.step == output.address || record.build == output.address
+        };
+        let last = images.iter().find(of_build).map(|record| &record.run);
+        let mut records = images.iter().filter(of_build);
+        records.any(|record| {
+            let mut files = record.files.iter();
+            Some(&record.run) == last
+                && files.any(|file| {
+                    file.path.starts_with(&path)
+                        && (record.shell || identity::fate(file) == Fate::Altered)
+                })
+        })
+    };
+    Ok(outputs.iter().filter(is_altered).cloned().collect())
+}
+
 /// What an earlier run has made of a build.
 struct Known<'a> {
     records: Vec<&'a ArtifactRecord>,
@@ -236,11 +262,8 @@ impl Known<'_> {
 }
 
 /// The builds among outputs.
-pub(crate) fn builds(outputs: &[Output]) -> BTreeSet<String> {
-    outputs
-        .iter()
-        .map(|output| output.address.clone())
-        .collect()
+pub(crate) fn builds<'a>(outputs: impl Iterator<Item = &'a Output>) -> BTreeSet<String> {
+    outputs.map(|output| output.address.clone()).collect()
 }
 
 /// What is seen when one looks ahead.

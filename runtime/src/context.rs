@@ -54,6 +54,9 @@ pub struct Context {
     pub scratch: PathBuf,
     /// `-force`: outputs of an earlier run may be removed.
     pub force: bool,
+    /// Whether the build's output is there already and may be replaced all the same: an earlier run has made it and nobody
+    /// has touched it, or somebody was asked.
+    pub replaces: bool,
     /// `-debug`.
     pub debug: bool,
     /// The template's `build` object at this point.
@@ -124,6 +127,7 @@ impl<'a> Onlooker<'a> {
             cache: settings.cache.clone(),
             scratch: settings.scratch.clone(),
             force: false,
+            replaces: false,
             debug: false,
             build: Arc::default(),
             variables: self.variables.clone(),

@@ -93,6 +93,7 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         root: scratch.to_owned(),
         scratch: scratch.to_owned(),
         force: false,
+        replaces: false,
         debug: false,
         build: Arc::default(),
         variables: Arc::default(),

@@ -18,7 +18,8 @@ use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
 use crate::reuse;
-use crate::run::{self, Asked, replaced};
+use crate::run::replaced::{self, Output};
+use crate::run::{self, Asked};
 use crate::state;
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
@@ -199,7 +200,8 @@ fn take(
     }
 }
 
-/// Asks where something that exists would be deleted or replaced; gives the builds whose outputs are an earlier run's.
+/// Asks where something that exists would be deleted or replaced; gives the builds whose outputs may be: they are an earlier
+/// run's, or somebody has said yes.
 fn approve(
     plan: &Plan,
     args: &ApplyArgs,
@@ -208,10 +210,17 @@ fn approve(
     terminal: Terminal,
 ) -> Result<BTreeSet<String>, Failure> {
     // What an earlier run has made and nobody has touched since is made anew without a question.
-    let ours = reuse::ours(&replaced::outputs(plan, true), plan, known)?;
-    let builds = reuse::builds(&ours);
-    let mut replaced = replaced::outputs(plan, args.run.force);
-    replaced.retain(|output| !ours.contains(output));
+    let mut others = replaced::outputs(plan, true);
+    let ours = reuse::ours(&others, plan, known)?;
+    others.retain(|output| !ours.contains(output));
+    // What was altered since is asked about. Whatever else is in the way stops the build, unless `-force` is given.
+    let altered = reuse::altered(&others, known)?;
+    let builds = reuse::builds(ours.iter().chain(&altered));
+    let asked = replaced::outputs(plan, args.run.force);
+    let replaced: Vec<Output> = others
+        .into_iter()
+        .filter(|output| asked.contains(output) || altered.contains(output))
+        .collect();
     if replaced.is_empty() || args.auto_approve {
         return Ok(builds);
     }

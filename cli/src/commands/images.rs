@@ -4,7 +4,7 @@ use std::path::Path;
 
 use imgc_runtime::builder::PACKAGES;
 use imgc_runtime::identity::{self, Fate};
-use imgc_runtime::state::{ArtifactRecord, State as _};
+use imgc_runtime::state::{ArtifactRecord, FileIdentity, State as _};
 use serde_json::json;
 
 use crate::args::ImagesArgs;
@@ -22,13 +22,18 @@ pub(super) fn run(args: &ImagesArgs) -> Outcome {
         None => Vec::new(),
     };
     if args.json {
-        let images: Vec<serde_json::Value> = images.iter().map(object).collect();
+        let all = images.iter().enumerate();
+        let images: Vec<serde_json::Value> = all
+            .map(|(at, image)| object(image, &images[..at]))
+            .collect();
         print(&json_text(&json!(images)))?;
     } else if images.is_empty() {
         let place = shown_path(&look.directory);
         print(&format!("no image is remembered in {place}\n"))?;
     } else {
-        print(&images.iter().map(text).collect::<Vec<_>>().join("\n"))?;
+        let all = images.iter().enumerate();
+        let lines: Vec<String> = all.map(|(at, image)| text(image, &images[..at])).collect();
+        print(&lines.join("\n"))?;
     }
     Ok(Exit::Done)
 }
@@ -56,19 +61,37 @@ pub(super) fn is_said_only(record: &ArtifactRecord) -> bool {
     record.artifact.is_empty() && record.step.contains(".publish[")
 }
 
-/// What has become of a file, in a word; `None` where it is as it was.
-fn fate(record: &ArtifactRecord, path: &Path) -> Option<&'static str> {
-    let known = record.files.iter().find(|file| file.path == path);
-    match known.map(identity::fate) {
-        Some(Fate::Same) => None,
-        Some(Fate::Altered) => Some("altered"),
-        Some(Fate::Gone) => Some("missing"),
-        None => (!path.exists()).then_some("missing"),
+/// What is known of a file that an artifact names, perhaps relative to where the run was.
+fn known<'a>(record: &'a ArtifactRecord, path: &Path) -> Option<&'a FileIdentity> {
+    let names = &record.artifact.files;
+    let at = names.iter().position(|name| name == path)?;
+    // One that was not there when it was recorded is left out.
+    match names.len() == record.files.len() {
+        true => record.files.get(at),
+        false => record.files.iter().find(|file| file.path == path),
     }
 }
 
-/// One image as lines.
-pub(super) fn text(record: &ArtifactRecord) -> String {
+/// What has become of a file, in a word; `None` where it is as it was. Where a later run has written it, the image is not
+/// altered but replaced.
+fn fate(record: &ArtifactRecord, path: &Path, later: &[ArtifactRecord]) -> Option<&'static str> {
+    let Some(known) = known(record, path) else {
+        return (!path.exists()).then_some("missing");
+    };
+    let is_later = |other: &ArtifactRecord| {
+        let mut files = other.files.iter();
+        other.run != record.run && files.any(|file| file.path == known.path)
+    };
+    match identity::fate(known) {
+        Fate::Same => None,
+        Fate::Altered if later.iter().any(is_later) => Some("replaced"),
+        Fate::Altered => Some("altered"),
+        Fate::Gone => Some("missing"),
+    }
+}
+
+/// One image as lines; those made after it follow.
+pub(super) fn text(record: &ArtifactRecord, later: &[ArtifactRecord]) -> String {
     let what = match record.artifact.id.as_str() {
         "" => record.artifact.builder_id.as_str(),
         id => id,
@@ -94,25 +117,25 @@ pub(super) fn text(record: &ArtifactRecord) -> String {
         lines.push("  after somebody had a shell on the machine".to_owned());
     }
     for path in &record.artifact.files {
-        let note = fate(record, path).map_or_else(String::new, |note| format!("  ({note})"));
+        let note = fate(record, path, later).map_or_else(String::new, |note| format!("  ({note})"));
         lines.push(format!("  file {}{note}", shown_path(path)));
     }
     lines.join("\n") + "\n"
 }
 
-/// One image for programs.
-pub(super) fn object(record: &ArtifactRecord) -> serde_json::Value {
+/// One image for programs, as [`text`].
+pub(super) fn object(record: &ArtifactRecord, later: &[ArtifactRecord]) -> serde_json::Value {
     let files: Vec<serde_json::Value> = record
         .artifact
         .files
         .iter()
         .map(|path| {
-            let known = record.files.iter().find(|file| file.path == *path);
+            let known = known(record, path);
             json!({
                 "path": path,
                 "size": known.map(|known| known.size),
                 "sha256": known.map(|known| &known.digest),
-                "state": fate(record, path).unwrap_or("same"),
+                "state": fate(record, path, later).unwrap_or("same"),
             })
         })
         .collect();

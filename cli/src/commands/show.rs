@@ -24,6 +24,8 @@ struct Known {
     run: Run,
     steps: Vec<StepRecord>,
     artifacts: Vec<ArtifactRecord>,
+    /// Those of later runs.
+    later: Vec<ArtifactRecord>,
     changes: Vec<ChangeRecord>,
     left: Vec<Owned>,
 }
@@ -37,6 +39,8 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             let id = run.new.id.clone();
             run.status = state::status(state, &run).await?;
             let mut artifacts = state.images().await?;
+            let first = artifacts.iter().position(|artifact| artifact.run == id);
+            let later = artifacts[..first.unwrap_or(0)].to_vec();
             artifacts.retain(|artifact| artifact.run == id && !images::is_said_only(artifact));
             artifacts.reverse();
             let mut changes = state.changes().await?;
@@ -46,6 +50,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
                 steps: state.steps(&id).await?,
                 left: state.resources(Owner::Run(&id)).await?,
                 artifacts,
+                later,
                 changes,
                 run,
             })
@@ -111,7 +116,7 @@ fn text(known: &Known) -> String {
         }
     }
     for artifact in &known.artifacts {
-        let _ = write!(text, "\n{}", images::text(artifact));
+        let _ = write!(text, "\n{}", images::text(artifact, &known.later));
     }
     if !known.changes.is_empty() {
         text.push_str("\nwritten, `imgc rollback` goes back to what was there before:\n");
@@ -234,7 +239,10 @@ fn object(known: &Known) -> serde_json::Value {
         .iter()
         .map(|owned| json!({ "owner": owned.record.owner, "resource": owned.record.resource }))
         .collect();
-    let artifacts: Vec<serde_json::Value> = known.artifacts.iter().map(images::object).collect();
+    let artifacts = known.artifacts.iter();
+    let artifacts: Vec<serde_json::Value> = artifacts
+        .map(|artifact| images::object(artifact, &known.later))
+        .collect();
     json!({
         "run": known.run.new,
         "status": known.run.status,

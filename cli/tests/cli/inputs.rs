@@ -279,6 +279,44 @@ fn what_changes_while_a_build_runs_is_no_input_of_what_it_makes() {
     }
 }
 
+#[test]
+fn an_image_that_was_altered_is_asked_about() {
+    let image = Image::new();
+    image.runs_from("launch", "first");
+    let made = image.digest();
+    let index = image.test.read("out/small.oci/index.json");
+    image
+        .test
+        .write("out/small.oci/index.json", format!("{index}\n"));
+    let token = format!("token={}", image.token);
+    let plan = image.test.run(&["plan", "-var", &token]);
+    let altered = "`$TEST/out/small.oci` has been altered";
+    assert!(plan.stdout.contains(altered), "{}", plan.text());
+    let refused = image.test.run(&["apply", "-var", &token]);
+    assert_eq!(refused.code, 8, "{}", refused.text());
+    assert!(
+        refused.stderr.contains("out (by build.rootfs.small)"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(
+        image.test.read("out/small.oci/index.json"),
+        format!("{index}\n")
+    );
+    let printed = image.apply(&[]);
+    assert_eq!(image.ran(&printed), ["capture"], "{}", printed.text());
+    assert_eq!(image.digest(), made);
+    // What somebody has put there besides stays in the way, as what imgc has not made.
+    image.test.write("out/notes.txt", "mine\n");
+    let refused = image
+        .test
+        .run(&["apply", "-auto-approve", "-rebuild", "-var", &token]);
+    assert_ne!(refused.code, 0, "{}", refused.text());
+    let reason = "output directory $TEST/out already exists";
+    assert!(refused.stdout.contains(reason), "{}", refused.text());
+    assert_eq!(image.test.read("out/notes.txt"), "mine\n");
+}
+
 /// The times in an image follow from its base, also where that was written in the second in which the run begins.
 #[test]
 fn a_base_that_was_just_written_gives_the_same_image_later() {

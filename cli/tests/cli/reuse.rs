@@ -126,6 +126,18 @@ fn plan_says_what_would_run_and_why() {
           option content: "hello\n" → "bye\n"
     1 build would run, 0 are up to date.
     "#);
+    // Of the steps that run in any case, what has changed in them besides.
+    test.write("main.pkr.hcl", NOTE.replace("\"sha256\"", "\"md5\""));
+    let more = test.run(&["plan", "-explain", "-var", "text=bye"]);
+    insta::assert_snapshot!(without_ids(reuse_of(&more)), @r#"
+      build.file.note  all of it runs
+        build.file.note.launch: `option content` has changed
+          option content: "hello\n" → "bye\n"
+        build.file.note.post-processor[0][1]: `option checksum_types` has changed
+          option checksum_types: ["sha256"] → ["md5"]
+    1 build would run, 0 are up to date.
+    "#);
+    test.write("main.pkr.hcl", NOTE);
     let json = test.run(&["plan", "-json", "-var", "text=bye"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let build = &json["reuse"]["builds"][0];
@@ -197,6 +209,59 @@ fn files_that_are_deleted_or_altered_outside_are_said_and_not_lost() {
     // A changed template replaces what is our own without a question.
     well(&test.run(&["apply", "-var", "text=bye"]));
     assert_eq!(test.read("note.txt"), "bye\n");
+    let images = test.run(&["images"]);
+    assert_eq!(
+        images.stdout.matches("note.txt  (replaced)").count(),
+        2,
+        "{}",
+        images.text()
+    );
+    assert!(!images.stdout.contains("altered"), "{}", images.text());
+}
+
+#[test]
+fn a_manifest_keeps_what_it_says_of_builds_that_do_not_run() {
+    let test = Test::new(
+        r#"
+variable "text" {
+  default   = "one"
+  sensitive = true
+}
+source "file" "a" {
+  content = var.text
+  target  = "a.txt"
+}
+source "file" "b" {
+  content = "b"
+  target  = "b.txt"
+}
+build {
+  sources = ["file.a", "file.b"]
+  post-processor "manifest" {
+    custom_data = { text = var.text }
+  }
+}
+"#,
+    );
+    let names = || {
+        let manifest: serde_json::Value =
+            serde_json::from_str(&test.read("packer-manifest.json")).unwrap();
+        let builds = manifest["builds"].as_array().unwrap().clone();
+        let name = |build: &serde_json::Value| build["name"].as_str().unwrap().to_owned();
+        let mut names: Vec<String> = builds.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    let printed = test.run(&["apply"]);
+    well(&printed);
+    let warned = "`custom_data` has a secret, which is written into packer-manifest.json as it is";
+    assert!(printed.text().contains(warned), "{}", printed.text());
+    assert_eq!(names(), ["a", "b"]);
+    std::fs::remove_file(test.path("a.txt")).unwrap();
+    well(&test.run(&["apply"]));
+    assert_eq!(names(), ["a", "a", "b"], "as Packer adds to it");
+    well(&test.run(&["apply", "-force", "-rebuild", "-auto-approve"]));
+    assert_eq!(names(), ["a", "b"]);
 }
 
 #[test]

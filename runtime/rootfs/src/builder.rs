@@ -309,7 +309,8 @@ fn check_output(cx: &Context, places: &Places) -> Result<()> {
     .into_iter()
     .flatten()
     .collect();
-    place::check(&places.output_directory, cx.force, &precious)?;
+    let replaces = cx.force || cx.replaces;
+    place::check(&places.output_directory, replaces, &precious)?;
     // What exists of the way there decides whether the rest can be made.
     let mut ancestors = places.output_directory.ancestors().skip(1);
     let Some(existing) = ancestors.find(|path| path.exists()) else {

@@ -55,8 +55,14 @@ impl PostProcessor for Manifest {
         let output = options.string("output")?;
         let output = PathBuf::from(output.as_deref().unwrap_or("packer-manifest.json"));
         let strip_path = options.bool("strip_path")?;
-        let custom: BTreeMap<String, String> = options
-            .map("custom_data")?
+        let custom = options.map("custom_data")?;
+        if custom.iter().any(|(_, text)| text.sensitive) {
+            cx.output.warn(format!(
+                "`custom_data` has a secret, which is written into {} as it is",
+                output.display()
+            ));
+        }
+        let custom: BTreeMap<String, String> = custom
             .into_iter()
             .map(|(name, text)| (name, text.text))
             .collect();

@@ -10,9 +10,11 @@ use crate::state::StepRecord;
 const LOOK_BACK: u32 = 20;
 
 impl Looking<'_> {
-    /// Why the build is not up to date: the first step that has not been done like this.
+    /// Why the build is not up to date: the first step that has not been done like this, and what else has changed in those
+    /// after it.
     pub(super) async fn changes(&self, foresight: &Foresight) -> Result<Vec<Why>> {
         let mut found = Vec::new();
+        let mut runs = false;
         for (id, step) in self.steps() {
             if self.is_replaced(id) {
                 let named = self.reuse.replace.contains(&step.address);
@@ -26,6 +28,10 @@ impl Looking<'_> {
             let Some(own) = foresight.chain.get(id) else {
                 continue;
             };
+            if runs {
+                found.extend(self.own_change(&step.address, own).await?);
+                continue;
+            }
             if !own.moving.is_empty() {
                 let moved = own.moving.iter();
                 found.extend(moved.map(|(name, text)| {
@@ -52,9 +58,23 @@ impl Looking<'_> {
             if let Some(changed) = self.change(&step.address, own, done.first()).await? {
                 found.push(changed);
             }
-            return Ok(found);
+            if done.is_empty() {
+                return Ok(found);
+            }
+            runs = true;
         }
         Ok(found)
+    }
+
+    /// What has changed in a step that runs in any case, besides what comes before it.
+    async fn own_change(&self, address: &str, own: &Fingerprint) -> Result<Option<Why>> {
+        let done = self.state.done(address, 1).await?;
+        let Some(mut why) = self.change(address, own, done.first()).await? else {
+            return Ok(None);
+        };
+        let is_new = why.differences.is_empty();
+        why.differences.retain(|one| !follows(&one.name));
+        Ok(Some(why).filter(|why| is_new || !why.differences.is_empty()))
     }
 
     async fn change(

@@ -408,7 +408,7 @@ impl RootfsInstance {
         let (from, to, force) = (
             staging.to_owned(),
             self.places.output_directory.clone(),
-            cx.force,
+            cx.force || cx.replaces,
         );
         let inode = std::fs::metadata(staging)
             .map(|metadata| metadata.ino())

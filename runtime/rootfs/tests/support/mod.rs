@@ -100,6 +100,7 @@ impl Bed {
             root,
             scratch,
             force: false,
+            replaces: false,
             debug: false,
             build: Arc::default(),
             variables: Arc::default(),

@@ -116,6 +116,7 @@ impl Bench {
             root: home.clone(),
             scratch,
             force: false,
+            replaces: false,
             debug: false,
             build: Arc::new(BTreeMap::new()),
             variables: Arc::new(BTreeMap::new()),
