@@ -279,6 +279,32 @@ fn what_changes_while_a_build_runs_is_no_input_of_what_it_makes() {
     }
 }
 
+/// A workspace that is copied or moved with its `.imgc` has its images in it.
+#[test]
+fn a_project_that_is_elsewhere_now_is_up_to_date() {
+    let mut image = Image::new();
+    image.runs_from("launch", "first");
+    let made = image.digest();
+    let moved = Test::new("");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([image.test.path("."), moved.path(".")])
+        .status();
+    assert!(copied.unwrap().success());
+    image.test = moved;
+    let printed = image.apply(&[]);
+    assert_eq!(image.ran(&printed), Vec::<String>::new());
+    // Its own image is replaced without a question there.
+    image.edit("echo last", "echo first");
+    let printed = image.apply(&[]);
+    assert!(
+        image.ran(&printed).contains(&"capture".to_owned()),
+        "{}",
+        printed.text()
+    );
+    assert_ne!(image.digest(), made);
+}
+
 #[test]
 fn an_image_that_was_altered_is_asked_about() {
     let image = Image::new();

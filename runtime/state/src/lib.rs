@@ -6,6 +6,7 @@
 //! - `open.rs`: finding out what a file is before believing it; making a new one.
 //! - `schema.rs`: the tables, and how older forms become the newest.
 //! - `writer.rs`: the one thread that writes, many calls in one transaction.
+//! - `place.rs`: paths that stay right when the project is moved.
 //! - `rows.rs`: the calls of `State` as statements.
 //! - `locks.rs`, `hold.rs`: who lives, who works on which build.
 //! - `trouble.rs`: SQLite's errors in words.
@@ -15,6 +16,7 @@ use imgc_runtime::error::Id;
 mod hold;
 mod locks;
 mod open;
+mod place;
 mod rows;
 mod schema;
 mod trouble;

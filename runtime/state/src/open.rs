@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use crate::locks::{self, Locks};
+use crate::place;
 use crate::schema;
 use crate::trouble::{Kind, Trouble};
 use crate::writer::{self, Job, Work};
@@ -37,6 +38,7 @@ const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
 /// The state in a directory.
 pub struct Sqlite {
     path: PathBuf,
+    project: Option<PathBuf>,
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     reader: Option<Mutex<Connection>>,
@@ -84,6 +86,11 @@ impl Sqlite {
         &self.path
     }
 
+    /// The project in which it lies, absolute; `None` where the state is kept elsewhere.
+    pub(crate) fn project(&self) -> Option<&Path> {
+        self.project.as_deref()
+    }
+
     fn ready(directory: &Path, path: &Path) -> std::result::Result<Self, Trouble> {
         fault::point("state.open")?;
         let locks = Locks::open(&directory.join(LOCK))?;
@@ -117,6 +124,7 @@ impl Sqlite {
             .spawn(move || writer::write(&db, &received))?;
         Ok(Self {
             path: path.to_owned(),
+            project: place::project(path),
             jobs: Some(jobs),
             writer: Some(writer),
             reader: Some(Mutex::new(reader)),
@@ -146,6 +154,7 @@ impl Sqlite {
         let salt = salt(&db)?;
         Ok(Self {
             path: path.to_owned(),
+            project: place::project(path),
             jobs: None,
             writer: None,
             reader: Some(Mutex::new(db)),

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::hold::text;
 use crate::locks;
 use crate::open::{Sqlite, locked};
+use crate::place;
 use crate::trouble::{Kind, Trouble};
 
 type Read<T> = std::result::Result<T, Trouble>;
@@ -32,6 +33,20 @@ impl Sqlite {
             )
         })
         .await
+    }
+
+    async fn artifact_list(
+        &self,
+        statement: &'static str,
+        values: impl Params + Send,
+    ) -> Result<Vec<ArtifactRecord>> {
+        let found = self
+            .read(|db| list(db, statement, values, artifact))
+            .await?;
+        let found = found.into_iter();
+        Ok(found
+            .map(|record| place::outside(record, self.project()))
+            .collect())
     }
 
     /// Writes one row.
@@ -375,7 +390,7 @@ impl State for Sqlite {
         let values = (
             artifact.fingerprint.clone(),
             artifact.kept,
-            self.encode(artifact)?,
+            self.encode(&place::inside(artifact, self.project()))?,
         );
         self.write(move |db| {
             execute(
@@ -396,13 +411,13 @@ impl State for Sqlite {
     async fn artifacts(&self, fingerprint: &str) -> Result<Vec<ArtifactRecord>> {
         let statement =
             "SELECT record, id, kept FROM artifacts WHERE fingerprint = ?1 ORDER BY id DESC";
-        self.read(|db| list(db, statement, [fingerprint], artifact))
+        self.artifact_list(statement, [fingerprint.to_owned()])
             .await
     }
 
     async fn images(&self) -> Result<Vec<ArtifactRecord>> {
         let statement = "SELECT record, id, kept FROM artifacts WHERE kept ORDER BY id DESC";
-        self.read(|db| list(db, statement, (), artifact)).await
+        self.artifact_list(statement, ()).await
     }
 
     async fn checkpoint(&self, checkpoint: &CheckpointRecord) -> Result<()> {

@@ -1,0 +1,45 @@
+//! Where a project is may change, with its state in it: what is inside of it is written down relative to it.
+//!
+//! In and out: records of artifacts. A state that lies elsewhere, or of another name than `.imgc`, keeps paths as they are.
+
+use std::path::{Path, PathBuf};
+
+use imgc_runtime::state::ArtifactRecord;
+
+/// What a state is called that lies in the project it is of.
+const NAME: &str = ".imgc";
+
+/// The project in which a database lies.
+pub(crate) fn project(database: &Path) -> Option<PathBuf> {
+    let state = database
+        .parent()
+        .filter(|state| state.file_name().is_some_and(|name| name == NAME))?;
+    std::path::absolute(state.parent()?).ok()
+}
+
+/// As it is written down.
+pub(crate) fn inside(record: &ArtifactRecord, project: Option<&Path>) -> ArtifactRecord {
+    let mut record = record.clone();
+    for file in &mut record.files {
+        let inner = project.and_then(|project| file.path.strip_prefix(project).ok());
+        if let Some(inner) = inner.map(Path::to_owned) {
+            file.path = inner;
+        }
+    }
+    record
+}
+
+/// As it is for everybody else.
+pub(crate) fn outside(mut record: ArtifactRecord, project: Option<&Path>) -> ArtifactRecord {
+    let Some(project) = project else {
+        return record;
+    };
+    for file in record
+        .files
+        .iter_mut()
+        .filter(|file| file.path.is_relative())
+    {
+        file.path = project.join(&file.path);
+    }
+    record
+}
