@@ -23,6 +23,9 @@ pub struct Artifact {
     /// What it consists of at a provider: images, snapshots.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub things: Vec<CloudResource>,
+    /// Of what publishing adds: the part of the artifact that was only a step on the way to it, and that goes when it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<Artifact>>,
 }
 
 impl Artifact {
@@ -35,14 +38,16 @@ impl Artifact {
     }
 
     /// The artifact with what publishing has added: ids sorted and joined by commas, as Packer gives an artifact of
-    /// several places; of the description the first line stays first, the others are sorted among those that come.
+    /// several places; of the description the first line stays first, the others are sorted among those that come. What is
+    /// [replaced](Self::replaces) is not part of it.
     #[must_use]
     pub fn with<'a>(&self, added: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut whole = self.clone();
         let mut ids: Vec<&str> = parts(&self.id).collect();
         let mut lines: Vec<&str> = self.description.lines().skip(1).collect();
         let (mut has_ids, mut has_lines) = (false, false);
-        for one in added {
+        let added: Vec<&Self> = added.into_iter().collect();
+        for one in &added {
             has_ids |= !one.id.is_empty();
             has_lines |= !one.description.is_empty();
             ids.extend(parts(&one.id));
@@ -50,6 +55,13 @@ impl Artifact {
             whole.files.extend(one.files.iter().cloned());
             whole.metadata.extend(one.metadata.clone());
             whole.things.extend(one.things.iter().cloned());
+        }
+        for gone in added.iter().filter_map(|one| one.replaces.as_deref()) {
+            (has_ids, has_lines) = (true, true);
+            ids.retain(|id| !parts(&gone.id).any(|other| other == *id));
+            lines.retain(|line| !gone.description.lines().any(|other| other == *line));
+            let stays = |thing: &CloudResource| !gone.things.iter().any(|other| other.is(thing));
+            whole.things.retain(stays);
         }
         if has_ids {
             ids.sort_unstable();
@@ -155,5 +167,13 @@ mod tests {
             whole.description,
             "AMIs were created:\neu-west-1: ami-2\nus-east-1: ami-1\nus-west-2: ami-3\n"
         );
+        // What was only a step on the way is not part of it.
+        let only_copies = Artifact {
+            replaces: Some(Box::new(copy("us-east-1", "ami-1"))),
+            ..Artifact::default()
+        };
+        let whole = built.with([&only_copies, &copy("us-west-2", "ami-3")]);
+        assert_eq!(whole.id, "us-west-2:ami-3");
+        assert_eq!(whole.description, "AMIs were created:\nus-west-2: ami-3\n");
     }
 }

@@ -7,7 +7,7 @@ use crate::artifact::Artifact;
 use crate::builder::Problem;
 use crate::context::Context;
 use crate::error::Result;
-use crate::preview::{Origin, Right, Scope};
+use crate::preview::{Origin, Preview, Right, Scope};
 
 /// Turns an artifact into another, or has an effect.
 #[async_trait]
@@ -29,6 +29,13 @@ pub trait PostProcessor: Send + Sync {
     ) -> Vec<Right> {
         let _ = (cx, options, origin, scope);
         Vec::new()
+    }
+
+    /// What a plan shows of the outside, read-only; parts of the options may be unknown. What cannot be asked is left unknown,
+    /// never an error. `None` where there is nothing to show.
+    async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
+        let _ = (cx, options, origin);
+        None
     }
 
     /// Does the work. It never removes its input; the runtime does, after all uses, where nobody keeps it.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use imgc_compiler::components::ComponentKind;
-use imgc_compiler::plan::{BuildId, Plan, RunValues, StepKind};
+use imgc_compiler::plan::{BuildId, Plan, RunValues, Step, StepKind};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::context::Onlooker;
+use crate::post_processor::PostProcessor;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::template;
@@ -208,7 +209,7 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Asks the builders of all builds at once. Builders that have nothing to show are left out.
+    /// Asks the builders and post-processors of all builds at once. Builds that have nothing to show are left out.
     pub async fn previews(&self) -> Vec<(BuildId, Preview)> {
         let onlooker = Onlooker::new(self.plan, self.settings, self.world);
         let ask = |at: usize| {
@@ -223,8 +224,30 @@ impl Look<'_> {
                     &build.source,
                     template::late(ComponentKind::Builder, &build.builder),
                 );
-                let preview = builder?.preview(&cx, &options).await?;
-                Some((id, preview))
+                let own = async {
+                    match &builder {
+                        Some(builder) => builder.preview(&cx, &options).await,
+                        None => None,
+                    }
+                };
+                let origin = Origin {
+                    builder: &build.builder,
+                    options: &options,
+                };
+                let posts = self.posts(id).map(|(post, step, name)| {
+                    let late = template::late(ComponentKind::PostProcessor, name);
+                    let options = self.options(&cx, &step.options, late);
+                    let cx = &cx;
+                    async move { post.preview(cx, &options, origin).await }
+                });
+                let (own, posts) = tokio::join!(own, join_all(posts));
+                let mut shown = own.into_iter().chain(posts.into_iter().flatten());
+                let mut whole = shown.next()?;
+                for more in shown {
+                    whole.findings.extend(more.findings);
+                    whole.makes.extend(more.makes);
+                }
+                Some((id, whole))
             }
         };
         let all = join_all((0..self.plan.builds.len()).map(ask)).await;
@@ -246,20 +269,29 @@ impl Look<'_> {
                 builder: &build.builder,
                 options: &source,
             };
-            for step in &self.plan.steps {
-                let StepKind::PostProcess { post_processor, .. } = &step.kind else {
-                    continue;
-                };
-                let found = self.registry.post_processors.get(post_processor.as_str());
-                let Some(found) = found.filter(|_| step.build.0 as usize == at) else {
-                    continue;
-                };
-                let late = template::late(ComponentKind::PostProcessor, post_processor);
+            for (post, step, name) in self.posts(BuildId(at as u32)) {
+                let late = template::late(ComponentKind::PostProcessor, name);
                 let options = self.options(&cx, &step.options, late);
-                rights.extend(found.rights(&cx, &options, origin, scope).await);
+                rights.extend(post.rights(&cx, &options, origin, scope).await);
             }
         }
         rights
+    }
+
+    /// The post-processors of a build, with their steps and names.
+    fn posts(
+        &self,
+        build: BuildId,
+    ) -> impl Iterator<Item = (&Arc<dyn PostProcessor>, &Step, &str)> {
+        let steps = self.plan.steps.iter();
+        let steps = steps.filter(move |step| step.build == build);
+        steps.filter_map(|step| match &step.kind {
+            StepKind::PostProcess { post_processor, .. } => {
+                let found = self.registry.post_processors.get(post_processor.as_str());
+                Some((found?, step, post_processor.as_str()))
+            }
+            _ => None,
+        })
     }
 
     /// The options as far as they are known.

@@ -26,6 +26,7 @@ mod launching;
 mod leaks;
 mod network;
 mod odds;
+mod only_copies;
 mod packer;
 mod page;
 mod parameters;

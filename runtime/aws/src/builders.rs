@@ -2,7 +2,7 @@
 //!
 //! Those that work on a temporary instance are one builder, [`OnInstance`], with a recipe each.
 
-mod artifact;
+pub(crate) mod artifact;
 mod bundle;
 mod chroot;
 mod ebs;

@@ -166,11 +166,14 @@ fn seen(
 /// What is looked at outside of blocks, and inside of each block.
 struct Looks {
     all: BTreeSet<(String, String)>,
+    /// The names of the blocks.
+    blocks: BTreeSet<String>,
 }
 
 impl Looks {
     fn at(&self, name: &str) -> bool {
-        self.all.iter().any(|(_, seen)| seen == name)
+        let mut all = self.all.iter();
+        all.any(|(place, seen)| seen == name && !self.blocks.contains(place.trim_matches('`')))
     }
 
     fn within(&self, block: &str, name: &str) -> bool {
@@ -218,7 +221,16 @@ fn looks(registry: &Registry, kind: ComponentKind, name: &str, body: &BodySchema
             look(more);
         }
     }
-    Looks { all }
+    let mut blocks = BTreeSet::new();
+    name_blocks(body, &mut blocks);
+    Looks { all, blocks }
+}
+
+fn name_blocks(body: &BodySchema, names: &mut BTreeSet<String>) {
+    for (name, block) in &body.blocks {
+        names.insert(name.to_string());
+        name_blocks(&block.body, names);
+    }
 }
 
 fn source(file: &str) -> String {

@@ -54,7 +54,7 @@ pub(crate) async fn create(
         .ec2()
         .create_image()
         .instance_id(instance)
-        .name(&wanted.options.name)
+        .name(wanted.options.name_at_home(&thing.name))
         .set_description(wanted.description.clone())
         .set_block_device_mappings(Some(devices).filter(|devices| !devices.is_empty()))
         .tag_specifications(tags::specification(ResourceType::Image, &image_tags))

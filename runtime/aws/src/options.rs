@@ -29,7 +29,7 @@ pub(crate) use chroot::{Chroot, Mounting};
 pub(crate) use devices::{Device, mappings, template};
 pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};
-pub(crate) use image::{Image, check_name};
+pub(crate) use image::{Image, ONLY_COPIES, check_name};
 pub(crate) use network::{Network, Pick};
 pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};
@@ -48,7 +48,6 @@ pub(crate) struct Launch {
 impl Launch {
     /// `devices` names the block with the disks the instance is started with.
     pub(crate) fn read(options: &Options<'_>, devices: &str) -> Result<Self> {
-        refuse(options)?;
         interface(options)?;
         Ok(Self {
             source: Source::read(options)?,
@@ -85,21 +84,6 @@ impl Ebs {
             virtualization: Traits::read(options)?.virtualization,
             polling: Polling::read(options)?,
         })
-    }
-}
-
-/// What this version does not carry out.
-const REFUSED: &[&str] = &["skip_save_build_region"];
-
-fn refuse(options: &Options<'_>) -> Result<()> {
-    match REFUSED.iter().find(|name| options.is_given(name)) {
-        None => Ok(()),
-        Some(name) => Err(Error::new(
-            Class::Template,
-            "run/aws-option",
-            format!("this version of imgc cannot do what `{name}` asks for"),
-        )
-        .help("leave the option out, or build this source with Packer for now")),
     }
 }
 

@@ -16,7 +16,7 @@ use imgc_runtime::preview::{Preview, Right, Scope};
 use crate::account::{Access, Account, Accounts};
 use crate::instance::{LogIn, caller_address, session};
 use crate::lookup::{Place, find_groups, find_place, find_source, taken};
-use crate::options::{Network, Pick, Source};
+use crate::options::{Network, ONLY_COPIES, Pick, Source};
 use crate::region::{RegionClient, filter};
 use crate::rehearsal::{Plans, refused, rehearse};
 use crate::rights::{self, Family, parts};
@@ -337,9 +337,14 @@ impl View<'_> {
         if self.options.is_given("skip_create_ami") {
             return Ok((name, Vec::new()));
         }
-        let mut regions = vec![self.region.name().to_owned()];
+        let home = self.region.name();
+        let mut regions = Vec::new();
+        // What is only a step on the way has a name of its own.
+        if !self.options.is_given(ONLY_COPIES) {
+            regions.push(home.to_owned());
+        }
         for region in self.options.plain_strings("ami_regions")? {
-            if !regions.contains(&region) {
+            if !regions.contains(&region) && region != home {
                 regions.push(region);
             }
         }

@@ -21,9 +21,10 @@ use imgc_runtime::options::Options;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::account::{Access, Account, Accounts};
+use crate::builders::artifact::NAME_OF_COPIES;
 use crate::image::{self, Copy};
 use crate::lookup::taken;
-use crate::options::{self, Polling, Publish};
+use crate::options::{self, ONLY_COPIES, Polling, Publish};
 use crate::region::RegionClient;
 use crate::resource::{Kind, PROVIDER};
 use crate::tags;
@@ -47,6 +48,9 @@ pub(crate) const OPTIONS: &[&str] = &[
     "snapshot_groups",
     "snapshot_users",
 ];
+
+/// The step that removes an image of which only copies stay.
+const BUILD_REGION: &str = "build-region";
 
 /// What is said of an image or of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl Say {
 /// The steps of a builder's options.
 pub(crate) fn publishes(value: &Value) -> Vec<Step> {
     let options = Options::new("builder", value);
-    if ["skip_create_ami", "region", "encrypt_boot"]
+    if ["skip_create_ami", "region", "encrypt_boot", ONLY_COPIES]
         .iter()
         .chain(OPTIONS)
         .any(|name| is_open(&options, name))
@@ -170,11 +174,15 @@ pub(crate) fn publishes(value: &Value) -> Vec<Step> {
 fn steps(options: &Options<'_>, publish: &Publish) -> Vec<Step> {
     let home = options.string("region").ok().flatten();
     let mut steps = Vec::new();
-    say(options, publish, None, &mut steps);
+    if !publish.only_copies {
+        say(options, publish, None, &mut steps);
+    }
+    let mut copies: Vec<SmolStr> = Vec::new();
     for region in &publish.regions {
         if Some(region) == home.as_ref() {
             continue;
         }
+        copies.push(region.into());
         let (encrypted, key) = (
             publish.encryption.covers(region),
             publish.encryption.region_key(region),
@@ -199,6 +207,15 @@ fn steps(options: &Options<'_>, publish: &Publish) -> Vec<Step> {
             open: false,
         });
         say(options, publish, Some(region), &mut steps);
+    }
+    if publish.only_copies && !copies.is_empty() {
+        steps.push(Step {
+            name: BUILD_REGION.into(),
+            makes: "the image itself goes, with its snapshots: only the copies stay".to_owned(),
+            options: Value::object([(ONLY_COPIES, Value::bool(true))]),
+            needs: copies,
+            open: false,
+        });
     }
     steps
 }
@@ -257,7 +274,11 @@ pub(crate) async fn names_are_free(
         false => Publish::read(options)?.regions,
     };
     regions.retain(|region| region != account.home());
-    regions.insert(0, account.home().to_owned());
+    match image.only_copies && !image.skip {
+        true if regions.is_empty() => return Err(no_copies(account.home())),
+        true => {}
+        false => regions.insert(0, account.home().to_owned()),
+    }
     let looks = regions.iter().map(|name| {
         let region = account.region(name);
         async move {
@@ -268,6 +289,13 @@ pub(crate) async fn names_are_free(
     });
     let looked: Vec<Result<()>> = join_all(looks).await;
     looked.into_iter().collect()
+}
+
+/// Nothing would stay of the build.
+fn no_copies(home: &str) -> Error {
+    let message =
+        format!("`{ONLY_COPIES}` keeps no image in {home}, and no copy is made in another region");
+    Error::new(Class::Template, "run/aws-option", message).help(check::NAME_REGIONS)
 }
 
 fn is_taken(region: &RegionClient, name: &str, other: &Image) -> Error {
@@ -316,6 +344,9 @@ pub(crate) async fn publish(
         home: &home,
         artifact,
     };
+    if step == BUILD_REGION {
+        return work.only_copies_stay();
+    }
     let (region, word) = match step.split_once('/') {
         Some((region, word)) => (Some(region), Some(word)),
         None if Say::ALL.iter().any(|say| say.word() == step) => (None, Some(step)),
@@ -353,6 +384,33 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What of the artifact is where it was made goes.
+    fn only_copies_stay(&self) -> Result<Artifact> {
+        let place = self.home.name();
+        let (own, others): (Vec<_>, Vec<_>) = self
+            .artifact
+            .things
+            .iter()
+            .cloned()
+            .partition(|thing| thing.place == place);
+        if !others.iter().any(|thing| thing.kind == Kind::Image.word()) {
+            return Err(no_copies(place));
+        }
+        let prefix = format!("{place}:");
+        let of_home = |text: &&str| text.starts_with(&prefix);
+        let ids: Vec<&str> = self.artifact.id.split(',').filter(of_home).collect();
+        let lines: Vec<&str> = self.artifact.description.lines().filter(of_home).collect();
+        Ok(Artifact {
+            replaces: Some(Box::new(Artifact {
+                id: ids.join(","),
+                description: lines.join("\n"),
+                things: own,
+                ..Artifact::default()
+            })),
+            ..Artifact::default()
+        })
+    }
+
     async fn copy(&self, region: &RegionClient) -> Result<Artifact> {
         let cx = self.cx;
         if self.image.replaces || cx.force {
@@ -364,6 +422,11 @@ impl Work<'_> {
         let wanted = Copy {
             from: self.home,
             image: self.id(self.home)?,
+            name: self
+                .artifact
+                .metadata
+                .get(NAME_OF_COPIES)
+                .map(String::as_str),
             encrypted: encryption.covers(region.name()),
             key: encryption.region_key(region.name()),
             minutes: self.publish.copy_minutes,
@@ -489,6 +552,25 @@ mod tests {
              us-west-2/share: the copy in us-west-2: may be started by 111111111111 (after us-west-2)\n\
              eu-west-1: a copy in eu-west-1, encrypted with the account's default key there\n\
              eu-west-1/share: the copy in eu-west-1: may be started by 111111111111 (after eu-west-1)\n"
+        );
+    }
+
+    #[test]
+    fn where_only_copies_stay_nothing_is_said_of_the_image_and_it_goes_last() {
+        let text = shown(&[
+            ("region", Value::string("us-east-1")),
+            ("skip_save_build_region", Value::bool(true)),
+            ("imds_support", Value::string("v1.0")),
+            ("ami_regions", Value::strings(["us-west-2", "eu-west-1"])),
+            ("ami_users", Value::strings(["111111111111"])),
+        ]);
+        assert_eq!(
+            text,
+            "us-west-2: a copy in us-west-2\n\
+             us-west-2/share: the copy in us-west-2: may be started by 111111111111 (after us-west-2)\n\
+             eu-west-1: a copy in eu-west-1\n\
+             eu-west-1/share: the copy in eu-west-1: may be started by 111111111111 (after eu-west-1)\n\
+             build-region: the image itself goes, with its snapshots: only the copies stay (after us-west-2, eu-west-1)\n"
         );
     }
 

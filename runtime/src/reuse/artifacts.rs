@@ -60,9 +60,11 @@ impl Looking<'_> {
                 }
             }
         }
+        let on_the_way = published.replaces(&built);
         if missing.is_empty() && published.missing.is_empty() {
             let whole = published.whole(&built.artifact);
-            self.kept((capture, &built, &whole), &posts, &mut missing, &mut lost)
+            let built = (!on_the_way).then_some(&built);
+            self.kept((capture, built, &whole), &posts, &mut missing, &mut lost)
                 .await?;
         }
         // What works on an artifact that nobody kept needs that one again.
@@ -88,6 +90,10 @@ impl Looking<'_> {
         }
         needs_built |= missing.iter().any(|step| self.input(*step).is_none());
         needs_built |= !published.missing.is_empty();
+        if on_the_way {
+            // The others work on what is there.
+            needs_built = published.needs_built(self);
+        }
         lost.dedup();
         foresight.why.extend(lost);
         if needs_built {
@@ -160,16 +166,17 @@ impl Looking<'_> {
             .collect())
     }
 
-    /// Whether everything that stays after the post-processors is there; what made the rest is missing.
+    /// Whether everything that stays after the post-processors is there; what made the rest is missing. `built` is left out where it
+    /// is not part of the whole.
     async fn kept(
         &self,
-        (capture, built, whole): (StepId, &ArtifactRecord, &Artifact),
+        (capture, built, whole): (StepId, Option<&ArtifactRecord>, &Artifact),
         posts: &BTreeMap<StepId, ArtifactRecord>,
         missing: &mut BTreeSet<StepId>,
         why: &mut Vec<Why>,
     ) -> Result<()> {
         let (kept, _) = keep::decide(whole.clone(), self.decided(posts));
-        if kept.contains(whole) {
+        if let Some(built) = built.filter(|_| kept.contains(whole)) {
             let gone = match built.kept {
                 true => super::lost(self.removers, built).await?,
                 false => Vec::new(),

@@ -64,7 +64,7 @@ impl Looking<'_> {
     }
 
     /// The newest record of a step with this fingerprint that worked on `input`, where all of it is as it was. What was published of
-    /// an artifact that nobody keeps (`kept`) went with it.
+    /// an artifact that nobody keeps (`kept`) went with it, unless that was only a step on the way.
     async fn done_to(
         &self,
         input: &str,
@@ -79,7 +79,7 @@ impl Looking<'_> {
         let records = self.state.artifacts(fingerprint).await?;
         let mut gone = Vec::new();
         for record in records.iter().filter(same) {
-            if !kept {
+            if !record.kept {
                 return Ok(Some(record.clone()));
             }
             let missing = super::lost(self.removers, record).await?;
@@ -97,6 +97,21 @@ impl Looking<'_> {
 }
 
 impl Published {
+    /// Whether the builder's artifact was only a step on the way to what has been added: it is gone, or is going, and nothing is
+    /// amiss.
+    pub(super) fn replaces(&self, built: &ArtifactRecord) -> bool {
+        let mut records = self.records.values();
+        records.any(|record| record.artifact.replaces.is_some() || record.kept && !built.kept)
+    }
+
+    /// Whether something that has to be published works on the builder's artifact itself.
+    pub(super) fn needs_built(&self, looking: &Looking<'_>) -> bool {
+        self.missing.iter().any(|step| {
+            let mut needs = looking.plan.step(*step).needs.iter();
+            !needs.any(|need| matches!(looking.plan.step(need.step).kind, StepKind::Publish { .. }))
+        })
+    }
+
     /// What a step works on, as its record has it; `None` where something it needs has to be published again.
     fn input(&self, step: &Step, built: &Artifact, looking: &Looking<'_>) -> Option<String> {
         let mut added = Vec::new();

@@ -15,6 +15,7 @@ use crate::artifact::Artifact;
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
+use crate::ledger::Resource;
 
 impl Data {
     /// The builder's artifact with all that publishing has added.
@@ -46,7 +47,33 @@ impl Work<'_> {
             true => all(&*builder, cx, &source, &input).await?,
             false => builder.publish(cx, &source, name, &input).await?,
         };
+        let goes = added.replaces.clone();
         lock(&self.data).published.insert(name.clone(), added);
+        match goes {
+            Some(goes) => self.let_go(cx, &goes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the part of the builder's artifact that was only a step on the way. Where this does not come to its end, what is
+    /// left is in the ledger, and belongs to no artifact that is kept.
+    async fn let_go(&self, cx: &Context, goes: &Artifact) -> Result<(), Trouble> {
+        let mut records = Vec::new();
+        for thing in &goes.things {
+            let resource = Resource::Cloud(thing.clone());
+            let there = std::future::ready(Ok(()));
+            let made = cx.ledger.create(&cx.address, resource.clone(), there);
+            records.push((made.await?.0, resource));
+        }
+        self.drop_built().await?;
+        for (record, resource) in records {
+            cx.output.say(format!(
+                "removing the {}: only a step on the way",
+                resource.describe()
+            ));
+            crate::remove::remove(&self.run.settings.removers, &resource).await?;
+            cx.ledger.forget(record);
+        }
         Ok(())
     }
 
@@ -104,6 +131,7 @@ fn joined(done: Vec<(SmolStr, Artifact)>) -> Artifact {
         joined.files.extend(added.files);
         joined.metadata.extend(added.metadata);
         joined.things.extend(added.things);
+        joined.replaces = joined.replaces.or(added.replaces);
     }
     joined
 }

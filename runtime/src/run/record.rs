@@ -262,13 +262,33 @@ impl Work<'_> {
         }
     }
 
+    /// The builder's artifact is about to be removed: what has been added to it stays.
+    pub(super) async fn drop_built(&self) -> Result<()> {
+        let Some(capture) = self.step_of(&StepKind::Capture) else {
+            return Ok(());
+        };
+        let dropped = {
+            let mut data = lock(&self.data);
+            data.records.get_mut(&capture).map(|record| {
+                record.kept = false;
+                record.id
+            })
+        };
+        match dropped {
+            Some(id) => self.run.settings.state.drop_artifact(id).await,
+            None => Ok(()),
+        }
+    }
+
     /// The build has ended: what others use of it, and artifacts that a later post-processor has worked on.
     pub(super) async fn settle(&self, artifacts: &[Artifact], whole: Option<&Artifact>) {
         let records = lock(&self.data).records.clone();
         let capture = self.step_of(&StepKind::Capture);
         let mut first = None;
         for (step, mut record) in records {
-            if !record.kept {
+            // That of the capture stands for the whole, also where it was only a step on the way to what was added.
+            let is_whole = Some(step) == capture && whole.is_some() && artifacts.first() == whole;
+            if !record.kept && !is_whole {
                 continue;
             }
             if self.is_changed(&record).await {
@@ -278,10 +298,9 @@ impl Work<'_> {
                 }
                 lock(&self.data).records.insert(step, record.clone());
             }
-            let is_first = artifacts.first().is_some_and(|kept| {
-                let is_whole = Some(step) == capture && Some(kept) == whole;
-                is_whole || self.masked(kept) == record.artifact
-            });
+            let is_first = artifacts
+                .first()
+                .is_some_and(|kept| is_whole || self.masked(kept) == record.artifact);
             if is_first && first.is_none() {
                 first = artifacts
                     .first()

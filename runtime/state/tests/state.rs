@@ -70,7 +70,7 @@ fn artifact(run: &str) -> ArtifactRecord {
             files: vec!["out".into()],
             description: "text".into(),
             metadata: Default::default(),
-            things: Vec::new(),
+            ..Artifact::default()
         },
         files: Vec::new(),
         keep_input: true,

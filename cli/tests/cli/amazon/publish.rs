@@ -36,7 +36,7 @@ build {{
     )
 }
 
-fn test(cloud: &Cloud, options: &str, blocks: &str) -> Test {
+pub(super) fn test(cloud: &Cloud, options: &str, blocks: &str) -> Test {
     let mut test = Test::new(&template(cloud, options, blocks));
     for (name, value) in cloud.environment() {
         test = test.env(name, &value);
@@ -44,10 +44,10 @@ fn test(cloud: &Cloud, options: &str, blocks: &str) -> Test {
     test
 }
 
-const COPIES: &str = r#"ami_regions = ["us-west-2", "eu-west-1"]"#;
+pub(super) const COPIES: &str = r#"ami_regions = ["us-west-2", "eu-west-1"]"#;
 
 /// The id of the image in a region.
-fn image(cloud: &Cloud, region: &str) -> String {
+pub(super) fn image(cloud: &Cloud, region: &str) -> String {
     let left = cloud.left();
     let images = left.of("image");
     let mut here = images.iter().filter(|image| image.region == region);
@@ -57,7 +57,7 @@ fn image(cloud: &Cloud, region: &str) -> String {
 }
 
 /// The lines below `AMIs were created:`.
-fn lines(printed: &Printed) -> Vec<String> {
+pub(super) fn lines(printed: &Printed) -> Vec<String> {
     let mut lines = printed.stdout.lines();
     lines
         .find(|line| *line == "--> amazon-ebs.web: AMIs were created:")
@@ -67,7 +67,7 @@ fn lines(printed: &Printed) -> Vec<String> {
 }
 
 /// Has a call in a region refused.
-fn refuse(cloud: &Cloud, action: &'static str, region: &'static str) {
+pub(super) fn refuse(cloud: &Cloud, action: &'static str, region: &'static str) {
     cloud.hook(move |call: &Call, moment| {
         if moment == Moment::Before && call.action == action && call.region == region {
             let code = "UnauthorizedOperation".to_owned();

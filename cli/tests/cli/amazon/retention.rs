@@ -117,6 +117,20 @@ fn only_the_newest_of_a_family_stay_with_their_snapshots() {
     }
     let names = vec!["web-2".to_owned(), "web-3".to_owned()];
     assert_eq!(left(&cloud), (names, 2));
+    // The plan of the next one says which would go, and asks read-only.
+    cloud.forget_calls();
+    let plan = test.run(&["plan", "-color=false", "-var", "release=4", "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    let left_now = cloud.left();
+    let images = left_now.of("image");
+    let old = images.iter().find(|image| image.name == "web-2").unwrap();
+    let goes = format!("{} (web-2, of ", old.id);
+    let line = plan.stdout.lines().find(|line| line.contains(&goes));
+    let line = line.unwrap_or_else(|| panic!("{}", plan.text()));
+    assert!(line.contains(" goes, with the snapshot snap-"), "{line}");
+    assert!(line.contains("retention us-east-1"), "{line}");
+    assert!(!plan.stdout.contains("(web-3, of "), "{}", plan.text());
+    assert_eq!(cloud.calls().changes().len(), 0);
     // Nothing has changed: nothing is looked at.
     cloud.forget_calls();
     assert_eq!(apply(&test, "3").code, 0);

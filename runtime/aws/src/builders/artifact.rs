@@ -7,23 +7,32 @@ use imgc_runtime::artifact::Artifact;
 use imgc_runtime::ledger::CloudResource;
 
 use crate::image;
+use crate::options;
 use crate::region::RegionClient;
 use crate::resource::{Kind, Made, PROVIDER};
 use crate::tags;
+
+/// In the metadata of an image that has another name than its copies: theirs.
+pub(crate) const NAME_OF_COPIES: &str = "ami_name";
 
 /// An image: `region:id`, and a line for each region.
 pub(crate) fn of_image(
     builder_id: &str,
     region: &RegionClient,
+    wanted: &options::Image,
     made: &Made,
     image: &Image,
 ) -> Artifact {
     let own = image::artifact_of(region, made, image);
     let run = tags::get(image.tags(), tags::RUN).unwrap_or_default();
+    let mut metadata = BTreeMap::from([("run".to_owned(), run.to_owned())]);
+    if wanted.only_copies {
+        metadata.insert(NAME_OF_COPIES.to_owned(), wanted.name.clone());
+    }
     Artifact {
         builder_id: builder_id.to_owned(),
         description: format!("AMIs were created:\n{}", own.description),
-        metadata: BTreeMap::from([("run".to_owned(), run.to_owned())]),
+        metadata,
         ..own
     }
 }

@@ -63,6 +63,7 @@ const CAPTURE_OPTIONS: &[&str] = &[
     "ena_support",
     "force_delete_snapshot",
     "force_deregister",
+    "skip_save_build_region",
     "snapshot_tag",
     "snapshot_tags",
     "sriov_support",
@@ -442,7 +443,7 @@ impl Instance for ChrootInstance {
         tags.extend(wanted.snapshot_tags.clone());
         let taken = snapshot::create(cx, region, id, None, &tags).await?;
         snapshot::completed(cx, region, taken.id(), read.polling).await?;
-        if image.replaces || cx.force {
+        if image.replaces_at_home(cx.force) {
             image::let_go(cx, region, &image).await?;
         }
         cx.output.say(format!("registering AMI {}", image.name));
@@ -456,8 +457,8 @@ impl Instance for ChrootInstance {
             read.polling,
         ))
         .await?;
-        finish(region, &read.encryption, &finished).await?;
-        Ok(of_image(BUILDER_ID, region, &made, &finished))
+        finish(region, &read.encryption, &image, &finished).await?;
+        Ok(of_image(BUILDER_ID, region, &image, &made, &finished))
     }
 
     async fn release(&self, cx: &Context) -> Result<()> {

@@ -32,6 +32,7 @@ impl Recipe for Ebs {
         "force_delete_snapshot",
         "force_deregister",
         "skip_create_ami",
+        "skip_save_build_region",
         "snapshot_tag",
         "snapshot_tags",
         "sriov_support",
@@ -93,13 +94,13 @@ impl Recipe for Ebs {
         }
         image::inherit(region, instance, &self.image).await?;
         let wanted = wanted(cx, &temporary.facts, &self.image)?;
-        if self.image.replaces || cx.force {
+        if self.image.replaces_at_home(cx.force) {
             image::let_go(cx, region, &self.image).await?;
         }
         cx.output.say(format!("creating AMI {}", self.image.name));
         let (made, finished) =
             Box::pin(image::create(cx, region, instance, &wanted, self.polling)).await?;
-        finish(region, &self.launch.run.encryption, &finished).await?;
-        Ok(of_image(BUILDER_ID, region, &made, &finished))
+        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        Ok(of_image(BUILDER_ID, region, &self.image, &made, &finished))
     }
 }

@@ -42,6 +42,7 @@ impl Recipe for Surrogate {
         "ena_support",
         "force_delete_snapshot",
         "force_deregister",
+        "skip_save_build_region",
         "snapshot_description",
         "snapshot_tag",
         "snapshot_tags",
@@ -84,7 +85,7 @@ impl Recipe for Surrogate {
                     image::inherit(region, instance, &self.image).await?;
                 }
                 self.swap_root(cx, temporary).await?;
-                if self.image.replaces || cx.force {
+                if self.image.replaces_at_home(cx.force) {
                     image::let_go(cx, region, &self.image).await?;
                 }
                 cx.output.say(format!("creating AMI {}", self.image.name));
@@ -92,8 +93,8 @@ impl Recipe for Surrogate {
             }
             false => Box::pin(self.register(cx, temporary, &wanted)).await?,
         };
-        finish(region, &self.launch.run.encryption, &finished).await?;
-        Ok(of_image(BUILDER_ID, region, &made, &finished))
+        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        Ok(of_image(BUILDER_ID, region, &self.image, &made, &finished))
     }
 }
 
@@ -134,7 +135,7 @@ impl Surrogate {
             .map(|(device, made)| (device.name.as_str(), made.id()))
             .collect();
         let devices = devices(read, &snapshots);
-        if read.image.replaces || cx.force {
+        if read.image.replaces_at_home(cx.force) {
             image::let_go(cx, region, &read.image).await?;
         }
         cx.output

@@ -42,6 +42,7 @@ impl Recipe for Bundle {
         "force_delete_snapshot",
         "force_deregister",
         "s3_bucket",
+        "skip_save_build_region",
         "sriov_support",
         "tag",
         "tags",
@@ -124,7 +125,7 @@ impl Recipe for Bundle {
             )
         })?;
         let wanted = wanted(cx, &temporary.facts, &self.image)?;
-        if self.image.replaces || cx.force {
+        if self.image.replaces_at_home(cx.force) {
             image::let_go(cx, region, &self.image).await?;
         }
         cx.output
@@ -146,8 +147,8 @@ impl Recipe for Bundle {
             self.polling,
         ))
         .await?;
-        finish(region, &self.launch.run.encryption, &finished).await?;
-        let mut artifact = of_image(BUILDER_ID, region, &made, &finished);
+        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        let mut artifact = of_image(BUILDER_ID, region, &self.image, &made, &finished);
         artifact.things.push(bundle);
         Ok(artifact)
     }

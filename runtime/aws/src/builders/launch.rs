@@ -525,14 +525,18 @@ pub(crate) fn wanted<'a>(
     })
 }
 
-/// What is done with an image that is available: it is looked at, and is not temporary any more.
+/// What is done with an image that is available: it is looked at, and is not temporary any more, unless only copies of it stay.
 pub(crate) async fn finish(
     region: &RegionClient,
     encryption: &options::Encryption,
+    wanted: &options::Image,
     image: &Image,
 ) -> Result<()> {
     if encryption.image {
         image::check_encrypted(image)?;
     }
-    image::keep(region, image).await
+    match wanted.only_copies {
+        true => Ok(()),
+        false => image::keep(region, image).await,
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Copy<'a> {
     pub(crate) from: &'a RegionClient,
     /// The image.
     pub(crate) image: &'a str,
+    /// What the copy is called, where that is not the name of the image.
+    pub(crate) name: Option<&'a str>,
     pub(crate) encrypted: bool,
     /// `None` for the account's default in the region.
     pub(crate) key: Option<&'a str>,
@@ -47,8 +49,8 @@ pub(crate) async fn copy(
         .client_token(&thing.name)
         .source_region(wanted.from.name())
         .source_image_id(wanted.image)
-        .set_name(source.name.clone())
-        .set_description(source.description.clone())
+        .set_name(wanted.name.map(str::to_owned).or(source.name))
+        .set_description(source.description)
         .set_encrypted(wanted.encrypted.then_some(true))
         .set_kms_key_id(wanted.key.map(str::to_owned))
         .set_snapshot_copy_completion_duration_minutes(wanted.minutes)

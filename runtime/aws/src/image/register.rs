@@ -43,7 +43,7 @@ pub(crate) async fn register(
     let request = region
         .ec2()
         .register_image()
-        .name(&options.name)
+        .name(options.name_at_home(&thing.name))
         .set_description(wanted.description.clone())
         .set_architecture(traits.architecture.as_deref().map(ArchitectureValues::from))
         .set_virtualization_type(traits.virtualization.clone())

@@ -6,7 +6,7 @@ use imgc_compiler::value::{Data, Value};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use super::{Encryption, Image, Polling, Source, Traits, named, refuse};
+use super::{Encryption, Image, Polling, Source, Traits, named};
 
 /// Everything `amazon-chroot` can be told, but how the account is reached.
 #[derive(Clone, Debug)]
@@ -61,7 +61,6 @@ const MOUNTS: [[&str; 3]; 5] = [
 
 impl Chroot {
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
-        refuse(options)?;
         let scratch = options.bool("from_scratch")?;
         let read = Self {
             source: match scratch {

@@ -23,6 +23,8 @@ pub(crate) struct Image {
     pub(crate) replaces_snapshots: bool,
     /// `skip_create_ami`.
     pub(crate) skip: bool,
+    /// `skip_save_build_region`: where it is made it is only a step on the way to its copies, without the name.
+    pub(crate) only_copies: bool,
 }
 
 impl Image {
@@ -52,7 +54,26 @@ impl Image {
             replaces: options.bool("force_deregister")?,
             replaces_snapshots: options.bool("force_delete_snapshot")?,
             skip: options.bool("skip_create_ami")?,
+            only_copies: options.bool(ONLY_COPIES)?,
         })
+    }
+}
+
+/// The option that keeps only the copies of an image.
+pub(crate) const ONLY_COPIES: &str = "skip_save_build_region";
+
+impl Image {
+    /// What it is called where it is made; `own` is a name that nothing else has.
+    pub(crate) fn name_at_home<'a>(&'a self, own: &'a str) -> &'a str {
+        match self.only_copies {
+            true => own,
+            false => &self.name,
+        }
+    }
+
+    /// Whether an image that has the name where this one is made goes; `force`: it is asked for on the command line.
+    pub(crate) fn replaces_at_home(&self, force: bool) -> bool {
+        (self.replaces || force) && !self.only_copies
     }
 }
 

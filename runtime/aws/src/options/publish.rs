@@ -6,13 +6,15 @@ use aws_sdk_ec2::primitives::DateTime;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
 
-use super::{Encryption, list};
+use super::{Encryption, ONLY_COPIES, list};
 
 /// The options of publishing.
 #[derive(Clone, Debug)]
 pub(crate) struct Publish {
     /// Where the image is copied to, each region once. The one it is made in may be among them.
     pub(crate) regions: Vec<String>,
+    /// `skip_save_build_region`: the image itself goes when its copies are there.
+    pub(crate) only_copies: bool,
     pub(crate) encryption: Encryption,
     /// Who may start it.
     pub(crate) sharing: Sharing,
@@ -81,6 +83,7 @@ impl Publish {
         let imds = options.string("imds_support")?;
         Ok(Self {
             regions,
+            only_copies: options.bool(ONLY_COPIES)?,
             encryption: Encryption::read(options)?,
             sharing: Sharing {
                 users: options.plain_strings("ami_users")?,

@@ -1,7 +1,7 @@
 //! Post-processor `amazon-retention`: lets older images of a family go, with their snapshots.
 //!
 //! In: an artifact with images, and how many or how old others of their family may be. Out: the same artifact; each region by
-//! itself. An image that something may still start is kept, and it is said what; where that cannot be found out nothing goes.
+//! itself. A plan shows which would go. An image that something may still start is kept, and it is said what; where that cannot be found out nothing goes.
 
 mod uses;
 
@@ -18,13 +18,14 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
-use imgc_runtime::preview::{Origin, Right, Scope};
+use imgc_runtime::preview::{Origin, Preview, Right, Scope};
 
 use crate::account::{Access, Account, Accounts};
 use crate::error::{answer, failed};
-use crate::post::rights::{Asks, rights};
-use crate::post::{Finished, account, chosen, is_news, joined, unchanged};
+use crate::post::rights::{Asks, foreseen, rights};
+use crate::post::{account, chosen, is_news, joined, unchanged};
 use crate::region::{RegionClient, filter};
+use crate::resource::snapshots_of;
 use crate::rights::Part;
 use crate::tags;
 use uses::Uses;
@@ -156,6 +157,42 @@ impl PostProcessor for Retention {
         Box::pin(rights(&self.accounts, asks)).await
     }
 
+    async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
+        let options = Options::new(COMPONENT, options);
+        let mut shown = Preview::default();
+        let wanted = Wanted::read(&options);
+        let wanted = wanted.ok().filter(|wanted| !wanted.family.contains("{{"));
+        let foreseen = foreseen(&self.accounts, &options, Some(origin)).await;
+        let is_known = foreseen.is_sure && !foreseen.regions.iter().any(String::is_empty);
+        let Some(wanted) = wanted.filter(|_| is_known) else {
+            shown.unknown("retention", "only the run knows the images it is about");
+            return Some(shown);
+        };
+        for region in &foreseen.regions {
+            let looked = async {
+                let access = foreseen.access.clone().in_region(region);
+                let account = self.accounts.get(&access).await?;
+                let place = Place {
+                    cx,
+                    new: None,
+                    wanted: &wanted,
+                    region: account.region(region),
+                };
+                place.decided(&account).await
+            };
+            let what = format!("retention {region}");
+            match Box::pin(looked).await {
+                Err(error) => shown.unknown(&what, error.chain()),
+                Ok(decided) => {
+                    for text in foretold(&wanted, &decided) {
+                        shown.known(&what, text);
+                    }
+                }
+            }
+        }
+        Some(shown)
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         let options = Options::new(COMPONENT, options);
         let wanted = Wanted::read(&options)?;
@@ -166,7 +203,7 @@ impl PostProcessor for Retention {
                 let account = account(accounts, options, image).await?;
                 let place = Place {
                     cx,
-                    image,
+                    new: Some(&image.id),
                     wanted,
                     region: account.region(&image.region),
                 };
@@ -191,7 +228,8 @@ impl PostProcessor for Retention {
 /// A region in which images go.
 struct Place<'a> {
     cx: &'a Context,
-    image: &'a Finished,
+    /// The new image, where it is there already.
+    new: Option<&'a str>,
     wanted: &'a Wanted,
     region: RegionClient,
 }
@@ -199,18 +237,8 @@ struct Place<'a> {
 impl Place<'_> {
     async fn tidy(&self, account: &Account) -> Result<()> {
         self.join_family().await?;
-        let going = self.going().await?;
-        if going.is_empty() {
-            return Ok(());
-        }
-        let uses = Uses::of(&self.region, account, &going).await?;
         let mut failures = Vec::new();
-        for image in &going {
-            let id = image.image_id().unwrap_or_default();
-            let mut reasons = uses.of_image(id).to_vec();
-            if !self.wanted.include_shared {
-                reasons.extend(uses::shared(&self.region, id).await?);
-            }
+        for (image, reasons) in &self.decided(account).await? {
             if !reasons.is_empty() {
                 self.say(image, &format!("stays: {}", reasons.join("; ")));
                 continue;
@@ -226,11 +254,31 @@ impl Place<'_> {
         joined(failures)
     }
 
+    /// The images that are too many or too old, each with the reasons why it stays all the same.
+    async fn decided(&self, account: &Account) -> Result<Vec<(Image, Vec<String>)>> {
+        let going = self.going().await?;
+        if going.is_empty() {
+            return Ok(Vec::new());
+        }
+        let uses = Uses::of(&self.region, account, &going).await?;
+        let mut decided = Vec::with_capacity(going.len());
+        for image in going {
+            let id = image.image_id().unwrap_or_default();
+            let mut reasons = uses.of_image(id).to_vec();
+            if !self.wanted.include_shared {
+                reasons.extend(uses::shared(&self.region, id).await?);
+            }
+            decided.push((image, reasons));
+        }
+        Ok(decided)
+    }
+
     /// The new image is one of the family from now on.
     async fn join_family(&self) -> Result<()> {
         let tag = Tag::builder().key(tags::FAMILY).value(&self.wanted.family);
         let request = self.region.ec2().create_tags();
-        let request = request.resources(&self.image.id).tags(tag.build()).send();
+        let request = request.set_resources(self.new.map(|id| vec![id.to_owned()]));
+        let request = request.tags(tag.build()).send();
         let attempt = "put the new image into its family";
         self.region.call("CreateTags", attempt, request).await?;
         Ok(())
@@ -248,7 +296,7 @@ impl Place<'_> {
             now.checked_sub(Duration::from_secs(made))
         };
         // The new one has the first place, whatever the clocks say.
-        family.retain(|image| image.image_id() != Some(&self.image.id));
+        family.retain(|image| self.new.is_none_or(|new| image.image_id() != Some(new)));
         let placed = family.into_iter().enumerate();
         let going = placed.filter(|(at, image)| self.wanted.lets_go(at + 1, age(image)));
         Ok(going.map(|(_, image)| image).collect())
@@ -326,14 +374,44 @@ impl Place<'_> {
     }
 
     fn say(&self, image: &Image, what: &str) {
-        let id = image.image_id().unwrap_or_default();
-        let name = image.name().unwrap_or_default();
-        let made = image.creation_date().unwrap_or_default();
         let region = self.region.name();
         self.cx
             .output
-            .say(format!("{region}: {id} ({name}, of {made}) {what}"));
+            .say(format!("{region}: {} {what}", described(image)));
     }
+}
+
+/// An image in a few words.
+fn described(image: &Image) -> String {
+    let id = image.image_id().unwrap_or_default();
+    let name = image.name().unwrap_or_default();
+    let made = image.creation_date().unwrap_or_default();
+    format!("{id} ({name}, of {made})")
+}
+
+/// What will become of the images of a region, a line each.
+fn foretold(wanted: &Wanted, decided: &[(Image, Vec<String>)]) -> Vec<String> {
+    if decided.is_empty() {
+        let family = &wanted.family;
+        return vec![format!("no image of the family `{family}` goes")];
+    }
+    let goes = if wanted.dry_run { "would go" } else { "goes" };
+    let lines = decided.iter().map(|(image, reasons)| {
+        let image_text = described(image);
+        if !reasons.is_empty() {
+            return format!("{image_text} stays: {}", reasons.join("; "));
+        }
+        let snapshots = snapshots_of(image);
+        match snapshots.len() {
+            0 => format!("{image_text} {goes}"),
+            1 => format!("{image_text} {goes}, with the snapshot {}", snapshots[0]),
+            _ => format!(
+                "{image_text} {goes}, with the snapshots {}",
+                snapshots.join(", ")
+            ),
+        }
+    });
+    lines.collect()
 }
 
 #[cfg(test)]

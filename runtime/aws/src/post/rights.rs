@@ -10,6 +10,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Origin, Right, Scope};
 
 use crate::account::{Access, Accounts};
+use crate::options::ONLY_COPIES;
 use crate::post::WHO;
 use crate::preview::{asking, held};
 use crate::rights::{self, Part, Place, copies};
@@ -31,39 +32,10 @@ pub(super) async fn rights(accounts: &Accounts, asks: Asks<'_>) -> Vec<Right> {
         origin,
         scope,
     } = asks;
-    let own = WHO.iter().any(|option| options.is_given(option));
-    let source = origin.filter(|origin| origin.builder.starts_with("amazon-"));
-    let source = source.map(|origin| Options::new("builder", origin.options));
-    let who = match (&source, own) {
-        (Some(source), false) => source,
-        _ => &options,
-    };
-    let access = Access::read(who).unwrap_or_default();
+    let Foreseen {
+        access, regions, ..
+    } = foreseen(accounts, &options, origin).await;
     let (place, holder) = asking(accounts, &access, scope).await;
-    let mut regions = match &source {
-        // Each region of the image, unless some are chosen.
-        Some(source) => {
-            let home = Access::read(source).unwrap_or_default();
-            let (home, _) = asking(
-                accounts,
-                &home,
-                Scope {
-                    offline: true,
-                    ..scope
-                },
-            )
-            .await;
-            let mut regions = copies(source, &home.region).0;
-            regions.push(home.region);
-            regions
-        }
-        None => vec![place.region.clone()],
-    };
-    if options.is_given("regions") {
-        // One that only the run knows is empty.
-        let chosen = options.plain_strings("regions");
-        regions = chosen.unwrap_or_else(|_| vec![String::new()]);
-    }
     let mut all = Vec::new();
     for region in regions {
         let there = Place {
@@ -77,6 +49,58 @@ pub(super) async fn rights(accounts: &Accounts, asks: Asks<'_>) -> Vec<Right> {
         right.resources = resources.map(|one| narrowed(one, &options)).collect();
     }
     held(all, &access, &holder)
+}
+
+/// Before the run: in whose name a post-processor asks, and where.
+pub(super) struct Foreseen {
+    pub(super) access: Access,
+    /// One that only the run knows is empty.
+    pub(super) regions: Vec<String>,
+    /// Whether it works with what a builder of ours makes, or says itself where.
+    pub(super) is_sure: bool,
+}
+
+/// The regions of the image, unless some are chosen, and whoever makes it, unless the options say otherwise.
+pub(super) async fn foreseen(
+    accounts: &Accounts,
+    options: &Options<'_>,
+    origin: Option<Origin<'_>>,
+) -> Foreseen {
+    let own = WHO.iter().any(|option| options.is_given(option));
+    let source = origin.filter(|origin| origin.builder.starts_with("amazon-"));
+    let source = source.map(|origin| Options::new("builder", origin.options));
+    let who = match (&source, own) {
+        (Some(source), false) => source,
+        _ => options,
+    };
+    let access = Access::read(who).unwrap_or_default();
+    let nobody = Scope {
+        offline: true,
+        ..Scope::default()
+    };
+    let home = match &source {
+        Some(source) => Access::read(source).unwrap_or_default(),
+        None => access.clone(),
+    };
+    let home = asking(accounts, &home, nobody).await.0.region;
+    let mut regions = match &source {
+        Some(source) => copies(source, &home).0,
+        None => Vec::new(),
+    };
+    let only_copies = source.is_some_and(|source| source.is_given(ONLY_COPIES));
+    if !only_copies {
+        regions.push(home);
+    }
+    let chooses = options.is_given("regions");
+    if chooses {
+        let chosen = options.plain_strings("regions");
+        regions = chosen.unwrap_or_else(|_| vec![String::new()]);
+    }
+    Foreseen {
+        access,
+        regions,
+        is_sure: source.is_some() || chooses,
+    }
 }
 
 /// A resource that stands for all of a kind, with the name that the template gives, as far as it is known.

@@ -6,7 +6,7 @@ use imgc_runtime::preview::Preview;
 
 use super::View;
 use crate::instance::{LogIn, session};
-use crate::options::list;
+use crate::options::{ONLY_COPIES, list};
 use crate::rights::Family;
 
 impl View<'_> {
@@ -171,6 +171,7 @@ impl View<'_> {
         let keys = options.map("region_kms_key_ids").unwrap_or_default();
         let encrypts = options.is_given("encrypt_boot");
         let home = self.region.name().to_owned();
+        let only_copies = options.is_given(ONLY_COPIES);
         let mut regions = words("ami_regions");
         regions.retain(|region| *region != home);
         regions.insert(0, home.clone());
@@ -186,6 +187,11 @@ impl View<'_> {
                 None if encrypts => format!(", encrypted with the account's key of {region}"),
                 None => String::new(),
             };
+            if only_copies && region == home {
+                let about = format!("only a step on the way to its copies{encrypted}");
+                shown.make("image", &region, about);
+                continue;
+            }
             let copy = match region == home {
                 true => "",
                 false => ", a copy",

@@ -5,7 +5,7 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use crate::options::{A_MOMENT, Encryption, Publish, moment};
+use crate::options::{A_MOMENT, Encryption, ONLY_COPIES, Publish, moment};
 
 use super::is_open;
 
@@ -30,6 +30,10 @@ pub(crate) fn verify(value: &Value) -> Result<()> {
     }
 }
 
+/// The way out of an image of which nothing would stay.
+pub(super) const NAME_REGIONS: &str =
+    "name the regions of the copies in `ami_regions`, or leave `skip_save_build_region` out";
+
 struct Check<'a> {
     options: Options<'a>,
     found: Vec<Problem>,
@@ -38,6 +42,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn all(mut self) -> Vec<Problem> {
         self.regions();
+        self.only_copies();
         self.keys();
         self.accounts();
         self.groups();
@@ -91,6 +96,23 @@ impl Check<'_> {
                     "regions are called like eu-west-1; if this is one, write skip_region_validation = true",
                 );
             }
+        }
+    }
+
+    /// Something has to stay.
+    fn only_copies(&mut self) {
+        let open = [ONLY_COPIES, "ami_regions", "skip_create_ami"];
+        if open.iter().any(|name| is_open(&self.options, name)) {
+            return;
+        }
+        let is = |name: &str| self.options.bool(name).unwrap_or_default();
+        let home = self.text("region");
+        let mut regions = self.texts("ami_regions").into_iter();
+        let is_copied = regions.any(|region| Some(region) != home);
+        if is(ONLY_COPIES) && !is("skip_create_ami") && !is_copied {
+            let message =
+                "no image would stay: none where it is made, and no copy in another region";
+            self.say(ONLY_COPIES, message.to_owned(), NAME_REGIONS);
         }
     }
 
@@ -222,7 +244,10 @@ impl Check<'_> {
                 }
             }
         }
-        let home_default = encryption.image && encryption.home_key(home.as_deref()).is_none();
+        // One of which only copies stay is shared with nobody.
+        let stays = !self.options.bool(ONLY_COPIES).unwrap_or_default();
+        let home_default =
+            stays && encryption.image && encryption.home_key(home.as_deref()).is_none();
         let default = regions
             .iter()
             .find(|region| encryption.covers(region) && encryption.region_key(region).is_none());
@@ -359,6 +384,20 @@ mod tests {
                 .iter()
                 .map(|(region, key)| (*region, Value::string(*key))),
         )
+    }
+
+    #[test]
+    fn an_image_of_which_nothing_would_stay_is_refused() {
+        let only = || (ONLY_COPIES, Value::bool(true));
+        let home = || ("region", Value::string("us-east-1"));
+        let regions = |list: &[&str]| ("ami_regions", texts(list));
+        let said_of = "skip_save_build_region: no image would stay: none where it is made, and no copy in another region";
+        assert_eq!(said(&[only()]), [said_of]);
+        assert_eq!(said(&[only(), home(), regions(&["us-east-1"])]), [said_of]);
+        let copied = said(&[only(), home(), regions(&["us-east-1", "eu-west-1"])]);
+        assert!(copied.is_empty(), "{copied:?}");
+        let skipped = said(&[only(), ("skip_create_ami", Value::bool(true))]);
+        assert!(skipped.is_empty(), "{skipped:?}");
     }
 
     #[test]

@@ -472,7 +472,7 @@ impl RootfsInstance {
                 .collect(),
             description: lines.join("\n"),
             metadata,
-            things: Vec::new(),
+            ..Artifact::default()
         }
     }
 }
