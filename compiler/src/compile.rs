@@ -334,7 +334,8 @@ fn plan_with_data(
 ) -> (Plan, Vec<Value>, Arc<Names>) {
     let loaded = tree.loaded.iter().map(|loaded| &loaded.module);
     let mut all = loaded.chain([tree.module]);
-    let reads = request.online && all.any(|module| !module.data.is_empty());
+    let has_data = all.any(|module| !module.data.is_empty());
+    let reads = request.online && has_data;
     let mut readings = Readings::default();
     let mark = cx.diagnostics.len();
     let drawn = cx.world.drawn();
@@ -361,7 +362,7 @@ fn plan_with_data(
             );
         }
         let secrets = secrets(&resolved);
-        cx.uses = reads.then(Vec::new);
+        cx.uses = has_data.then(Vec::new);
         let plan_tree = Arc::default();
         let units: Vec<Unit<'_>> = resolved
             .into_iter()
@@ -378,14 +379,18 @@ fn plan_with_data(
             })
             .collect();
         let shared = Arc::clone(&units[0].names);
-        let made = plan::make(&units, lates, request, components, selection, cx);
+        let mut made = plan::make(&units, lates, request, components, selection, cx);
         let uses = cx.uses.take();
         // A mistake that no reading mends: there is no reason to ask anybody.
         let hopeless = cx.diagnostics[mark..]
             .iter()
             .any(|problem| problem.is_error() && problem.id != "check/unknown-at-plan-time");
-        let more = match uses {
-            Some(uses) if !hopeless => names::needed(tree.module, tree.loaded, &uses),
+        let needed = uses.map(|uses| names::needed(tree.module, tree.loaded, &uses));
+        if let Some(needed) = &needed {
+            made.data = readings.used(needed);
+        }
+        let more = match needed {
+            Some(needed) if reads && !hopeless => needed,
             _ => return (made, secrets, shared),
         };
         if !readings.want(more) {

@@ -64,10 +64,21 @@ pub struct Plan {
     pub secrets: Vec<Value>,
     /// Everything outside the template text that the plan depends on.
     pub inputs: Vec<Input>,
+    /// The data sources that it uses, read or not, by module and name.
+    pub data: Vec<DataUse>,
     /// The outputs, in template order.
     pub outputs: Vec<Output>,
     /// The template's directory (`path.root`).
     pub root: PathBuf,
+}
+
+/// A data source that a plan uses.
+#[derive(Clone, Debug)]
+pub struct DataUse {
+    /// The component, such as `amazon-ami`.
+    pub component: SmolStr,
+    /// Its options; parts may be unknown.
+    pub options: Value,
 }
 
 /// Position in [`Plan::builds`].

@@ -254,10 +254,16 @@ impl Look<'_> {
         all.into_iter().flatten().collect()
     }
 
-    /// The rights that the builds take. Asks at most who the caller is.
+    /// The rights that the builds take, and the data sources that they use. Asks at most who the caller is.
     pub async fn rights(&self, scope: Scope) -> Vec<Right> {
         let onlooker = Onlooker::new(self.plan, self.settings, self.world);
         let mut rights = Vec::new();
+        for used in &self.plan.data {
+            let source = self.registry.data_sources.get(used.component.as_str());
+            if let Some(source) = source {
+                rights.extend(source.rights(&used.options, scope).await);
+            }
+        }
         for (at, build) in self.plan.builds.iter().enumerate() {
             let cx = onlooker.context(BuildId(at as u32));
             let late = template::late(ComponentKind::Builder, &build.builder);

@@ -10,6 +10,7 @@ use crate::configure::{self, Asked, Layer, Subject, known_component};
 use crate::diagnostic::Diagnostic;
 use crate::eval::Context;
 use crate::module::Source;
+use crate::plan::DataUse;
 use crate::schema::Component;
 use crate::scope::{Names, Place};
 use crate::types::Type;
@@ -24,6 +25,8 @@ pub(crate) struct Readings {
     wanted: BTreeSet<DataKey>,
     /// By prefix of the unit, type and name.
     read: BTreeMap<(SmolStr, SmolStr, SmolStr), Result<Value, Diagnostic>>,
+    /// Their options, with the prefix of the unit.
+    asked: BTreeMap<(DataKey, SmolStr), Value>,
 }
 
 impl Readings {
@@ -32,6 +35,23 @@ impl Readings {
         let before = self.wanted.len();
         self.wanted.extend(more);
         self.wanted.len() > before
+    }
+
+    /// Those of `needed` that are in order, with their options.
+    pub(crate) fn used(&self, needed: &BTreeSet<DataKey>) -> Vec<DataUse> {
+        let asked = self.asked.iter();
+        let used = asked.filter(|((key, _), _)| needed.contains(key));
+        used.map(|(((_, ty, _), _), options)| DataUse {
+            component: ty.clone(),
+            options: options.clone(),
+        })
+        .collect()
+    }
+
+    fn note(&mut self, node: &Node<'_>, source: &Source, options: &Value) {
+        let (ty, name) = (source.ty.text.clone(), source.name.text.clone());
+        let key = ((node.at, ty, name), node.prefix.clone());
+        self.asked.insert(key, options.clone());
     }
 
     /// What a data source says to these options, asked once; `None` if it is not to be read, or cannot be yet.
@@ -105,6 +125,7 @@ pub(super) fn data(
     if cx.diagnostics[before..].iter().any(Diagnostic::is_error) {
         return unread(component);
     }
+    readings.note(node, source, &options);
     match readings.of(node, source, &options, components) {
         None => unread(component),
         Some(Ok(value)) => value,

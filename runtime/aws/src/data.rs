@@ -8,12 +8,19 @@ pub use ami::Ami;
 pub use parameterstore::ParameterStore;
 pub use secretsmanager::SecretsManager;
 
+use std::collections::BTreeSet;
+
 use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Error, Result};
+use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Right, Scope};
 
+use crate::account::{Access, Accounts};
 use crate::client;
+use crate::preview::{asking, held};
+use crate::rights::{self, Part, narrowed};
 
 /// Asks, and gives a failure as a problem of the data source.
 ///
@@ -32,6 +39,21 @@ fn asked(question: impl Future<Output = Result<Value>> + Send) -> Result<Value, 
             help: None,
         }),
     }
+}
+
+/// The rights that a question takes: these parts of the table, on the thing that the option `name` names.
+async fn rights(options: &Options<'_>, parts: &[Part], scope: Scope) -> Vec<Right> {
+    let access = Access::read(options).unwrap_or_default();
+    let (place, holder) = asking(&Accounts::default(), &access, scope).await;
+    let parts: BTreeSet<Part> = parts.iter().copied().collect();
+    let mut all = rights::rights(&parts, &place, false);
+    if let Some(name) = options.string("name").ok().flatten() {
+        for right in &mut all {
+            let resources = std::mem::take(&mut right.resources).into_iter();
+            right.resources = resources.map(|one| narrowed(one, &name)).collect();
+        }
+    }
+    held(all, &access, &holder)
 }
 
 /// A text, or null where there is none.

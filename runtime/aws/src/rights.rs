@@ -249,6 +249,8 @@ pub(crate) const TABLE: &[Row] = &[
     // The source image may have further disks.
     row(Part::Chroot, "ec2:RegisterImage", On::Named(&["snapshot"])),
     row(Part::Role, "sts:AssumeRole", On::All),
+    row(Part::ReadParameter, "ssm:GetParameter", On::Named(&["parameter"])),
+    row(Part::ReadSecretParameter, "kms:Decrypt", On::By("ssm")),
     row(Part::Secret, "secretsmanager:GetSecretValue", On::Named(&["secret"])),
 ];
 
@@ -381,6 +383,29 @@ fn condition<'a>(
     let values = values.into_iter().map(str::to_owned).collect();
     let keys = BTreeMap::from([(key.to_owned(), values)]);
     Conditions::from([(operator.to_owned(), keys)])
+}
+
+/// A resource that stands for all of a kind, as the one parameter or secret that is named, by name or ARN, version or label left out.
+pub(crate) fn narrowed(resource: String, name: &str) -> String {
+    let kinds = [(":parameter/*", ":ssm:"), (":secret:*", ":secretsmanager:")];
+    let Some((end, service)) = kinds.into_iter().find(|(end, _)| resource.ends_with(end)) else {
+        return resource;
+    };
+    if name.starts_with("arn:") {
+        return match name.contains(service) {
+            true => name.to_owned(),
+            false => resource,
+        };
+    }
+    let place = resource.trim_end_matches(end);
+    match service {
+        ":ssm:" => {
+            let name = name.split(':').next().unwrap_or_default();
+            format!("{place}:parameter/{}", name.trim_start_matches('/'))
+        }
+        // Amazon puts six characters behind the name.
+        _ => format!("{place}:secret:{name}-??????"),
+    }
 }
 
 /// The rights of these parts at a place.

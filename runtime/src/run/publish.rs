@@ -59,14 +59,15 @@ impl Work<'_> {
     /// left is in the ledger, and belongs to no artifact that is kept.
     async fn let_go(&self, cx: &Context, goes: &Artifact) -> Result<(), Trouble> {
         let mut records = Vec::new();
-        for thing in &goes.things {
+        // What is recorded last is removed first, here and by whoever cleans up: the first of an artifact's things uses the others.
+        for thing in goes.things.iter().rev() {
             let resource = Resource::Cloud(thing.clone());
             let there = std::future::ready(Ok(()));
             let made = cx.ledger.create(&cx.address, resource.clone(), there);
             records.push((made.await?.0, resource));
         }
         self.drop_built().await?;
-        for (record, resource) in records {
+        for (record, resource) in records.into_iter().rev() {
             cx.output.say(format!(
                 "removing the {}: only a step on the way",
                 resource.describe()

@@ -128,6 +128,43 @@ fn the_policy_allows_what_spot_a_profile_and_copies_take_and_nothing_else() {
     }
 }
 
+/// Data sources are read for the plan, in the name of whoever builds.
+#[test]
+fn the_policy_allows_what_data_sources_ask() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let moto = cloud.moto();
+    let secret = r#"{"Name": "web/token", "SecretString": "s3cret-t0ken"}"#;
+    moto.call("secretsmanager", "CreateSecret", secret).unwrap();
+    let parameter = r#"{"Name": "/web/flavour", "Value": "t3.micro", "Type": "String"}"#;
+    moto.call("ssm", "PutParameter", parameter).unwrap();
+    let test = test(&cloud);
+    let text = test.read("main.pkr.hcl");
+    let text = text
+        .replace("\"t3.micro\"", "data.amazon-parameterstore.flavour.value")
+        .replace(
+            "\"echo inside the machine\"",
+            "\"echo ${length(data.amazon-secretsmanager.token.value)}\"",
+        );
+    let data = r#"data "amazon-parameterstore" "flavour" {
+  name = "/web/flavour"
+}
+data "amazon-secretsmanager" "token" {
+  name = "web/token"
+}
+data "amazon-secretsmanager" "unused" {
+  name = "web/other"
+}
+"#;
+    test.write("main.pkr.hcl", format!("{data}{text}"));
+    let policy = policy(&test, "-iam");
+    let printed = policy.to_string();
+    for named in [":parameter/web/flavour\"", ":secret:web/token-??????\""] {
+        assert!(printed.contains(named), "no {named}: {printed}");
+    }
+    assert!(!printed.contains("web/other"), "{printed}");
+    held_against_calls("data sources", &cloud, &test);
+}
+
 /// What a plan asks, of every builder.
 #[test]
 fn a_plan_says_what_each_builder_will_make_and_asks_read_only() {

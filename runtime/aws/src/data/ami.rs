@@ -1,16 +1,19 @@
 //! `amazon-ami`: an image by its properties.
 
+use async_trait::async_trait;
 use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Problem;
 use imgc_runtime::data_source::DataSource;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::data::{asked, text};
+use crate::data::{asked, rights, text};
 use crate::lookup::find_source;
 use crate::options::{Source, filters};
+use crate::rights::Part;
 
 const COMPONENT: &str = "data source `amazon-ami`";
 
@@ -18,9 +21,15 @@ const COMPONENT: &str = "data source `amazon-ami`";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ami;
 
+#[async_trait]
 impl DataSource for Ami {
     fn read(&self, options: &Value) -> Result<Value, Problem> {
         asked(read(&Options::new(COMPONENT, options)))
+    }
+
+    async fn rights(&self, options: &Value, scope: Scope) -> Vec<Right> {
+        let options = Options::new(COMPONENT, options);
+        rights(&options, &[Part::Source], scope).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! `amazon-parameterstore`: a parameter of Systems Manager, its newest version unless the name ends with another one
 //! (`/web/ami:3`) or a label (`/web/ami:live`).
 
+use async_trait::async_trait;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::ParameterType;
 use imgc_compiler::value::Value;
@@ -8,11 +9,13 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::data_source::DataSource;
 use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::data::{asked, text};
+use crate::data::{asked, rights, text};
 use crate::error::failed;
 use crate::region::incomplete;
+use crate::rights::Part;
 
 const COMPONENT: &str = "data source `amazon-parameterstore`";
 const ACTION: &str = "ssm:GetParameter";
@@ -21,9 +24,20 @@ const ACTION: &str = "ssm:GetParameter";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ParameterStore;
 
+#[async_trait]
 impl DataSource for ParameterStore {
     fn read(&self, options: &Value) -> Result<Value, Problem> {
         asked(read(&Options::new(COMPONENT, options)))
+    }
+
+    async fn rights(&self, options: &Value, scope: Scope) -> Vec<Right> {
+        let options = Options::new(COMPONENT, options);
+        let mut parts = vec![Part::ReadParameter];
+        // What is unknown counts as given.
+        if options.is_given("with_decryption") {
+            parts.push(Part::ReadSecretParameter);
+        }
+        rights(&options, &parts, scope).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! `amazon-secretsmanager`: a secret. All of its outputs are sensitive but the version.
 
+use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,10 +9,12 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::data_source::DataSource;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
+use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::data::{asked, text};
+use crate::data::{asked, rights, text};
 use crate::error::failed;
+use crate::rights::Part;
 use crate::secrets::pick;
 
 const COMPONENT: &str = "data source `amazon-secretsmanager`";
@@ -20,9 +23,15 @@ const COMPONENT: &str = "data source `amazon-secretsmanager`";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SecretsManager;
 
+#[async_trait]
 impl DataSource for SecretsManager {
     fn read(&self, options: &Value) -> Result<Value, Problem> {
         asked(read(&Options::new(COMPONENT, options)))
+    }
+
+    async fn rights(&self, options: &Value, scope: Scope) -> Vec<Right> {
+        let options = Options::new(COMPONENT, options);
+        rights(&options, &[Part::Secret], scope).await
     }
 }
 

@@ -106,6 +106,10 @@ pub(crate) enum Part {
     Role,
     /// A secret.
     Secret,
+    /// A parameter that is read.
+    ReadParameter,
+    /// One that is encrypted, and is to be read as it is.
+    ReadSecretParameter,
 }
 
 /// What kind of component asks.

@@ -8,6 +8,24 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+#[test]
+fn what_a_data_source_names_is_named_in_its_rights() {
+    let of = |resource: &str, name: &str| narrowed(resource.to_owned(), name);
+    let parameter = "arn:aws:ssm:eu-west-1:1:parameter/*";
+    let secret = "arn:aws:secretsmanager:eu-west-1:1:secret:*";
+    assert_eq!(
+        of(parameter, "/web/ami:live"),
+        "arn:aws:ssm:eu-west-1:1:parameter/web/ami"
+    );
+    let other = "arn:aws:ssm:eu-west-1:2:parameter/web/ami";
+    assert_eq!(of(parameter, other), other);
+    assert_eq!(
+        of(secret, "web/token"),
+        "arn:aws:secretsmanager:eu-west-1:1:secret:web/token-??????"
+    );
+    assert_eq!(of("*", "web"), "*");
+}
+
 /// The actions that the sources of this crate ask for, with the service where it is not EC2.
 fn called() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
