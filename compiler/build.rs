@@ -75,7 +75,7 @@ fn read(path: &Path) -> io::Result<packed::File<String>> {
 const USUAL: [&str; 3] = ["name", "type", "group"];
 
 /// What is to be said of few.
-const RARE: [&str; 14] = [
+const RARE: [&str; 16] = [
     "also",
     "required",
     "required_by",
@@ -88,6 +88,8 @@ const RARE: [&str; 14] = [
     "values",
     "default",
     "format",
+    "least",
+    "most",
     "reads",
     "doc",
 ];

@@ -2,9 +2,7 @@
 //!
 //! In: the catalogue's schemas. Out: rows of plain words; Markdown and columns are made of the same ones.
 
-use imgc_compiler::schema::{
-    Attribute, BlockSchema, BodySchema, Component, ConstraintKind, Required,
-};
+use imgc_compiler::schema::{Attribute, BlockSchema, BodySchema, Component, ConstraintKind, Format, Required};
 
 /// An option.
 pub(crate) struct Row {
@@ -48,8 +46,16 @@ fn row(body: &BodySchema, name: &str, attribute: &Attribute) -> Row {
     if !attribute.values.is_empty() {
         notes.push(format!("accepts {}", listed(&attribute.values)));
     }
-    if attribute.duration {
-        notes.push("a duration such as `5m`".to_owned());
+    match attribute.format {
+        Some(Format::Duration) => notes.push("a duration such as `5m`".to_owned()),
+        Some(format) => notes.push(format.describe().to_owned()),
+        None => {}
+    }
+    if let Some(least) = attribute.least {
+        notes.push(format!("at least {least}"));
+    }
+    if let Some(most) = attribute.most {
+        notes.push(format!("at most {most}"));
     }
     if attribute.sensitive {
         notes.push("secret".to_owned());

@@ -29,6 +29,7 @@ mod required;
 mod rules;
 mod said;
 mod templates;
+mod values;
 mod weak;
 
 pub(crate) use weak::loosen_to;
@@ -84,7 +85,7 @@ pub const IDS: &[Entry] = &[
     ),
     Entry::error(
         "check/invalid-value",
-        "an option has a value that is not among the accepted ones",
+        "an option has a value that its component does not accept",
     ),
     Entry::error(
         "check/invalid-duration",

@@ -198,6 +198,24 @@ pub enum BinaryOp {
     Remainder,
 }
 
+impl Name {
+    /// Stands where a word is missing, which has been complained about; `place` is where it would stand.
+    pub fn missing(place: Span) -> Self {
+        Self {
+            text: SmolStr::default(),
+            span: Span {
+                end: place.start,
+                ..place
+            },
+        }
+    }
+
+    /// Whether it is [`Name::missing`]; an empty word that is written has a place of its own.
+    pub fn is_missing(&self) -> bool {
+        self.text.is_empty() && self.span.is_empty()
+    }
+}
+
 impl Body {
     /// The first attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {

@@ -17,6 +17,7 @@ mod collect;
 mod group;
 mod outside;
 mod repeat;
+mod sentence;
 mod take;
 
 pub use collect::{IDS, collect};

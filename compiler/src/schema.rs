@@ -87,14 +87,40 @@ pub struct Attribute {
     pub values: Vec<SmolStr>,
     /// The value when it is not given.
     pub default: Option<DefaultValue>,
-    /// A string such as `5m`.
-    pub duration: bool,
+    /// The form that its text has.
+    pub format: Option<Format>,
+    /// The smallest number that is accepted.
+    pub least: Option<i64>,
+    /// The largest number that is accepted.
+    pub most: Option<i64>,
     /// Where a common option comes from, such as `communicator`.
     pub group: Option<SmolStr>,
     /// What of this machine it names, if it names files.
     pub reads: Option<Reads>,
     /// One sentence about it; our own components have them.
     pub doc: Option<SmolStr>,
+}
+
+/// The form of an option's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A length of time.
+    Duration,
+    /// What a file is held against.
+    Checksum,
+    /// A number of bytes with a unit.
+    Size,
+}
+
+impl Format {
+    /// In words, with an example.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Duration => "a duration such as `5m` or `1h30m`",
+            Self::Checksum => "a checksum such as `sha256:…`, `file:URL`, or `none`",
+            Self::Size => "a size such as `512M` or `40G`",
+        }
+    }
 }
 
 /// Whether an option must be given.
@@ -188,6 +214,13 @@ impl Component {
     /// Whether nothing is known about it, see [`foreign`].
     pub fn is_foreign(&self) -> bool {
         self.body.open
+    }
+}
+
+impl Attribute {
+    /// Whether its text is a length of time.
+    pub fn is_duration(&self) -> bool {
+        self.format == Some(Format::Duration)
     }
 }
 

@@ -196,8 +196,10 @@ build {
 fn a_mistake_is_said_once() {
     let text = r#"
 source "null" "x" {
-  ssh_host    = "long-enough"
-  ssh_timeout = "5 min"
+  ssh_host       = "long-enough"
+  ssh_timeout    = "5 min"
+  ssh_username   = "admin"
+  ssh_agent_auth = true
 }
 build {
   sources = ["null.x"]

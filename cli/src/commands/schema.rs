@@ -206,7 +206,7 @@ fn body_json(schema: &BodySchema) -> Value {
                 "env": attribute.env,
                 "deprecated": attribute.deprecated,
                 "sensitive": attribute.sensitive,
-                "duration": attribute.duration,
+                "duration": attribute.is_duration(),
                 "group": attribute.group,
             })
         })

@@ -76,8 +76,15 @@ pub(crate) fn option_facts(inside: Inside, opt: &Opt) -> String {
                     quoted(&attribute.env)
                 ));
             }
-            if attribute.duration {
-                line("A duration such as `5m` or `1h30m`.".to_owned());
+            if let Some(format) = attribute.format {
+                let text = format.describe();
+                line(format!("A{}.", &text[1..]));
+            }
+            match (attribute.least, attribute.most) {
+                (Some(least), Some(most)) => line(format!("From {least} to {most}.")),
+                (Some(least), None) => line(format!("At least {least}.")),
+                (None, Some(most)) => line(format!("At most {most}.")),
+                (None, None) => {}
             }
             match attribute.reads {
                 Some(Reads::File) => line("Names a file; what is in it counts.".to_owned()),

@@ -3,13 +3,11 @@
 use smol_str::SmolStr;
 
 use super::{Given, Subject};
-use crate::diagnostic::Diagnostic;
+use crate::components::ComponentKind;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::eval::Context;
 use crate::module::quoted_list;
 use crate::schema::BodySchema;
-
-/// Builders whose implementation here checks these options itself.
-const CHECK_THEMSELVES: &[&str] = &["null"];
 
 /// Options of `ssh_…` that serve machines reached otherwise too: keys decrypt a first password, interfaces are chosen.
 const SERVE_ALL: &[&str] = &[
@@ -47,8 +45,55 @@ pub(super) fn check(subject: &Subject<'_>, given: &Given, cx: &mut Context<'_>) 
         return;
     };
     idle(subject, name, given, cx);
-    if name == "ssh" && !CHECK_THEMSELVES.contains(&subject.component.name.as_str()) {
+    if is_null(subject) {
+        existing(subject, name, given, cx);
+    } else if name == "ssh" {
         bastion(subject, given, cx);
+    }
+}
+
+fn is_null(subject: &Subject<'_>) -> bool {
+    subject.component.kind == Some(ComponentKind::Builder) && subject.component.name == "null"
+}
+
+/// The builder `null` makes no machine: it must know where one is, and how to log in.
+fn existing(subject: &Subject<'_>, communicator: &str, given: &Given, cx: &mut Context<'_>) {
+    let (host, user, ways): (_, _, &[&str]) = match communicator {
+        "ssh" => (
+            "ssh_host",
+            "ssh_username",
+            &["ssh_password", "ssh_private_key_file", "ssh_agent_auth"],
+        ),
+        "winrm" => ("winrm_host", "winrm_username", &["winrm_password"]),
+        _ => return,
+    };
+    let what = &subject.what;
+    let mut missing = |names: &[&str], help: String| {
+        let wanted = match names {
+            [name] => format!("the option `{name}`"),
+            names => format!("one of the options {}", quoted_list(names.iter().copied())),
+        };
+        let message = format!("{what} needs {wanted} for the communicator `{communicator}`");
+        let place = names.iter().find_map(|name| given.place(name));
+        let place = place.unwrap_or(subject.span);
+        let mut diagnostic = Diagnostic::error("check/missing-option", place, message).help(help);
+        if names
+            .iter()
+            .any(|name| given.computed_empty(name).is_some())
+        {
+            diagnostic.severity = Severity::Warning;
+        }
+        cx.report(diagnostic);
+    };
+    if !given.has(host) {
+        let none = "`communicator = \"none\"` where no machine is wanted";
+        return missing(&[host], format!("add `{host} = …`, or {none}"));
+    }
+    if !given.has(user) {
+        missing(&[user], format!("add `{user} = …`"));
+    }
+    if !ways.iter().any(|way| given.has(way)) {
+        missing(ways, format!("add `{} = …`", ways[0]));
     }
 }
 

@@ -47,6 +47,9 @@ pub fn known_component(
     if let Some(component) = schema::component(kind, &name.text) {
         return Ok(Known::silent(component));
     }
+    if name.is_missing() {
+        return Ok(Known::silent(schema::foreign()));
+    }
     let plugins = plugins(module);
     if let Some(component) = by_alias(kind, &name.text, &plugins) {
         return Ok(Known::silent(component));

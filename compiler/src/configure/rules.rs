@@ -4,19 +4,20 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::required::{self, required};
-use super::{Given, Subject, communicator};
+use super::{Given, Subject, communicator, values};
 use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::duration;
 use crate::eval::Context;
 use crate::hir::{Expr, ExprKind};
 use crate::module::quoted_list;
-use crate::schema::{Attribute, Constraint, ConstraintKind, Required};
+use crate::schema::{Attribute, Constraint, ConstraintKind, Format, Required};
 use crate::value::Value;
 
 /// Checks a component's options together.
 pub(super) fn check(subject: &Subject<'_>, given: &Given, cx: &mut Context<'_>) {
     required(subject, &subject.component.body, given, subject.span, cx);
     communicator::check(subject, given, cx);
+    values::ranges(subject, given, cx);
     for constraint in &subject.component.constraints {
         rule(subject, constraint, given, cx);
     }
@@ -87,13 +88,22 @@ pub(super) fn value(
 }
 
 fn scalar(name: &str, schema: &Attribute, value: &Value, span: Span, cx: &mut Context<'_>) {
+    if let Some(number) = value.as_number() {
+        values::bounds(name, schema, number, span, cx);
+    }
     let Some(text) = value.as_str() else { return };
     // Go templates are filled in later; an empty text counts as not given.
     if text.is_empty() || text.contains("{{") {
         return;
     }
-    if schema.duration && duration::parse(text).is_none() && !text.starts_with('-') {
-        cx.report(not_a_duration(name, value, span));
+    match schema.format {
+        Some(Format::Duration) if duration::parse(text).is_none() && !text.starts_with('-') => {
+            cx.report(not_a_duration(name, value, span));
+        }
+        Some(format @ (Format::Checksum | Format::Size)) => {
+            values::form(name, format, value, text, span, cx);
+        }
+        _ => {}
     }
     if schema.values.is_empty() || schema.values.iter().any(|value| value == text) {
         return;

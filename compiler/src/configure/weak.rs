@@ -17,7 +17,7 @@ pub(super) fn loosen(weak: bool, value: Value, schema: &Attribute) -> Value {
     match value.data() {
         _ if !weak => value,
         // A number for a duration is one of nanoseconds.
-        Data::Number(number) if schema.duration => {
+        Data::Number(number) if schema.is_duration() => {
             Value::string(format!("{number}ns")).mark(value.is_sensitive())
         }
         _ => loosen_to(&value, &schema.ty),

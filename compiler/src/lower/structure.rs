@@ -254,6 +254,10 @@ impl Lower<'_> {
             let problem = self.missing_label(&header, labels, header.place, None);
             self.out.push(problem);
         }
+        if self.form == Form::Toml && labels == ["type"] && self.is_body(members) {
+            self.without_type(header, labels, members, inside, body);
+            return;
+        }
         let given = members.iter().find(|member| member.key.text == labels[0]);
         let given = given.and_then(|member| member.value.text());
         let mut complained = false;
@@ -282,6 +286,35 @@ impl Lower<'_> {
             header.span = member.key.span.cover(member.value.span);
             self.block(header, &labels[1..], &member.value, inside, body);
         }
+    }
+
+    /// Whether there are attributes where labels could be.
+    fn is_body(&self, members: &[Member]) -> bool {
+        let is_attribute =
+            |member: &Member| !self.is_comment(member) && !could_have_label(&member.value);
+        members.iter().any(is_attribute)
+    }
+
+    /// A component that does not say which: what else is wrong with it can be told all the same.
+    fn without_type(
+        &mut self,
+        mut header: Header,
+        labels: Labels,
+        members: &[Member],
+        inside: &Inside,
+        body: &mut Body,
+    ) {
+        let is_label = |member: &&Member| labels.contains(&member.key.text.as_str());
+        let given = members.iter().find(is_label);
+        let first = given.or_else(|| members.iter().find(|one| !could_have_label(&one.value)));
+        let place = first.map_or(header.place, |member| member.key.span);
+        let problem = self.missing_label(&header, labels, place, None);
+        self.out.push(problem);
+        header.labels.push(Name::missing(header.place));
+        let rest: Vec<Member> = members.iter().filter(|m| !is_label(m)).cloned().collect();
+        let span = header.span;
+        let block = self.body(header, &rest, span, inside);
+        body.blocks.push(block);
     }
 
     fn has_labels_inside(&self, labels: Labels, members: &[Member]) -> bool {

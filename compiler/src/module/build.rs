@@ -113,7 +113,12 @@ fn inside(block: Block, build: &mut Build, out: &mut Vec<Diagnostic>) {
             let group = group::used(block, out).map(Provisioning::group);
             build.provisioners.extend(group);
         }
-        "error-cleanup-provisioner" => build.cleanup.extend(component(block, out).map(Arc::new)),
+        "error-cleanup-provisioner" => {
+            if let Some(first) = build.cleanup.first() {
+                out.push(second_cleanup(&block, first.span));
+            }
+            build.cleanup.extend(component(block, out).map(Arc::new));
+        }
         "post-processor" => build
             .post_processors
             .extend(component(block, out).map(alone)),
@@ -125,6 +130,17 @@ fn inside(block: Block, build: &mut Build, out: &mut Vec<Diagnostic>) {
         }
         _ => stray_block(&block, "inside `build`", IN_BUILD, out),
     }
+}
+
+/// What is said of a second block; how one that is written once is repeated is its own affair.
+fn second_cleanup(block: &Block, first: Span) -> Diagnostic {
+    Diagnostic::error(
+        "check/repeated-block",
+        block.header,
+        "a block `error-cleanup-provisioner` may stand only once in a build",
+    )
+    .label(first, "the first one is here")
+    .help("let one of them do everything")
 }
 
 /// What a `dynamic` block makes in a build.
@@ -223,7 +239,14 @@ fn chain_of(mut body: Body, span: Span, out: &mut Vec<Diagnostic>) -> Chain {
 
 /// A provisioner or post-processor: its own options stay in the body, those of every block are taken out.
 pub(super) fn component(block: Block, out: &mut Vec<Diagnostic>) -> Option<Component> {
-    let [ty] = labels(&block, &["type"], out)?;
+    let ty = match labels(&block, &["type"], out) {
+        Some([ty]) => ty,
+        // What else is wrong with it is said as well.
+        None => match block.labels.first() {
+            Some(first) => first.clone(),
+            None => Name::missing(block.kind.span.at_end()),
+        },
+    };
     let kind = block.kind.text;
     let label = Label::Written(ty);
     Some(component_of(&kind, label, block.body, block.header, out))

@@ -10,7 +10,7 @@ use super::repeat::{Repeat, take_out};
 use super::take::{Take, check_identifier, labels, unique};
 use super::{
     Local, Module, NO_EQUALS, Settings, Source, Validation, Variable, build, group, outside,
-    stray_block,
+    sentence, stray_block,
 };
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::registry::Entry as Id;
@@ -35,6 +35,10 @@ pub const IDS: &[Id] = &[
     Id::error(
         "check/invalid-name",
         "a name has characters that references cannot have",
+    ),
+    Id::error(
+        "check/error-message",
+        "the message of a `validation` block is no sentence",
     ),
     Id::error(
         "check/missing-attribute",
@@ -345,6 +349,7 @@ fn variable(name: Name, block: Block, out: &mut Vec<Diagnostic>) -> Variable {
         let condition = take.value("condition");
         let error_message = take.value("error_message");
         let meant = take.finish(out);
+        out.extend(error_message.as_ref().and_then(sentence::check));
         for (name, given) in [
             ("condition", condition.is_some()),
             ("error_message", error_message.is_some()),

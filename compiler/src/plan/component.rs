@@ -18,7 +18,7 @@ use super::{Limits, Options, digest};
 use crate::artifacts::{BuildIndex, Values};
 use crate::components::{ComponentKind, Publish};
 use crate::configure::{self, Asked, Layer, Subject};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Label};
 use crate::eval;
 use crate::hir::{Body, Name};
 use crate::module;
@@ -124,6 +124,7 @@ impl<'a> Maker<'a, '_> {
             span: source.span,
         };
         let value = configure::configure(&subject, self.cx);
+        self.name_nested(before, instance);
         if !instance.whole {
             // What seems to be missing may be in the part that was not found.
             let own = self.cx.diagnostics.split_off(before);
@@ -150,6 +151,42 @@ impl<'a> Maker<'a, '_> {
             span: source.span,
         };
         (Options::deferred(value, Arc::new(late)), uses.builds)
+    }
+
+    /// Has what a source lacks show the `source` blocks of builds as well that add to it and lack it too: all of them in
+    /// one message.
+    fn name_nested(&mut self, before: usize, instance: &Instance<'a>) {
+        let lacks = |problem: &Diagnostic| {
+            ["check/missing-option", "check/expected-option"].contains(&problem.id)
+                && problem.span == instance.source.span
+        };
+        for mut problem in self.cx.diagnostics.split_off(before) {
+            if !lacks(&problem) {
+                self.cx.report(problem);
+                continue;
+            }
+            if instance.is_nested {
+                problem.labels.push(Label {
+                    span: instance.span,
+                    text: "this adds to it, and lacks it too".to_owned(),
+                });
+            }
+            let said = self.cx.diagnostics.iter_mut().find(|said| {
+                (said.id, said.span, &said.message) == (problem.id, problem.span, &problem.message)
+            });
+            match said {
+                Some(said) => {
+                    let new = problem.labels.into_iter();
+                    let known = std::mem::take(&mut said.labels);
+                    said.labels = known
+                        .iter()
+                        .cloned()
+                        .chain(new.filter(|label| !known.contains(label)))
+                        .collect();
+                }
+                None => self.cx.report(problem),
+            }
+        }
     }
 
     fn communicator(

@@ -58,7 +58,7 @@ impl Maker<'_, '_> {
 
     /// Says so where a component is in order and cannot run here.
     pub(super) fn runnable(&mut self, kind: ComponentKind, ty: &Name) {
-        if !self.components.has(kind, &ty.text) {
+        if !ty.is_missing() && !self.components.has(kind, &ty.text) {
             self.not_implemented(kind, &ty.text, ty.span);
         }
     }

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use super::{
-    Attribute, BlockSchema, BodySchema, Component, Constraint, Required, component, packed, renames,
+    Attribute, BlockSchema, BodySchema, Component, Constraint, Format, Required, component, packed,
+    renames,
 };
 use crate::components::ComponentKind;
 use crate::types::Type;
@@ -128,7 +129,9 @@ fn attribute(of: packed::Attribute<Text>) -> (SmolStr, Attribute) {
         sensitive: false,
         values: Vec::new(),
         default: None,
-        duration: false,
+        format: None,
+        least: None,
+        most: None,
         group: of.group.map(text),
         reads: None,
         doc: None,
@@ -143,11 +146,22 @@ fn attribute(of: packed::Attribute<Text>) -> (SmolStr, Attribute) {
         attribute.sensitive = more.sensitive;
         attribute.values = texts(more.values);
         attribute.default = more.default;
-        attribute.duration = more.format == Some("duration");
+        attribute.format = more.format.map(format);
+        attribute.least = more.least;
+        attribute.most = more.most;
         attribute.reads = more.reads;
         attribute.doc = more.doc.map(text);
     }
     (text(of.name), attribute)
+}
+
+fn format(name: Text) -> Format {
+    match name {
+        "checksum" => Format::Checksum,
+        "duration" => Format::Duration,
+        "size" => Format::Size,
+        other => unreachable!("the catalogue knows no format `{other}`"),
+    }
 }
 
 fn block(of: packed::Block<Text>) -> (SmolStr, BlockSchema) {

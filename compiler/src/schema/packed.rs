@@ -108,9 +108,15 @@ pub(super) struct More<S> {
     /// The value when it is not given.
     #[serde(default = "none")]
     pub default: Option<DefaultValue<S>>,
-    /// `duration` for one.
+    /// `duration`, `checksum` or `size`.
     #[serde(default = "none")]
     pub format: Option<S>,
+    /// The smallest number that is accepted.
+    #[serde(default)]
+    pub least: Option<i64>,
+    /// The largest number that is accepted.
+    #[serde(default)]
+    pub most: Option<i64>,
     /// What of this machine it names.
     #[serde(default)]
     pub reads: Option<Reads>,

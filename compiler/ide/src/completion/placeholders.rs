@@ -24,7 +24,7 @@ pub(super) fn value(opt: &Opt, at: usize) -> String {
                     .and_then(|default| default.as_bool());
                 return format!("${{{at}:{}}}", !usual.unwrap_or(false));
             }
-            if attribute.duration {
+            if attribute.is_duration() {
                 return format!("\"${{{at}:5m}}\"");
             }
             of_type(&attribute.ty, at)

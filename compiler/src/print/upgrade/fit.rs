@@ -92,7 +92,7 @@ impl Fit {
 
     fn option(&self, value: &mut Expr, known: &Attribute) {
         match &value.kind {
-            ExprKind::Literal(literal) if known.duration && literal.as_number().is_some() => {
+            ExprKind::Literal(literal) if known.is_duration() && literal.as_number().is_some() => {
                 // As the plan has it.
                 value.kind = ExprKind::Literal(Value::string(format!("{}ns", literal.display())));
             }

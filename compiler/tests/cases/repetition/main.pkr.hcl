@@ -9,6 +9,8 @@ source "null" "machine" {
   for_each     = var.regions
   ssh_host     = each.value.host
   ssh_username = "${source.name}-${each.key}-${source.key}"
+
+  ssh_agent_auth = true
 }
 
 source "null" "counted" {
