@@ -90,10 +90,15 @@ pub const IDS: &[Entry] = &[
         "a constant is needed and something else is written",
     ),
     Entry::error("eval/too-deep", "an expression is nested too deeply"),
+    Entry::error("eval/too-large", "a value has too many parts"),
 ];
 
 /// Deepest nesting of expressions evaluated. Chains of operators on one level do not count.
 const MAX_DEPTH: u32 = 250;
+
+/// Most parts of a value, those in its parts included: a value that holds another one twice, twenty times over, is quickly
+/// written, and has a million.
+const MOST_PARTS: usize = 250_000;
 
 /// The names an expression may use.
 pub trait Scope {
@@ -356,7 +361,10 @@ impl Evaluator<'_> {
         cx.depth += 1;
         let value = self.compound(expr, cx);
         cx.depth -= 1;
-        value
+        match makes_parts(&expr.kind) && has_too_many_parts(&value) {
+            true => too_large(expr.span, cx),
+            false => value,
+        }
     }
 
     fn compound(&self, expr: &Expr, cx: &mut Context<'_>) -> Value {
@@ -553,6 +561,44 @@ fn too_deep(span: Span, cx: &mut Context<'_>) -> Value {
     cx.fail(
         Diagnostic::error("eval/too-deep", span, "this is nested too deeply")
             .help("give parts of it names in `locals`"),
+    )
+}
+
+/// Whether an expression may put values together to one that is larger than each of them.
+fn makes_parts(kind: &ExprKind) -> bool {
+    matches!(
+        kind,
+        ExprKind::Tuple(_)
+            | ExprKind::Object(_)
+            | ExprKind::For(_)
+            | ExprKind::Splat { .. }
+            | ExprKind::Call(_)
+    )
+}
+
+fn has_too_many_parts(value: &Value) -> bool {
+    let mut left = MOST_PARTS;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        let count = value.len().unwrap_or_default();
+        if count > left {
+            return true;
+        }
+        left -= count;
+        open.extend(
+            value
+                .parts()
+                .filter(|part| !part.is_empty() && part.len().is_some()),
+        );
+    }
+    false
+}
+
+fn too_large(span: Span, cx: &mut Context<'_>) -> Value {
+    let message = format!("this value has more than {MOST_PARTS} parts");
+    cx.fail(
+        Diagnostic::error("eval/too-large", span, message)
+            .help("put large contents into files and name them; what holds another value twice has twice its parts"),
     )
 }
 

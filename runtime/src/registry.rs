@@ -10,8 +10,11 @@ use tokio::sync::Semaphore;
 use crate::builder::Builder;
 use crate::communicator::Communicator;
 use crate::data_source::DataSource;
+use crate::event::Redact as _;
+use crate::options::secrets;
 use crate::post_processor::PostProcessor;
 use crate::provisioner::Provisioner;
+use crate::redact::Redactor;
 use crate::template::{late, open_options};
 
 /// Builders, communicators, provisioners, post-processors, data sources. Adding one is one line where the registry is filled.
@@ -97,6 +100,19 @@ impl Registry {
     }
 }
 
+/// A problem without the secrets of the options, in whatever form the answer of a service has them.
+fn hide(problem: Problem, options: &Value) -> Problem {
+    let redactor = Redactor::new();
+    for secret in secrets(options) {
+        redactor.add(&secret);
+    }
+    Problem {
+        message: redactor.redact(&problem.message),
+        help: problem.help.map(|help| redactor.redact(&help)),
+        ..problem
+    }
+}
+
 impl Components for Registry {
     fn has(&self, kind: ComponentKind, name: &str) -> bool {
         match kind {
@@ -152,12 +168,53 @@ impl Components for Registry {
 
     fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {
         match self.data_sources.get(name) {
-            Some(source) => source.read(options),
+            Some(source) => source
+                .read(options)
+                .map_err(|problem| hide(problem, options)),
             None => Err(Problem {
                 option: None,
                 message: format!("this version of imgc cannot read the data source `{name}`"),
                 help: Some("give the value by a variable instead".to_owned()),
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::object;
+
+    /// Fails with all forms a service may send a secret back in.
+    struct Leaky;
+
+    impl DataSource for Leaky {
+        fn read(&self, options: &Value) -> Result<Value, Problem> {
+            let token = options.get("token").and_then(Value::as_str).unwrap();
+            assert_eq!(token, "pa ss/w\"ord");
+            Err(Problem {
+                option: None,
+                message: "refused: pa ss/w\"ord, cGEgc3MvdyJvcmQ=, pa%20ss%2Fw%22ord".to_owned(),
+                help: Some("{\"token\":\"pa ss/w\\\"ord\"}".to_owned()),
+            })
+        }
+    }
+
+    #[test]
+    fn what_a_data_source_says_holds_no_secret_in_any_form() {
+        let mut registry = Registry::default();
+        registry.data_sources.insert("leaky", Arc::new(Leaky));
+        let options = object([("token", Value::string("pa ss/w\"ord").mark(true))]);
+        let problem = registry.read("leaky", &options).unwrap_err();
+        let said = format!("{} {}", problem.message, problem.help.unwrap());
+        assert!(
+            said.starts_with("refused: <sensitive>, <sensitive>"),
+            "{said}"
+        );
+        for part in ["pa ss", "cGEg", "pa%20", "ord"] {
+            assert!(!said.contains(part), "{said}");
         }
     }
 }
