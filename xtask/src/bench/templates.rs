@@ -116,8 +116,8 @@ fn machines(directory: &Path, file: usize, count: usize) -> Result<PathBuf> {
             write!(
                 out,
                 "variable \"name_{number:04}\" {{\n  type    = string\n  default = \"machine {number:04}\"\n}}\n\n\
-                    source \"null\" \"s{number:04}\" {{\n  communicator = \"ssh\"\n  ssh_host     = \"192.0.2.1\"\n  \
-                    ssh_username = var.name_{number:04}\n}}\n\n\
+                    source \"null\" \"s{number:04}\" {{\n  ssh_host       = \"192.0.2.1\"\n  ssh_agent_auth = true\n  \
+                    ssh_username   = var.name_{number:04}\n}}\n\n\
                     build {{\n  name    = \"b{number:04}\"\n  sources = [\"source.null.s{number:04}\"]\n\n  \
                     provisioner \"shell\" {{\n    inline = [\"echo ${{upper(var.name_{number:04})}} is there\"]\n  }}\n}}\n\n"
             )?;
