@@ -19,6 +19,7 @@ mod filters;
 mod fleet;
 mod image;
 mod import;
+mod keys;
 mod launch;
 mod left;
 mod lifecycle;
@@ -37,6 +38,7 @@ mod xml;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
 use tokio::runtime::Runtime;
@@ -138,6 +140,12 @@ impl Cloud {
     /// The account of credentials that name none.
     pub fn account(&self) -> &'static str {
         ACCOUNT
+    }
+
+    /// A file with the public halves of all key pairs there are, for an sshd that stands for every machine
+    /// (`AuthorizedKeysFile`); it is kept from now on.
+    pub fn authorized_keys(&self) -> io::Result<PathBuf> {
+        self.shared.keys.begin()
     }
 
     /// The port of every machine's sshd; each has an address of its own.

@@ -112,21 +112,6 @@ impl Moto {
         self.send(&head, body)
     }
 
-    /// The public keys of all key pairs of the moto at `address`, as in `authorized_keys`.
-    pub fn public_keys(address: SocketAddr) -> io::Result<Vec<String>> {
-        let body = "Action=DescribeKeyPairs&Version=2016-11-15&IncludePublicKey=true";
-        let head = format!(
-            "POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/ec2/aws4_request, \
-             SignedHeaders=host, Signature=none\r\n",
-            body.len(),
-        );
-        let answer = send(address, &head, body)?;
-        let keys = answer.split("<publicKey>").skip(1);
-        let keys = keys.filter_map(|rest| rest.split("</publicKey>").next());
-        Ok(keys.map(|key| key.trim().to_owned()).collect())
-    }
-
     /// Sends a request: the body of the answer, or an error with the whole of it.
     fn send(&self, head: &str, body: &str) -> io::Result<String> {
         send(self.address, head, body)

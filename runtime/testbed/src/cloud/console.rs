@@ -4,11 +4,11 @@ use rsa::BigUint;
 
 use super::answer::Answer;
 use super::behaviour::Behaviour;
-use super::describe;
-use super::ec2::{Outcome, ask};
+use super::ec2::Outcome;
 use super::request::{Request, decoded, encoded};
 use super::server::Shared;
 use super::xml::Element;
+use super::{describe, keys};
 
 /// `GetConsoleOutput`.
 pub(crate) async fn output(
@@ -50,7 +50,7 @@ pub(crate) async fn password(
     let mut data = String::new();
     let is_windows = instance.text_at("platform").eq_ignore_ascii_case("windows");
     if is_windows && !silent {
-        let key = public_key(shared, request, instance.text_at("keyName")).await?;
+        let key = keys::public(shared, request, instance.text_at("keyName")).await?;
         data = encrypted(&behaviour.password, &key).unwrap_or_default();
     }
     let members = vec![
@@ -59,19 +59,6 @@ pub(crate) async fn password(
         Element::with_text("passwordData", data),
     ];
     Ok(Answer::ec2("GetPasswordData", members))
-}
-
-/// The public half of a key pair, as in `authorized_keys`.
-pub(crate) async fn public_key(shared: &Shared, request: &Request, name: &str) -> Outcome<String> {
-    let asked = [("KeyName.1", name), ("IncludePublicKey", "true")];
-    let keys = ask(shared, request, "DescribeKeyPairs", &asked).await?;
-    let keys = keys.texts("publicKey");
-    Ok(keys
-        .into_iter()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned())
 }
 
 /// A text encrypted with RSA (PKCS #1 v1.5), in Base64; `None` for a key of another kind.

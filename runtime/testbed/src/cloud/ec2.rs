@@ -9,7 +9,7 @@ use super::request::Request;
 use super::server::Shared;
 use super::state::Token;
 use super::xml::Element;
-use super::{console, describe, fleet, image, import, launch, lifecycle, removal};
+use super::{console, describe, fleet, image, import, keys, launch, lifecycle, removal};
 
 /// A result whose error is what the caller is answered.
 pub(crate) type Outcome<T> = Result<T, Answer>;
@@ -146,6 +146,7 @@ async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Ou
         | "EnableFastLaunch"
         | "DisableFastLaunch" => image::attributes::switch(shared, request).await,
         "RunInstances" => launch::run(shared, request, behaviour).await,
+        "CreateKeyPair" | "ImportKeyPair" | "DeleteKeyPair" => keys::change(shared, request).await,
         "CreateFleet" => fleet::create(shared, request, behaviour).await,
         "CreateLaunchTemplate" => launch::template(shared, request).await,
         "DeleteFleets" => fleet::delete(shared, request, behaviour).await,

@@ -96,11 +96,12 @@ impl Filters {
                 break;
             };
             let values = request.list(&format!("Filter.{at}.Value"));
-            // Names moto knows as well, but for its reading of brackets, and then has less to show.
-            let is_plain = values.iter().all(|value| !value.contains('['));
+            // These moto knows as well, but for its reading of brackets, and then has less to show.
+            let is_moto = matches!(name.as_str(), "image-id" | "name" | "snapshot-id")
+                && values.iter().all(|value| !value.contains('['));
             if is_ours(name) {
                 taken.filters.push((name.clone(), values.clone()));
-                if name != "name" || !is_plain {
+                if !is_moto {
                     continue;
                 }
             }

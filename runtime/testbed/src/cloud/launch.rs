@@ -10,7 +10,7 @@ use super::request::{Request, decoded};
 use super::server::Shared;
 use super::state::Template;
 use super::xml::Element;
-use super::{console, describe, disks, shown, user_data};
+use super::{describe, disks, keys, shown, user_data};
 use crate::sshd::Options;
 
 /// What an hour costs on the spot market where a test says nothing else.
@@ -96,7 +96,7 @@ pub(crate) async fn start(
     check_profile(shared, request)?;
     let mut keys = Vec::new();
     if !request.parameter("KeyName").is_empty() {
-        keys.push(console::public_key(shared, request, request.parameter("KeyName")).await?);
+        keys.push(keys::public(shared, request, request.parameter("KeyName")).await?);
     }
     check_capacity(shared, request, behaviour).await?;
     let of_image: Vec<_> = image
@@ -118,6 +118,8 @@ pub(crate) async fn start(
     for instance in &mut tree.child_mut("instancesSet").children {
         let id = instance.text_at("instanceId").to_owned();
         shown::unaddressed(instance);
+        let groups = instance.texts("groupId");
+        shared.state().members.insert(id.clone(), groups);
         begin(shared, behaviour, &id, store);
         if let Some(machines) = behaviour.machines.as_ref().filter(|_| !is_windows) {
             let data = decoded(request.parameter("UserData"));

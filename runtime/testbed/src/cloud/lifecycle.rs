@@ -1,14 +1,12 @@
 //! Instances and disks that go from one state to the next.
 
-use std::collections::BTreeMap;
-
 use super::answer::Answer;
 use super::behaviour::Behaviour;
 use super::ec2::{Outcome, ask};
 use super::machines::Door;
 use super::request::Request;
 use super::server::Shared;
-use super::{describe, shown};
+use super::shown;
 
 /// `StartInstances`, `StopInstances`, `TerminateInstances`, `RebootInstances`.
 pub(crate) async fn instances(
@@ -19,12 +17,10 @@ pub(crate) async fn instances(
     let action = request.action.as_str();
     let ids = request.list("InstanceId");
     let mut ended = Vec::new();
-    let found = describe::instances(shared, request, only(&ids)).await?;
-    for instance in &found {
-        let id = instance.text_at("instanceId");
-        let state = instance.text_at("instanceState/name");
-        if state == "terminated" {
-            ended.push(id.to_owned());
+    for id in &ids {
+        let has_ended = shared.state().ended.contains(id);
+        if has_ended {
+            ended.push(id.clone());
             if action != "TerminateInstances" {
                 let message =
                     format!("The instance '{id}' is not in a state from which it can be changed.");
@@ -61,7 +57,12 @@ pub(crate) async fn instances(
         _ => return Ok(answer),
     };
     for id in ids.iter().filter(|id| !ended.contains(id)) {
-        shared.state().pass(id, name, wait);
+        let mut state = shared.state();
+        state.pass(id, name, wait);
+        if action == "TerminateInstances" {
+            state.ended.insert(id.clone());
+        }
+        drop(state);
         shared.fleet.set(id, door);
     }
     for set in &mut tree.children {
@@ -77,13 +78,6 @@ pub(crate) async fn instances(
         }
     }
     Ok(answer.with_tree(&tree))
-}
-
-/// These instances as parameters.
-fn only(ids: &[String]) -> BTreeMap<String, String> {
-    let ids = ids.iter().enumerate();
-    ids.map(|(at, id)| (format!("InstanceId.{}", at + 1), id.clone()))
-        .collect()
 }
 
 /// `CreateVolume`, `CreateSnapshot`, `CopySnapshot`.

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::ec2::{Outcome, ask};
 use super::request::Request;
 use super::server::Shared;
-use super::{describe, stock};
+use super::stock;
 
 /// `DeleteSecurityGroup`: not while an instance is in it that has not ended, nor while another group's rule names it.
 pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer> {
@@ -19,18 +19,9 @@ pub(crate) async fn group(shared: &Shared, request: &Request) -> Outcome<Answer>
             .next()
             .unwrap_or_default();
     }
-    let in_it = [
-        ("Filter.1.Name", "instance.group-id"),
-        ("Filter.1.Value.1", &id),
-    ];
-    let in_it = in_it.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    for instance in describe::instances(shared, request, in_it.into()).await? {
-        let instance_id = instance.text_at("instanceId");
-        let ended = instance.text_at("instanceState/name") == "terminated";
-        if !ended || shared.state().passing(instance_id).is_some() {
-            let message = format!("resource {id} has a dependent object");
-            return Err(Answer::error(request, 400, "DependencyViolation", &message));
-        }
+    if shared.state().is_used(&id) {
+        let message = format!("resource {id} has a dependent object");
+        return Err(Answer::error(request, 400, "DependencyViolation", &message));
     }
     if shared.state().named_groups.contains(&id) {
         check_rules(shared, request, &id).await?;

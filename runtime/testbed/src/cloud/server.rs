@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::behaviour::Behaviour;
 use super::call::{Call, Calls};
 use super::faults::{self, Fate};
+use super::keys::Keys;
 use super::machines::Fleet;
 use super::request::Request;
 use super::state::State;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) moto: SocketAddr,
     pub(crate) since: Instant,
     pub(crate) fleet: Fleet,
+    pub(crate) keys: Keys,
     /// Held while something is changed, so that looking and changing are one step.
     pub(crate) changing: tokio::sync::Mutex<()>,
     behaviour: Mutex<Arc<Behaviour>>,
@@ -77,6 +79,7 @@ impl Shared {
             moto,
             since: Instant::now(),
             fleet,
+            keys: Keys::default(),
             changing: tokio::sync::Mutex::default(),
             behaviour: Mutex::new(Arc::new(behaviour)),
             state: Mutex::default(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::behaviour::{Delay, Wait};
+use super::request::Request;
 use super::xml::Element;
 
 /// A state that leads to another one.
@@ -93,6 +94,12 @@ pub(crate) struct State {
     pub(crate) stock: BTreeMap<String, Element>,
     /// Elements of `DescribeInstances` with other texts than moto's, by instance.
     pub(crate) instances: BTreeMap<String, BTreeMap<String, String>>,
+    /// The groups of instances that have not been told to end.
+    pub(crate) members: BTreeMap<String, Vec<String>>,
+    /// Instances that have been told to end.
+    pub(crate) ended: BTreeSet<String>,
+    /// Public keys of key pairs, as far as they are known, with account and region before their names.
+    pub(crate) keys: BTreeMap<String, String>,
     /// Snapshots of moto's that no cloud would have made.
     pub(crate) hidden: BTreeSet<String>,
     pub(crate) tokens: BTreeMap<String, Arc<tokio::sync::Mutex<Token>>>,
@@ -124,6 +131,29 @@ impl State {
         if let Some(wait) = Wait::begin(delay) {
             self.passing.insert(id.to_owned(), Passing { name, wait });
         }
+    }
+
+    /// Whether an image was made where the request goes, and not given.
+    pub(crate) fn is_made(&self, request: &Request, image: &str) -> bool {
+        let here = format!("{}/{}/", request.account, request.region);
+        let mut names = self.names.iter();
+        names.any(|(name, id)| id == image && name.starts_with(&here))
+    }
+
+    /// Whether an instance that has not ended is in a group.
+    pub(crate) fn is_used(&mut self, group: &str) -> bool {
+        let is_in = |groups: &Vec<String>| groups.iter().any(|one| one == group);
+        let users = self.members.iter().filter(|(_, groups)| is_in(groups));
+        let users: Vec<String> = users.map(|(id, _)| id.clone()).collect();
+        // Asked about all, so that each of them comes to its end.
+        let lives = users.iter().map(|id| {
+            let lives = !self.ended.contains(id) || self.passing(id).is_some();
+            if !lives {
+                self.members.remove(id);
+            }
+            lives
+        });
+        lives.fold(false, |any, lives| any | lives)
     }
 
     /// The state something passes through, for somebody who asks once more, with what is done of it in percent.

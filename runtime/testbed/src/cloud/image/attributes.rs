@@ -90,7 +90,9 @@ pub(crate) async fn permit(shared: &Shared, request: &Request) -> Outcome<Answer
 /// `ModifyImageAttribute`: moto does launch permissions.
 pub(crate) async fn modify(shared: &Shared, request: &Request) -> Outcome<Answer> {
     let id = request.parameter("ImageId");
-    describe::image(shared, request, id).await?;
+    if !shared.state().is_made(request, id) {
+        describe::image(shared, request, id).await?;
+    }
     let attribute = request.parameter("Attribute");
     let new = [
         ("ImdsSupport", "imdsSupport"),
