@@ -68,7 +68,6 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(&workspace),
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
-        bench::amazon::KEYS => bench::amazon::keys(rest),
         "aws-smoke" => smoke::run(&workspace, rest),
         "fuzz-lsp" => fuzz::run(&workspace, rest),
         "vscode-test" => vscode::run(&workspace, rest),

@@ -1,36 +1,20 @@
 //! `amazon-ebs` builds against servers of the tests: moto as EC2, and a real sshd as the machine.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
 use std::path::Path;
-use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use imgc_testbed::cloud::{Behaviour, Delay, Machines, Waits, stock};
-use imgc_testbed::{Cloud, Moto, Options, Sshd};
+use imgc_testbed::{Cloud, Options, Sshd};
 use serde_json::{Value, json};
 
 use super::Bench;
 use super::result::{Check, Quantity, Row, Spread};
 use super::turns::{self, Contender};
 
-/// The task of this program that sshd runs to learn which keys it shall accept.
-pub(crate) const KEYS: &str = "moto-keys";
-
-/// Prints the public keys of all key pairs, as an instance's sshd knows those it was started with.
-pub(crate) fn keys(args: &[String]) -> Result<ExitCode> {
-    let [address] = args else {
-        bail!("`{KEYS}` takes the address of a moto");
-    };
-    let address: SocketAddr = address.parse().context("this is no address")?;
-    for key in Moto::public_keys(address)? {
-        println!("{key}");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// One build with one `shell`.
 pub(crate) fn one(bench: &Bench) -> Result<Row> {
-    let mut row = builds(bench, "amazon-one", 1, bench.turns(15, 3))?;
+    let (mut row, requests) = builds(bench, "amazon-one", 1, bench.turns(15, 3))?;
     row.work = "one `amazon-ebs` build against the tests' cloud, with one `shell` on a real sshd"
         .to_owned();
     let wall = Spread::of(row.samples("imgc", Quantity::Wall));
@@ -43,12 +27,21 @@ pub(crate) fn one(bench: &Bench) -> Result<Row> {
     row.checks.extend(
         memory.map(|spread| Check::at_least("at most a fifth of the memory", spread, 5.0, "×")),
     );
+    let [peer, ours] = requests.map(|counted| Spread::of(&counted));
+    if let (Some(peer), Some(ours)) = (peer, ours) {
+        let target = format!(
+            "at most Packer's {} requests, dry runs among them",
+            peer.median
+        );
+        row.checks
+            .push(Check::at_most(target, ours, peer.median, "requests"));
+    }
     Ok(row)
 }
 
 /// Fifty builds of one template.
 pub(crate) fn fifty(bench: &Bench) -> Result<Row> {
-    let mut row = builds(bench, "amazon-fifty", 50, bench.turns(3, 1))?;
+    let (mut row, requests) = builds(bench, "amazon-fifty", 50, bench.turns(3, 1))?;
     row.work = "50 `amazon-ebs` builds of one template, the same".to_owned();
     let wall = Spread::of(row.samples("imgc", Quantity::Wall));
     let memory = Spread::of(row.samples("imgc", Quantity::Memory));
@@ -56,6 +49,14 @@ pub(crate) fn fifty(bench: &Bench) -> Result<Row> {
         .extend(wall.map(|spread| Check::at_most("at most 4 s", spread, 4.0, "s")));
     row.checks
         .extend(memory.map(|spread| Check::at_most("under 200 MiB", spread, 200.0, "MiB")));
+    let [peer, ours] = requests.map(|counted| Spread::of(&counted));
+    if let (Some(peer), Some(ours)) = (peer, ours) {
+        row.how += &format!(
+            " Packer asks {} times in all, imgc {}, dry runs among them.",
+            peer.show_whole(),
+            ours.show_whole()
+        );
+    }
     Ok(row)
 }
 
@@ -119,46 +120,57 @@ pub(crate) fn pending(bench: &Bench) -> Result<Row> {
     Ok(row)
 }
 
-fn builds(bench: &Bench, name: &str, number: usize, turns: usize) -> Result<Row> {
+/// The row of so many builds, and how many requests each turn of Packer and of imgc made.
+fn builds(bench: &Bench, name: &str, number: usize, turns: usize) -> Result<(Row, [Vec<f64>; 2])> {
     let directory = bench.directory(name)?;
     // moto alone answers 500 to tags of snapshots in `CreateImage`.
     let cloud = Cloud::start()?;
-    let sshd = machine(cloud.moto())?;
+    let sshd = machine(&cloud)?;
     let builders: Vec<Value> = (0..number)
         .map(|at| source(&cloud.url(), at, &sshd.user(), sshd.port()))
         .collect();
     let template = write(&directory, &builders)?;
     let args = ["build", "-color=false", template.as_str()];
-    let mut contenders = vec![Contender::new("packer", bench.peer(&directory, &args)?)];
-    contenders.extend(
-        bench
-            .ours(&directory, &args)?
-            .map(|job| Contender::new("imgc", job)),
-    );
+    let requests = [const { RefCell::new(Vec::new()) }; 2];
+    // Everybody begins with an empty cloud: moto is the slower the more it holds.
+    let contender = |who: &str, at: usize, job| {
+        let (cloud, counted) = (&cloud, &requests[at]);
+        Contender::new(who, job)
+            .before(move || {
+                cloud.reset()?;
+                // moto makes what a region has from the start with the first request.
+                let first = cloud.ec2("us-east-1", "DescribeInstances", &[]);
+                first.map_err(anyhow::Error::msg).map(|_| ())
+            })
+            .after(move || {
+                let asked = cloud.calls().len() + cloud.dry_runs().len();
+                counted.borrow_mut().push(asked as f64);
+                Ok(())
+            })
+    };
+    let mut contenders = vec![contender("packer", 0, bench.peer(&directory, &args)?)];
+    let ours = bench.ours(&directory, &args)?;
+    contenders.extend(ours.map(|job| contender("imgc", 1, job)));
     let mut series = turns::time(&contenders, 1, turns)?;
     series.extend(turns::weigh(&contenders, turns.min(3))?);
-    Ok(Row {
+    drop(contenders);
+    let row = Row {
         name: name.to_owned(),
         work: String::new(),
         how: format!(
-            "Whole process, {turns} turns; the tests' cloud (moto and a server before it) and one sshd for both."
+            "Whole process, {turns} turns; the tests' cloud (moto and a server before it), emptied before each, and one sshd \
+             for both."
         ),
         series,
         checks: Vec::new(),
-    })
+    };
+    Ok((row, requests.map(RefCell::into_inner)))
 }
 
-/// An sshd that lets in whoever has one of moto's key pairs.
-fn machine(moto: &Moto) -> Result<Sshd> {
-    let program = std::env::current_exe()?;
+/// An sshd that lets in whoever has one of the cloud's key pairs.
+fn machine(cloud: &Cloud) -> Result<Sshd> {
     let config = [
-        // sshd wants a program that only root can change, on all of its way.
-        format!(
-            "AuthorizedKeysCommand /usr/bin/env {} {KEYS} {}",
-            program.display(),
-            moto.address()
-        ),
-        "AuthorizedKeysCommandUser root".to_owned(),
+        format!("AuthorizedKeysFile {}", cloud.authorized_keys()?.display()),
         // Packer 1.6 signs as it was done then.
         "PubkeyAcceptedAlgorithms +ssh-rsa".to_owned(),
         "MaxStartups 1000".to_owned(),
