@@ -84,6 +84,14 @@ pub(crate) enum Meaning {
     Other,
 }
 
+/// The same failure for one of several who share it.
+pub(crate) fn copy(error: &Error) -> Error {
+    let mut copy = Error::new(error.class, error.id, error.chain());
+    copy.help.clone_from(&error.help);
+    copy.again = error.again;
+    copy
+}
+
 /// Whether the code says that credentials were good once.
 fn has_expired(code: &str) -> bool {
     matches!(

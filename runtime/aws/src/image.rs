@@ -17,7 +17,7 @@ use imgc_runtime::ledger::CloudResource;
 use crate::lookup::taken;
 use crate::options::{self, Device, Polling};
 use crate::region::{RegionClient, incomplete};
-use crate::resource::{Kind, Made, PROVIDER, Thing, finish, snapshots_of};
+use crate::resource::{Kind, Made, PROVIDER, Thing, snapshots_of};
 use crate::tags::{self, Tags};
 
 mod attributes;
@@ -251,6 +251,7 @@ pub(crate) async fn network(
 /// Takes the mark of something temporary from a finished image and its snapshots.
 pub(crate) async fn keep(region: &RegionClient, image: &Image) -> Result<()> {
     let id = image.image_id.clone();
-    let ids = id.into_iter().chain(snapshots_of(image));
-    finish(region, ids.collect(), "mark an image as finished").await
+    let ids = id.into_iter().chain(snapshots_of(image)).collect();
+    let keeps = &region.together().keeps;
+    keeps.with(region, ids).await
 }

@@ -14,6 +14,7 @@ mod credentials;
 mod data;
 mod diagnose;
 mod error;
+mod gather;
 mod image;
 mod instance;
 mod lookup;

@@ -14,6 +14,7 @@ use imgc_runtime::error::{Class, Error, Result};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::error::copy;
 use crate::region::RegionClient;
 
 /// After the first answer.
@@ -22,8 +23,10 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 /// Each wait is this many hundredths of the one before.
 const GROWTH: u32 = 130;
-/// At least this long between two requests, however many come to wait.
-const BREATH: Duration = Duration::from_millis(100);
+/// At least this long between two requests, however many come to wait, and as often as long as the last one took: most of the
+/// time nobody is asked, by however many builds, and however slow the answers are.
+const BREATH: Duration = Duration::from_millis(50);
+const REST: u32 = 2;
 /// Ids in one request: fewer than the 200 values that a filter may have.
 const BATCH: usize = 100;
 /// Requests that may fail in a row for a reason that passes.
@@ -218,6 +221,7 @@ async fn serve<T: Clone + Send + Sync + 'static>(
         };
         ids.sort();
         ids.dedup();
+        let begun = Instant::now();
         for batch in ids.chunks(BATCH) {
             let answer = describe(region.clone(), batch.to_vec()).await;
             match &answer {
@@ -226,7 +230,7 @@ async fn serve<T: Clone + Send + Sync + 'static>(
             }
             tell(&shared, batch, answer, failures);
         }
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(BREATH.max(begun.elapsed() * REST)).await;
     }
 }
 
@@ -264,12 +268,4 @@ fn jittered(pause: Duration) -> Duration {
         return pause;
     }
     pause * (230 + u32::from(random[0]) / 5) / 256
-}
-
-/// The same failure for one of several who share it.
-fn copy(error: &Error) -> Error {
-    let mut copy = Error::new(error.class, error.id, error.chain());
-    copy.help.clone_from(&error.help);
-    copy.again = error.again;
-    copy
 }

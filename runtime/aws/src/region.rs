@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::credentials::Renewable;
 use crate::error::{self, Meaning};
+use crate::gather::Together;
 use crate::pace::Pace;
 use crate::poll::Poller;
 use crate::rehearsal::Rehearsals;
@@ -47,6 +48,7 @@ struct Inner {
     made: Mutex<BTreeMap<String, Image>>,
     snapshots: Poller<Snapshot>,
     volumes: Poller<Volume>,
+    together: Together,
     /// For services that are asked rarely.
     config: SdkConfig,
     renewable: Option<Renewable>,
@@ -79,6 +81,7 @@ impl RegionClient {
             made: Mutex::default(),
             snapshots: Poller::new(describe_snapshots),
             volumes: Poller::new(describe_volumes),
+            together: Together::default(),
             config: config
                 .to_builder()
                 .region(Region::new(name.to_owned()))
@@ -162,6 +165,11 @@ impl RegionClient {
     /// Those who wait for volumes.
     pub(crate) fn volumes(&self) -> &Poller<Volume> {
         &self.0.volumes
+    }
+
+    /// What is done for several builds at once.
+    pub(crate) fn together(&self) -> &Together {
+        &self.0.together
     }
 
     /// For making requests of IAM, which go the same ways.

@@ -19,10 +19,8 @@ pub(crate) async fn stop(
     asked_before: bool,
 ) -> Result<()> {
     if !asked_before {
-        let request = region.ec2().stop_instances().instance_ids(id).send();
-        region
-            .call("StopInstances", "stop the instance", request)
-            .await?;
+        let stops = &region.together().stops;
+        stops.with(region, id.to_owned()).await?;
     }
     let what = format!("the instance {id} to stop");
     let stopped = |instance: Option<&Instance>| {

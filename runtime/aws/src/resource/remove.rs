@@ -256,13 +256,9 @@ async fn free(region: &RegionClient, id: &str) -> Result<()> {
 
 /// Terminates an instance and waits until it has ended: only then what it uses can go.
 pub(crate) async fn end_instance(region: &RegionClient, id: &str) -> Result<()> {
-    let ec2 = region.ec2();
-    let request = ec2.terminate_instances().instance_ids(id).send();
-    if let Err(error) = region.ask(request).await {
-        if answer(&error) == Some(Meaning::Missing) {
-            return Ok(());
-        }
-        return Err(failed("TerminateInstances", "end an instance", &error));
+    let ends = &region.together().ends;
+    if !ends.with(region, id.to_owned()).await? {
+        return Ok(());
     }
     let ended = |instance: Option<&Instance>| {
         let state = instance.and_then(|instance| instance.state.as_ref()?.name.as_ref());
