@@ -193,6 +193,13 @@ pub trait Remover: Send + Sync {
     /// Removes it; `None` where the resource is not this remover's matter. Gone already is no error.
     async fn remove(&self, resource: &Resource) -> Option<Result<()>>;
 
+    /// When it is removed, among what one look has found: what has a smaller number goes first, since it uses what has a
+    /// greater one. 0 where the resource is not this remover's matter.
+    fn turn(&self, resource: &Resource) -> u8 {
+        let _ = resource;
+        0
+    }
+
     /// The provider whose things it finds by their marks, without any state: `aws`.
     fn provider(&self) -> Option<&'static str> {
         None

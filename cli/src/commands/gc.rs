@@ -135,9 +135,21 @@ impl Gc {
         let (at_work, mut left): (Vec<Owned>, Vec<Owned>) = all
             .into_iter()
             .partition(|owned| self.live.contains(&owned.run));
-        left.sort_by_key(|owned| !runs(&owned.record.resource));
+        left.sort_by_key(|owned| {
+            let resource = &owned.record.resource;
+            let turns = self.removers.iter().map(|remover| remover.turn(resource));
+            (!runs(resource), turns.max())
+        });
+        let mut gone: Vec<Resource> = Vec::new();
         for owned in left {
             let resource = &owned.record.resource;
+            // Builds that have a thing in common have a record of it each.
+            if gone.iter().any(|other| is_same(other, resource)) {
+                if !self.dry_run {
+                    state.forget(owned.record.id);
+                }
+                continue;
+            }
             let same = |other: &Owned| place(&other.record.resource) == place(resource);
             // Whoever goes on with a machine has taken it over, and drops the old record a moment later.
             if at_work
@@ -155,6 +167,9 @@ impl Gc {
             } else {
                 self.remove(resource).await
             };
+            if matches!(fate, Fate::Removed) {
+                gone.push(resource.clone());
+            }
             if matches!(fate, Fate::Removed | Fate::Forgotten) && !self.dry_run {
                 state.forget(owned.record.id);
             }

@@ -35,6 +35,7 @@ mod renewal;
 mod resume;
 mod retention;
 mod sessions;
+mod shared;
 mod stories;
 mod surrogates;
 mod volumes;

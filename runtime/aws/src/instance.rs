@@ -1,5 +1,11 @@
 //! A temporary instance: what it needs to be reached, its start, where it is, its end.
 
+use std::sync::Arc;
+
+use ssh_key::PrivateKey;
+
+use crate::share::Shares;
+
 mod address;
 mod caller;
 mod console;
@@ -17,7 +23,7 @@ mod user_data;
 pub(crate) use address::{address, ready};
 pub(crate) use caller::address as caller_address;
 pub(crate) use console::host_keys;
-pub(crate) use group::make_group;
+pub(crate) use group::{Opening, make_group};
 pub(crate) use key::{LogIn, TemporaryKey};
 pub(crate) use left::{Left, LeftKey, Taken};
 pub(crate) use password::password;
@@ -25,3 +31,10 @@ pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Start, known, start};
 pub(crate) use stop::stop;
 pub(crate) use user_data::{HostKey, UserData, put_off, switch};
+
+/// What the instances of a run have in common in a region, where they need the same.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    groups: Shares<Opening, ()>,
+    keys: Shares<(String, String, Option<u32>), Arc<PrivateKey>>,
+}

@@ -32,6 +32,7 @@ mod resource;
 mod rights;
 mod rollback;
 mod secrets;
+mod share;
 mod tags;
 
 use std::sync::Arc;

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use crate::credentials::Renewable;
 use crate::error::{self, Meaning};
 use crate::gather::Together;
+use crate::instance::Common;
 use crate::pace::Pace;
 use crate::poll::Poller;
 use crate::rehearsal::Rehearsals;
@@ -49,6 +50,7 @@ struct Inner {
     snapshots: Poller<Snapshot>,
     volumes: Poller<Volume>,
     together: Together,
+    common: Common,
     /// For services that are asked rarely.
     config: SdkConfig,
     renewable: Option<Renewable>,
@@ -82,6 +84,7 @@ impl RegionClient {
             snapshots: Poller::new(describe_snapshots),
             volumes: Poller::new(describe_volumes),
             together: Together::default(),
+            common: Common::default(),
             config: config
                 .to_builder()
                 .region(Region::new(name.to_owned()))
@@ -170,6 +173,11 @@ impl RegionClient {
     /// What is done for several builds at once.
     pub(crate) fn together(&self) -> &Together {
         &self.0.together
+    }
+
+    /// What is made once for the builds of a run.
+    pub(crate) fn common(&self) -> &Common {
+        &self.0.common
     }
 
     /// For making requests of IAM, which go the same ways.

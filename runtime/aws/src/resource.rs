@@ -13,6 +13,7 @@ use crate::tags::{self, Tags};
 
 mod bundle;
 mod find;
+mod group;
 mod iam;
 mod remove;
 mod renew;

@@ -334,7 +334,9 @@ impl Temporary {
         self.part().await;
         cx.output.say("terminating the source instance");
         let machine = async {
-            let mut outcome = gone(cx, region, &self.instance).await;
+            // What an instance uses cannot go before it, and its record leads to it later.
+            gone(cx, region, &self.instance).await?;
+            let mut outcome = Ok(());
             let more = std::mem::take(&mut *lock(&self.more));
             for made in more.iter().chain(&self.used) {
                 let gone = gone(cx, region, made).await;

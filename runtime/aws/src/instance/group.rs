@@ -13,7 +13,16 @@ use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags;
 
-/// Makes the group and opens `port` in it, if any is to be.
+/// What a group is for: builds of a run that need the same have one together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Opening {
+    run: String,
+    vpc: Option<String>,
+    port: Option<u16>,
+    cidrs: Vec<String>,
+}
+
+/// The group in which `port` is open, if any is to be: made, or that of other builds of this run.
 pub(crate) async fn make_group(
     cx: &Context,
     account: &Account,
@@ -27,8 +36,29 @@ pub(crate) async fn make_group(
         true => vec![caller::address(account).await?],
         false => network.cidrs.clone(),
     };
-    let rule = match port {
-        Some(port) => Some((port, rule(port, &cidrs)?)),
+    let opening = Opening {
+        run: cx.run_id.to_string(),
+        vpc: place.vpc.clone(),
+        port,
+        cidrs,
+    };
+    let groups = &region.common().groups;
+    let make = || make(cx, region, &opening);
+    let (made, ()) = groups.get(cx, opening.clone(), make).await?;
+    cx.output.say(match port {
+        Some(port) => format!(
+            "security group {}: port {port} open to {}",
+            made.id(),
+            opening.cidrs.join(", ")
+        ),
+        None => format!("security group {}: no port open", made.id()),
+    });
+    Ok(made)
+}
+
+async fn make(cx: &Context, region: &RegionClient, opening: &Opening) -> Result<(Made, ())> {
+    let rule = match opening.port {
+        Some(port) => Some(rule(port, &opening.cidrs)?),
         None => None,
     };
     let thing = Thing::new(Kind::SecurityGroup)?;
@@ -37,8 +67,8 @@ pub(crate) async fn make_group(
         .ec2()
         .create_security_group()
         .group_name(&thing.name)
-        .description("temporary group of an image build by imgc")
-        .set_vpc_id(place.vpc.clone())
+        .description("temporary group of image builds by imgc")
+        .set_vpc_id(opening.vpc.clone())
         .tag_specifications(tags::specification(ResourceType::SecurityGroup, &tags));
     let make = async {
         let answer = region.call(
@@ -50,23 +80,16 @@ pub(crate) async fn make_group(
         id.ok_or_else(|| incomplete("CreateSecurityGroup", "id"))
     };
     let made = thing.make(cx, region, make).await?;
-    let Some((port, rule)) = rule else {
-        cx.output
-            .say(format!("security group {}: no port open", made.id()));
-        return Ok(made);
+    let Some(rule) = rule else {
+        return Ok((made, ()));
     };
-    cx.output.say(format!(
-        "security group {}: port {port} open to {}",
-        made.id(),
-        cidrs.join(", ")
-    ));
     let request = region.ec2().authorize_security_group_ingress();
     let request = request.group_id(made.id()).ip_permissions(rule);
     let action = "AuthorizeSecurityGroupIngress";
     match known(region, action, "open a port", || request.clone().send()).await {
         // The group is ours alone: so is the rule, and only the answer was lost.
-        Err(error) if error.id == TAKEN => Ok(made),
-        opened => opened.map(|_| made),
+        Err(error) if error.id == TAKEN => Ok((made, ())),
+        opened => opened.map(|_| (made, ())),
     }
 }
 

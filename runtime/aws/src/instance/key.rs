@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::ResourceType;
@@ -18,6 +19,7 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::rand_core::{OsRng, RngCore as _};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 
+use crate::random;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags;
@@ -71,7 +73,7 @@ impl LogIn {
 /// Bits of an RSA key unless the template says otherwise.
 const RSA_BITS: u32 = 3072;
 
-/// A key pair made for a build.
+/// A key pair made for a build, or for several of one run.
 #[derive(Debug)]
 pub(crate) struct TemporaryKey {
     /// The account's name for it.
@@ -83,7 +85,7 @@ pub(crate) struct TemporaryKey {
 }
 
 impl TemporaryKey {
-    /// Makes one.
+    /// Makes one, or takes that of other builds of this run.
     pub(crate) async fn make(
         cx: &Context,
         region: &RegionClient,
@@ -91,15 +93,19 @@ impl TemporaryKey {
         kind: &str,
         bits: Option<u32>,
     ) -> Result<Self> {
-        let thing = Thing::new(Kind::KeyPair)?;
-        let name = name.unwrap_or(&thing.name).to_owned();
-        let wanted = kind.to_owned();
-        let key = files::blocking(move || generate(&wanted, bits)).await?;
-        let public = key.public_key().to_openssh().map_err(|error| bug(&error))?;
+        let (made, key) = match name {
+            // Builds that ask for the same name are to hear that it is taken.
+            Some(_) => bring(cx, region, name, kind, bits).await?,
+            None => {
+                let wanted = (cx.run_id.to_string(), kind.to_owned(), bits);
+                let bring = || bring(cx, region, None, kind, bits);
+                region.common().keys.get(cx, wanted, bring).await?
+            }
+        };
         let private = key
             .to_openssh(LineEnding::LF)
             .map_err(|error| bug(&error))?;
-        let file = cx.scratch.join(format!("{}.key", thing.name));
+        let file = file(cx)?;
         let resource = Resource::File { path: file.clone() };
         let path = file.clone();
         let write = files::blocking(move || {
@@ -107,22 +113,8 @@ impl TemporaryKey {
                 .map_err(|error| files::failure("run/local-file", "write", &path, error))
         });
         let (file_record, ()) = cx.ledger.create(&cx.address, resource, write).await?;
-        let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, &tags::Tags::new()));
-        let request = region
-            .ec2()
-            .import_key_pair()
-            .key_name(&name)
-            .public_key_material(Blob::new(public))
-            .tag_specifications(tags);
-        let make = async {
-            let answer = region.call("ImportKeyPair", "bring a key pair", request.send());
-            // Its name is what it is deleted by.
-            let name = answer.await?.key_name;
-            name.ok_or_else(|| incomplete("ImportKeyPair", "name"))
-        };
-        let made = thing.make(cx, region, make).await?;
         Ok(Self {
-            name,
+            name: made.id().to_owned(),
             file,
             made,
             file_record,
@@ -131,7 +123,7 @@ impl TemporaryKey {
 
     /// Takes over the key of an earlier run: a copy of the file with the private half, which goes with that run.
     pub(crate) async fn adopt(cx: &Context, made: Made, kept: &Path) -> Result<Self> {
-        let file = cx.scratch.join(format!("{}.key", made.record.name));
+        let file = file(cx)?;
         let (from, to) = (kept.to_owned(), file.clone());
         let copy = files::blocking(move || {
             let private = std::fs::read(&from)
@@ -155,6 +147,41 @@ impl TemporaryKey {
             cx.ledger.forget(self.file_record);
         }
     }
+}
+
+/// Brings the public half of a new key, under `name` or one that nothing else has.
+async fn bring(
+    cx: &Context,
+    region: &RegionClient,
+    name: Option<&str>,
+    kind: &str,
+    bits: Option<u32>,
+) -> Result<(Made, Arc<PrivateKey>)> {
+    let thing = Thing::new(Kind::KeyPair)?;
+    let name = name.unwrap_or(&thing.name).to_owned();
+    let wanted = kind.to_owned();
+    let key = files::blocking(move || generate(&wanted, bits)).await?;
+    let public = key.public_key().to_openssh().map_err(|error| bug(&error))?;
+    let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, &tags::Tags::new()));
+    let request = region
+        .ec2()
+        .import_key_pair()
+        .key_name(&name)
+        .public_key_material(Blob::new(public))
+        .tag_specifications(tags);
+    let make = async {
+        let answer = region.call("ImportKeyPair", "bring a key pair", request.send());
+        // Its name is what it is deleted by.
+        let name = answer.await?.key_name;
+        name.ok_or_else(|| incomplete("ImportKeyPair", "name"))
+    };
+    let made = thing.make(cx, region, make).await?;
+    Ok((made, Arc::new(key)))
+}
+
+/// Where a private half goes: a file for each build, also where they have the pair in common.
+fn file(cx: &Context) -> Result<PathBuf> {
+    Ok(cx.scratch.join(format!("imgc-{}.key", random::hex()?)))
 }
 
 fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {

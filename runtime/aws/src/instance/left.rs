@@ -17,6 +17,7 @@ use crate::builders::{Facts, attached};
 use crate::instance::{TemporaryKey, ready, stop};
 use crate::region::{RegionClient, filter};
 use crate::resource::{Kind, Made, own_tags};
+use crate::share;
 use crate::tags;
 
 /// The form of what is recorded.
@@ -238,7 +239,11 @@ async fn start_again(
 /// Records something that is there as this run's.
 async fn adopt(cx: &Context, record: &CloudResource) -> Result<Made> {
     let resource = Resource::Cloud(record.clone());
-    let there = async { Ok((resource.clone(), ())) };
+    // Other builds of that run may have it as well, and go on too.
+    let there = async {
+        share::hold(cx, &record.name);
+        Ok((resource.clone(), ()))
+    };
     let (number, ()) = cx
         .ledger
         .create_as(&cx.address, resource.clone(), there)

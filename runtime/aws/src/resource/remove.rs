@@ -19,12 +19,13 @@ use crate::account::{Access, Accounts};
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
 use crate::resource::sweep::Now;
-use crate::resource::{Kind, PROVIDER, bundle, find, iam, renew, sweep};
+use crate::resource::{Kind, PROVIDER, bundle, find, group, iam, renew, sweep};
+use crate::share::{self, Release};
 use crate::tags;
 
 /// How long something that is in use is waited for, and how often it is tried.
-const IN_USE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const IN_USE: Duration = Duration::from_secs(120);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 /// How long an instance may take to end.
 const ENDING: Duration = Duration::from_secs(600);
 
@@ -56,6 +57,15 @@ impl Remover for AwsRemover {
 
     async fn renew(&self, run: &str, things: &[CloudResource], expires: Moment) -> Result<()> {
         renew::renew(&self.accounts, run, things, expires).await
+    }
+
+    fn turn(&self, resource: &Resource) -> u8 {
+        match resource {
+            Resource::Cloud(thing) if thing.provider == PROVIDER => {
+                Kind::of(&thing.kind).map_or(0, Kind::turn)
+            }
+            _ => 0,
+        }
     }
 
     async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
@@ -116,7 +126,7 @@ impl AwsRemover {
     }
 }
 
-/// Removes a thing.
+/// Removes a thing, unless other builds have it as well: it goes with the last of them.
 pub(crate) async fn remove(region: &RegionClient, thing: &CloudResource) -> Result<()> {
     let Some(kind) = Kind::of(&thing.kind) else {
         return Err(Error::new(
@@ -129,17 +139,22 @@ pub(crate) async fn remove(region: &RegionClient, thing: &CloudResource) -> Resu
         )
         .help("use the version that made it, or remove it by hand"));
     };
+    let run = match share::release(&thing.name) {
+        Release::Kept => return Ok(()),
+        Release::Last(run) => Some(run),
+        Release::Unheld => None,
+    };
     let ids = match &thing.id {
         Some(id) => vec![id.clone()],
         None => find::by_name(region, kind, &thing.name).await?,
     };
     for id in ids {
-        one(region, kind, &id).await?;
+        one(region, kind, &id, run.as_deref()).await?;
     }
     Ok(())
 }
 
-async fn one(region: &RegionClient, kind: Kind, id: &str) -> Result<()> {
+async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> Result<()> {
     let ec2 = region.ec2();
     match kind {
         Kind::Instance => end_instance(region, id).await,
@@ -188,15 +203,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str) -> Result<()> {
             })
             .await
         }
-        Kind::SecurityGroup => {
-            unused(
-                region,
-                "DeleteSecurityGroup",
-                "delete a security group",
-                || ec2.delete_security_group().group_id(id).send(),
-            )
-            .await
-        }
+        Kind::SecurityGroup => group::remove(region, id, run).await,
         Kind::KeyPair => {
             unused(region, "DeleteKeyPair", "delete a key pair", || {
                 ec2.delete_key_pair().key_name(id).send()

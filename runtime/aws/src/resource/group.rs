@@ -1,0 +1,73 @@
+//! Removing a security group, which instances of several builds may have been in.
+//!
+//! In: its id. Out: it is gone, or others have it, or why not. One that instances are in is waited for, as long as they may end.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::InstanceStateName;
+use imgc_runtime::error::Result;
+use tokio::time::Instant;
+
+use crate::error::{Meaning, answer, failed};
+use crate::region::{RegionClient, filter};
+use crate::resource::remove::{IN_USE, PAUSE};
+use crate::tags;
+
+/// How long an instance that has ended may still be shown as one that has not.
+const STALE: Duration = Duration::from_secs(5);
+
+/// Removes it. `run` is that of the builds of this process that had it: instances of an earlier run that have not been gone on
+/// with have records of the group as well, and it is left to them.
+pub(super) async fn remove(region: &RegionClient, id: &str, run: Option<&str>) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let request = region.ec2().delete_security_group().group_id(id).send();
+        let error = match region.ask(request).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let failure = || failed("DeleteSecurityGroup", "delete a security group", &error);
+        match answer(&error) {
+            Some(Meaning::Missing) => return Ok(()),
+            Some(Meaning::InUse) if begun.elapsed() < IN_USE => {}
+            _ => return Err(failure()),
+        }
+        let inside = inside(region, id).await?;
+        let of_others = |(_, owner): &(String, Option<String>)| {
+            owner.as_deref().is_some_and(|owner| Some(owner) != run)
+        };
+        match (inside.first(), run) {
+            (Some(_), Some(_)) if inside.iter().all(of_others) => return Ok(()),
+            (Some((instance, _)), None) if begun.elapsed() >= STALE => {
+                return Err(failure().help(format!("the instance {instance} is in it")));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// The instances in it that have not ended, each with the run it belongs to.
+async fn inside(region: &RegionClient, id: &str) -> Result<Vec<(String, Option<String>)>> {
+    let request = region.ec2().describe_instances();
+    let request = request.filters(filter("instance.group-id", [id])).send();
+    let attempt = "look for instances in a security group";
+    let answer = region.call("DescribeInstances", attempt, request).await?;
+    let reservations = answer.reservations.unwrap_or_default().into_iter();
+    let instances = reservations.flat_map(|reservation| reservation.instances.unwrap_or_default());
+    let living = instances.filter(|instance| {
+        let state = instance.state.as_ref();
+        let ends = [
+            InstanceStateName::ShuttingDown,
+            InstanceStateName::Terminated,
+        ];
+        !state
+            .and_then(|state| state.name.as_ref())
+            .is_some_and(|name| ends.contains(name))
+    });
+    Ok(living
+        .map(|instance| {
+            let run = tags::get(instance.tags(), tags::RUN).map(str::to_owned);
+            (instance.instance_id.unwrap_or_default(), run)
+        })
+        .collect())
+}
