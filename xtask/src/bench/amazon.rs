@@ -41,8 +41,9 @@ pub(crate) fn one(bench: &Bench) -> Result<Row> {
 
 /// Fifty builds of one template.
 pub(crate) fn fifty(bench: &Bench) -> Result<Row> {
-    let (mut row, requests) = builds(bench, "amazon-fifty", 50, bench.turns(3, 1))?;
-    row.work = "50 `amazon-ebs` builds of one template, the same".to_owned();
+    const BUILDS: usize = 50;
+    let (mut row, requests) = builds(bench, "amazon-fifty", BUILDS, bench.turns(3, 1))?;
+    row.work = format!("{BUILDS} `amazon-ebs` builds of one template, the same");
     let wall = Spread::of(row.samples("imgc", Quantity::Wall));
     let memory = Spread::of(row.samples("imgc", Quantity::Memory));
     row.checks
@@ -50,13 +51,14 @@ pub(crate) fn fifty(bench: &Bench) -> Result<Row> {
     row.checks
         .extend(memory.map(|spread| Check::at_most("under 200 MiB", spread, 200.0, "MiB")));
     let [peer, ours] = requests.map(|counted| Spread::of(&counted));
-    if let (Some(peer), Some(ours)) = (peer, ours) {
-        row.how += &format!(
-            " Packer asks {} times in all, imgc {}, dry runs among them.",
-            peer.show_whole(),
-            ours.show_whole()
-        );
-    }
+    row.checks.extend(ours.map(|spread| {
+        let most = 5 * BUILDS;
+        let peer = peer.map_or_else(String::new, |peer| {
+            format!(" (Packer: {})", peer.show_whole())
+        });
+        let target = format!("at most {most} requests, dry runs among them{peer}");
+        Check::at_most(target, spread, most as f64, "requests")
+    }));
     Ok(row)
 }
 

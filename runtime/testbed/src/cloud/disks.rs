@@ -95,6 +95,15 @@ pub(crate) fn merged(image: &[Disk], asked: &[Asked]) -> Vec<Disk> {
     disks
 }
 
+/// The kind of a disk that moto is asked for.
+pub(crate) fn kind(disk: &Disk) -> &str {
+    match disk.kind.as_str() {
+        // Without the number of operations, which moto does not pass on, it refuses these.
+        "io1" | "io2" => "gp3",
+        kind => kind,
+    }
+}
+
 /// The disks as parameters of `RunInstances`; moto knows of no instance stores.
 pub(crate) fn parameters(disks: &[Disk], asked: &[Asked]) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
@@ -102,11 +111,7 @@ pub(crate) fn parameters(disks: &[Disk], asked: &[Asked]) -> Vec<(String, String
     for (at, disk) in volumes.enumerate() {
         let asked = asked.iter().find(|one| one.disk.device == disk.device);
         let key = asked.map_or("", |asked| &asked.key);
-        // Without the number of operations, which moto does not pass on, it refuses these.
-        let kind = match disk.kind.as_str() {
-            "io1" | "io2" => "gp3",
-            kind => kind,
-        };
+        let kind = kind(disk);
         for (name, value) in [
             ("DeviceName", disk.device.as_str()),
             ("Ebs.SnapshotId", &disk.snapshot),

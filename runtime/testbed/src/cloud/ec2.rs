@@ -127,7 +127,29 @@ async fn read(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Outc
     }
 }
 
+/// Changes after which instances are as they were, but for their state.
+const HARMLESS: [&str; 15] = [
+    "AuthorizeSecurityGroupIngress",
+    "CreateImage",
+    "CreateKeyPair",
+    "CreateSecurityGroup",
+    "CreateTags",
+    "DeleteKeyPair",
+    "DeleteSecurityGroup",
+    "DeleteTags",
+    "ImportKeyPair",
+    "ModifyImageAttribute",
+    "RebootInstances",
+    "RunInstances",
+    "StartInstances",
+    "StopInstances",
+    "TerminateInstances",
+];
+
 async fn change(shared: &Shared, request: &Request, behaviour: &Behaviour) -> Outcome<Answer> {
+    if !HARMLESS.contains(&request.action.as_str()) {
+        shared.state().started.clear();
+    }
     match request.action.as_str() {
         "CreateImage" => image::create(shared, request, behaviour).await,
         "RegisterImage" => image::register(shared, request, behaviour).await,

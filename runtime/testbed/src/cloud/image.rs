@@ -34,7 +34,14 @@ pub(crate) async fn create(
 ) -> Outcome<Answer> {
     check_name(shared, request)?;
     let instance_id = request.parameter("InstanceId");
-    let instance = describe::instance(shared, request, instance_id).await?;
+    let known = shared.state().started.get(instance_id).cloned();
+    let (instance, volumes) = match known {
+        Some(known) => (known.instance, Some(known.volumes)),
+        None => (
+            describe::instance(shared, request, instance_id).await?,
+            None,
+        ),
+    };
     let state = instance.text_at("instanceState/name");
     if !matches!(state, "running" | "stopped") {
         let message = format!("Instance {instance_id} is {state}: it has to be running or stopped");
@@ -45,44 +52,38 @@ pub(crate) async fn create(
         return Ok(answer);
     };
     let id = tree.text_at("imageId").to_owned();
-    let filter = [
-        ("Filter.1.Name", "attachment.instance-id"),
-        ("Filter.1.Value.1", instance_id),
-    ];
-    let volumes = ask(shared, request, "DescribeVolumes", &filter).await?;
+    let volumes = match volumes {
+        Some(volumes) => volumes,
+        None => volumes_of(shared, request, instance_id).await?,
+    };
     let own = own_snapshot(shared, request, &id).await?;
     let root = instance.text_at("rootDeviceName");
     let description = format!("Created by CreateImage({instance_id}) for {id}");
     let mut disks = Vec::new();
-    for volume in volumes.items("volumeSet") {
-        let device = volume.text_at("attachmentSet/item/device").to_owned();
-        let snapshot = if device == root {
+    for (volume, disk) in volumes {
+        let is_root = disk.device == root;
+        let snapshot = if is_root {
             own.clone()
         } else {
-            let volume = volume.text_at("volumeId");
-            let asked = [("VolumeId", volume), ("Description", &description)];
+            let asked = [("VolumeId", volume.as_str()), ("Description", &description)];
             let made = ask(shared, request, "CreateSnapshot", &asked).await?;
             made.text_at("snapshotId").to_owned()
         };
+        let encrypted = disk.encrypted.to_string();
         remember_snapshot(
             shared,
             &snapshot,
             &[
-                ("volumeId", volume.text_at("volumeId")),
-                ("volumeSize", volume.text_at("size")),
-                ("encrypted", volume.text_at("encrypted")),
+                ("volumeId", &volume),
+                ("volumeSize", &disk.size),
+                ("encrypted", &encrypted),
                 ("description", &description),
             ],
         );
-        let keep = volume.text_at("attachmentSet/item/deleteOnTermination") == "false";
         disks.push(Disk {
-            keep: keep && device != root,
-            device,
+            keep: disk.keep && !is_root,
             snapshot,
-            size: volume.text_at("size").to_owned(),
-            kind: volume.text_at("volumeType").to_owned(),
-            encrypted: volume.text_at("encrypted") == "true",
-            ..Disk::default()
+            ..disk
         });
     }
     let source = shared
@@ -97,6 +98,33 @@ pub(crate) async fn create(
     let disks = disks::merged(&disks, &disks::asked(request));
     finish(shared, request, behaviour, &id, disks, shown).await?;
     Ok(answer)
+}
+
+/// The volumes of an instance, with their ids.
+async fn volumes_of(
+    shared: &Shared,
+    request: &Request,
+    instance: &str,
+) -> Outcome<Vec<(String, Disk)>> {
+    let filter = [
+        ("Filter.1.Name", "attachment.instance-id"),
+        ("Filter.1.Value.1", instance),
+    ];
+    let volumes = ask(shared, request, "DescribeVolumes", &filter).await?;
+    let volumes = volumes.items("volumeSet").iter();
+    Ok(volumes
+        .map(|volume| {
+            let disk = Disk {
+                device: volume.text_at("attachmentSet/item/device").to_owned(),
+                size: volume.text_at("size").to_owned(),
+                kind: volume.text_at("volumeType").to_owned(),
+                keep: volume.text_at("attachmentSet/item/deleteOnTermination") == "false",
+                encrypted: volume.text_at("encrypted") == "true",
+                ..Disk::default()
+            };
+            (volume.text_at("volumeId").to_owned(), disk)
+        })
+        .collect())
 }
 
 /// `RegisterImage`.

@@ -8,7 +8,7 @@ use super::behaviour::{Behaviour, Wait};
 use super::ec2::{Outcome, ask};
 use super::request::{Request, decoded};
 use super::server::Shared;
-use super::state::Template;
+use super::state::{Disk, Started, Template};
 use super::xml::Element;
 use super::{describe, disks, keys, shown, user_data};
 use crate::sshd::Options;
@@ -117,6 +117,9 @@ pub(crate) async fn start(
     let store = image.text_at("rootDeviceType") == "instance-store";
     for instance in &mut tree.child_mut("instancesSet").children {
         let id = instance.text_at("instanceId").to_owned();
+        if let Some(started) = started(instance, &disks) {
+            shared.state().started.insert(id.clone(), started);
+        }
         shown::unaddressed(instance);
         let groups = instance.texts("groupId");
         shared.state().members.insert(id.clone(), groups);
@@ -135,6 +138,32 @@ pub(crate) async fn start(
         }
     }
     Ok(answer.with_tree(&tree))
+}
+
+/// What moto has made of an instance with these disks; `None` where it does not say which volumes they are.
+fn started(instance: &Element, disks: &[Disk]) -> Option<Started> {
+    let volumes = instance.items("blockDeviceMapping").iter();
+    let volumes = volumes.map(|mapping| {
+        let device = mapping.text_at("deviceName");
+        let id = mapping.text_at("ebs/volumeId");
+        let disk = disks.iter().find(|disk| disk.device == device)?;
+        let is_known = !id.is_empty() && !disk.size.is_empty();
+        is_known.then(|| {
+            let kind = disks::kind(disk).to_owned();
+            (
+                id.to_owned(),
+                Disk {
+                    kind,
+                    ..disk.clone()
+                },
+            )
+        })
+    });
+    let volumes: Vec<_> = volumes.collect::<Option<_>>()?;
+    let mut instance = instance.clone();
+    instance.set("instanceState/name", "running");
+    let wanted = disks.iter().filter(|disk| disk.virtual_name.is_empty());
+    (volumes.len() == wanted.count()).then_some(Started { instance, volumes })
 }
 
 fn begin(shared: &Shared, behaviour: &Behaviour, id: &str, store: bool) {

@@ -61,6 +61,14 @@ pub(crate) async fn instances(
         state.pass(id, name, wait);
         if action == "TerminateInstances" {
             state.ended.insert(id.clone());
+            state.started.remove(id);
+        }
+        if let Some(started) = state.started.get_mut(id) {
+            let name = match action {
+                "StopInstances" => "stopped",
+                _ => "running",
+            };
+            started.instance.set("instanceState/name", name);
         }
         drop(state);
         shared.fleet.set(id, door);

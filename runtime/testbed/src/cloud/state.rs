@@ -65,6 +65,14 @@ pub(crate) struct Template {
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
+/// An instance as it was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    pub(crate) instance: Element,
+    /// Its volumes, with their ids.
+    pub(crate) volumes: Vec<(String, Disk)>,
+}
+
 /// A task that imports an image.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Import {
@@ -94,6 +102,8 @@ pub(crate) struct State {
     pub(crate) stock: BTreeMap<String, Element>,
     /// Elements of `DescribeInstances` with other texts than moto's, by instance.
     pub(crate) instances: BTreeMap<String, BTreeMap<String, String>>,
+    /// Instances of which nothing but the state has changed since their start: moto need not be asked what they are.
+    pub(crate) started: BTreeMap<String, Started>,
     /// The groups of instances that have not been told to end.
     pub(crate) members: BTreeMap<String, Vec<String>>,
     /// Instances that have been told to end.
