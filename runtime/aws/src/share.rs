@@ -57,16 +57,21 @@ pub(crate) fn release(name: &str) -> Release {
     if holders.count > 0 {
         return Release::Kept;
     }
-    held.remove(name).map_or(Release::Unheld, |holders| {
-        Release::Last(holders.run.clone())
-    })
+    match held.remove(name) {
+        Some(holders) => Release::Last(holders.run),
+        None => Release::Unheld,
+    }
 }
 
 /// One more has a thing, unless the last one has let go of it.
 fn join(name: &str) -> bool {
-    let mut held = lock(&HELD);
-    let holders = held.get_mut(name);
-    holders.map(|holders| holders.count += 1).is_some()
+    match lock(&HELD).get_mut(name) {
+        Some(holders) => {
+            holders.count += 1;
+            true
+        }
+        None => false,
+    }
 }
 
 /// Things of a kind in a region, by what they are needed for.
