@@ -300,6 +300,26 @@ fn every_option_of_the_catalogue_is_read_or_refused() {
     assert!(missing.is_empty(), "nobody looks at {missing:#?}");
 }
 
+/// What the test above would say of options that nobody reads.
+#[test]
+fn an_option_that_the_catalogue_gains_is_missed_where_nobody_looks_at_it() {
+    let mut registry = imgc_runtime::registry::builtin();
+    Aws::new().register(&mut registry);
+    let (kind, name) = (ComponentKind::Builder, "amazon-ebs");
+    let mut body = schema::component(kind, name).unwrap().body.clone();
+    let attribute = body.attributes["ami_name"].clone();
+    body.attributes.insert("made_up".into(), attribute.clone());
+    let block = body.blocks.get_mut("aws_polling").unwrap();
+    // Read, but not in this block.
+    let inner = &mut block.body.attributes;
+    inner.insert("ami_name".into(), attribute);
+    let looks = looks(&registry, kind, name, &body);
+    assert_eq!(
+        unseen(&looks, &body, "", None),
+        ["made_up", "aws_polling.ami_name"]
+    );
+}
+
 #[test]
 fn every_option_of_a_data_source_is_read() {
     let access = looked::at(|| {
