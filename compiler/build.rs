@@ -49,7 +49,7 @@ fn main() -> io::Result<()> {
         let file = read(&path)?;
         let packed = out.join(format!("{kind}.{name}"));
         let bytes = postcard::to_allocvec(&file).map_err(io::Error::other)?;
-        fs::write(&packed, bytes)?;
+        put(&packed, bytes)?;
         writeln!(
             table,
             "    ({kind:?}, {name:?}, include_bytes!({packed:?})),"
@@ -58,9 +58,17 @@ fn main() -> io::Result<()> {
         plugins.extend(file.plugin);
     }
     table.push(']');
-    fs::write(out.join("catalogue.rs"), table)?;
+    put(&out.join("catalogue.rs"), table)?;
     let plugins: Vec<_> = plugins.into_iter().collect();
-    fs::write(out.join("plugins.rs"), format!("{plugins:?}"))
+    put(&out.join("plugins.rs"), format!("{plugins:?}"))
+}
+
+/// Writes a file anew: one that is there may be linked from a copy of the directory, which has other contents.
+fn put(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::write(path, contents),
+    }
 }
 
 /// A file of the catalogue.

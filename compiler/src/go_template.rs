@@ -102,6 +102,7 @@ const KEYWORDS: [&str; 10] = [
 pub(crate) fn parse(text: &str) -> Result<Vec<Segment>, Problem> {
     let mut segments = Vec::new();
     let mut open: Vec<(&'static str, Range<usize>)> = Vec::new();
+    let mut declared = Vec::new();
     let mut at = 0;
     let mut trim_next = false;
     while at < text.len() {
@@ -125,6 +126,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Segment>, Problem> {
         }
         let tokens = lexer.tokens(start)?;
         (at, trim_next) = (lexer.at(), lexer.trims());
+        variables_are_set(text, &tokens, &mut declared)?;
         let action = Parser::new(text, &tokens, start..at).action()?;
         nesting(&action, start..at, &mut open)?;
         segments.push(Segment::Action(action));
@@ -151,6 +153,37 @@ fn leading_blanks(text: &str) -> usize {
 
 fn trailing_blanks(text: &str) -> usize {
     text.len() - text.trim_end_matches([' ', '\t', '\r', '\n']).len()
+}
+
+/// Follows which variables (`$x`) are set, and refuses those that are not. Where a variable ends is not looked at.
+fn variables_are_set<'t>(
+    text: &'t str,
+    tokens: &[Token],
+    declared: &mut Vec<&'t str>,
+) -> Result<(), Problem> {
+    let is_variable = |token: &&Token| matches!(token.kind, TokenKind::Variable);
+    let name = |token: &Token| {
+        let word = &text[token.range.clone()];
+        word.split('.').next().unwrap_or_default()
+    };
+    // What stands before `:=` is set by it.
+    let assign = tokens.iter().rposition(|token| {
+        matches!(token.kind, TokenKind::Assign) && text[token.range.clone()].starts_with(':')
+    });
+    if let Some(assign) = assign {
+        declared.extend(tokens[..assign].iter().filter(is_variable).map(name));
+    }
+    for token in tokens.iter().filter(is_variable) {
+        let variable = name(token);
+        if variable != "$" && !declared.contains(&variable) {
+            return Err(Problem {
+                range: token.range.clone(),
+                message: format!("there is no variable `{variable}` in this template"),
+                help: "set it before, as in `{{ $name := build_name }}`; one of the shell stands outside of the braces",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Follows what is opened and closed.
@@ -372,10 +405,12 @@ impl<'a> Parser<'a> {
         let Some(field) = field else {
             return Ok(Term { range, kind });
         };
-        if !matches!(
-            kind,
-            TermKind::Paren(_) | TermKind::Function | TermKind::Other
-        ) {
+        let has_fields = match &kind {
+            TermKind::Paren(_) | TermKind::Function => true,
+            TermKind::Other => self.word(token) != "nil",
+            _ => false,
+        };
+        if !has_fields {
             return Err(self.unexpected(field));
         }
         self.at += 1;

@@ -72,8 +72,7 @@ fn checksum(text: &str) -> Option<String> {
         }
         Some((kind, digits)) => {
             if !KINDS.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
-                let near =
-                    nearest(kind, KINDS.into_iter()).map(|near| format!("did you mean `{near}`?"));
+                let near = nearest(kind, KINDS).map(|near| format!("did you mean `{near}`?"));
                 let known = || {
                     format!(
                         "the kinds are {}",

@@ -183,16 +183,41 @@ impl<'a> Lexer<'a> {
                 Ok(TokenKind::Variable)
             }
             '.' if !self.rest()[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+                let start = self.at;
                 self.take_while(|c| name(c) || c == '.');
+                let field = &self.text[start..self.at];
+                if field.len() > 1 && (field.ends_with('.') || field.contains("..")) {
+                    return Err(Problem {
+                        range: start..self.at,
+                        message: format!("`{field}` has a dot without a name"),
+                        help: "write names behind the dots, such as `.Name`",
+                    });
+                }
                 Ok(TokenKind::Field)
             }
             '+' | '-' | '.' | '0'..='9' => {
+                let start = self.at;
                 self.at += 1;
                 self.take_while(|c| name(c) || c == '.');
+                let number = &self.text[start..self.at];
+                if !is_number(number) {
+                    return Err(Problem {
+                        range: start..self.at,
+                        message: format!("`{number}` is no number"),
+                        help: "for a text write it in quotes; blanks belong before `-}}` and behind `{{-`",
+                    });
+                }
                 Ok(TokenKind::Number)
             }
             c if name(c) => {
                 self.take_while(name);
+                if self.rest().starts_with(['`', '"', '\'']) {
+                    return Err(Problem {
+                        range: self.at..self.at + 1,
+                        message: "a text begins right behind a name".to_owned(),
+                        help: "part them by a blank",
+                    });
+                }
                 Ok(TokenKind::Word)
             }
             other => {
@@ -263,6 +288,21 @@ impl<'a> Lexer<'a> {
         }
         Err(self.unclosed())
     }
+}
+
+/// Whether a word that begins as numbers do may be one.
+fn is_number(word: &str) -> bool {
+    let digits = word.trim_start_matches(['+', '-']);
+    let lower = digits.to_ascii_lowercase();
+    let based = ["0x", "0b", "0o"]
+        .iter()
+        .any(|base| lower.starts_with(base));
+    let has_digit = digits.contains(|c: char| c.is_ascii_digit());
+    has_digit
+        && (based
+            || lower
+                .chars()
+                .all(|c| c.is_ascii_digit() || "._ei".contains(c)))
 }
 
 /// What follows a backslash in Go: the character it stands for, and how many bytes it takes.

@@ -64,6 +64,10 @@ fn actions_become_trees() {
         ("{{ `}}` }}", r#"{ "}}"}"#),
         ("{{\n user\n `x`\n}}", r#"{ f:user "x"}"#),
         ("{{template `t` .}}", "{template .}"),
+        (
+            "{{ $x := 0x1F }}{{ $x }} {{ $ }} {{ 1_000 }} {{ +.5e3 }}",
+            r#"{ $ := 0x1F} { $x} " " { $} " " { 1_000} " " { +.5e3}"#,
+        ),
         ("{{split `a-b` `-` 1}}", r#"{ f:split "a-b" "-" 1}"#),
         (
             "{{true}} {{nil}} {{'a'}}",
@@ -114,6 +118,16 @@ fn mistakes_have_a_place() {
         ),
         ("{{/* x", r#""/*": this comment is never closed"#),
         ("{{ user end }}", r#""end": `end` has no place here"#),
+        ("{{ - }}", r#""-": `-` is no number"#),
+        ("{{ 1a }}", r#""1a": `1a` is no number"#),
+        ("{{ .A. }}", r#"".A.": `.A.` has a dot without a name"#),
+        ("{{ .. }}", r#""..": `..` has a dot without a name"#),
+        ("{{ user`x` }}", r#""`": a text begins right behind a name"#),
+        ("{{ nil.X }}", r#"".X": `.X` has no place here"#),
+        (
+            "{{ $x }}{{ $x := 1 }}",
+            r#""$x": there is no variable `$x` in this template"#,
+        ),
     ];
     for (text, answer) in cases {
         assert_eq!(tree(text), answer, "{text}");

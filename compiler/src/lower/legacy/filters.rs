@@ -17,9 +17,13 @@ impl Lower<'_> {
     /// Whether the names in `only` or `except` are right as far as can be told; complains about those that are not.
     pub(super) fn names_builders(&mut self, filter: &str, node: &Node) -> bool {
         match &node.kind {
-            NodeKind::Array(elements) => elements.iter().fold(true, |all, element| {
-                self.names_builders(filter, element) && all
-            }),
+            NodeKind::Array(elements) => {
+                let mut right = true;
+                for element in elements {
+                    right &= self.names_builders(filter, element);
+                }
+                right
+            }
             NodeKind::Text(text) => self.names_builder(filter, &text.text, node.span),
             _ => true,
         }
@@ -27,10 +31,12 @@ impl Lower<'_> {
 
     /// The same for the keys of `override`.
     pub(super) fn overrides_builders(&mut self, members: &[Member]) -> bool {
-        members.iter().fold(true, |all, member| {
+        let mut right = true;
+        for member in members {
             let text = member.key_text().text;
-            self.names_builder("override", &text, member.key.span) && all
-        })
+            right &= self.names_builder("override", &text, member.key.span);
+        }
+        right
     }
 
     fn names_builder(&mut self, filter: &str, text: &str, span: Span) -> bool {
