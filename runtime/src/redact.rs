@@ -1,8 +1,8 @@
 //! Masks secrets in text.
 //!
 //! In: secrets, added at any time, and texts. Out: the texts with every secret replaced by [`MASK`], also where it
-//! stands in base64 (at any alignment), hexadecimal, URL-, JSON- or shell-quoted form, line by line for secrets of
-//! several lines, and in pieces where lines are broken.
+//! stands in base64 (at any alignment), hexadecimal, URL-, JSON- or shell-quoted form, with any of its characters
+//! escaped, line by line for secrets of several lines, and in pieces where lines are broken.
 //!
 //! A secret that has another one in it, such as a command with a password, is known by its whole text only: its other
 //! parts stand in ordinary output as well.
@@ -18,9 +18,11 @@ use imgc_compiler::value::Value;
 
 use crate::event::Redact;
 
+mod escapes;
 mod forms;
 mod pieces;
 
+use escapes::Escapes;
 use pieces::Pieces;
 
 /// What stands for a secret; Packer's word.
@@ -58,6 +60,7 @@ struct State {
 #[derive(Debug)]
 struct Known {
     whole: AhoCorasick,
+    escapes: Escapes,
     pieces: Pieces,
 }
 
@@ -139,15 +142,19 @@ impl Known {
         let made = made_of_others(&bare);
         let mut patterns = BTreeSet::new();
         let mut pieces = Pieces::default();
+        let mut quoted = bare.clone();
         for secret in secrets {
             for text in [secret.as_str(), secret.trim()] {
                 patterns.extend(forms::of(text));
             }
         }
-        for secret in bare {
+        for secret in &bare {
             for line in secret.lines().filter(|_| secret.contains('\n')) {
                 match line.trim() {
-                    line if line.len() >= SHORTEST_LINE => patterns.extend(forms::of(line)),
+                    line if line.len() >= SHORTEST_LINE => {
+                        patterns.extend(forms::of(line));
+                        quoted.insert(line);
+                    }
                     line if line.chars().any(char::is_alphanumeric) => pieces.add_line(line),
                     _ => {}
                 }
@@ -160,6 +167,7 @@ impl Known {
         }
         Self {
             whole: automaton(&patterns),
+            escapes: Escapes::of(quoted),
             pieces,
         }
     }
@@ -173,6 +181,7 @@ impl Known {
                 found.map(|found| found.start()..found.end()).collect()
             }
         };
+        self.escapes.within(text, &mut ranges);
         self.pieces.within(text, &mut ranges);
         if line {
             let mut from = 0;

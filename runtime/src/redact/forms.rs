@@ -1,4 +1,5 @@
-//! The shapes one secret can take in a log.
+//! The shapes one secret can take in a log as a whole. Where each of its characters is escaped in its own way,
+//! [`super::escapes`] knows it.
 
 use std::fmt::Write as _;
 
@@ -73,6 +74,7 @@ fn quoted(secret: &str) -> Vec<String> {
         backslashed(secret, |c| matches!(c, '"' | '\\' | '$' | '`')),
         backslashed(secret, |c| {
             !(c.is_alphanumeric()
+                || !c.is_ascii()
                 || matches!(c, '_' | '-' | '.' | '/' | ':' | ',' | '+' | '@' | '%' | '='))
         }),
     ];
