@@ -2,7 +2,9 @@
 //!
 //! In: the catalogue's schemas. Out: rows of plain words; Markdown and columns are made of the same ones.
 
-use imgc_compiler::schema::{Attribute, BlockSchema, BodySchema, Component, ConstraintKind, Format, Required};
+use imgc_compiler::schema::{
+    Attribute, BlockSchema, BodySchema, Component, ConstraintKind, Format, Required,
+};
 
 /// An option.
 pub(crate) struct Row {

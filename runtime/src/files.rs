@@ -187,6 +187,21 @@ pub async fn blocking<T: Send + 'static>(
     })
 }
 
+/// A path without `.` and with `..` taken back, as far as that can be said of the path alone.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

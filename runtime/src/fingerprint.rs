@@ -9,11 +9,12 @@
 //! - `fingerprint/explain.rs`: how two fingerprints differ.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::components::ComponentKind;
 use imgc_compiler::plan::inputs::{Known, NOT_READ, Read, ReadFile, StepInput, inputs};
-use imgc_compiler::plan::{BuildId, Options, Plan, StepId, StepKind};
+use imgc_compiler::plan::{BuildId, Options, Plan, Step, StepId, StepKind};
 use imgc_compiler::schema;
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
@@ -21,7 +22,7 @@ use smol_str::SmolStr;
 
 use crate::builder::Pin;
 use crate::event::Redact;
-use crate::state::FingerprintInput;
+use crate::state::{FingerprintInput, State};
 use crate::template::{self, Surroundings};
 
 mod explain;
@@ -109,6 +110,40 @@ pub struct Basis<'a> {
     pub redact: &'a dyn Redact,
     /// Whether files that are sent are read later: see [`Known::later`].
     pub later: bool,
+    /// The directory of the templates, where the state knows of those of other directories, too.
+    pub home: Option<PathBuf>,
+    /// Whether the builder goes on from layers: these are of no directory.
+    pub layers: bool,
+}
+
+/// The directory of a plan's templates, where a state is not of it alone: see [`Basis::home`].
+pub fn home(plan: &Plan, state: &dyn State, world: &dyn World) -> Option<PathBuf> {
+    let root = making::absolute(&plan.root, world);
+    (!state.is_of(&root)).then_some(root)
+}
+
+/// Whether a step does its work on this machine: what it leaves is neither on the build's machine nor in an artifact.
+pub fn is_here(step: &Step) -> bool {
+    let StepKind::Provision { provisioner, .. } = &step.kind else {
+        return matches!(step.kind, StepKind::PostProcess { .. });
+    };
+    match provisioner.as_str() {
+        "shell-local" => true,
+        "file" => {
+            let direction = step.options.value().get("direction");
+            direction.and_then(Value::as_str) == Some("download")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a `file` provisioner sends what is made while the build runs.
+fn sends_generated(step: &Step) -> bool {
+    let StepKind::Provision { provisioner, .. } = &step.kind else {
+        return false;
+    };
+    let generated = step.options.value().get("generated");
+    provisioner == "file" && generated.and_then(Value::as_bool) == Some(true)
 }
 
 /// Options of sources that say how long and how often to try: what is made does not follow from them.
@@ -134,12 +169,20 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
     let mut capture: Option<Link> = None;
     let mut published: BTreeMap<SmolStr, Link> = BTreeMap::new();
     let mut posts: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
+    let sends = |id: &StepId| {
+        let step = basis.plan.step(*id);
+        step.build == basis.build && sends_generated(step)
+    };
+    let generated = basis.plan.step_ids().filter(sends).last();
     let steps = basis.plan.step_ids().map(|id| (id, basis.plan.step(id)));
     for (id, step) in steps.filter(|(_, step)| step.build == basis.build) {
         let mut making = Making::new(basis, build, step);
         match &step.kind {
             StepKind::Prepare | StepKind::Connect | StepKind::Release => continue,
             StepKind::Launch => {
+                if !basis.layers {
+                    making.home();
+                }
                 making.source(source.iter().filter(|input| {
                     !is_late(input) && !is_last(input) && !PATIENCE.contains(&input.option.as_str())
                 }));
@@ -161,6 +204,7 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
             StepKind::Capture => {
                 making.source(source.iter().filter(|input| is_late(input)));
                 making.place();
+                making.home();
             }
             StepKind::Publish { open, .. } => {
                 let own = basis.inputs(None, &step.options, read);
@@ -175,6 +219,17 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                 let own = basis.inputs(component, &step.options, read);
                 making.source(own.iter());
                 making.place();
+                if is_here(step) {
+                    making.home();
+                }
+                if sends_generated(step) {
+                    making.never("content", "it is generated in the run");
+                } else if is_here(step) && generated.is_some_and(|last| id < last) {
+                    making.never(
+                        "generated",
+                        "what it leaves may be sent to the machine later",
+                    );
+                }
             }
             StepKind::PostProcess { post_processor, .. } => {
                 let kind = ComponentKind::PostProcessor;
@@ -182,6 +237,7 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                 let own = basis.inputs(component, &step.options, read);
                 making.source(own.iter());
                 making.place();
+                making.home();
             }
         }
         making.uses(step);

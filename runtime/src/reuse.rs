@@ -7,11 +7,13 @@
 //! - `reuse/artifacts.rs`: what has been made and is still there.
 //! - `reuse/published.rs`: what of it has been published.
 //! - `reuse/machine.rs`: what can be gone on with.
+//! - `reuse/standing.rs`: what was done outside of what a build makes, and whether it still stands.
 //! - `reuse/changes.rs`: why something runs.
 //! - `reuse/ahead.rs`: all builds of a plan, without running anything.
 //! - `reuse/resume.rs`: the run that `--resume` means, and what it has done.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use imgc_compiler::plan::{BuildId, Plan, StepId};
@@ -33,6 +35,7 @@ mod changes;
 mod machine;
 mod published;
 mod resume;
+mod standing;
 
 pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
@@ -180,6 +183,8 @@ pub struct Looking<'a> {
     pub capability: Capability,
     /// Who knows of things at providers.
     pub removers: &'a [Arc<dyn Remover>],
+    /// The directory of the templates, where the state knows of those of other directories, too.
+    pub home: Option<PathBuf>,
 }
 
 /// Looks at what of a build has been done already.

@@ -114,6 +114,13 @@ pub enum StepStatus {
     Skipped,
 }
 
+impl StepStatus {
+    /// Whether something was done, or stands as it was done before.
+    pub fn has_begun(self) -> bool {
+        self != Self::Skipped
+    }
+}
+
 /// A step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
@@ -350,6 +357,17 @@ pub trait State: Send + Sync {
     /// The newest steps with this address that have a fingerprint and were done (finished or reused), newest first, at
     /// most `limit`.
     async fn done(&self, step: &str, limit: u32) -> Result<Vec<StepRecord>>;
+
+    /// The newest step with this address that has begun in any run, however it ended, or was reused; with `root` in any run of
+    /// templates below this directory.
+    async fn last(&self, step: &str, root: Option<&std::path::Path>) -> Result<Option<StepRecord>>;
+
+    /// Whether it lies in this directory of templates, with which it may be moved: then all it knows is of them. One that is
+    /// kept elsewhere knows of templates anywhere.
+    fn is_of(&self, root: &std::path::Path) -> bool {
+        let _ = root;
+        true
+    }
 
     /// Records that something is about to be made; gives the record's number.
     async fn intend(&self, run: &str, owner: &str, resource: &Resource) -> Result<u64>;

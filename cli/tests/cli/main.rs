@@ -44,6 +44,7 @@ mod secrets;
 mod services;
 mod signals;
 mod slips;
+mod standing;
 mod state;
 mod stopping;
 mod users;

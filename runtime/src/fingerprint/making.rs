@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use imgc_compiler::plan::inputs::{Content, ReadFile, StepInput, canonical};
 use imgc_compiler::plan::{Build, Step, StepKind};
+use imgc_compiler::source::World;
 use imgc_compiler::value::{Data, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{Basis, Fingerprint, Link};
+use crate::files::clean;
 use crate::identity::hex;
 use crate::state::FingerprintInput;
 use crate::template::{self, Asked};
@@ -72,6 +74,25 @@ impl<'a> Making<'a> {
         making
     }
 
+    /// It is another one in every run, and what follows from it.
+    pub(super) fn never(&mut self, name: &str, why: &str) {
+        self.reusable = false;
+        self.moves(name.to_owned(), why.to_owned(), self.basis.run);
+    }
+
+    /// Its effect is where the templates are, or on a machine that nobody makes anew: what a state knows of other templates
+    /// says nothing of it.
+    pub(super) fn home(&mut self) {
+        if let Some(home) = &self.basis.home {
+            let shown = home.display().to_string();
+            self.plain(
+                "template's directory".into(),
+                shown.as_bytes(),
+                shown.clone(),
+            );
+        }
+    }
+
     /// Takes the inputs of a component.
     pub(super) fn source<'i>(&mut self, inputs: impl Iterator<Item = &'i StepInput>) {
         for input in inputs {
@@ -120,11 +141,7 @@ impl<'a> Making<'a> {
     /// Commands run here, and relative paths begin here: a directory inside of the template's may move with it.
     pub(super) fn place(&mut self) {
         let directory = self.basis.world.working_directory();
-        let root = &self.basis.plan.root;
-        let root = match root.is_absolute() {
-            true => root.clone(),
-            false => clean(&directory.join(root)),
-        };
+        let root = absolute(&self.basis.plan.root, &**self.basis.world);
         let relative = match directory.strip_prefix(&root) {
             Ok(inside) => Path::new(".").join(inside),
             Err(_) => directory.clone(),
@@ -279,17 +296,10 @@ fn texts(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// A path without `.` and with `..` taken back, as far as that can be said of the path alone.
-fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
+/// A path from the working directory, as far as that can be said of the path alone.
+pub(super) fn absolute(path: &Path, world: &dyn World) -> PathBuf {
+    match path.is_absolute() {
+        true => path.to_owned(),
+        false => clean(&world.working_directory().join(path)),
     }
-    clean
 }

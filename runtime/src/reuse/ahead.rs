@@ -15,7 +15,7 @@ use crate::builder::{Known, Pin};
 use crate::checkpoint::Capability;
 use crate::context::Onlooker;
 use crate::error::Result;
-use crate::fingerprint::{Basis, chain};
+use crate::fingerprint::{Basis, chain, home};
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::template;
@@ -81,6 +81,8 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
         }
         let basis = Basis {
             later: false,
+            home: home(ahead.plan, &*settings.state, &**ahead.world),
+            layers: capability == Capability::Layer,
             plan: ahead.plan,
             build: id,
             world: ahead.world,
@@ -103,6 +105,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             build: id,
             capability,
             removers: &settings.removers,
+            home: home(ahead.plan, &*settings.state, &**ahead.world),
         };
         let mut foresight = foresee(&looking, chain).await?;
         if let (Some(builder), Some(options)) = (builder, &options)

@@ -33,6 +33,15 @@ impl Looking<'_> {
         let Some(built) = self.record(capture, foresight, &mut Vec::new()).await? else {
             return Ok(());
         };
+        for (id, step) in self.steps() {
+            let own = foresight.chain.get(id);
+            let on_machine = matches!(step.kind, StepKind::Provision { .. });
+            if let Some(own) = own.filter(|_| on_machine)
+                && self.fallen(id, own).await?.is_some()
+            {
+                return Ok(());
+            }
+        }
         let mut lost = Vec::new();
         let published = self.published(&built, foresight, &mut lost).await?;
         let mut posts = BTreeMap::new();
@@ -47,10 +56,15 @@ impl Looking<'_> {
             // They work on all that is published.
             let counts = published.missing.is_empty()
                 && fingerprint.is_some_and(|own| self.counts(step, own));
-            let record = match counts {
+            let fallen = match fingerprint.filter(|_| counts) {
+                Some(own) => self.fallen(step, own).await?,
+                None => None,
+            };
+            let record = match counts && fallen.is_none() {
                 true => self.record(step, foresight, &mut lost).await?,
                 false => None,
             };
+            lost.extend(fallen.filter(|why| why.lost));
             match record {
                 Some(record) => {
                     posts.insert(step, record);

@@ -50,6 +50,10 @@ impl Looking<'_> {
                 found.push(entered(&step.address, &last.run));
             }
             if done.iter().any(|record| same(&record) && !record.shell) {
+                if let Some(fallen) = self.fallen(id, own).await? {
+                    found.push(fallen);
+                    runs = true;
+                }
                 continue;
             }
             if done.iter().any(|record| same(&record)) {

@@ -18,23 +18,25 @@ impl Looking<'_> {
     }
 
     /// The steps that act on the machine, in order, up to the first that may not be reused.
-    fn acts(&self, foresight: &Foresight) -> Vec<(StepId, String)> {
+    async fn acts(&self, foresight: &Foresight) -> Result<Vec<(StepId, String)>> {
         let mut acts = Vec::new();
         for (id, step) in self.steps() {
             if !matches!(step.kind, StepKind::Launch | StepKind::Provision { .. }) {
                 continue;
             }
             match foresight.chain.get(id) {
-                Some(own) if self.counts(id, own) => acts.push((id, own.digest.clone())),
+                Some(own) if self.counts(id, own) && self.fallen(id, own).await?.is_none() => {
+                    acts.push((id, own.digest.clone()));
+                }
                 _ => break,
             }
         }
-        acts
+        Ok(acts)
     }
 
     async fn layers(&self, foresight: &mut Foresight) -> Result<()> {
         let builder = self.plan.build(self.build).builder.as_str();
-        for (step, fingerprint) in self.acts(foresight).into_iter().rev() {
+        for (step, fingerprint) in self.acts(foresight).await?.into_iter().rev() {
             let found = self.state.find_checkpoint(&fingerprint).await?;
             if let Some(found) = found.filter(|found| found.builder == builder) {
                 foresight.checkpoints.push((step, found));
@@ -55,7 +57,7 @@ impl Looking<'_> {
             return Ok(());
         };
         let done = resume::done(&**self.state, run, &self.plan.build(self.build).address).await?;
-        for (step, fingerprint) in self.acts(foresight) {
+        for (step, fingerprint) in self.acts(foresight).await? {
             if self.plan.step(step).kind == StepKind::Launch {
                 continue;
             }
@@ -82,7 +84,7 @@ impl Looking<'_> {
         let Some(run) = &self.reuse.resume else {
             return Ok(());
         };
-        let mut acts = self.acts(foresight).into_iter();
+        let mut acts = self.acts(foresight).await?.into_iter();
         let Some((launch, fingerprint)) = acts
             .next()
             .filter(|(step, _)| self.plan.step(*step).kind == StepKind::Launch)

@@ -14,7 +14,7 @@ use crate::builder::{PACKAGES, Pin};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::event::Event;
-use crate::fingerprint::{Basis, Chain, chain};
+use crate::fingerprint::{Basis, Chain, chain, home};
 use crate::reuse::{Foresight, Looking, Verdict, foresee, unknown_pin};
 use crate::state::StepStatus;
 use crate::template;
@@ -59,6 +59,7 @@ impl Work<'_> {
             build: self.id,
             capability,
             removers: &self.run.settings.removers,
+            home: home(&self.run.plan, &*self.run.settings.state, &*self.run.world),
         };
         foresee(&looking, chain).await
     }
@@ -98,6 +99,7 @@ impl Work<'_> {
         let (plan, world, redact) = (run.plan.clone(), run.world.clone(), run.redact.clone());
         let (salt, origin) = (run.settings.state.salt(), run.origin.clone());
         let (id, run_id, variables) = (self.id, run.run_id.clone(), run.variables.clone());
+        let home = home(&plan, &*run.settings.state, &*world);
         let read = run.read.clone();
         let chain = crate::files::blocking(move || {
             let basis = Basis {
@@ -115,6 +117,8 @@ impl Work<'_> {
                 variables: &variables,
                 redact: &*redact,
                 later,
+                home,
+                layers: capability == Capability::Layer,
             };
             Ok(chain(&basis, &mut lock(&read)))
         })

@@ -153,6 +153,20 @@ impl State for Memory {
             .unwrap_or_default())
     }
 
+    async fn last(&self, step: &str, root: Option<&std::path::Path>) -> Result<Option<StepRecord>> {
+        let kept = self.lock();
+        let is_of = |known: &StepRecord| {
+            let mut runs = kept.runs.iter();
+            root.is_none_or(|root| {
+                runs.any(|run| run.new.id == known.run && run.new.template.starts_with(root))
+            })
+        };
+        let mut known = kept.steps.iter().rev();
+        let last =
+            known.find(|known| known.step == step && known.status.has_begun() && is_of(known));
+        Ok(last.cloned())
+    }
+
     async fn done(&self, step: &str, limit: u32) -> Result<Vec<StepRecord>> {
         let kept = self.lock();
         let done = |known: &&StepRecord| {

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use imgc_runtime::files::clean;
 use imgc_runtime::state::ArtifactRecord;
 
 /// What a state is called that lies in the project it is of.
@@ -14,7 +15,8 @@ pub(crate) fn project(database: &Path) -> Option<PathBuf> {
     let state = database
         .parent()
         .filter(|state| state.file_name().is_some_and(|name| name == NAME))?;
-    std::path::absolute(state.parent()?).ok()
+    let project = std::path::absolute(state.parent()?).ok()?;
+    Some(clean(&project))
 }
 
 /// As it is written down.

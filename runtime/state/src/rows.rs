@@ -19,6 +19,10 @@ use crate::open::{Sqlite, locked};
 use crate::place;
 use crate::trouble::{Kind, Trouble};
 
+/// In how many runs one after the other a step may have been left out, or have been another directory's, until nothing is
+/// known of it.
+const SKIPPED_AT_MOST: u32 = 200;
+
 type Read<T> = std::result::Result<T, Trouble>;
 
 impl Sqlite {
@@ -344,6 +348,28 @@ impl State for Sqlite {
             )
         })
         .await
+    }
+
+    async fn last(&self, step: &str, root: Option<&Path>) -> Result<Option<StepRecord>> {
+        let known: Vec<(StepRecord, NewRun)> = self
+            .read(|db| {
+                list(
+                    db,
+                    "SELECT steps.record, runs.record FROM steps JOIN runs ON runs.number = steps.run_number \
+                     WHERE step = ?1 ORDER BY run_number DESC, steps.rowid DESC LIMIT ?2",
+                    (step, SKIPPED_AT_MOST),
+                    |row| Ok((record(row)?, decode(row.get_ref(1)?.as_str().map_err(wrong)?)?)),
+                )
+            })
+            .await?;
+        let is_of = |run: &NewRun| root.is_none_or(|root| run.template.starts_with(root));
+        let mut known = known.into_iter();
+        let last = known.find(|(step, run)| step.status.has_begun() && is_of(run));
+        Ok(last.map(|(step, _)| step))
+    }
+
+    fn is_of(&self, root: &Path) -> bool {
+        self.project() == Some(root)
     }
 
     async fn intend(&self, run: &str, owner: &str, resource: &Resource) -> Result<u64> {

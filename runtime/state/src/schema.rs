@@ -12,7 +12,7 @@ use crate::trouble::{Kind, Trouble};
 pub(crate) const APPLICATION: i32 = 0x696d_6763;
 
 /// Form 1, then what makes each later form of the one before it.
-pub(crate) const FORMS: &[&str] = &[FIRST, SHELLS, CHANGES];
+pub(crate) const FORMS: &[&str] = &[FIRST, SHELLS, CHANGES, LAST];
 
 const FIRST: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -89,6 +89,12 @@ CREATE TABLE changes (
     run TEXT NOT NULL,
     record TEXT NOT NULL
 );
+";
+
+/// What a step has done last, however it ended.
+const LAST: &str = "
+CREATE INDEX steps_by_address ON steps (step, run_number);
+DROP INDEX steps_done;
 ";
 
 /// Fills a new, empty file.

@@ -152,7 +152,7 @@ fn a_newer_form_is_refused() {
     drop(db);
     assert_eq!(
         refused(directory.path()),
-        "the state `$STATE/state.db` was written by a newer imgc: it has form 99, and this imgc knows forms up to 3"
+        "the state `$STATE/state.db` was written by a newer imgc: it has form 99, and this imgc knows forms up to 4"
     );
 }
 
