@@ -205,6 +205,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::OwnProfile, "iam:DeleteInstanceProfile", On::Named(&["instance-profile"])),
     row(Part::OwnProfile, "iam:DeleteRole", On::Named(&["role"])),
     row(Part::OwnProfile, "iam:DeleteRolePolicy", On::Named(&["role"])),
+    row(Part::OwnProfile, "iam:GetInstanceProfile", On::Named(&["instance-profile"])),
     row(Part::OwnProfile, "iam:PassRole", On::PassedRole),
     row(Part::OwnProfile, "iam:PutRolePolicy", On::Named(&["role"])),
     row(Part::OwnProfile, "iam:RemoveRoleFromInstanceProfile", On::Named(&["instance-profile"])),

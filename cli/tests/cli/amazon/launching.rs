@@ -139,7 +139,7 @@ fn a_profile_made_of_a_policy_goes_with_the_build() {
     let order = calls.only(|call| call.service == "iam").sequence();
     assert!(
         order.ends_with(
-            "RemoveRoleFromInstanceProfile, DeleteInstanceProfile, DeleteRolePolicy, DeleteRole"
+            "GetInstanceProfile, RemoveRoleFromInstanceProfile, DeleteInstanceProfile, DeleteRolePolicy, DeleteRole"
         ),
         "{order}"
     );

@@ -1,6 +1,6 @@
 //! Removing a security group, which instances of several builds may have been in.
 //!
-//! In: its id. Out: it is gone, or others have it, or why not. One that instances are in is waited for, as long as they may end.
+//! In: its id. Out: it is gone, or others have it, or why not. Instances in it that end are waited for; one that runs on is named.
 
 use std::time::Duration;
 
@@ -36,17 +36,27 @@ pub(super) async fn remove(region: &RegionClient, id: &str, run: Option<&str>) -
         let of_others = |(_, owner): &(String, Option<String>)| {
             owner.as_deref().is_some_and(|owner| Some(owner) != run)
         };
-        match (inside.first(), run) {
-            (Some(_), Some(_)) if inside.iter().all(of_others) => return Ok(()),
-            (Some((instance, _)), None) if begun.elapsed() >= STALE => {
-                return Err(failure().help(format!("the instance {instance} is in it")));
-            }
-            _ => tokio::time::sleep(PAUSE).await,
+        let is_used = !inside.is_empty();
+        if is_used && run.is_some() && inside.iter().all(of_others) {
+            return Ok(());
         }
+        // Those that were to end before it have been asked to: what runs on by now will not end.
+        if is_used && begun.elapsed() >= STALE {
+            return Err(failure().because(in_it(&inside)).help("end what runs on first"));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// The instances in it that have not ended, each with the run it belongs to.
+fn in_it(instances: &[(String, Option<String>)]) -> String {
+    let ids: Vec<&str> = instances.iter().map(|(id, _)| &**id).collect();
+    match &*ids {
+        [id] => format!("the instance {id} is in it, and runs on"),
+        ids => format!("the instances {} are in it, and run on", ids.join(", ")),
+    }
+}
+
+/// The instances in it that do not end, each with the run it belongs to.
 async fn inside(region: &RegionClient, id: &str) -> Result<Vec<(String, Option<String>)>> {
     let request = region.ec2().describe_instances();
     let request = request.filters(filter("instance.group-id", [id])).send();

@@ -3,12 +3,13 @@
 //! IAM knows things by name, so that an intent is looked for by the name itself; and it lists by path, not by tags.
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{InstanceProfile, Tag};
 use imgc_runtime::error::{Class, Error, Result};
 
 use crate::error::{Meaning, answer, failed};
 use crate::region::RegionClient;
 use crate::resource::find::Found;
+use crate::resource::remove::unused;
 
 /// The name of the policy inside of a role.
 pub(crate) const POLICY: &str = "imgc";
@@ -65,17 +66,22 @@ pub(super) async fn profiles(region: &RegionClient) -> Result<Vec<Found>> {
     }
     let mut found = Vec::new();
     for name in names {
-        let request = iam.get_instance_profile().instance_profile_name(&name);
-        let attempt = "look at an instance profile";
-        let answer = region.call("iam:GetInstanceProfile", attempt, request.send());
-        let profile = match answer.await {
-            Ok(answer) => answer.instance_profile,
-            Err(error) if error.id == "run/aws-missing" => None,
-            Err(error) => return Err(error),
-        };
+        let profile = profile(region, &name).await?;
         found.extend(profile.map(|profile| tagged(name, profile.tags)));
     }
     Ok(found)
+}
+
+/// An instance profile with its tags and roles, where there is one of this name.
+async fn profile(region: &RegionClient, name: &str) -> Result<Option<InstanceProfile>> {
+    let request = region.iam().get_instance_profile();
+    let request = request.instance_profile_name(name).send();
+    let attempt = "look at an instance profile";
+    match region.call("iam:GetInstanceProfile", attempt, request).await {
+        Ok(answer) => Ok(answer.instance_profile),
+        Err(error) if error.id == "run/aws-missing" => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn tagged(id: String, tags: Option<Vec<Tag>>) -> Found {
@@ -130,19 +136,39 @@ pub(crate) fn tag(key: &str, value: &str) -> Result<Tag> {
     })
 }
 
-/// Takes the role out of a profile; both have one name.
+/// Takes out of a profile whatever role is in it: none where the run ended in between.
 pub(super) async fn empty(region: &RegionClient, name: &str) -> Result<()> {
-    let request = region.iam().remove_role_from_instance_profile();
-    let request = request.instance_profile_name(name).role_name(name);
-    missing_is_fine(
-        "iam:RemoveRoleFromInstanceProfile",
-        "take the role out of an instance profile",
-        region.ask(request.send()).await,
-    )
+    let roles = profile(region, name).await?.map(|profile| profile.roles);
+    for role in roles.unwrap_or_default() {
+        let request = region.iam().remove_role_from_instance_profile();
+        let request = request
+            .instance_profile_name(name)
+            .role_name(role.role_name);
+        missing_is_fine(
+            "iam:RemoveRoleFromInstanceProfile",
+            "take the role out of an instance profile",
+            region.ask(request.send()).await,
+        )?;
+    }
+    Ok(())
+}
+
+/// Removes a role: with its policy, and out of its profile where it is in it still; both have one name.
+pub(super) async fn remove_role(region: &RegionClient, name: &str) -> Result<()> {
+    without_policy(region, name).await?;
+    let (action, attempt) = ("iam:DeleteRole", "delete a role");
+    let delete = || region.iam().delete_role().role_name(name).send();
+    match region.ask(delete()).await {
+        Err(error) if answer(&error) == Some(Meaning::InUse) => {
+            empty(region, name).await?;
+            unused(region, action, attempt, delete).await
+        }
+        answered => missing_is_fine(action, attempt, answered),
+    }
 }
 
 /// Takes the policy from a role.
-pub(super) async fn without_policy(region: &RegionClient, name: &str) -> Result<()> {
+async fn without_policy(region: &RegionClient, name: &str) -> Result<()> {
     let request = region.iam().delete_role_policy();
     let request = request.role_name(name).policy_name(POLICY);
     missing_is_fine(

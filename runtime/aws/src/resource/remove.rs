@@ -189,13 +189,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
             })
             .await
         }
-        Kind::Role => {
-            iam::without_policy(region, id).await?;
-            unused(region, "iam:DeleteRole", "delete a role", || {
-                region.iam().delete_role().role_name(id).send()
-            })
-            .await
-        }
+        Kind::Role => iam::remove_role(region, id).await,
         Kind::Volume => {
             free(region, id).await?;
             unused(region, "DeleteVolume", "delete a volume", || {
@@ -214,7 +208,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
 }
 
 /// Asks until nothing uses the thing any more.
-async fn unused<T, E, R, F>(
+pub(super) async fn unused<T, E, R, F>(
     region: &RegionClient,
     action: &'static str,
     attempt: &str,
