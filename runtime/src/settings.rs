@@ -200,6 +200,13 @@ pub trait Remover: Send + Sync {
         0
     }
 
+    /// Whether the machine of a build makes it by itself: it can be removed for good only when that has ended, since until then
+    /// the machine may make more of it.
+    fn is_made_by_machine(&self, resource: &Resource) -> bool {
+        let _ = resource;
+        false
+    }
+
     /// The provider whose things it finds by their marks, without any state: `aws`.
     fn provider(&self) -> Option<&'static str> {
         None

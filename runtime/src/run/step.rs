@@ -76,7 +76,7 @@ impl Work<'_> {
                 });
                 return;
             };
-            undo::sweep(self.run, &self.output, &step.address, &[]).await;
+            undo::sweep_attempt(self.run, &self.output, &step.address).await;
             let wait = self.wait_before_retry(step, attempt, &trouble.error);
             self.failed(id, step, &trouble.error, begun.elapsed(), wait);
             let Some(wait) = wait else {

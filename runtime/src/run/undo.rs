@@ -14,7 +14,23 @@ use super::Run;
 /// Removes what is recorded for `owner` and below it, newest first, except what belongs to an artifact. Goes on past
 /// failures: they are said, and their records stay.
 pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Artifact]) {
-    for record in run.ledger.outstanding(owner) {
+    remove_all(run, output, run.ledger.outstanding(owner), kept).await;
+}
+
+/// The same for what an attempt at a step has made, while the machine is there still: what that makes by itself goes when it has
+/// ended, with everything else of the build.
+pub(super) async fn sweep_attempt(run: &Run, output: &Output, step: &str) {
+    let mut records = run.ledger.outstanding(step);
+    let removers = &run.settings.removers;
+    records.retain(|record| {
+        let mut removers = removers.iter();
+        !removers.any(|remover| remover.is_made_by_machine(&record.resource))
+    });
+    remove_all(run, output, records, &[]).await;
+}
+
+async fn remove_all(run: &Run, output: &Output, records: Vec<Record>, kept: &[&Artifact]) {
+    for record in records {
         // Whoever has put it on the machine removes it, and knows whether it is gone.
         if matches!(record.resource, Resource::RemoteFile { .. }) {
             continue;

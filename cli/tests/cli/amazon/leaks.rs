@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::{Left, Moment, Then};
+use imgc_testbed::cloud::{Call, Left, Moment, Then};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -50,13 +50,25 @@ fn struck<T>(
     finish: impl FnOnce(Child) -> T,
 ) -> T {
     let seen = AtomicUsize::new(0);
+    let is_point = move |_: &Call| seen.fetch_add(1, Ordering::SeqCst) + 1 == point;
+    struck_at(cloud, is_point, end, spawn, finish)
+}
+
+/// The same for the calls that are said to be the point.
+fn struck_at<T>(
+    cloud: &Cloud,
+    is_point: impl Fn(&Call) -> bool + Send + Sync + 'static,
+    end: End,
+    spawn: impl FnOnce() -> Child,
+    finish: impl FnOnce(Child) -> T,
+) -> T {
     let process = Arc::new(Mutex::new(None::<Pid>));
     let victim = process.clone();
     // The lock is held until the process is known.
     let mut holder = process.lock().unwrap();
-    cloud.hook(move |_, moment| {
+    cloud.hook(move |call, moment| {
         if moment == Moment::After
-            && seen.fetch_add(1, Ordering::SeqCst) + 1 == point
+            && is_point(call)
             && let Some(pid) = *victim.lock().unwrap()
         {
             end(pid);
@@ -246,6 +258,60 @@ fn terminated_after_any_call_what_is_finished_is_left_or_nothing() {
     for member in &ALL {
         stopped_after_any_call(member, "SIGTERM", terminated, 143);
     }
+}
+
+/// A part of the disk was uploaded when what was in the bucket had been looked at already.
+#[test]
+fn a_bundle_on_its_way_goes_when_the_machine_that_uploads_it_has_ended() {
+    let member = ALL.iter().find(|one| one.name() == "amazon-instance");
+    let member = member.unwrap();
+    let cloud = member.cloud();
+    let test = member.simple(&cloud);
+    let spawn = || test.spawn(&["build", "-color=false", "."]);
+    let seen = AtomicUsize::new(0);
+    let is_first =
+        move |call: &Call| call.action == "PutObject" && seen.fetch_add(1, Ordering::SeqCst) == 0;
+    let finish = |child| test.finish(child);
+    let printed = struck_at(&cloud, is_first, interrupted, spawn, finish);
+    assert_eq!(printed.code, 130, "{}", printed.text());
+    let sequence = cloud.calls().sequence();
+    let left = cloud.left();
+    assert!(left.is_empty(), "{left}\n{sequence}");
+    let ended = sequence.find("TerminateInstances").unwrap();
+    let looked = sequence.find("ListObjectsV2").unwrap();
+    assert!(ended < looked, "{sequence}");
+}
+
+/// What uses a group for good is named, and not waited for.
+#[test]
+fn a_group_whose_instance_cannot_be_ended_is_given_up_at_once() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    cloud.hook(|call, moment| match (call.action.as_str(), moment) {
+        ("TerminateInstances", Moment::Before) => Then::Refuse(
+            403,
+            "UnauthorizedOperation".to_owned(),
+            "You are not authorized to perform this operation.".to_owned(),
+        ),
+        _ => Then::GoOn,
+    });
+    let begun = Instant::now();
+    let printed = test.run(&["build", "-color=false", "."]);
+    cloud.unhook();
+    let instance = cloud.left().of("instance")[0].id.clone();
+    let said = format!("the instance {instance} is in it, and runs on");
+    assert!(printed.text().contains(&said), "{}", printed.text());
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}: {}",
+        begun.elapsed(),
+        printed.text()
+    );
+    // Whoever may end it has the rest removed.
+    let gone = test.run(&["gc"]);
+    assert_eq!(gone.code, 0, "{}", gone.text());
+    let left = cloud.left();
+    assert!(is_finished(&cloud, &left), "{left}\n{}", gone.text());
 }
 
 /// A run that is killed when its instance is there.
@@ -710,11 +776,65 @@ fn an_image_that_is_finished_elsewhere_while_gc_looks_stays() {
     );
 }
 
-/// What EC2 does not list by tags: roles and profiles, fleets and their templates, imports with their objects.
+/// A run is killed between a role and its profile: neither what is in the profile nor which of both goes first matters.
 #[test]
-fn roles_profiles_fleets_and_templates_go_by_their_tags_elsewhere() {
-    let policy = r#"spot_instance_types = ["m5.large"]
-  temporary_iam_instance_profile_policy_document {
+fn a_role_goes_whatever_profile_it_is_in() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let new = || {
+        let test = test(&cloud);
+        let text = test.read("main.pkr.hcl");
+        test.write("main.pkr.hcl", text.replacen("run_tags", PROFILE, 1));
+        test
+    };
+    for (action, is_refused) in [
+        ("CreateInstanceProfile", false),
+        ("AddRoleToInstanceProfile", false),
+        // The profile stays with its role the first time: the role then takes itself out.
+        ("AddRoleToInstanceProfile", true),
+    ] {
+        cloud.reset().unwrap();
+        let test = new();
+        let spawn = || test.spawn(&["build", "."]);
+        let is_point = move |call: &Call| call.action == action;
+        struck_at(&cloud, is_point, killed, spawn, |child| test.finish(child));
+        let at = format!("{action}, {is_refused}");
+        let summary = cloud.left().summary();
+        assert!(
+            summary.contains("1 instance profile") && summary.contains("1 role"),
+            "{at}: {summary}"
+        );
+        let tried = AtomicUsize::new(0);
+        cloud.hook(move |call, moment| {
+            let is_first = moment == Moment::Before
+                && call.action == "RemoveRoleFromInstanceProfile"
+                && tried.fetch_add(1, Ordering::SeqCst) == 0;
+            match is_first && is_refused {
+                true => Then::Refuse(400, "InvalidInput".to_owned(), "not today".to_owned()),
+                false => Then::GoOn,
+            }
+        });
+        let later = elsewhere(&cloud).env("IMGC_INTERNAL_CLOCK", "1700086401,test");
+        let begun = Instant::now();
+        let gone = gc(&later, &[]);
+        cloud.unhook();
+        assert_eq!(gone.code == 0, !is_refused, "{at}: {}", gone.text());
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{at}: {}",
+            gone.text()
+        );
+        let left = match is_refused {
+            true => "1 instance profile",
+            false => "",
+        };
+        assert_eq!(cloud.left().summary(), left, "{at}: {}", gone.text());
+        let again = gc(&later, &[]);
+        assert_eq!(again.code, 0, "{at}: {}", again.text());
+        assert_eq!(cloud.left().summary(), "", "{at}: {}", again.text());
+    }
+}
+
+const PROFILE: &str = r#"temporary_iam_instance_profile_policy_document {
     Version = "2012-10-17"
     Statement {
       Effect   = "Allow"
@@ -723,12 +843,17 @@ fn roles_profiles_fleets_and_templates_go_by_their_tags_elsewhere() {
     }
   }
   run_tags"#;
+
+/// What EC2 does not list by tags: roles and profiles, fleets and their templates, imports with their objects.
+#[test]
+fn roles_profiles_fleets_and_templates_go_by_their_tags_elsewhere() {
+    let policy = format!("spot_instance_types = [\"m5.large\"]\n  {PROFILE}");
     let cloud = Cloud::with(behaviour()).unwrap();
     let new = || {
         let test = test(&cloud);
         let text = test.read("main.pkr.hcl");
         let text = text.replace("  instance_type = \"t3.micro\"\n", "");
-        test.write("main.pkr.hcl", text.replacen("run_tags", policy, 1));
+        test.write("main.pkr.hcl", text.replacen("run_tags", &policy, 1));
         test
     };
     let whole = new();

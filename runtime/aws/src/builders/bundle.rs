@@ -32,12 +32,14 @@ pub(crate) struct Bundled {
     pub(crate) made: Made,
 }
 
-/// Bundles the machine's disk and uploads it.
+/// Bundles the machine's disk and uploads it. `since`: when that was tried first, in milliseconds; a bundle that is uploaded once
+/// more is the same one, whatever is left of an attempt before.
 pub(super) async fn bundle(
     cx: &Context,
     temporary: &Temporary,
     options: &Bundle,
     machine: &dyn Machine,
+    since: i64,
 ) -> Result<Bundled> {
     let key = format!("{}/key.pem", options.upload_path);
     let certificate = format!("{}/cert.pem", options.upload_path);
@@ -50,7 +52,8 @@ pub(super) async fn bundle(
         machine.temporary(path).await?;
         upload(cx, machine, file, path, mode).await?;
     }
-    let bundled = with_key(cx, temporary, options, machine, &key, &certificate).await;
+    let place = (&*key, &*certificate);
+    let bundled = with_key(cx, temporary, options, machine, place, since).await;
     // The image has it already, unless the command leaves it out; the machine is not to keep it.
     let remove = format!("rm -f {} {}", quoted(&key), quoted(&certificate));
     let removed = machine.query(&Command::new(remove)).await;
@@ -68,8 +71,8 @@ async fn with_key(
     temporary: &Temporary,
     options: &Bundle,
     machine: &dyn Machine,
-    key: &str,
-    certificate: &str,
+    (key, certificate): (&str, &str),
+    since: i64,
 ) -> Result<Bundled> {
     let region = &temporary.region;
     let prefix = match &options.prefix {
@@ -114,10 +117,9 @@ async fn with_key(
         ])
         .text(&options.upload_command, "bundle_upload_command")?;
     cx.output.say("uploading the bundle");
-    let now = jiff::Timestamp::now().as_millisecond();
     let thing = Thing {
         kind: Kind::Bundle,
-        name: format!("{}/{prefix}@{now}", options.bucket),
+        name: format!("{}/{prefix}@{since}", options.bucket),
     };
     let make = async {
         mark(region, temporary.instance.id(), &thing.name).await?;

@@ -1,6 +1,6 @@
 //! Builder `amazon-instance`: the disk of an instance is bundled on the instance itself, uploaded to S3, and registered.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::BlockDeviceMapping;
@@ -21,6 +21,14 @@ use crate::rights;
 
 /// Packer's id for its artifacts.
 const BUILDER_ID: &str = "mitchellh.amazon.instance";
+
+/// How far the bundle is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// When it was tried first, in milliseconds.
+    since: OnceLock<i64>,
+    bundled: Mutex<Option<Bundled>>,
+}
 
 #[async_trait]
 impl Recipe for Bundle {
@@ -57,7 +65,7 @@ impl Recipe for Bundle {
         "use the builder `amazon-ebs` for an image on EBS",
     );
 
-    type Progress = Mutex<Option<Bundled>>;
+    type Progress = Progress;
 
     fn read(options: &Options<'_>) -> Result<Self> {
         Self::read(options)
@@ -97,11 +105,13 @@ impl Recipe for Bundle {
         &self,
         cx: &Context,
         temporary: &Temporary,
-        progress: &Self::Progress,
+        progress: &Progress,
         machine: &dyn Machine,
     ) -> Result<()> {
-        let bundled = bundle(cx, temporary, self, machine).await?;
-        *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(bundled);
+        let now = || jiff::Timestamp::now().as_millisecond();
+        let since = *progress.since.get_or_init(now);
+        let bundled = bundle(cx, temporary, self, machine, since).await?;
+        *lock(&progress.bundled) = Some(bundled);
         Ok(())
     }
 
@@ -109,13 +119,14 @@ impl Recipe for Bundle {
         &self,
         cx: &Context,
         temporary: &Temporary,
-        progress: &Self::Progress,
+        progress: &Progress,
     ) -> Result<Artifact> {
         let region = &temporary.region;
         let bundled = {
-            let bundled = progress.lock().unwrap_or_else(PoisonError::into_inner);
-            let bundled = bundled.as_ref();
-            bundled.map(|bundled| (bundled.manifest.clone(), bundled.made.record.clone()))
+            let bundled = lock(&progress.bundled);
+            bundled
+                .as_ref()
+                .map(|bundled| (bundled.manifest.clone(), bundled.made.record.clone()))
         };
         let (location, bundle) = bundled.ok_or_else(|| {
             Error::new(
@@ -152,6 +163,10 @@ impl Recipe for Bundle {
         artifact.things.push(bundle);
         Ok(artifact)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The commands run on the machine: there must be a way to it.

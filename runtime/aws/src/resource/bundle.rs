@@ -17,17 +17,23 @@ pub(super) async fn remove(region: &RegionClient, id: &str) -> Result<()> {
             format!("`{id}` is no bundle in S3"),
         )
     })?;
-    for key in objects(region, id).await? {
-        let request = region.s3().delete_object().bucket(bucket).key(key);
-        region
-            .call(
-                "s3:DeleteObject",
-                "delete a part of a bundle",
-                request.send(),
-            )
-            .await?;
+    // What was still on its way when the machine ended comes with a later look.
+    loop {
+        let keys = objects(region, id).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for key in keys {
+            let request = region.s3().delete_object().bucket(bucket).key(key);
+            region
+                .call(
+                    "s3:DeleteObject",
+                    "delete a part of a bundle",
+                    request.send(),
+                )
+                .await?;
+        }
     }
-    Ok(())
 }
 
 /// The objects of a bundle.
@@ -35,21 +41,31 @@ pub(super) async fn objects(region: &RegionClient, id: &str) -> Result<Vec<Strin
     let Some((bucket, prefix, since)) = parts(id) else {
         return Ok(Vec::new());
     };
-    let request = region
-        .s3()
-        .list_objects_v2()
-        .bucket(bucket)
-        .prefix(format!("{prefix}."));
-    let answer = region.call("s3:ListBucket", "look for a bundle", request.send());
-    let found = match answer.await {
-        Err(error) if error.id == "run/aws-missing" => return Ok(Vec::new()),
-        answer => answer?.contents.unwrap_or_default(),
-    };
-    let ours = found.into_iter().filter(|object| {
-        let changed = object.last_modified.and_then(|time| time.to_millis().ok());
-        changed.is_none_or(|changed| changed + DOUBT >= since)
-    });
-    Ok(ours.filter_map(|object| object.key).collect())
+    let mut keys = Vec::new();
+    let mut next = None;
+    loop {
+        let request = region
+            .s3()
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(format!("{prefix}."))
+            .set_continuation_token(next);
+        let answer = region.call("s3:ListBucket", "look for a bundle", request.send());
+        let page = match answer.await {
+            Err(error) if error.id == "run/aws-missing" => return Ok(Vec::new()),
+            answer => answer?,
+        };
+        let ours = page.contents.unwrap_or_default().into_iter();
+        let ours = ours.filter(|object| {
+            let changed = object.last_modified.and_then(|time| time.to_millis().ok());
+            changed.is_none_or(|changed| changed + DOUBT >= since)
+        });
+        keys.extend(ours.filter_map(|object| object.key));
+        next = page.next_continuation_token;
+        if next.is_none() {
+            return Ok(keys);
+        }
+    }
 }
 
 /// The manifest of a bundle, as an image names it.

@@ -42,7 +42,9 @@ pub(super) async fn remove(region: &RegionClient, id: &str, run: Option<&str>) -
         }
         // Those that were to end before it have been asked to: what runs on by now will not end.
         if is_used && begun.elapsed() >= STALE {
-            return Err(failure().because(in_it(&inside)).help("end what runs on first"));
+            return Err(failure()
+                .because(in_it(&inside))
+                .help("end what runs on first"));
         }
         tokio::time::sleep(PAUSE).await;
     }

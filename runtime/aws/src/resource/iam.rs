@@ -77,7 +77,10 @@ async fn profile(region: &RegionClient, name: &str) -> Result<Option<InstancePro
     let request = region.iam().get_instance_profile();
     let request = request.instance_profile_name(name).send();
     let attempt = "look at an instance profile";
-    match region.call("iam:GetInstanceProfile", attempt, request).await {
+    match region
+        .call("iam:GetInstanceProfile", attempt, request)
+        .await
+    {
         Ok(answer) => Ok(answer.instance_profile),
         Err(error) if error.id == "run/aws-missing" => Ok(None),
         Err(error) => Err(error),

@@ -68,6 +68,15 @@ impl Remover for AwsRemover {
         }
     }
 
+    fn is_made_by_machine(&self, resource: &Resource) -> bool {
+        match resource {
+            Resource::Cloud(thing) if thing.provider == PROVIDER => {
+                Kind::of(&thing.kind) == Some(Kind::Bundle)
+            }
+            _ => false,
+        }
+    }
+
     async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
         let thing = &marked.thing;
         let access = Access::from_reach(&thing.reach).in_region(&thing.place);
