@@ -50,6 +50,12 @@ pub trait Builder: Send + Sync {
         &[]
     }
 
+    /// The options that are written down as they are, into the state and what is shown of it: they name what has to be found
+    /// again. No secret may be part of one.
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The steps that publish what is made with these options, each after those it needs. Parts of the options may be
     /// unknown: where the steps depend on those, it is [`Publish::all`]; with known options never.
     fn publishes(&self, options: &Value) -> Vec<Publish> {

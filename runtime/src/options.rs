@@ -9,6 +9,7 @@ use std::time::Duration;
 use imgc_compiler::value::{Data, Value};
 use smol_str::SmolStr;
 
+use crate::builder::Problem;
 use crate::error::{Class, Error, Result};
 
 /// A text and whether it is secret.
@@ -266,6 +267,28 @@ fn parts(value: &Value) -> impl Iterator<Item = &Value> {
     list.into_iter()
         .flat_map(|parts| parts.iter())
         .chain(map.into_iter().flat_map(|parts| parts.values()))
+}
+
+/// What is wrong with options that are written down as they are: those with a secret in them. `asks` tells of a text that
+/// is rendered later whether it will have one.
+pub(crate) fn recorded(names: &[&str], value: &Value, asks: impl Fn(&str) -> bool) -> Vec<Problem> {
+    let options = Options::new("", value);
+    let is_secret = |name: &str| {
+        let texts = || options.plain_strings(name).unwrap_or_default();
+        options.is_sensitive(name) || texts().iter().any(|text| asks(text))
+    };
+    let names = names.iter().filter(|name| is_secret(name));
+    let problem = |name: &&str| Problem {
+        option: Some((*name).to_owned()),
+        message: format!(
+            "`{name}` has a sensitive value in it, and it is written down where others can read it: in the state, so that \
+             what was made is found again"
+        ),
+        help: Some(format!(
+            "leave what is secret out of `{name}`, or mark it as sensitive no longer"
+        )),
+    };
+    names.map(problem).collect()
 }
 
 /// Every secret text in a value: marked texts, and the scalars inside marked collections.

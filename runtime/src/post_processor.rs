@@ -18,6 +18,12 @@ pub trait PostProcessor: Send + Sync {
         Vec::new()
     }
 
+    /// The options that are written down as they are, into the state and what is shown of it: they name what has to be found
+    /// again. No secret may be part of one.
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The rights that it takes of the service it works with; parts of the options may be unknown. `origin` is what makes its
     /// artifact, for those that ask in the name of whoever has made it.
     async fn rights(

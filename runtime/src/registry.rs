@@ -126,6 +126,15 @@ impl Components for Registry {
     }
 
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem> {
+        let recorded = match kind {
+            ComponentKind::Builder => self.builders.get(name).map(|one| one.recorded_options()),
+            ComponentKind::PostProcessor => self
+                .post_processors
+                .get(name)
+                .map(|one| one.recorded_options()),
+            _ => None,
+        };
+        let recorded = crate::options::recorded(recorded.unwrap_or_default(), options, |_| false);
         let mut problems = match kind {
             ComponentKind::Builder => self
                 .builders
@@ -151,6 +160,7 @@ impl Components for Registry {
                 .map(|source| source.check(options)),
         }
         .unwrap_or_default();
+        problems.extend(recorded);
         problems.extend(crate::template::check_options(options).into_iter().map(
             |(option, message)| Problem {
                 option: Some(option),

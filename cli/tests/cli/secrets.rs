@@ -122,3 +122,79 @@ fn problems_in_variables_files_show_no_secret() {
         }
     }
 }
+
+/// What is written down so that it is found again cannot be masked.
+#[test]
+fn paths_of_what_is_made_hold_no_secret() {
+    let test = Test::new(
+        r#"
+variable "token" {
+  sensitive = true
+  default   = "hunter2-correct-horse"
+}
+source "file" "f" {
+  content = "${var.token}"
+  target  = "out-${var.token}.txt"
+}
+source "file" "g" {
+  content = "x"
+  target  = "g.txt"
+}
+source "rootfs" "r" {
+  from             = "scratch"
+  output_directory = "r-${var.token}"
+}
+build {
+  sources = ["source.file.f", "source.file.g", "source.rootfs.r"]
+  post-processor "checksum" {
+    output = "${var.token}.sum"
+  }
+  post-processor "compress" {
+    output = "${upper(var.token)}.tar.gz"
+  }
+  post-processor "artifice" {
+    files = ["g.txt", "${var.token}.txt"]
+  }
+}
+"#,
+    );
+    for words in [&["validate", "."], &["apply", "."]] {
+        let printed = test.run(words);
+        assert_eq!(printed.code, 3, "{}", printed.text());
+        let text = printed.text().to_lowercase();
+        assert!(!text.contains(SECRET), "{text}");
+        for option in ["target", "output_directory", "output", "files"] {
+            let message = format!("`{option}` has a sensitive value in it");
+            assert!(text.contains(&message), "{option}: {text}");
+        }
+        assert_eq!(
+            text.matches("has a sensitive value in it").count(),
+            5,
+            "{text}"
+        );
+    }
+    let (open, json) = (
+        Test::new(""),
+        r#"{
+  "variables": {"token": "hunter2-correct-horse"},
+  "sensitive-variables": ["token"],
+  "builders": [{"type": "file", "content": "x", "target": "out.txt"}],
+  "post-processors": [{"type": "compress", "output": "{{user `token`}}.tar.gz"}]
+}"#,
+    );
+    open.write("old.json", json.as_bytes());
+    let printed = open.run(&["build", "old.json"]);
+    assert_eq!(printed.code, 3, "{}", printed.text());
+    assert!(
+        printed.text().contains("`output` has a sensitive value"),
+        "{}",
+        printed.text()
+    );
+    for (path, bytes) in test.files().into_iter().chain(open.files()) {
+        let text = format!("{}{}", path.display(), String::from_utf8_lossy(&bytes));
+        let template = path
+            .extension()
+            .is_some_and(|name| name == "hcl" || name == "json");
+        assert!(template || !text.contains(SECRET), "{text}");
+    }
+}

@@ -106,6 +106,10 @@ impl Builder for RootfsBuilder {
         Capability::Layer
     }
 
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &["output_directory", "image_name", "tag"]
+    }
+
     fn capture_options(&self) -> &'static [&'static str] {
         CAPTURE_OPTIONS
     }

@@ -38,6 +38,10 @@ impl Builder for File {
         Vec::new()
     }
 
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &["target"]
+    }
+
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
         let options = Options::new("builder `file`", options);
         let target = PathBuf::from(options.required("target")?);

@@ -43,6 +43,10 @@ impl PostProcessor for Artifice {
             .collect()
     }
 
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &["files"]
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         let options = Options::new(NAME, options);
         let patterns = options.plain_strings("files")?;

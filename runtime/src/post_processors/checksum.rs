@@ -60,6 +60,10 @@ impl PostProcessor for Checksum {
             .collect()
     }
 
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &["output"]
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         let options = Options::new(NAME, options);
         let mut types = options.plain_strings("checksum_types")?;

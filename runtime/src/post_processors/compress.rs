@@ -51,6 +51,10 @@ impl PostProcessor for Compress {
         }
     }
 
+    fn recorded_options(&self) -> &'static [&'static str] {
+        &["output"]
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         let options = Options::new(NAME, options);
         let template = options.string("output")?;

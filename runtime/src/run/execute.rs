@@ -235,6 +235,7 @@ impl Work<'_> {
         })?;
         let late = template::late(ComponentKind::PostProcessor, name);
         let options = self.options(cx, &step.options, late)?;
+        refuse_recorded(cx, post_processor.recorded_options(), &options)?;
         self.output.say(format!("Running post-processor: {name}"));
         let processed = post_processor.run(cx, &options, &input).await?;
         let keep = match keep_input {
@@ -265,6 +266,7 @@ impl Work<'_> {
     pub(super) fn source(&self, cx: &Context) -> Result<Value, Trouble> {
         let late = template::late(ComponentKind::Builder, &self.build.builder);
         let source = self.options(cx, &self.build.source, late)?;
+        refuse_recorded(cx, self.builder()?.recorded_options(), &source)?;
         lock(&self.data).source = Some(source.clone());
         Ok(source)
     }
@@ -323,4 +325,21 @@ fn no_instance() -> Error {
         "run/panic",
         "a step that needs the launched machine runs without it",
     )
+}
+
+/// What only the run knows may be secret too.
+fn refuse_recorded(cx: &Context, names: &[&str], options: &Value) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let surroundings = template::Surroundings::from(cx);
+    let asks = |text: &str| template::asks_for_secret(text, &surroundings);
+    match crate::options::recorded(names, options, asks).pop() {
+        None => Ok(()),
+        Some(problem) => {
+            let mut error = Error::new(Class::Template, "run/bad-option", problem.message);
+            error.help = problem.help;
+            Err(error)
+        }
+    }
 }
