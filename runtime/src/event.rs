@@ -160,6 +160,10 @@ pub enum Event {
         failed: u32,
         /// Builds that were stopped.
         cancelled: u32,
+        /// Whether somebody asked for that, and not the failure of another build.
+        interrupted: bool,
+        /// Things that could not be removed, or are left on purpose.
+        left: usize,
         /// How long it took.
         #[serde(serialize_with = "seconds")]
         took: Duration,

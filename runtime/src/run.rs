@@ -160,6 +160,8 @@ pub async fn run(
         succeeded: count(&result, |build| build.error.is_none() && !build.cancelled),
         failed: count(&result, |build| build.error.is_some() && !build.cancelled),
         cancelled: count(&result, |build| build.cancelled),
+        interrupted: result.builds.iter().any(result::is_cancelled),
+        left: result.leftovers.len(),
         took: result.took,
     });
     result

@@ -176,6 +176,8 @@ pub fn sample_events() -> Vec<Event> {
             succeeded: 1,
             failed: 1,
             cancelled: 0,
+            interrupted: false,
+            left: 0,
             took: Duration::from_micros(1_300_000),
         },
     ]

@@ -299,6 +299,11 @@ fn the_first_failure_of_sixty_four_builds_stops_the_others_where_that_is_wished(
         "{}",
         printed.text()
     );
+    assert!(
+        !printed.stdout.contains("interrupted"),
+        "{}",
+        printed.text()
+    );
     assert!(!test.path("made").exists());
     assert_eq!(crate::faults::left(&test), Vec::<String>::new());
     crate::state::nothing_more(&test, "");

@@ -52,6 +52,8 @@ fn the_first_ctrl_c_stops_and_cleans_up() {
     assert_eq!(printed.code, 130, "{}", printed.text());
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert!(printed.stderr.contains("Stopping: "), "{}", printed.text());
+    let cleanly = "Cleanly cancelled builds after being interrupted.";
+    assert!(printed.stdout.contains(cleanly), "{}", printed.text());
     assert!(!test.path("note.txt").exists(), "{}", printed.text());
     let left: Vec<_> = std::fs::read_dir(test.path("."))
         .unwrap()

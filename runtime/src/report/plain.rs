@@ -111,11 +111,11 @@ impl<W: Write + Send> Plain<W> {
         self.write(text.trim_end(), hue.map(|hue| (hue, bold)));
     }
 
-    fn end(&self, took: std::time::Duration, cancelled: u32) {
+    fn end(&self, took: std::time::Duration, cleanly_cancelled: bool) {
         let ends = std::mem::take(&mut *lock(&self.end));
         self.write("", None);
         self.write(&format!("==> Wait completed after {}", words(took)), None);
-        if cancelled > 0 {
+        if cleanly_cancelled {
             self.write("", None);
             self.write("Cleanly cancelled builds after being interrupted.", None);
         }
@@ -205,14 +205,17 @@ impl<W: Write + Send> Sink for Plain<W> {
                     .push((*build, name.clone(), artifacts.clone()));
             }
             Event::RunFinished {
-                took, cancelled, ..
+                took,
+                interrupted,
+                left,
+                ..
             } => {
                 {
                     let mut end = lock(&self.end);
                     end.failed.sort();
                     end.artifacts.sort_by_key(|(id, _, _)| *id);
                 }
-                self.end(*took, *cancelled);
+                self.end(*took, *interrupted && *left == 0);
             }
             _ => {}
         }
@@ -253,6 +256,23 @@ mod tests {
         ==> Builds finished. The artifacts of successful builds are:
         --> null.a: Stored file: out, put.txt
         "#);
+    }
+
+    #[test]
+    fn cleanly_cancelled_is_what_somebody_stopped_and_left_nothing() {
+        for (interrupted, left, cleanly) in [(true, 0, true), (true, 1, false), (false, 0, false)] {
+            let plain = Plain::new(Vec::new(), Style::default());
+            plain.event(&Event::RunFinished {
+                succeeded: 0,
+                failed: 0,
+                cancelled: 1,
+                interrupted,
+                left,
+                took: std::time::Duration::ZERO,
+            });
+            let shown = String::from_utf8(plain.into_inner()).unwrap();
+            assert_eq!(shown.contains("Cleanly cancelled"), cleanly, "{shown}");
+        }
     }
 
     #[test]
