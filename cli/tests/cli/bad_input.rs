@@ -185,3 +185,49 @@ fn a_command_line_nobody_understands() {
     [exit 2]
     ");
 }
+
+#[test]
+fn scripts_in_places_with_blanks() {
+    let test = Test::new(
+        r#"
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    env    = { "WHO" = "it's me" }
+    script = "my $own script.sh"
+  }
+  provisioner "shell-local" {
+    inline = ["echo inline $0 $WHO"]
+    env    = { "WHO" = "you" }
+  }
+  post-processor "shell-local" {
+    scripts = ["./it's.sh", "my $own script.sh"]
+  }
+}
+"#,
+    );
+    test.write("my $own script.sh", b"#!/bin/sh\necho own $WHO\n");
+    test.write("it's.sh", b"#!/bin/sh\necho its\n");
+    for name in ["my $own script.sh", "it's.sh"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(test.path(name), mode).unwrap();
+    }
+    let place = test.path("x y");
+    std::fs::create_dir(&place).unwrap();
+    let test = test.env("TMPDIR", place.to_str().unwrap());
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    for text in [
+        "own it's me\n",
+        "inline $TEST/x y/imgc-",
+        " you\n",
+        "its\n",
+        "own\n",
+    ] {
+        assert!(printed.stdout.contains(text), "{text}: {}", printed.text());
+    }
+}

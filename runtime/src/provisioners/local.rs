@@ -106,7 +106,10 @@ fn command(
     let open = |value: &Text| !value.sensitive;
     let vars = variables.render(format, open);
     let mut words = options.strings("execute_command")?;
+    let mut path = path.to_string_lossy().into_owned();
     if words.is_empty() {
+        // A command of the template's own quotes by itself.
+        path = script::quote(&path);
         words = EXECUTE
             .map(|word| Text {
                 text: word.to_owned(),
@@ -114,11 +117,10 @@ fn command(
             })
             .to_vec();
     }
-    let path = path.to_string_lossy();
     let fields = [
         ("Vars", vars.as_str()),
-        ("Script", &*path),
-        ("Command", &*path),
+        ("Script", &path),
+        ("Command", &path),
     ];
     let surroundings = Surroundings::from(cx);
     let mut rendered = Vec::with_capacity(words.len());
