@@ -187,6 +187,27 @@ fn a_command_line_nobody_understands() {
 }
 
 #[test]
+fn a_temporary_directory_that_is_not_there() {
+    let run = GOOD.replace(
+        "]\n}",
+        "]\n  provisioner \"shell-local\" {\n    inline = [\"true\"]\n  }\n}",
+    );
+    let test = Test::new(&run);
+    let missing = test.path("no/such");
+    let test = test.env("TMPDIR", missing.to_str().unwrap());
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 4, "{}", printed.text());
+    assert!(
+        printed
+            .text()
+            .contains("cannot use the temporary directory (TMPDIR) `$TEST/no/such`: "),
+        "{}",
+        printed.text()
+    );
+    assert!(!missing.exists());
+}
+
+#[test]
 fn scripts_in_places_with_blanks() {
     let test = Test::new(
         r#"

@@ -105,6 +105,18 @@ impl Run {
 fn make(scratch: &std::path::Path, mark: Option<&Mark>) -> Result<Option<File>, Error> {
     use std::os::unix::fs::DirBuilderExt as _;
     let failed = |error| files::failure("run/scratch", "make the directory", scratch, error);
+    // Nobody would remove a directory for temporary files that is not there yet.
+    if let Some(parent) = scratch.parent() {
+        std::fs::metadata(parent).map_err(|error| {
+            files::failure(
+                "run/scratch",
+                "use the temporary directory (TMPDIR)",
+                parent,
+                error,
+            )
+            .help("make it, or set TMPDIR to a directory that is there")
+        })?;
+    }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

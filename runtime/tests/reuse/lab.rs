@@ -47,6 +47,7 @@ impl Lab {
         let mut settings = Settings::new(run);
         settings.state = self.state.clone();
         settings.scratch = self.directory.path().join("scratch");
+        std::fs::create_dir_all(&settings.scratch).unwrap();
         settings.new_run = Some(NewRun {
             id: run.into(),
             command: "apply".into(),
