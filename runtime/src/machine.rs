@@ -68,6 +68,12 @@ pub trait Machine: Send + Sync {
     /// Facts for the template's `build` object, such as `Host`, `Port`, `User`, `ConnType`.
     fn facts(&self) -> BTreeMap<String, String>;
 
+    /// What tells this machine from another one at the same address, where it can prove that: its host key, no secret.
+    /// `None` where nothing does.
+    async fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Runs a command; its output goes to `output` line by line as it comes. Dropping the future ends the command.
     async fn run(&self, command: &Command, output: &Output) -> Result<Exit>;
 

@@ -11,6 +11,7 @@
 //! - `reuse/changes.rs`: why something runs.
 //! - `reuse/ahead.rs`: all builds of a plan, without running anything.
 //! - `reuse/resume.rs`: the run that `--resume` means, and what it has done.
+//! - `reuse/since.rs`: what has happened to its machine since.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ use crate::fingerprint::{Chain, Difference, Fingerprint};
 use crate::identity::{self, Fate, hex};
 use crate::ledger::Resource;
 use crate::settings::{Remover, Reuse};
-use crate::state::{ArtifactRecord, CheckpointRecord, State, StepStatus};
+use crate::state::{ArtifactRecord, CheckpointRecord, Met, State, StepStatus};
 
 mod ahead;
 mod artifacts;
@@ -35,6 +36,7 @@ mod changes;
 mod machine;
 mod published;
 mod resume;
+mod since;
 mod standing;
 
 pub(crate) use ahead::unknown_pin;
@@ -113,6 +115,8 @@ pub struct Foresight {
     pub(crate) living: Option<Living>,
     /// The run in which somebody had a shell on the machine that is gone on with.
     pub(crate) entered: Option<String>,
+    /// The machine that imgc did not make and is gone on with, as it was met then.
+    pub(crate) met: Option<Met>,
 }
 
 /// A machine that may still be there.
@@ -143,6 +147,7 @@ impl Foresight {
             checkpoints: Vec::new(),
             living: None,
             entered: None,
+            met: None,
         }
     }
 

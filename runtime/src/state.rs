@@ -152,6 +152,18 @@ pub struct StepRecord {
     /// has done is not used again.
     #[serde(default)]
     pub shell: bool,
+    /// Of a connection: the machine that was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Met>,
+}
+
+/// A machine that was reached over the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// Where: `HOST:PORT`, masked.
+    pub place: String,
+    /// What it proves to be ([`identity`](crate::machine::Machine::identity)): its host key.
+    pub identity: Option<String>,
 }
 
 /// One of the things a fingerprint is made from.

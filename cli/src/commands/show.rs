@@ -274,6 +274,7 @@ mod tests {
             error: None,
             reused_from: None,
             shell: false,
+            machine: None,
         }
     }
 

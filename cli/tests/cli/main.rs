@@ -35,6 +35,7 @@ mod packers;
 mod plan_files;
 mod plans;
 mod remote_files;
+mod resume;
 mod reuse;
 mod runs;
 mod sarif;

@@ -2,7 +2,7 @@
 
 use imgc_compiler::plan::{StepId, StepKind};
 
-use super::{Foresight, Living, Looking, Verdict, resume};
+use super::{Foresight, Living, Looking, Verdict, resume, since};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 
@@ -56,7 +56,11 @@ impl Looking<'_> {
         let Some(run) = &self.reuse.resume else {
             return Ok(());
         };
-        let done = resume::done(&**self.state, run, &self.plan.build(self.build).address).await?;
+        let build = &self.plan.build(self.build).address;
+        let mut done = resume::done(&**self.state, run, build).await?;
+        let met = since::met(&**self.state, build, &done).await?;
+        let overtaken = since::overtaken(&**self.state, build, met.as_ref(), &mut done).await?;
+        foresight.why.extend(overtaken);
         for (step, fingerprint) in self.acts(foresight).await? {
             if self.plan.step(step).kind == StepKind::Launch {
                 continue;
@@ -74,6 +78,7 @@ impl Looking<'_> {
                 run: by.clone(),
             };
             foresight.entered.clone_from(&done.entered);
+            foresight.met.clone_from(&met);
         }
         Ok(())
     }

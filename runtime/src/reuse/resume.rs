@@ -112,6 +112,8 @@ pub(crate) async fn line(state: &dyn State, run: &str) -> Result<Vec<String>> {
 pub(super) struct Done {
     /// Its steps' fingerprints, each with the run that did it.
     pub(super) steps: BTreeMap<String, (String, String)>,
+    /// The run that tells of them.
+    pub(super) told: Option<Run>,
     /// A run in which somebody had a shell on it.
     pub(super) entered: Option<String>,
 }
@@ -133,7 +135,9 @@ pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Do
         }
         let touches =
             |step: &StepRecord| step.kind == "provision" && step.status != StepStatus::Skipped;
+        let known = all.iter().find(|known| known.new.id == run);
         if steps.iter().any(touches) {
+            found.told = known.cloned();
             let done = steps.into_iter().filter(|step| is_done(step.status));
             let done = done.filter_map(|step| {
                 let by = step.reused_from.unwrap_or(step.run);
@@ -142,7 +146,6 @@ pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Do
             found.steps = done.collect();
             break;
         }
-        let known = all.iter().find(|known| known.new.id == run);
         at = known.and_then(|known| known.new.resumes.clone());
     }
     Ok(found)

@@ -22,7 +22,7 @@ use crate::event::{Event, Output};
 use crate::machine::Machine;
 use crate::reuse::Foresight;
 use crate::settings::Answer;
-use crate::state::{ArtifactRecord, Moment};
+use crate::state::{ArtifactRecord, Met, Moment};
 use crate::watch::Watch;
 
 use super::ends::Progress;
@@ -64,6 +64,8 @@ pub(super) struct Data {
     pub(super) capability: Capability,
     /// What has been done before, and the fingerprints.
     pub(super) foresight: Option<Arc<Foresight>>,
+    /// The machine that was met.
+    pub(super) met: Option<Met>,
     /// Somebody has had a shell on the machine.
     pub(super) entered: bool,
     /// Provisioners whose work the restored machine has, with the run that did it.

@@ -167,11 +167,14 @@ impl Work<'_> {
                 machine
             }
         };
+        let met = self.met(&*machine).await;
         {
             let mut data = lock(&self.data);
             data.machine_facts = machine.facts();
             data.machine = Some(machine);
         }
+        self.is_the_same(met.as_ref()).await?;
+        lock(&self.data).met = met;
         self.enterable(None).await;
         Ok(())
     }

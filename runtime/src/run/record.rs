@@ -64,6 +64,10 @@ impl Work<'_> {
             error: None,
             reused_from: None,
             shell: self.was_entered(),
+            machine: match step.kind {
+                StepKind::Connect => lock(&self.data).met.clone(),
+                _ => None,
+            },
         }
     }
 

@@ -1,9 +1,10 @@
 //! Going on with a machine that lives on at a provider: finding it, taking over what it consists of, and removing what else the
 //! resumed run has left of this build.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imgc_compiler::plan::StepKind;
+use imgc_compiler::plan::{StepId, StepKind};
 use imgc_compiler::value::Value;
 
 use super::build::Work;
@@ -13,9 +14,11 @@ use crate::builder::{Builder, Instance};
 use crate::checkpoint::Capability;
 use crate::context::Context;
 use crate::error::Result;
+use crate::event::Redact as _;
 use crate::ledger::Resource;
-use crate::reuse::{Living, Verdict, line};
-use crate::state::{Owned, Owner};
+use crate::machine::Machine;
+use crate::reuse::{Foresight, Living, Verdict, line};
+use crate::state::{Met, Owned, Owner, StepStatus};
 
 impl Work<'_> {
     /// The machine of the resumed run; `None` where it is gone.
@@ -53,6 +56,57 @@ impl Work<'_> {
         let launch = &self.run.plan.step(living.launch).address;
         self.inherit(launch).await?;
         Ok(found)
+    }
+
+    /// Which machine has been reached; `None` where it is at no address.
+    pub(super) async fn met(&self, machine: &dyn Machine) -> Option<Met> {
+        let facts = machine.facts();
+        let place = format!("{}:{}", facts.get("Host")?, facts.get("Port")?);
+        Some(Met {
+            place: self.run.redact.redact(&place),
+            identity: machine.identity().await,
+        })
+    }
+
+    /// Where another machine answers than the one that the resumed run has worked on, nothing counts of what was done there.
+    pub(super) async fn is_the_same(&self, met: Option<&Met>) -> Result<()> {
+        let Some(known) = self.foresight() else {
+            return Ok(());
+        };
+        let Verdict::From { run, .. } = &known.verdict else {
+            return Ok(());
+        };
+        let identity = |met: Option<&Met>| met.and_then(|met| met.identity.clone());
+        let (old, new) = (identity(known.met.as_ref()), identity(met));
+        let done: Vec<StepId> = known.reused().collect();
+        if done.is_empty() || old == new {
+            return Ok(());
+        }
+        let shown = |key: Option<String>| key.unwrap_or_else(|| "not known".to_owned());
+        self.output.warn(format!(
+            "another machine answers at {} than in run {}: its host key was {} and is {}; nothing counts of what was done on \
+             that one, so everything runs",
+            met.map_or("its address", |met| &met.place),
+            short(run),
+            shown(old),
+            shown(new)
+        ));
+        {
+            let mut data = lock(&self.data);
+            data.entered = false;
+            data.foresight = Some(Arc::new(Foresight {
+                verdict: Verdict::Whole,
+                reused: BTreeMap::new(),
+                entered: None,
+                met: None,
+                ..(*known).clone()
+            }));
+        }
+        // A run that goes on with this one finds nothing done on the new machine, whenever this one ends.
+        for step in done {
+            self.record(step, StepStatus::Skipped, |_| {}).await?;
+        }
+        Ok(())
     }
 
     /// Before anything runs: what a capture that did not come to its end has left is in the way of the next one.

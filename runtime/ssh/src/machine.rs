@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) janitor: Mutex<crate::janitor::State>,
     /// Why the connection that was lost last has ended.
     lost: Mutex<Option<String>>,
+    /// The host key that the machine has shown.
+    host_key: Mutex<Option<String>>,
     pub(crate) has_zstd: OnceCell<bool>,
 }
 
@@ -78,6 +80,7 @@ impl SshMachine {
                 ending: Mutex::default(),
                 janitor: Mutex::default(),
                 lost: Mutex::default(),
+                host_key: Mutex::default(),
                 has_zstd: OnceCell::new(),
             }),
         }
@@ -140,6 +143,8 @@ impl Shared {
                 _ => error,
             }
         })?;
+        let shown = master.probe().host_key().map(str::to_owned);
+        *self.host_key.lock().unwrap_or_else(PoisonError::into_inner) = shown;
         let passenger = Passenger {
             pty: settings.pty,
             agent: settings.forward_agent && cx.world.env("SSH_AUTH_SOCK").is_some(),
@@ -307,6 +312,11 @@ impl Machine for SshMachine {
             facts.insert("Password".to_owned(), password.clone());
         }
         facts
+    }
+
+    async fn identity(&self) -> Option<String> {
+        let shown = &self.shared.host_key;
+        shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn run(&self, command: &Command, output: &Output) -> Result<Exit> {

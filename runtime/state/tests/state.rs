@@ -52,6 +52,7 @@ fn step(run: &str, name: &str, position: u32, fingerprint: Option<&str>) -> Step
         error: None,
         reused_from: None,
         shell: false,
+        machine: None,
     }
 }
 
