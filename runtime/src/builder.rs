@@ -1,10 +1,12 @@
 //! Builders: from a source to a machine, from a machine to an artifact.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use imgc_compiler::components::{Problem, Publish};
+use imgc_compiler::plan::Build;
 use imgc_compiler::value::Value;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +172,33 @@ pub struct Known {
     pub fresh: BTreeSet<String>,
     /// What was found of the builds just before the run, by address: good as long as the run has done nothing.
     pub seen: BTreeMap<String, Vec<Pin>>,
+    /// Names of the options of this source that wait for artifacts of other builds of the plan. What they name is made by
+    /// those builds and not moved by the outside: a [local](Pin::local) pin at most.
+    pub late: BTreeSet<String>,
+}
+
+impl Known {
+    /// The same for one build.
+    pub(crate) fn of(&self, build: &Build) -> Cow<'_, Self> {
+        let late = late(build);
+        match late.is_empty() {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(Self {
+                late,
+                ..self.clone()
+            }),
+        }
+    }
+}
+
+/// The options of a build's source that wait for artifacts of other builds.
+fn late(build: &Build) -> BTreeSet<String> {
+    if build.uses.is_empty() {
+        return BTreeSet::new();
+    }
+    let options = build.source.value().as_map().into_iter().flatten();
+    let open = options.filter(|(_, value)| !value.is_wholly_known());
+    open.map(|(name, _)| name.to_string()).collect()
 }
 
 /// What a builder has launched.

@@ -82,8 +82,10 @@ pub async fn look(
         let options = options
             .and_then(|options| template::render_options(&options, late, &surroundings).ok());
         if let Some(options) = options {
-            let pins = builder.pins(&cx, &options, &settings.known).await;
-            all.push((build.address.clone(), pins));
+            let pins = builder.pins(&cx, &options, &settings.known.of(build)).await;
+            if pins.is_ok() || options.is_wholly_known() {
+                all.push((build.address.clone(), pins));
+            }
         }
     }
     all

@@ -60,6 +60,63 @@ fn what_moved_is_refused_when_locked_and_taken_by_update() {
     );
 }
 
+/// A base, a build of it, and one of what that makes, named in two ways.
+fn chained(from: &str) -> String {
+    format!(
+        "source \"rootfs\" \"a\" {{\n  from    = \"tar:base.tar\"\n  network = \"none\"\n  formats = [\"tar.zst\"]\n}}\n\
+         source \"rootfs\" \"b\" {{\n  from    = {from}\n  network = \"none\"\n}}\n\
+         build {{\n  name    = \"parent\"\n  sources = [\"source.rootfs.a\"]\n  provisioner \"file\" {{\n    \
+         content     = \"x\"\n    destination = \"/x\"\n  }}\n}}\n\
+         build {{\n  name    = \"child\"\n  sources = [\"source.rootfs.b\"]\n}}\n"
+    )
+}
+
+#[test]
+fn what_another_build_makes_is_no_pin_and_its_digest_an_input() {
+    for from in [
+        "build.parent.artifact.files[0]",
+        "\"tar:${build.parent.artifact.files[0]}\"",
+    ] {
+        let test = Test::new("");
+        test.write("t.pkr.hcl", chained(from));
+        archive(&test, "one");
+        let built = test.run(&["apply", "."]);
+        assert_eq!(built.code, 0, "{from}: {}", built.text());
+        let lock = test.read("imgc.lock");
+        assert_eq!(lock.matches("[[pin]]").count(), 1, "{from}: {lock}");
+        assert!(lock.contains("name = \"rootfs tar:base.tar "), "{lock}");
+        let planned = test.run(&["plan", "-detailed-exitcode", "-locked"]);
+        assert_eq!(planned.code, 0, "{from}: {}", planned.text());
+        let again = test.run(&["apply", "-locked", "."]);
+        assert_eq!(again.code, 0, "{from}: {}", again.text());
+        assert!(
+            again
+                .stdout
+                .contains("nothing changed: 2 builds are up to date"),
+            "{from}: {}",
+            again.text()
+        );
+        let updated = test.run(&["update"]);
+        assert!(
+            updated.stdout.contains("Nothing has moved."),
+            "{from}: {}",
+            updated.text()
+        );
+        let rebuilt = test.run(&["apply", "-locked", "-rebuild", "-auto-approve", "."]);
+        assert_eq!(rebuilt.code, 0, "{from}: {}", rebuilt.text());
+        assert_eq!(test.read("imgc.lock"), lock, "{from}");
+        // The child follows its parent.
+        archive(&test, "two");
+        let moved = test.run(&["apply", "."]);
+        assert_eq!(moved.code, 0, "{from}: {}", moved.text());
+        assert!(
+            !moved.stdout.contains("up to date"),
+            "{from}: {}",
+            moved.text()
+        );
+    }
+}
+
 #[test]
 fn the_cache_is_listed_limited_and_emptied() {
     let test = Test::new("");

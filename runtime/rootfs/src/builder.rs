@@ -18,7 +18,7 @@ use crate::instance::{launch, restore};
 use crate::options::{Format, Options, machine_architecture};
 use crate::output::{oci, place};
 use crate::package_sources::{read_configured, sources_for};
-use crate::pins::pins;
+use crate::pins::{pins, surroundings};
 use crate::session::range;
 use crate::workshop::{Grounds, Workshop};
 use crate::{HOST_PATH, format};
@@ -115,8 +115,11 @@ impl Builder for RootfsBuilder {
     }
 
     async fn pins(&self, cx: &Context, options: &Value, known: &Known) -> Result<Vec<Pin>> {
-        let from = options.get("from").and_then(Value::as_str);
-        let from = from.unwrap_or_default().to_owned();
+        let Some(from) = options.get("from").and_then(Value::as_str) else {
+            // Another build makes it.
+            return surroundings(cx, &read(options)?);
+        };
+        let from = from.to_owned();
         let options = read(options)?;
         let base = options.base.clone().locate(&cx.world.working_directory())?;
         pins(cx, &options, &from, &base, known).await

@@ -93,6 +93,11 @@ pub(crate) async fn pins(
         Some(_) => value,
         None => format!("sha256:{value}"),
     };
+    if known.late.contains("from") {
+        // Another build of the plan has made it.
+        pins.push(Pin::local(format!("base {from}"), value));
+        return Ok(pins);
+    }
     // What it was called when it was pinned stays, as long as it is the same.
     let about = match known.pins.get(&name) {
         Some(pin) if pin.value == value => pin.about.clone(),
@@ -103,7 +108,7 @@ pub(crate) async fn pins(
 }
 
 /// What else of this machine gets into the image.
-fn surroundings(cx: &Context, options: &Options) -> Result<Vec<Pin>> {
+pub(crate) fn surroundings(cx: &Context, options: &Options) -> Result<Vec<Pin>> {
     let mut pins = Vec::new();
     if options.source_date_epoch.is_none()
         && let Some(epoch) = cx.world.env("SOURCE_DATE_EPOCH")

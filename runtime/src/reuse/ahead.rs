@@ -69,8 +69,10 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
         let mut unseen = None;
         if let (Some(builder), Some(options)) = (builder, &options) {
             capability = builder.capability(options);
-            match builder.pins(&cx, options, &settings.known).await {
+            match builder.pins(&cx, options, &settings.known.of(build)).await {
                 Ok(found) => pins = found,
+                // It waits for another build.
+                Err(_) if !options.is_wholly_known() => {}
                 Err(error) if settings.locked => return Err(error),
                 // What cannot be looked at now is a reason to run, and said by the run.
                 Err(error) => {
@@ -115,9 +117,12 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             // Its machine is made anew, of what is there now: the run would look again and refuse what has moved.
             let refresh = Known {
                 refresh: true,
-                ..settings.known.clone()
+                ..settings.known.of(build).into_owned()
             };
-            pins = builder.pins(&cx, options, &refresh).await?;
+            pins = match builder.pins(&cx, options, &refresh).await {
+                Err(_) if !options.is_wholly_known() => pins,
+                found => found?,
+            };
         }
         if unseen.is_none() {
             foresight.pins = pins;

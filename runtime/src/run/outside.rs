@@ -32,7 +32,7 @@ impl Work<'_> {
         }
         let refresh = Known {
             refresh: true,
-            ..known.clone()
+            ..known.of(self.build).into_owned()
         };
         let found = builder.pins(cx, source, &refresh).await?;
         let before = Known {

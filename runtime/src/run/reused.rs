@@ -78,8 +78,11 @@ impl Work<'_> {
         let late = template::late(ComponentKind::Builder, &self.build.builder);
         if let Ok(source) = self.options(&cx, &self.build.source, late) {
             capability = builder.capability(&source);
-            // As long as this run has done nothing, what was seen before it began is what is there.
+            // As long as this run has done nothing, what was seen before it began is what is there, but for what other builds
+            // make.
             let seen = known.seen.get(&self.build.address);
+            let known = known.of(self.build);
+            let seen = seen.filter(|_| known.late.is_empty());
             pins = match seen.filter(|_| run.ground.get().is_none()) {
                 Some(seen) => seen.clone(),
                 None => {
