@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use imgc_compiler::compile::Request;
+use imgc_compiler::compile::{self, Request};
 use imgc_compiler::diagnostic::nearest;
 use imgc_compiler::plan::inputs::canonical;
 use imgc_compiler::plan::{BuildId, Plan};
@@ -34,8 +34,8 @@ use crate::lock;
 use crate::plan_file::{unhex, variable_name};
 use crate::run::replaced::{self, Output};
 use crate::state;
-use crate::terminal::complain;
-use crate::world::RealWorld;
+use crate::terminal::{complain, harmless};
+use crate::world::{Disk, RealWorld};
 
 pub(crate) mod outside;
 pub(crate) mod pins;
@@ -100,8 +100,12 @@ pub(crate) fn resumed(
         Failure::new(Exit::Environment, "what is recorded of the run is damaged")
             .help("run without `-resume`")
     })?;
+    let declared = match run.new.vars.is_empty() && request.vars.is_empty() {
+        true => None,
+        false => declared(request),
+    };
     Ok(Some(Resumed {
-        request: repeated(&run, request)?,
+        request: repeated(&run, request, declared.as_ref())?,
         world,
         run: run.new.id,
     }))
@@ -129,9 +133,35 @@ fn let_go(known: &dyn State, run: &Run, patience: Option<Duration>) -> Result<()
     Ok(())
 }
 
-/// The request of a run, with the secrets that are given again.
-fn repeated(run: &Run, given: &Request) -> Result<Request, Failure> {
+/// The variables that the template declares now, each with whether somebody has to set it; `None` where that cannot be read,
+/// or where any may be set.
+fn declared(request: &Request) -> Option<BTreeMap<String, bool>> {
+    let quick = Request {
+        names_only: true,
+        vars: Vec::new(),
+        var_files: Vec::new(),
+        ..request.clone()
+    };
+    let world: Arc<dyn World> = Arc::new(RealWorld::new());
+    let compilation = compile::compile(&quick, &Disk, &world, &components::registry());
+    if compilation.unreadable.is_some() || compilation.module.weak {
+        return None;
+    }
+    let variables = compilation.module.variables.iter();
+    let all = variables.map(|(name, variable)| (name.to_string(), variable.default.is_none()));
+    Some(all.collect())
+}
+
+/// The request of a run, with the secrets that are given again. `declared` are the variables of the template as it is now:
+/// others are not set any more, and one that is new and has to be set may be.
+fn repeated(
+    run: &Run,
+    given: &Request,
+    declared: Option<&BTreeMap<String, bool>>,
+) -> Result<Request, Failure> {
     let new = &run.new;
+    let is_gone =
+        |variable: &str| declared.is_some_and(|all| !all.contains_key(variable_name(variable)));
     let refuse = |what: &str| {
         Failure::usage(format!(
             "{what} cannot change what the run {} was asked for",
@@ -153,9 +183,27 @@ fn repeated(run: &Run, given: &Request) -> Result<Request, Failure> {
     if !given.except.is_empty() && given.except != new.except {
         return Err(refuse("`-except`"));
     }
-    let secrets: Vec<&String> = new.vars.iter().filter(|var| !var.contains('=')).collect();
+    for variable in new.vars.iter().filter(|variable| is_gone(variable)) {
+        complain(&format!(
+            "note: run {} was given `{}`, which no template here declares any more: it is left out\n",
+            state::short(&new.id),
+            harmless(variable_name(variable))
+        ));
+    }
+    let remembered: Vec<&String> = new.vars.iter().filter(|var| !is_gone(var)).collect();
+    let secrets: Vec<&String> = remembered
+        .iter()
+        .filter(|var| !var.contains('='))
+        .copied()
+        .collect();
     for variable in &given.vars {
         let name = variable_name(variable);
+        let was_given = remembered.iter().any(|var| variable_name(var) == name);
+        let is_new = !was_given && declared.and_then(|all| all.get(name)) == Some(&true);
+        // One that nobody declares is said by the compiler.
+        if is_new || is_gone(variable) {
+            continue;
+        }
         if !new.vars.contains(variable) && !secrets.iter().any(|secret| *secret == name) {
             return Err(refuse(&format!("`-var {name}=…`")));
         }
@@ -169,10 +217,10 @@ fn repeated(run: &Run, given: &Request) -> Result<Request, Failure> {
         let text = "this run was given secret values, which are not remembered";
         return Err(Failure::usage(text).help(format!("give them again: {}", missing.join(" "))));
     }
-    let open = new.vars.iter().filter(|var| var.contains('=')).cloned();
-    let given_secrets = given.vars.iter().filter(|var| !new.vars.contains(var));
+    let open = remembered.iter().filter(|var| var.contains('='));
+    let others = given.vars.iter().filter(|var| !remembered.contains(var));
     Ok(Request {
-        vars: open.chain(given_secrets.cloned()).collect(),
+        vars: open.copied().chain(others).cloned().collect(),
         var_files: new.var_files.clone(),
         only: new.only.clone(),
         except: new.except.clone(),

@@ -190,3 +190,90 @@ fn a_run_that_was_stopped_before_it_worked_on_the_new_machine_leaves_nothing_tha
     well(&resumed);
     assert_eq!(log(&sshd), "one-1 two three-1", "{}", resumed.text());
 }
+
+const VARIABLES: &str = r#"
+variable "color" {
+  default = "blue"
+}
+variable "size" {
+  default = "small"
+}
+variable "token" {
+  default   = ""
+  sensitive = true
+}
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    inline = ["echo ${var.color} ${var.size} >> log.txt"]
+  }
+  provisioner "shell-local" {
+    environment_vars = ["TOKEN=${var.token}"]
+    inline           = ["test -e allowed"]
+  }
+}
+"#;
+
+#[test]
+fn a_variable_that_is_not_declared_any_more_is_left_out_and_said() {
+    let test = Test::new(VARIABLES);
+    let given = [
+        "apply",
+        "-var",
+        "color=red",
+        "-var",
+        "size=big",
+        "-var",
+        "token=s3cret-t0ken",
+    ];
+    let first = test.run(&given);
+    assert_eq!(first.code, 1, "{}", first.text());
+    test.write("allowed", "");
+    let without = VARIABLES
+        .replace("variable \"size\" {\n  default = \"small\"\n}\n", "")
+        .replace(" ${var.size}", "")
+        .replace(
+            "variable \"token\" {\n  default   = \"\"\n  sensitive = true\n}\n",
+            "",
+        )
+        .replace("    environment_vars = [\"TOKEN=${var.token}\"]\n", "");
+    test.write("main.pkr.hcl", &without);
+    let resumed = test.run(&["apply", "-resume"]);
+    well(&resumed);
+    for name in ["size", "token"] {
+        let said = format!("was given `{name}`, which no template here declares any more");
+        assert!(resumed.stderr.contains(&said), "{}", resumed.text());
+    }
+    assert!(!resumed.stderr.contains("`color`"), "{}", resumed.text());
+    assert_eq!(test.read("log.txt"), "red big\nred\n");
+}
+
+#[test]
+fn a_renamed_variable_is_given_by_its_new_name_where_somebody_has_to() {
+    let test = Test::new(VARIABLES);
+    assert_eq!(test.run(&["apply", "-var", "size=big"]).code, 1);
+    test.write("allowed", "");
+    let renamed = VARIABLES
+        .replace(
+            "variable \"size\" {\n  default = \"small\"\n}",
+            "variable \"width\" {}",
+        )
+        .replace("var.size", "var.width");
+    test.write("main.pkr.hcl", &renamed);
+    // What the run would have been asked for all the same is refused, and what nobody declares.
+    let other = test.run(&["apply", "-resume", "-var", "width=2", "-var", "color=red"]);
+    assert_eq!(other.code, 2, "{}", other.text());
+    let nobody = test.run(&["apply", "-resume", "-var", "width=2", "-var", "size=2"]);
+    assert_eq!(nobody.code, 3, "{}", nobody.text());
+    assert!(
+        nobody.stderr.contains("`-var` sets `size`"),
+        "{}",
+        nobody.text()
+    );
+    let resumed = test.run(&["apply", "-resume", "-var", "width=huge"]);
+    well(&resumed);
+    assert_eq!(test.read("log.txt"), "blue big\nblue huge\n");
+}
