@@ -22,9 +22,8 @@ pub(crate) fn read(root: &Path) -> Result<Lock, Failure> {
         Err(error) => return Err(Failure::file("read", &path, &error)),
     };
     Lock::parse(&text).map_err(|error| {
-        let text = format!("`{}` is damaged: {}", shown_path(&path), error.message);
-        Failure::new(Exit::Template, text)
-            .help("take it back from version control, or remove it and run `imgc init`")
+        let text = format!("`{}` {}", shown_path(&path), error.message);
+        Failure::new(Exit::Template, text).help(error.help)
     })
 }
 

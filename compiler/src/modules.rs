@@ -280,10 +280,10 @@ impl Loader<'_> {
                             Diagnostic::error(
                                 "check/invalid-lock",
                                 Span::new(file, from as u32, to as u32),
-                                format!("this lock file is damaged: {}", error.message),
+                                format!("this lock file {}", error.message),
                             )
                             .label(place, "the module is used here")
-                            .help("take it back from version control, or remove it and run `imgc init`"),
+                            .help(error.help),
                         );
                         return None;
                     }

@@ -118,6 +118,23 @@ fn what_another_build_makes_is_no_pin_and_its_digest_an_input() {
 }
 
 #[test]
+fn a_lock_file_of_a_newer_version_is_not_called_damaged() {
+    let test = Test::new("");
+    test.write("t.pkr.hcl", TEMPLATE);
+    archive(&test, "one");
+    test.write("imgc.lock", "version = 9\n\n[[snapshot]]\nname = \"x\"\n");
+    for arguments in [&["build", "."][..], &["plan"], &["update"]] {
+        let refused = test.run(arguments);
+        assert_eq!(refused.code, 3, "{}", refused.text());
+        let said = "was written by a newer imgc: it is of version 9, and this one reads version 1";
+        assert!(refused.stderr.contains(said), "{}", refused.text());
+        assert!(!refused.stderr.contains("damaged"), "{}", refused.text());
+        assert!(!refused.stderr.contains("remove"), "{}", refused.text());
+    }
+    assert!(test.read("imgc.lock").starts_with("version = 9"));
+}
+
+#[test]
 fn the_cache_is_listed_limited_and_emptied() {
     let test = Test::new("");
     test.write("t.pkr.hcl", TEMPLATE);

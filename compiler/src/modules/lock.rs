@@ -42,6 +42,12 @@ struct Form {
     pin: Vec<PinEntry>,
 }
 
+/// What every form of the file has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: i64,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PinEntry {
@@ -61,33 +67,47 @@ struct Entry {
 /// Why a lock file is none, with the place in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockError {
-    /// What is wrong; lower case, no full stop.
+    /// What is wrong with the file: what it is, then why; lower case, no full stop.
     pub message: String,
+    /// The way out.
+    pub help: &'static str,
     /// The bytes it is about.
     pub place: std::ops::Range<usize>,
+}
+
+impl LockError {
+    fn damaged(why: &str, place: std::ops::Range<usize>) -> Self {
+        Self {
+            message: format!("is damaged: {why}"),
+            help: "take it back from version control, or remove it and run `imgc init`",
+            place,
+        }
+    }
 }
 
 impl Lock {
     /// Reads a lock file.
     pub fn parse(text: &str) -> Result<Self, LockError> {
-        let whole = |message: String| LockError {
-            message,
-            place: 0..text.lines().next().map_or(0, str::len),
-        };
-        let form: Form = toml::from_str(text).map_err(|error| LockError {
-            message: error
-                .message()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            place: error.span().unwrap_or(0..0),
+        let first_line = 0..text.lines().next().map_or(0, str::len);
+        let whole = |message: String| LockError::damaged(&message, first_line.clone());
+        // A newer form may have anything else in it.
+        if let Ok(Versioned { version }) = toml::from_str(text)
+            && version > VERSION
+        {
+            return Err(LockError {
+                message: format!(
+                    "was written by a newer imgc: it is of version {version}, and this one reads version {VERSION}"
+                ),
+                help: "use that version of imgc, or take an older file back from version control",
+                place: first_line,
+            });
+        }
+        let form: Form = toml::from_str(text).map_err(|error| {
+            let message = error.message().lines().next().unwrap_or_default();
+            LockError::damaged(message, error.span().unwrap_or(0..0))
         })?;
         if form.version != VERSION {
-            return Err(whole(format!(
-                "it is of version {}, and this imgc reads version {VERSION}",
-                form.version
-            )));
+            return Err(whole(format!("there is no version {}", form.version)));
         }
         let mut commits = BTreeMap::new();
         for entry in form.module {
@@ -157,14 +177,29 @@ mod tests {
     fn damaged_ones_are_refused() {
         for text in [
             "",
-            "version = 2",
+            "version = 0",
             "version = 1\n[[module]]\nsource = \"x\"",
             "version = 1\n[[module]]\nsource = \"x\"\ncommit = \"../../etc\"",
             "version = 1\nextra = 1",
             "version = 1\n[[pin]]\nname = \"x\"",
             "version = 1\n[[pin]]\nname = \"x\"\nvalue = \"\"",
         ] {
-            assert!(Lock::parse(text).is_err(), "{text}");
+            let error = Lock::parse(text).unwrap_err();
+            assert!(error.message.starts_with("is damaged: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_of_a_newer_version_is_not_damaged() {
+        for text in ["version = 2", "version = 9\n\n[[image]]\nname = \"x\""] {
+            let error = Lock::parse(text).unwrap_err();
+            assert!(
+                error.message.starts_with("was written by a newer imgc"),
+                "{}",
+                error.message
+            );
+            assert_eq!(&text[error.place], text.lines().next().unwrap());
+            assert!(!error.help.contains("remove"), "{}", error.help);
         }
     }
 }
