@@ -124,8 +124,12 @@ impl<'a> Maker<'a, '_> {
             }
         };
         let ahead = &whole[..whole.len() - reference.len()];
+        // Packer drops the first of more than two parts, whatever it is, and all after the third.
         let short = match reference.split_once('.') {
-            Some((_, rest)) if rest.contains('.') => rest,
+            Some((_, rest)) if rest.contains('.') => rest
+                .match_indices('.')
+                .nth(1)
+                .map_or(rest, |(end, _)| &rest[..end]),
             _ => reference,
         };
         let parts = short

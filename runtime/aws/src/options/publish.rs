@@ -72,10 +72,17 @@ pub(crate) struct LaunchTemplate {
 /// EC2's word for the second version of the metadata service.
 pub(crate) const V2: &str = "v2.0";
 
+/// The texts of a list. An empty one comes from a variable that nobody has set, and stands for nothing.
+fn given(options: &Options<'_>, name: &str) -> Result<Vec<String>> {
+    let mut texts = options.plain_strings(name)?;
+    texts.retain(|text| !text.is_empty());
+    Ok(texts)
+}
+
 impl Publish {
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
         let mut regions: Vec<String> = Vec::new();
-        for region in options.plain_strings("ami_regions")? {
+        for region in given(options, "ami_regions")? {
             if !regions.contains(&region) {
                 regions.push(region);
             }
@@ -86,13 +93,13 @@ impl Publish {
             only_copies: options.bool(ONLY_COPIES)?,
             encryption: Encryption::read(options)?,
             sharing: Sharing {
-                users: options.plain_strings("ami_users")?,
-                groups: options.plain_strings("ami_groups")?,
+                users: given(options, "ami_users")?,
+                groups: given(options, "ami_groups")?,
                 organisations: options.plain_strings("ami_org_arns")?,
                 units: options.plain_strings("ami_ou_arns")?,
             },
-            snapshot_users: options.plain_strings("snapshot_users")?,
-            snapshot_groups: options.plain_strings("snapshot_groups")?,
+            snapshot_users: given(options, "snapshot_users")?,
+            snapshot_groups: given(options, "snapshot_groups")?,
             product_codes: options.plain_strings("ami_product_codes")?,
             deprecate_at: options
                 .string("deprecate_at")?

@@ -61,12 +61,15 @@ impl Check<'_> {
         });
     }
 
-    /// The texts of an option; none where only the run knows them.
+    /// The texts of an option; none where only the run knows them. An empty one comes from a variable that nobody has set,
+    /// and stands for nothing.
     fn texts(&self, name: &str) -> Vec<String> {
-        match is_open(&self.options, name) {
-            true => Vec::new(),
-            false => self.options.plain_strings(name).unwrap_or_default(),
+        if is_open(&self.options, name) {
+            return Vec::new();
         }
+        let mut texts = self.options.plain_strings(name).unwrap_or_default();
+        texts.retain(|text| !text.is_empty());
+        texts
     }
 
     fn text(&self, name: &str) -> Option<String> {
@@ -189,8 +192,9 @@ impl Check<'_> {
     fn accounts(&mut self) {
         for option in ["ami_users", "snapshot_users"] {
             for user in self.texts(option) {
-                let is_account = user.len() == 12 && user.chars().all(|one| one.is_ascii_digit());
-                if !is_account {
+                // Numbers of another length, and what stands in for one, are in many templates' defaults, and Packer's
+                // `validate` takes them: Amazon refuses them when it is told.
+                if user.contains(':') {
                     self.say(
                         option,
                         format!("`{user}` is not the number of an account"),
@@ -436,11 +440,11 @@ mod tests {
         );
         assert_eq!(
             said(&[
-                ("ami_users", texts(&["1234"])),
+                ("ami_users", texts(&["", "1234", "arn:aws:iam::1234:root"])),
                 ("snapshot_groups", texts(&["everyone"]))
             ]),
             [
-                "ami_users: `1234` is not the number of an account",
+                "ami_users: `arn:aws:iam::1234:root` is not the number of an account",
                 "snapshot_groups: there is no group `everyone`"
             ]
         );
