@@ -123,13 +123,22 @@ impl Test {
     }
 }
 
+/// What a run that is still at work takes away meanwhile is not there.
 fn walk(directory: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
+    let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if gone(&error) => return,
+        entries => entries.unwrap(),
+    };
+    for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, found);
-        } else {
-            found.push((path.clone(), std::fs::read(&path).unwrap()));
+            continue;
+        }
+        match std::fs::read(&path) {
+            Err(error) if gone(&error) => {}
+            read => found.push((path.clone(), read.unwrap())),
         }
     }
 }
