@@ -79,6 +79,12 @@ impl Trouble {
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         let kind = match &error {
+            // What readers and writers share would not fit on the disk.
+            rusqlite::Error::SqliteFailure(failure, _)
+                if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE =>
+            {
+                Kind::Full
+            }
             rusqlite::Error::SqliteFailure(failure, _) => kind(failure.code),
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)

@@ -80,8 +80,7 @@ impl Temporary {
         if session::is_wanted(options) && !has_profile {
             cx.output.warn(
                 "the instance has no profile: Session Manager reaches it only where the account lets it without \
-                 (`iam_instance_profile` with AmazonSSMManagedInstanceCore)"
-                    .to_owned(),
+                 (`iam_instance_profile` with AmazonSSMManagedInstanceCore)",
             );
         }
         let (source, place) = tokio::join!(

@@ -326,7 +326,7 @@ impl Way {
             session.plugin.finished();
             self.cx
                 .output
-                .detail("the session has ended; it is begun anew".to_owned());
+                .detail("the session has ended; it is begun anew");
             session = tokio::select! {
                 _ = &mut stopped => return,
                 again = self.session(limit) => match again {
