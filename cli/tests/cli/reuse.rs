@@ -352,7 +352,7 @@ fn step_nine_of_ten_fails_on_a_machine_and_nine_and_ten_run() {
 
 /// A machine that gets `source`, after a script of this machine and before a line in the log.
 fn sending(sshd: &Sshd, source: &str, script: &str) -> Test {
-    let test = Test::new(&format!(
+    Test::new(&format!(
         "source \"null\" \"machine\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {}\n  ssh_username = \"{}\"\n  \
          ssh_private_key_file = \"{}\"\n  ssh_timeout = \"20s\"\n}}\nbuild {{\n  sources = [\"null.machine\"]\n  \
          provisioner \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n  \
@@ -362,8 +362,7 @@ fn sending(sshd: &Sshd, source: &str, script: &str) -> Test {
         sshd.user(),
         sshd.key().display(),
         home = sshd.home().display(),
-    ));
-    test
+    ))
 }
 
 #[test]
