@@ -2,7 +2,7 @@
 //!
 //! In: the decoded text of an option. Out: [`Segment`]s, or the first [`Problem`]. White space that `{{-` and `-}}` take
 //! away is gone from the texts. Nothing is evaluated here. What is wrong with the functions that an action calls is found
-//! in [`faults`].
+//! in [`faults()`].
 
 use std::ops::Range;
 
