@@ -17,7 +17,9 @@ pub(super) fn check(workspace: &Workspace, files: &[PathBuf]) -> Result<Vec<Stri
         let is_source = file.extension().is_some_and(|end| end == "rs")
             && (file.starts_with("runtime") || file.starts_with("cli"));
         let is_testing = file.ends_with("testing.rs")
-            || file.components().any(|part| part.as_os_str() == "tests");
+            || file
+                .components()
+                .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "testing");
         if is_source
             && !is_testing
             && let Some(text) = workspace.text(file)?
