@@ -41,12 +41,38 @@ impl ComponentKind {
 /// A wrong option, found before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The option's name, so that the message can point at it; `None` for the component as a whole.
-    pub option: Option<String>,
+    /// The options it is about, whether they are given or missing: it is shown at the first that is given, and is left out
+    /// where an error has been reported there, or about its absence. Empty for the component as a whole.
+    pub options: Vec<String>,
     /// What is wrong; lower case, no full stop.
     pub message: String,
     /// The way out.
     pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem with the component as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            options: Vec::new(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// Names an option that it is about.
+    #[must_use]
+    pub fn of(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+
+    /// Says the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
 }
 
 /// A step that publishes a builder's artifact: a copy of it, somebody who may use it. Builders name theirs from their
@@ -109,10 +135,8 @@ impl Components for Everything {
     }
 
     fn read(&self, name: &str, _: &Value) -> Result<Value, Problem> {
-        Err(Problem {
-            option: None,
-            message: format!("nothing here can read the data source `{name}`"),
-            help: None,
-        })
+        Err(Problem::new(format!(
+            "nothing here can read the data source `{name}`"
+        )))
     }
 }

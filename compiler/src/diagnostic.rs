@@ -9,6 +9,7 @@ pub mod registry;
 
 use imgc_syntax::Span;
 use serde::Serialize;
+use smol_str::SmolStr;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -90,6 +91,9 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Corrections; several are a choice.
     pub fixes: Vec<Fix>,
+    /// The names of options whose absence this is about.
+    #[serde(skip)]
+    pub lacking: Vec<SmolStr>,
 }
 
 impl Diagnostic {
@@ -118,7 +122,15 @@ impl Diagnostic {
             labels: Vec::new(),
             help: None,
             fixes: Vec::new(),
+            lacking: Vec::new(),
         }
+    }
+
+    /// Names options whose absence this is about.
+    #[must_use]
+    pub fn lacking<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.lacking.extend(names.into_iter().map(SmolStr::from));
+        self
     }
 
     /// Says why the main place is shown.

@@ -21,10 +21,9 @@ impl Components for Strict {
         if kind == ComponentKind::Communicator {
             return Vec::new();
         }
-        let problem = |option: &str, message: String| Problem {
-            option: Some(option.to_owned()),
-            help: Some(format!("change this: {message}")),
-            message,
+        let problem = |option: &str, message: String| {
+            let help = format!("change this: {message}");
+            Problem::new(message).of(option).help(help)
         };
         let text = |name: &str| options.get(name).and_then(Value::as_str);
         let mut problems = Vec::new();
@@ -41,7 +40,7 @@ impl Components for Strict {
         if let Some(port) = options.get("ssh_port").and_then(Value::as_number) {
             let message = format!("{port} is taken");
             problems.push(Problem {
-                option: None,
+                options: Vec::new(),
                 ..problem("", message)
             });
         }
@@ -65,11 +64,7 @@ impl Components for Strict {
 
     fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {
         let url = options.get("url").and_then(Value::as_str).unwrap();
-        Err(Problem {
-            option: None,
-            message: format!("{name}: nothing at {url}"),
-            help: Some(format!("try {url} yourself")),
-        })
+        Err(Problem::new(format!("{name}: nothing at {url}")).help(format!("try {url} yourself")))
     }
 }
 

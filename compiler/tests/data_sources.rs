@@ -27,11 +27,7 @@ impl Components for Asked {
         let text = given.as_str().unwrap().to_owned();
         self.0.lock().unwrap().push(format!("{name} {text}"));
         if text == "broken" {
-            return Err(Problem {
-                option: Some("url".to_owned()),
-                message: "no answer".to_owned(),
-                help: None,
-            });
+            return Err(Problem::new("no answer").of("url"));
         }
         Ok(match name {
             "null" => Value::object([("output", given.clone())]),

@@ -1,5 +1,7 @@
 //! What can go wrong while running, and whose matter it is.
 
+use imgc_compiler::components::Problem;
+
 /// Result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,6 +36,8 @@ pub struct Error {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// The options it is about, whether they are given or missing.
+    pub options: Vec<String>,
     /// Whether doing it again may go well, where a component knows better than the class.
     pub again: Option<bool>,
     /// The cause.
@@ -49,6 +53,7 @@ impl Error {
             id,
             message: message.into(),
             help: None,
+            options: Vec::new(),
             again: None,
             source: None,
         }
@@ -86,6 +91,13 @@ impl Error {
         self
     }
 
+    /// Names an option that it is about.
+    #[must_use]
+    pub fn of(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+
     /// Keeps the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -111,6 +123,17 @@ impl Error {
             next = cause.source();
         }
         text
+    }
+}
+
+/// What is said of it before the run.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self {
+            message: error.chain(),
+            options: error.options,
+            help: error.help,
+        }
     }
 }
 

@@ -117,6 +117,7 @@ impl<'a> Options<'a> {
                 "run/missing-option",
                 format!("{} needs the option `{name}`", self.component),
             )
+            .of(name)
             .help(format!("set `{name}`; its value may have come out empty"))
         })
     }
@@ -247,6 +248,7 @@ impl<'a> Options<'a> {
             "run/bad-option",
             format!("the option `{name}` of {} must be {wanted}", self.component),
         )
+        .of(name)
     }
 }
 
@@ -278,15 +280,13 @@ pub(crate) fn recorded(names: &[&str], value: &Value, asks: impl Fn(&str) -> boo
         options.is_sensitive(name) || texts().iter().any(|text| asks(text))
     };
     let names = names.iter().filter(|name| is_secret(name));
-    let problem = |name: &&str| Problem {
-        option: Some((*name).to_owned()),
-        message: format!(
+    let problem = |name: &&str| {
+        Problem::new(format!(
             "`{name}` has a sensitive value in it, and it is written down where others can read it: in the state, so that \
              what was made is found again"
-        ),
-        help: Some(format!(
+        )).of(*name).help(format!(
             "leave what is secret out of `{name}`, or mark it as sensitive no longer"
-        )),
+        ))
     };
     names.map(problem).collect()
 }

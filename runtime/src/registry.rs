@@ -162,10 +162,10 @@ impl Components for Registry {
         .unwrap_or_default();
         problems.extend(recorded);
         problems.extend(crate::template::check_options(options).into_iter().map(
-            |(option, message)| Problem {
-                option: Some(option),
-                message: format!("this Go template cannot be parsed: {message}"),
-                help: Some("for two braces as they are write {{ `{{` }}".to_owned()),
+            |(option, message)| {
+                Problem::new(format!("this Go template cannot be parsed: {message}"))
+                    .of(option)
+                    .help("for two braces as they are write {{ `{{` }}")
             },
         ));
         problems
@@ -181,11 +181,10 @@ impl Components for Registry {
             Some(source) => source
                 .read(options)
                 .map_err(|problem| hide(problem, options)),
-            None => Err(Problem {
-                option: None,
-                message: format!("this version of imgc cannot read the data source `{name}`"),
-                help: Some("give the value by a variable instead".to_owned()),
-            }),
+            None => Err(Problem::new(format!(
+                "this version of imgc cannot read the data source `{name}`"
+            ))
+            .help("give the value by a variable instead")),
         }
     }
 }
@@ -204,11 +203,10 @@ mod tests {
         fn read(&self, options: &Value) -> Result<Value, Problem> {
             let token = options.get("token").and_then(Value::as_str).unwrap();
             assert_eq!(token, "pa ss/w\"ord");
-            Err(Problem {
-                option: None,
-                message: "refused: pa ss/w\"ord, cGEgc3MvdyJvcmQ=, pa%20ss%2Fw%22ord".to_owned(),
-                help: Some("{\"token\":\"pa ss/w\\\"ord\"}".to_owned()),
-            })
+            Err(
+                Problem::new("refused: pa ss/w\"ord, cGEgc3MvdyJvcmQ=, pa%20ss%2Fw%22ord")
+                    .help("{\"token\":\"pa ss/w\\\"ord\"}"),
+            )
         }
     }
 

@@ -572,7 +572,7 @@ async fn content_modes_and_downloads() {
     let problems = provisioner("file").check(&bad);
     let options: Vec<_> = problems
         .iter()
-        .filter_map(|problem| problem.option.as_deref())
+        .filter_map(|problem| problem.options.first().map(String::as_str))
         .collect();
     assert_eq!(options, ["destination", "mode"]);
 }

@@ -76,7 +76,9 @@ fn existing(subject: &Subject<'_>, communicator: &str, given: &Given, cx: &mut C
         let message = format!("{what} needs {wanted} for the communicator `{communicator}`");
         let place = names.iter().find_map(|name| given.place(name));
         let place = place.unwrap_or(subject.span);
-        let mut diagnostic = Diagnostic::error("check/missing-option", place, message).help(help);
+        let mut diagnostic = Diagnostic::error("check/missing-option", place, message)
+            .help(help)
+            .lacking(names.iter().copied());
         if names
             .iter()
             .any(|name| given.computed_empty(name).is_some())

@@ -117,7 +117,11 @@ pub(super) fn required(
                 };
                 let message = format!("{what} needs the option `{name}`{reason}");
                 let missing = Diagnostic::error("check/missing-option", span, message);
-                cx.report(missing.help(format!("add `{form}`")));
+                cx.report(
+                    missing
+                        .help(format!("add `{form}`"))
+                        .lacking([name.as_str()]),
+                );
                 continue;
             }
             (Required::Yes, Some(variable)) => (
@@ -188,7 +192,8 @@ fn report_group(what: &str, group: &[Need<'_>], given: &Given, span: Span, cx: &
         span,
         format!("{what} needs {wanted}"),
     )
-    .help(format!("add `{form}`"));
+    .help(format!("add `{form}`"))
+    .lacking(names.iter().copied());
     if let Some(variable) = variable {
         // Where it runs, the environment may have it.
         diagnostic = Diagnostic::warning(
@@ -255,7 +260,8 @@ pub(super) fn one_of(
     );
     let message = format!("{} needs one of the options {listed}", subject.what);
     let mut diagnostic = Diagnostic::error("check/missing-option", subject.span, message)
-        .help(format!("add `{form}`"));
+        .help(format!("add `{form}`"))
+        .lacking(names.iter().map(SmolStr::as_str));
     if let Some(variable) = variables().next() {
         diagnostic.id = "check/expected-option";
         diagnostic.severity = Severity::Warning;

@@ -59,7 +59,8 @@ fn rule(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut 
                         given.place(first).unwrap_or(subject.span),
                         format!("`{first}` of {what} needs `{second}` as well"),
                     )
-                    .help(format!("add `{second} = …`")),
+                    .help(format!("add `{second} = …`"))
+                    .lacking([second.as_str()]),
                 );
             }
         }

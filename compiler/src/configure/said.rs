@@ -64,39 +64,29 @@ impl Asked<'_> {
         diagnostic
     }
 
+    /// Where the first option stands that it is about and that is given.
     fn place(&self, problem: &Problem) -> Option<Span> {
-        let option = problem.option.as_deref()?;
-        Some(find_option(self.bodies, option)?.span)
+        let given = |option: &String| find_option(self.bodies, option);
+        Some(problem.options.iter().find_map(given)?.span)
     }
 
-    /// Whether an error says so already: at the option's value, by its name, or that it is missing.
+    /// Whether an error says so already: at the value of one of the options, or that one of them is missing.
     fn is_reported(&self, problem: &Problem, reported: &[Diagnostic]) -> bool {
-        let place = self.place(problem);
-        let needed = problem.message.split_once(" needs ");
-        let needed: Vec<&str> = needed
-            .map(|(_, rest)| rest.split('`').skip(1).step_by(2).collect())
-            .unwrap_or_default();
-        let names = |diagnostic: &Diagnostic, name: &str| {
-            let (_, said) = diagnostic
-                .message
-                .split_once(" needs ")
-                .unwrap_or(("", &diagnostic.message));
-            said.contains(&format!("`{name}`"))
-        };
-        let errors = reported.iter().filter(|diagnostic| diagnostic.is_error());
-        errors.into_iter().any(|error| {
-            let inside = |place: Span| {
-                place.file == error.span.file
-                    && place.start <= error.span.start
-                    && error.span.end <= place.end
+        let given = problem.options.iter();
+        let given = given.filter_map(|option| find_option(self.bodies, option));
+        let places: Vec<Span> = given.map(|option| option.span).collect();
+        let is_inside = |span: Span| {
+            let around = |place: &Span| {
+                place.file == span.file && place.start <= span.start && span.end <= place.end
             };
-            place.is_some_and(inside)
-                || problem
-                    .option
-                    .as_deref()
-                    .is_some_and(|option| names(error, option))
-                || error.id == "check/missing-option"
-                    && needed.iter().any(|name| names(error, name))
+            places.iter().any(around)
+        };
+        let is_of = |name: &SmolStr| problem.options.iter().any(|option| option == name);
+        let mut errors = reported.iter().filter(|diagnostic| diagnostic.is_error());
+        errors.any(|error| {
+            is_inside(error.span)
+                || error.labels.iter().any(|label| is_inside(label.span))
+                || error.lacking.iter().any(is_of)
         })
     }
 
@@ -113,15 +103,13 @@ impl Asked<'_> {
         }
         let what = format!("{} `{}`", self.kind.word(), self.name);
         // A name that the implementation made of a value is none of an option.
-        match (self.place(problem), &problem.option) {
-            (Some(_), Some(option)) => {
-                problem.message = format!("{what} cannot use this value of `{option}`");
-            }
-            _ => {
-                problem.option = None;
-                problem.message = format!("{what} cannot use these options");
-            }
-        }
+        problem
+            .options
+            .retain(|option| find_option(self.bodies, option).is_some());
+        problem.message = match problem.options.first() {
+            Some(option) => format!("{what} cannot use this value of `{option}`"),
+            None => format!("{what} cannot use these options"),
+        };
         problem.help = Some(
             "a sensitive value has a part in it, so no more is shown; look at that value where it is set"
                 .to_owned(),
@@ -139,7 +127,7 @@ fn masked(problem: &Problem, secrets: &[String]) -> Problem {
         secrets.iter().fold(text.clone(), hide)
     };
     Problem {
-        option: problem.option.clone(),
+        options: problem.options.clone(),
         message: mask(&problem.message),
         help: problem.help.as_ref().map(mask),
     }

@@ -171,10 +171,10 @@ impl Components for MostComponents {
             .find(|text| {
                 (kind, name) == (ComponentKind::Provisioner, "shell") && !text.contains('=')
             });
-        let problem = malformed.map(|text| Problem {
-            option: Some("environment_vars".to_owned()),
-            message: format!("`{text}` is not of the form `NAME=value`"),
-            help: Some("names are of letters, digits and `_`".to_owned()),
+        let problem = malformed.map(|text| {
+            Problem::new(format!("`{text}` is not of the form `NAME=value`"))
+                .of("environment_vars")
+                .help("names are of letters, digits and `_`")
         });
         problem.into_iter().collect()
     }
@@ -183,11 +183,9 @@ impl Components for MostComponents {
         let text = |name: &str| options.get(name).cloned().unwrap_or(Value::string(""));
         let url = text("url");
         if url.as_str().is_some_and(|url| url.contains("missing")) {
-            return Err(Problem {
-                option: Some("url".to_owned()),
-                message: "the server answered 404 (Not Found)".to_owned(),
-                help: Some("check the address".to_owned()),
-            });
+            return Err(Problem::new("the server answered 404 (Not Found)")
+                .of("url")
+                .help("check the address"));
         }
         assert!(matches!(name, "http" | "null"), "no page reads `{name}`");
         Ok(match name {

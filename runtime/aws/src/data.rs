@@ -26,18 +26,9 @@ use crate::rights::{self, Part, narrowed};
 ///
 /// Each question has clients of its own: their connections end with the thread that asks.
 fn asked(question: impl Future<Output = Result<Value>> + Send) -> Result<Value, Problem> {
-    let said = |error: Error| Problem {
-        option: None,
-        message: error.chain(),
-        help: error.help.clone(),
-    };
     match client::wait(question) {
-        Ok(answer) => answer.map_err(said),
-        Err(message) => Err(Problem {
-            option: None,
-            message,
-            help: None,
-        }),
+        Ok(answer) => answer.map_err(Problem::from),
+        Err(message) => Err(Problem::new(message)),
     }
 }
 

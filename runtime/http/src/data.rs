@@ -22,20 +22,20 @@ impl DataSource for Http {
             && !url.starts_with("http://")
             && !url.starts_with("https://")
         {
-            problems.push(problem(
-                Some("url"),
-                "an address begins with `http://` or `https://`",
-                "write the whole address",
-            ));
+            problems.push(
+                Problem::new("an address begins with `http://` or `https://`")
+                    .of("url")
+                    .help("write the whole address"),
+            );
         }
         if let Some(method) = text("method").filter(|method| !method.is_empty())
             && !METHODS.contains(&method)
         {
-            problems.push(problem(
-                Some("method"),
-                format!("`{method}` is not a method of HTTP"),
-                format!("write one of {}", METHODS.join(", ")),
-            ));
+            problems.push(
+                Problem::new(format!("`{method}` is not a method of HTTP"))
+                    .of("method")
+                    .help(format!("write one of {}", METHODS.join(", "))),
+            );
         }
         problems
     }
@@ -44,16 +44,14 @@ impl DataSource for Http {
         let request = request(options)?;
         let failed = |error: ureq::Error| {
             let (message, help) = client::explain(&error);
-            problem(Some("url"), message, help)
+            Problem::new(message).of("url").help(help)
         };
         let mut answer = client::agent(REDIRECTIONS).run(request).map_err(failed)?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(problem(
-                Some("url"),
-                format!("the server answered {status}"),
-                "check the address and the `request_headers`",
-            ));
+            return Err(Problem::new(format!("the server answered {status}"))
+                .of("url")
+                .help("check the address and the `request_headers`"));
         }
         let bytes = answer
             .body_mut()
@@ -62,11 +60,9 @@ impl DataSource for Http {
             .read_to_vec()
             .map_err(failed)?;
         let body = String::from_utf8(bytes).map_err(|_| {
-            problem(
-                Some("url"),
-                "the answer is not UTF-8 text",
-                "data sources are for texts; let a provisioner download other files",
-            )
+            Problem::new("the answer is not UTF-8 text")
+                .of("url")
+                .help("data sources are for texts; let a provisioner download other files")
         })?;
         let url = options.get("url").cloned().unwrap_or(Value::string(""));
         Ok(Value::object([
@@ -94,11 +90,8 @@ fn request(options: &Value) -> Result<Request<String>, Problem> {
         request = request.header(name.as_str(), value.as_str().unwrap_or_default());
     }
     request.body(text("request_body")).map_err(|error| {
-        problem(
-            None,
-            format!("this request cannot be made: {error}"),
-            "check `url` and the names and values of `request_headers`",
-        )
+        Problem::new(format!("this request cannot be made: {error}"))
+            .help("check `url` and the names and values of `request_headers`")
     })
 }
 
@@ -123,12 +116,4 @@ fn canonical(name: &str) -> String {
         first.into_iter().chain(letters).collect::<String>()
     });
     words.collect::<Vec<_>>().join("-")
-}
-
-fn problem(option: Option<&str>, message: impl Into<String>, help: impl Into<String>) -> Problem {
-    Problem {
-        option: option.map(str::to_owned),
-        message: message.into(),
-        help: Some(help.into()),
-    }
 }

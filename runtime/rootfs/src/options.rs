@@ -230,11 +230,8 @@ impl Reader {
     }
 
     fn problem(&mut self, option: &str, message: impl Into<String>, help: Option<String>) {
-        self.problems.push(Problem {
-            option: Some(option.to_owned()),
-            message: message.into(),
-            help,
-        });
+        let problem = Problem::new(message).of(option);
+        self.problems.push(Problem { help, ..problem });
     }
 
     fn is_given(&self, name: &str) -> bool {
@@ -500,7 +497,7 @@ mod tests {
         let line = |problem: Problem| {
             format!(
                 "{}: {} ({})",
-                problem.option.unwrap_or_default(),
+                problem.options.join(","),
                 problem.message,
                 problem.help.unwrap_or_default()
             )

@@ -29,11 +29,11 @@ impl Builder for File {
     fn check(&self, options: &Value) -> Vec<Problem> {
         let options = Options::new("builder `file`", options);
         if options.is_given("source") && options.is_given("content") {
-            return vec![Problem {
-                option: Some("content".into()),
-                message: "`content` and `source` cannot be given together".into(),
-                help: Some("keep one of them".into()),
-            }];
+            return vec![
+                Problem::new("`content` and `source` cannot be given together")
+                    .of("content")
+                    .help("keep one of them"),
+            ];
         }
         Vec::new()
     }

@@ -38,15 +38,15 @@ impl Builder for Null {
         if options.is_given(host) || options.is_unknown(host) {
             return Vec::new();
         }
-        vec![Problem {
-            option: None,
-            message: format!(
+        vec![
+            Problem::new(format!(
                 "the builder `null` needs `{host}`: it provisions a machine that exists"
-            ),
-            help: Some(format!(
+            ))
+            .of(host)
+            .help(format!(
                 "set `{host}`, or write communicator = \"none\" where no machine is wanted"
             )),
-        }]
+        ]
     }
 
     fn capability(&self, options: &Value) -> Capability {

@@ -34,11 +34,7 @@ impl PostProcessor for Artifice {
             .filter(|pattern| !pattern.contains("{{"))
             .filter_map(|pattern| {
                 let error = glob::Pattern::new(pattern).err()?;
-                Some(Problem {
-                    option: Some("files".into()),
-                    message: format!("`{pattern}` is not a pattern: {error}"),
-                    help: None,
-                })
+                Some(Problem::new(format!("`{pattern}` is not a pattern: {error}")).of("files"))
             })
             .collect()
     }

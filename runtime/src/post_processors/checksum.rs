@@ -52,10 +52,10 @@ impl PostProcessor for Checksum {
         types
             .iter()
             .filter(|name| !TYPES.contains(&name.as_str()))
-            .map(|name| Problem {
-                option: Some("checksum_types".into()),
-                message: format!("`{name}` is not a type of checksum"),
-                help: Some(format!("use {}", TYPES.join(", "))),
+            .map(|name| {
+                Problem::new(format!("`{name}` is not a type of checksum"))
+                    .of("checksum_types")
+                    .help(format!("use {}", TYPES.join(", ")))
             })
             .collect()
     }

@@ -42,11 +42,11 @@ impl PostProcessor for Compress {
     fn check(&self, options: &Value) -> Vec<Problem> {
         let options = Options::new(NAME, options);
         match options.integer("compression_level") {
-            Ok(Some(level)) if !(-1..=9).contains(&level) => vec![Problem {
-                option: Some("compression_level".into()),
-                message: format!("the compression level {level} is out of range"),
-                help: Some("use 1 (fast) to 9 (small), 0 for none, or -1 for the default".into()),
-            }],
+            Ok(Some(level)) if !(-1..=9).contains(&level) => vec![
+                Problem::new(format!("the compression level {level} is out of range"))
+                    .of("compression_level")
+                    .help("use 1 (fast) to 9 (small), 0 for none, or -1 for the default"),
+            ],
             _ => Vec::new(),
         }
     }

@@ -30,11 +30,7 @@ impl Provisioner for File {
         let options = Options::new(NAME, options);
         let mut problems = Vec::new();
         let mut problem = |option: &str, message: &str, help: &str| {
-            problems.push(Problem {
-                option: Some(option.into()),
-                message: message.into(),
-                help: Some(help.into()),
-            });
+            problems.push(Problem::new(message).of(option).help(help));
         };
         let download = matches!(options.string("direction"), Ok(Some(text)) if text == "download");
         let folder = matches!(options.string("destination"), Ok(Some(text)) if text.ends_with('/'));

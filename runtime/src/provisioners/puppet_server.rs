@@ -39,11 +39,7 @@ impl Provisioner for PuppetServer {
         let options = Options::new(NAME, options);
         let mut problems = Vec::new();
         let mut problem = |option: &str, message: &str, help: &str| {
-            problems.push(Problem {
-                option: Some(option.into()),
-                message: message.into(),
-                help: Some(help.into()),
-            });
+            problems.push(Problem::new(message).of(option).help(help));
         };
         let guest = options.string("guest_os_type").ok().flatten();
         if guest.is_some_and(|guest| guest != "unix") {

@@ -248,11 +248,11 @@ pub(crate) fn check(options: &Options<'_>) -> Vec<Problem> {
                     (None, false) => format!("`{}`", pair.text),
                     (None, true) => "an element".to_owned(),
                 };
-                problems.push(Problem {
-                    option: Some("environment_vars".into()),
-                    message: format!("{shown} is not of the form `NAME=value`"),
-                    help: Some("names are of letters, digits and `_`".into()),
-                });
+                problems.push(
+                    Problem::new(format!("{shown} is not of the form `NAME=value`"))
+                        .of("environment_vars")
+                        .help("names are of letters, digits and `_`"),
+                );
             }
         }
     }
@@ -260,11 +260,7 @@ pub(crate) fn check(options: &Options<'_>) -> Vec<Problem> {
         if !options.is_unknown(name)
             && let Err(error) = options.duration(name)
         {
-            problems.push(Problem {
-                option: Some(name.into()),
-                message: error.message,
-                help: None,
-            });
+            problems.push(Problem::new(error.message).of(name));
         }
     }
     problems

@@ -25,11 +25,7 @@ impl Provisioner for Sleep {
         }
         match options.duration("duration") {
             Ok(_) => Vec::new(),
-            Err(error) => vec![Problem {
-                option: Some("duration".into()),
-                message: error.message,
-                help: None,
-            }],
+            Err(error) => vec![Problem::new(error.message).of("duration")],
         }
     }
 

@@ -404,11 +404,8 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&mut self, option: &str, message: &str, help: &str) {
-        self.problems.push(Problem {
-            option: Some(option.to_owned()),
-            message: message.to_owned(),
-            help: Some(help.to_owned()),
-        });
+        self.problems
+            .push(Problem::new(message).of(option).help(help));
     }
 
     /// The value of an option that is set and known.
@@ -491,7 +488,7 @@ mod tests {
             Err(problems) => problems,
         };
         let lines = problems.iter().map(|problem| {
-            let option = problem.option.as_deref().unwrap_or("-");
+            let option = problem.options.first().map_or("-", String::as_str);
             format!(
                 "{option}: {} ({})",
                 problem.message,

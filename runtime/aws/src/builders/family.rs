@@ -182,11 +182,7 @@ pub(crate) fn problems_of_image(options: &Value, read: Result<()>) -> Vec<Proble
 pub(crate) fn problems(read: Result<()>) -> Vec<Problem> {
     match read {
         // What only the run knows is looked at then.
-        Err(error) if error.id != "run/unknown-option" => vec![Problem {
-            option: None,
-            message: error.message,
-            help: error.help,
-        }],
+        Err(error) if error.id != "run/unknown-option" => vec![error.into()],
         _ => Vec::new(),
     }
 }

@@ -173,11 +173,7 @@ impl PostProcessor for SsmParameter {
     fn check(&self, options: &Value) -> Vec<Problem> {
         let options = Options::new(COMPONENT, options);
         match Access::read(&options).and_then(|_| Wanted::read(&options)) {
-            Err(error) if is_news(&error) => vec![Problem {
-                option: None,
-                message: error.message,
-                help: error.help,
-            }],
+            Err(error) if is_news(&error) => vec![error.into()],
             _ => Vec::new(),
         }
     }

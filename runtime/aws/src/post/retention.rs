@@ -81,6 +81,8 @@ impl Wanted {
                 "run/aws-option",
                 format!("{COMPONENT} needs `keep` or `older_than`"),
             )
+            .of("keep")
+            .of("older_than")
             .help("`keep = 5` lets go of all but the five newest images"));
         }
         Ok(Self {
@@ -130,11 +132,7 @@ impl PostProcessor for Retention {
     fn check(&self, options: &Value) -> Vec<Problem> {
         let options = Options::new(COMPONENT, options);
         match Access::read(&options).and_then(|_| Wanted::read(&options)) {
-            Err(error) if is_news(&error) => vec![Problem {
-                option: None,
-                message: error.message,
-                help: error.help,
-            }],
+            Err(error) if is_news(&error) => vec![error.into()],
             _ => Vec::new(),
         }
     }

@@ -54,11 +54,7 @@ impl Check<'_> {
     }
 
     fn say(&mut self, option: &str, message: String, help: &str) {
-        self.found.push(Problem {
-            option: Some(option.to_owned()),
-            message,
-            help: Some(help.to_owned()),
-        });
+        self.found.push(Problem::new(message).of(option).help(help));
     }
 
     /// The texts of an option; none where only the run knows them. An empty one comes from a variable that nobody has set,
@@ -368,13 +364,7 @@ mod tests {
         let found = problems(&Value::object(options.to_vec()));
         let found = found.into_iter();
         found
-            .map(|problem| {
-                format!(
-                    "{}: {}",
-                    problem.option.unwrap_or_default(),
-                    problem.message
-                )
-            })
+            .map(|problem| format!("{}: {}", problem.options.join(","), problem.message))
             .collect()
     }
 
