@@ -8,6 +8,7 @@ mod annotate;
 pub mod comments;
 mod data;
 mod document;
+mod foreign;
 pub mod hcl;
 pub mod json;
 pub mod names;

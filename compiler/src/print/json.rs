@@ -4,9 +4,11 @@
 //! where the same labels come again, or the order between blocks of a kind counts, they are a list. JSON has no comments:
 //! they become the member `//` of the block they are in, which everyone who reads HCL's JSON passes over.
 
+use std::collections::BTreeSet;
+
 use super::comments::BLANK;
 use super::data::{self, Data};
-use super::{Comments, is_ordered, is_word};
+use super::{Comments, foreign, is_ordered, is_word};
 use crate::hir::{Attribute, Block, Body};
 use imgc_syntax::Span;
 
@@ -15,7 +17,8 @@ const MAX_WIDTH: usize = 100;
 
 /// Prints a file.
 pub fn body(body: &Body, comments: &mut Comments) -> String {
-    let mut writer = Writer { comments };
+    let foreign = foreign::blocks(body);
+    let mut writer = Writer { comments, foreign };
     let mut remarks = writer.comments.first();
     let members = writer.body("", body, &mut remarks);
     writer.file(members, remarks)
@@ -24,7 +27,8 @@ pub fn body(body: &Body, comments: &mut Comments) -> String {
 /// Prints a file that gives values to variables, in which a text is a text and no template; the place of a value that is
 /// no plain data is the error.
 pub fn variables(body: &Body, comments: &mut Comments) -> Result<String, Span> {
-    let mut writer = Writer { comments };
+    let foreign = BTreeSet::new();
+    let mut writer = Writer { comments, foreign };
     let (mut members, mut remarks) = (Members::new(), Vec::new());
     for attribute in &body.attributes {
         writer.about(attribute, &mut remarks);
@@ -38,6 +42,8 @@ type Members = Vec<(String, Data, Span)>;
 
 struct Writer<'a> {
     comments: &'a mut Comments,
+    /// Blocks that are a list even where there is one of them.
+    foreign: BTreeSet<Span>,
 }
 
 impl Writer<'_> {
@@ -108,8 +114,9 @@ impl Writer<'_> {
             }
             elements.push((value, block.span));
         }
+        let may_stand_alone = !is_ordered(kind) && !self.foreign.contains(&blocks[0].span);
         match elements.len() {
-            1 if !is_ordered(kind) || kind == "build" => elements.remove(0).0,
+            1 if may_stand_alone || kind == "build" => elements.remove(0).0,
             _ => Data::List(elements),
         }
     }

@@ -4,12 +4,14 @@
 //! kind counts they are an array of tables that have their labels inside (`type = "shell"`), elsewhere the labels are
 //! keys of the table's name (`[source.null.base]`). Objects are inline where they are short, else tables of their own.
 
+use std::collections::BTreeSet;
+
 use imgc_syntax::Span;
 use toml_writer::{TomlKeyBuilder, TomlString, TomlStringBuilder, TomlWrite as _};
 
 use super::comments::BLANK;
 use super::data::{self, Data};
-use super::{Comments, is_ordered, is_word};
+use super::{Comments, foreign, is_ordered, is_word};
 use crate::hir::{Attribute, Block, Body};
 
 /// A list or an inline table longer than this goes over several lines.
@@ -20,6 +22,7 @@ pub fn body(body: &Body, comments: &mut Comments) -> String {
     let mut printer = Printer {
         out: String::new(),
         comments,
+        foreign: foreign::blocks(body),
     };
     let first = printer.comments.first();
     printer.remarks(&first, 0);
@@ -36,6 +39,7 @@ pub fn variables(body: &Body, comments: &mut Comments) -> Result<String, Span> {
     let mut printer = Printer {
         out: String::new(),
         comments,
+        foreign: BTreeSet::new(),
     };
     for attribute in &body.attributes {
         let value = data::plain(&attribute.value)?;
@@ -54,6 +58,8 @@ pub fn variables(body: &Body, comments: &mut Comments) -> Result<String, Span> {
 struct Printer<'a> {
     out: String,
     comments: &'a mut Comments,
+    /// Blocks that are a list even where there is one of them.
+    foreign: BTreeSet<Span>,
 }
 
 /// An object that is printed as a table of its own.
@@ -122,7 +128,7 @@ impl Printer<'_> {
         let mut behind = self.comments.opening(block.span);
         behind.extend(self.comments.behind(block.span));
         let closing = self.comments.closing(block.span);
-        let in_list = is_repeated || is_ordered(kind);
+        let in_list = is_repeated || is_ordered(kind) || self.foreign.contains(&block.span);
         let mut path = [path, &[kind.to_owned()]].concat();
         let inside = label_names(around, kind).filter(|names| {
             let is_free = |name: &&str| block.body.attribute(name).is_none();

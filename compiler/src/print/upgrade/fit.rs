@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use smol_str::SmolStr;
 
+use super::variables::is_identifier;
 use crate::configure::loosen_to;
 use crate::eval;
-use crate::hir::{BinaryOp, Body, Call, Expr, ExprKind, Name, Part};
+use crate::hir::{Attribute as Given, BinaryOp, Block, Body, Call, Expr, ExprKind, Name, Part};
 use crate::print::document::is_comment_name;
 use crate::schema::{Attribute, BodySchema};
 use crate::types::Type;
@@ -60,6 +61,7 @@ impl Fit {
             !is_null(&attribute.value) && !is_comment_name(&attribute.name.text)
         });
         let Some(schema) = schema else {
+            blocks_of_lists(body);
             return;
         };
         for attribute in &mut body.attributes {
@@ -193,6 +195,66 @@ fn is_one_text(parts: &[Part]) -> bool {
         _ => None,
     });
     literals.clone().next().is_some() && !literals.any(|text| text.contains(','))
+}
+
+/// Turns lists of objects into blocks, as plugins want them; nobody knows what the component's does. Members whose names are
+/// none of HCL's stay an object.
+fn blocks_of_lists(body: &mut Body) {
+    let attributes = std::mem::take(&mut body.attributes);
+    for attribute in attributes {
+        match listed(&attribute.value) {
+            Some(bodies) => body.blocks.extend(bodies.into_iter().map(|mut inner| {
+                let span = inner.span.unwrap_or(attribute.span);
+                blocks_of_lists(&mut inner);
+                Block {
+                    kind: attribute.name.clone(),
+                    labels: Vec::new(),
+                    body: inner,
+                    header: attribute.name.span,
+                    span,
+                }
+            })),
+            None => body.attributes.push(attribute),
+        }
+    }
+}
+
+/// The objects of a list as bodies; `None` for everything else.
+fn listed(value: &Expr) -> Option<Vec<Body>> {
+    let ExprKind::Tuple(elements) = &value.kind else {
+        return None;
+    };
+    if elements.is_empty() {
+        return None;
+    }
+    elements.iter().map(inside).collect()
+}
+
+/// An object as the inside of a block.
+fn inside(object: &Expr) -> Option<Body> {
+    let ExprKind::Object(entries) = &object.kind else {
+        return None;
+    };
+    let attributes = entries.iter().map(|(key, value)| {
+        let ExprKind::Literal(name) = &key.kind else {
+            return None;
+        };
+        let name = name.as_str().filter(|name| is_identifier(name))?;
+        Some(Given {
+            name: Name {
+                text: name.into(),
+                span: key.span,
+            },
+            value: value.clone(),
+            span: key.span.cover(value.span),
+        })
+    });
+    Some(Body {
+        attributes: attributes.collect::<Option<Vec<_>>>()?,
+        blocks: Vec::new(),
+        span: Some(object.span),
+        weak: false,
+    })
 }
 
 fn take(expr: &mut Expr) -> Expr {

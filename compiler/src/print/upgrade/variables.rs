@@ -290,7 +290,7 @@ fn rename(body: &mut Body, notes: &mut Vec<Note>) {
     });
 }
 
-fn is_identifier(name: &str) -> bool {
+pub(super) fn is_identifier(name: &str) -> bool {
     let mut characters = name.chars();
     let starts = characters
         .next()
