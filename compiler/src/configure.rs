@@ -38,7 +38,7 @@ pub(crate) use complaints::NO_REPETITION;
 use complaints::{near_option, removed, renamed_block, unknown_block};
 use given::{Blocks, Given, blocks_of};
 pub use known::{Known, known_component};
-use option::{option, perhaps_newer};
+use option::{option, perhaps_there};
 pub use overrides::Overrides;
 use overrides::override_options;
 use required::required;
@@ -310,9 +310,9 @@ fn known_block<'s>(
         return Some(open_block());
     }
     let mut unknown = unknown_block(subject, schema, block);
-    if perhaps_newer(subject, schema, name) {
+    if let Some(help) = perhaps_there(subject, schema, name) {
         unknown.severity = Severity::Warning;
-        cx.report(unknown.help("newer versions may have it; it is taken as it is"));
+        cx.report(unknown.help(help));
         return Some(open_block());
     }
     cx.report(unknown);

@@ -4,7 +4,8 @@
 //! puts each into a compact form that the program carries; it is read when a template first uses the component: nothing is
 //! loaded at start-up. The same table drives checks, completion, hover and reference pages.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
 use smol_str::SmolStr;
@@ -35,6 +36,8 @@ pub struct Component {
     pub version: Option<SmolStr>,
     /// Its newest version was not at hand: it may have more options than these.
     pub incomplete: bool,
+    /// Another plugin has it under the same name, so that its options may be others; see [`of_plugin`].
+    pub is_fork: bool,
     /// Its options.
     pub body: BodySchema,
     /// Rules between options.
@@ -194,6 +197,29 @@ pub fn foreign() -> &'static Component {
         },
         generated_data: vec![SmolStr::new_static("*")],
         ..Component::default()
+    })
+}
+
+/// A component as the plugin `OWNER/NAME` has it: where that is another than the catalogue's, most of its options will be the
+/// same.
+pub(crate) fn of_plugin(component: &'static Component, plugin: &str) -> &'static Component {
+    type Forks = Mutex<HashMap<(ComponentKind, SmolStr, SmolStr), &'static Component>>;
+    static FORKS: LazyLock<Forks> = LazyLock::new(Forks::default);
+    let Some((kind, own)) = component.kind.zip(component.plugin.as_ref()) else {
+        return component;
+    };
+    if own.eq_ignore_ascii_case(plugin) {
+        return component;
+    }
+    let key = (kind, component.name.clone(), SmolStr::from(plugin));
+    let mut forks = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    // As long-lived as the table: there is one for each plugin that templates name.
+    forks.entry(key).or_insert_with(|| {
+        Box::leak(Box::new(Component {
+            is_fork: true,
+            plugin: Some(plugin.into()),
+            ..component.clone()
+        }))
     })
 }
 

@@ -44,13 +44,13 @@ pub fn known_component(
     name: &Name,
     module: &Module,
 ) -> Result<Known, Box<Diagnostic>> {
+    let plugins = plugins(module);
     if let Some(component) = schema::component(kind, &name.text) {
-        return Ok(Known::silent(component));
+        return Ok(Known::silent(as_required(component, &plugins)));
     }
     if name.is_missing() {
         return Ok(Known::silent(schema::foreign()));
     }
-    let plugins = plugins(module);
     if let Some(component) = by_alias(kind, &name.text, &plugins) {
         return Ok(Known::silent(component));
     }
@@ -172,6 +172,17 @@ fn plugins(module: &Module) -> Vec<Plugin> {
             }
         })
         .collect()
+}
+
+/// A component as the template's plugin of that name has it, which may be another's work than the catalogue's.
+fn as_required(component: &'static Component, plugins: &[Plugin]) -> &'static Component {
+    let provider = plugins
+        .iter()
+        .find(|plugin| plugin.provides(&component.name));
+    match provider.and_then(|plugin| plugin.source.as_deref()) {
+        Some(source) => schema::of_plugin(component, source),
+        None => component,
+    }
 }
 
 /// The component of a known plugin that goes by a name of its own here: `mine = { source = "…/amazon" }` makes

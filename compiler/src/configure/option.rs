@@ -91,9 +91,9 @@ pub(super) fn option(
         return;
     }
     let mut unknown = unknown_option(subject, schema, attribute);
-    if perhaps_newer(subject, schema, name) {
+    if let Some(help) = perhaps_there(subject, schema, name) {
         unknown.severity = Severity::Warning;
-        cx.report(unknown.help("newer versions may have it; it is taken as it is"));
+        cx.report(unknown.help(help));
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
@@ -103,9 +103,24 @@ pub(super) fn option(
     given.meant(meant.or_else(|| near_option(name, schema)), span);
 }
 
-/// Whether an option that is not known may be one of a newer version, and no slip.
-pub(super) fn perhaps_newer(subject: &Subject<'_>, schema: &BodySchema, name: &str) -> bool {
-    subject.component.incomplete && !schema.has(name) && near_option(name, schema).is_none()
+/// Who may have an option that is not known here, so that it is no slip.
+pub(super) fn perhaps_there(
+    subject: &Subject<'_>,
+    schema: &BodySchema,
+    name: &str,
+) -> Option<String> {
+    let component = subject.component;
+    if schema.has(name) || near_option(name, schema).is_some() {
+        return None;
+    }
+    if component.is_fork {
+        let plugin = component.plugin.as_deref().unwrap_or_default();
+        return Some(format!(
+            "the plugin `{plugin}` of `required_plugins` may have it; it is taken as it is"
+        ));
+    }
+    let help = "newer versions may have it; it is taken as it is";
+    component.incomplete.then(|| help.to_owned())
 }
 
 /// Whether a value stands there as it is.

@@ -46,6 +46,7 @@ pub(super) fn read(kind: ComponentKind, name: Text, packed: &'static [u8]) -> Co
         name: text(name),
         plugin: file.plugin.map(text),
         version: file.version.map(text),
+        is_fork: false,
         incomplete: file.incomplete || file.older_copy,
         body,
         constraints: file.constraints.into_iter().map(constraint).collect(),
