@@ -35,7 +35,7 @@ mod weak;
 pub(crate) use weak::loosen_to;
 
 pub(crate) use complaints::NO_REPETITION;
-use complaints::{near_option, removed, renamed_block, unknown_block};
+use complaints::{gone, near_option, renamed_block, replaced, unknown_block};
 use given::{Blocks, Given, blocks_of};
 pub use known::{Known, known_component};
 use option::{option, perhaps_there};
@@ -194,7 +194,7 @@ fn collect(
         seen.insert(&attribute.name.text, attribute);
         option(subject, schema, body, attribute, scope, cx, given);
     }
-    let mut replaced: Vec<&str> = Vec::new();
+    let mut overridden: Vec<&str> = Vec::new();
     for block in &body.blocks {
         if block.kind.text == "dynamic" {
             // What it makes takes the place of the source's, if it makes anything.
@@ -205,14 +205,14 @@ fn collect(
                     .get(*name)
                     .is_some_and(|inner| !inner.repeated)
             };
-            let name = name.filter(|name| replace && !replaced.contains(name) && single(name));
+            let name = name.filter(|name| replace && !overridden.contains(name) && single(name));
             let earlier = name.and_then(|name| Some((name, given.blocks.remove(name)?)));
             dynamic::expand(subject, schema, block, scope, cx, given);
             match earlier {
                 Some((name, earlier)) if !given.blocks.contains_key(name) => {
                     given.blocks.insert(name.into(), earlier);
                 }
-                Some((name, _)) => replaced.push(name),
+                Some((name, _)) => overridden.push(name),
                 None => {}
             }
             continue;
@@ -221,10 +221,10 @@ fn collect(
             continue;
         };
         let name = block.kind.text.as_str();
-        if replace && !inner.repeated && !replaced.contains(&name) {
+        if replace && !inner.repeated && !overridden.contains(&name) {
             // A nested source's block takes the place of the source's.
             given.blocks.remove(name);
-            replaced.push(name);
+            overridden.push(name);
         }
         let value = block_value(subject, inner, &block.body, scope, cx);
         add_block(
@@ -236,6 +236,8 @@ fn collect(
             given,
         );
     }
+    cx.diagnostics
+        .extend(gone(subject, &std::mem::take(&mut given.old)));
 }
 
 fn add_block(
@@ -302,7 +304,10 @@ fn known_block<'s>(
         return Some(known);
     }
     if schema.removed.contains_key(name) {
-        cx.report(removed(subject, schema, block.kind.span, name));
+        match replaced(subject, schema, block.kind.span, name) {
+            Some(complaint) => cx.report(complaint),
+            None => given.old.push((name.clone(), block.kind.span)),
+        }
         return Some(open_block());
     }
     if let Some(complaint) = renamed_block(subject, schema, block) {

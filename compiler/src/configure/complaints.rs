@@ -117,22 +117,37 @@ pub(super) fn near_option<'s>(name: &str, schema: &'s BodySchema) -> Option<&'s 
     nearest(name, option_names(schema))
 }
 
-/// An option of older versions.
-pub(super) fn removed(
+/// An option of older versions in the place of which newer ones have another.
+pub(super) fn replaced(
     subject: &Subject<'_>,
     schema: &BodySchema,
     span: Span,
     name: &str,
-) -> Diagnostic {
-    let diagnostic = Diagnostic::warning(
-        "check/removed-option",
-        span,
-        format!("only older versions of {} have `{name}`", subject.what),
-    );
-    match near_option(name, schema) {
-        Some(near) => diagnostic.help(format!("newer ones have `{near}`")),
-        None => diagnostic.help("it is taken as it is; newer versions refuse it"),
-    }
+) -> Option<Diagnostic> {
+    let near = near_option(name, schema)?;
+    let only = only_older(subject, &[(name.into(), span)])?;
+    Some(only.help(format!("newer ones have `{near}`")))
+}
+
+/// Options of older versions that newer ones refuse: all of a body in one message.
+pub(super) fn gone(subject: &Subject<'_>, options: &[(SmolStr, Span)]) -> Option<Diagnostic> {
+    let them = match options.len() {
+        1 => "it is taken as it is; newer versions refuse it",
+        _ => "they are taken as they are; newer versions refuse them",
+    };
+    Some(only_older(subject, options)?.help(them))
+}
+
+fn only_older(subject: &Subject<'_>, options: &[(SmolStr, Span)]) -> Option<Diagnostic> {
+    let (_, first) = options.first()?;
+    let names = quoted_list(options.iter().map(|(name, _)| name.as_str()));
+    let what = &subject.what;
+    let message = format!("only older versions of {what} have {names}");
+    let diagnostic = Diagnostic::warning("check/removed-option", *first, message);
+    let others = options[1..].iter();
+    Some(others.fold(diagnostic, |diagnostic, (name, span)| {
+        diagnostic.label(*span, format!("`{name}`"))
+    }))
 }
 
 /// An option Packer fills in itself.

@@ -17,6 +17,8 @@ pub(super) struct Given {
     pub(super) computed: BTreeSet<SmolStr>,
     /// What old options say about values of others (`iso_checksum_type`), until all are there.
     pub(super) kinds: BTreeMap<SmolStr, (Value, Span)>,
+    /// Options of the body at hand that only older versions have and that nothing replaces.
+    pub(super) old: Vec<(SmolStr, Span)>,
 }
 
 /// The blocks of one name.

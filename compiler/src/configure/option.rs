@@ -2,7 +2,7 @@
 
 use imgc_syntax::Span;
 
-use super::complaints::{deprecated, near_option, removed, set_by_packer, unknown_option};
+use super::complaints::{deprecated, near_option, replaced, set_by_packer, unknown_option};
 use super::{Given, Subject, renamed, rules, templates, weak};
 use crate::convert::convert;
 use crate::diagnostic::{Certainty, Diagnostic, Edit, Fix, Severity};
@@ -77,7 +77,10 @@ pub(super) fn option(
         return;
     }
     if let Some(ty) = schema.removed.get(name) {
-        cx.report(removed(subject, schema, attribute.name.span, name));
+        match replaced(subject, schema, attribute.name.span, name) {
+            Some(complaint) => cx.report(complaint),
+            None => given.old.push((name.clone(), attribute.name.span)),
+        }
         // Its type is that of years ago: what does not fit is taken as it is.
         let value = match convert(&value, ty) {
             Ok(converted) if !json_only => converted,

@@ -95,9 +95,11 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         true => return Ok(()),
     };
     Err(
-        Error::new(Class::Template, "run/aws-option", message).help(
-            "a name has 3 to 128 letters, digits, spaces and ()[]./-'@_; `{{ clean_resource_name }}` makes one of any text",
-        ),
+        Error::new(Class::Template, "run/aws-option", message)
+            .of("ami_name")
+            .help(
+                "a name has 3 to 128 letters, digits, spaces and ()[]./-'@_; `{{ clean_resource_name }}` makes one of any text",
+            ),
     )
 }
 
