@@ -166,12 +166,14 @@ pub struct Constraint {
 
 /// The schema of a component, or `None` where the catalogue does not know it.
 pub fn component(kind: ComponentKind, name: &str) -> Option<&'static Component> {
-    static READ: [OnceLock<Component>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
+    // What has not been read takes two words here, not the place of a component.
+    static READ: [OnceLock<Box<Component>>; TABLE.len()] =
+        [const { OnceLock::new() }; TABLE.len()];
     let at = TABLE
         .binary_search_by(|(k, n, _)| (*k, *n).cmp(&(directory(kind), name)))
         .ok()?;
     let (_, name, packed) = TABLE[at];
-    Some(READ[at].get_or_init(|| file::read(kind, name, packed)))
+    Some(READ[at].get_or_init(|| Box::new(file::read(kind, name, packed))))
 }
 
 /// The names of all components of a kind, sorted.
