@@ -167,8 +167,7 @@ pub struct Constraint {
 /// The schema of a component, or `None` where the catalogue does not know it.
 pub fn component(kind: ComponentKind, name: &str) -> Option<&'static Component> {
     // What has not been read takes two words here, not the place of a component.
-    static READ: [OnceLock<Box<Component>>; TABLE.len()] =
-        [const { OnceLock::new() }; TABLE.len()];
+    static READ: [OnceLock<Box<Component>>; TABLE.len()] = [const { OnceLock::new() }; TABLE.len()];
     let at = TABLE
         .binary_search_by(|(k, n, _)| (*k, *n).cmp(&(directory(kind), name)))
         .ok()?;

@@ -112,10 +112,25 @@ fn problems(text: &str, place: Where) -> Vec<Wrong> {
         Segment::Action(action) => action.pipeline.as_ref(),
         Segment::Text(_) => None,
     });
-    actions
-        .flat_map(|pipeline| go_template::faults(text, pipeline, place))
-        .map(|fault| wrong(fault, text))
-        .collect()
+    let mut problems = Vec::new();
+    for pipeline in actions {
+        let faults = go_template::faults(text, pipeline, place);
+        problems.extend(faults.into_iter().map(|fault| wrong(fault, text)));
+        let variables = go_template::variables(text, pipeline);
+        problems.extend(variables.into_iter().map(of_legacy_templates));
+    }
+    problems
+}
+
+/// ``{{ user `name` }}``, for which Packer knows no variables here either.
+fn of_legacy_templates((name, range): (&str, Range<usize>)) -> Wrong {
+    Wrong {
+        id: "check/template-function",
+        range,
+        message: "`user` knows the variables of legacy JSON templates only".to_owned(),
+        help: format!("write `${{var.{name}}}`"),
+        near: None,
+    }
 }
 
 fn malformed(problem: Problem) -> Wrong {

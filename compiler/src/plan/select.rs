@@ -186,11 +186,11 @@ fn patterns(
     patterns
 }
 
-/// Whether a name in `only`, `except` or `override` of a block means one of these: as it is, or with `source.` or `build.`
-/// in front; keys may be left out.
+/// Whether a name in `only`, `except` or `override` of a block means one of these: as it is, or with `build.` in front as in
+/// addresses; keys may be left out. `source.` in front is no part of such a name, as in Packer.
 pub(super) fn names_source(text: &str, names: &[&InstanceName]) -> bool {
     let is = |text: &str| names.iter().any(|name| name.is(text));
-    is(text) || text.strip_prefix("source.").is_some_and(is) || without_build(text).is_some_and(is)
+    is(text) || without_build(text).is_some_and(is)
 }
 
 /// The name in an address: `web.null.base` of `build.web.null.base`, `[0].null.base` of `build[0].null.base`.

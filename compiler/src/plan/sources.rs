@@ -298,15 +298,24 @@ impl<'a> Maker<'a, '_> {
             return;
         }
         let names = all.iter().map(|instance| instance.short.text());
-        let diagnostic = Diagnostic::warning(
-            "check/unmatched-filter",
-            part.span,
-            format!("this build has no source `{text}`"),
-        );
+        let bare = text.strip_prefix("source.");
+        let bare = bare.filter(|bare| all.iter().any(|instance| instance.is_named(bare)));
+        let message = match bare {
+            Some(_) => {
+                format!("`{text}` names no source here: filters have names without `source.`")
+            }
+            None => format!("this build has no source `{text}`"),
+        };
+        let diagnostic = Diagnostic::warning("check/unmatched-filter", part.span, message);
         // The name alone is a common slip.
-        let near = names
-            .clone()
-            .find(|name| name.ends_with(text) && name[..name.len() - text.len()].ends_with('.'))
+        let near = bare
+            .or_else(|| {
+                let of = |name: &&str| {
+                    name.strip_suffix(text)
+                        .is_some_and(|rest| rest.ends_with('.'))
+                };
+                names.clone().find(of)
+            })
             .or_else(|| nearest(text, names.clone()));
         self.cx.report(match near {
             Some(near) => {

@@ -13,7 +13,7 @@ build {
     inline = ["echo base a, eu and us"]
   }
   provisioner "shell-local" {
-    except = ["source.null.base[\"a\"]"]
+    except = ["null.base[\"a\"]"]
     inline = ["echo base b, eu and us"]
   }
   provisioner "shell-local" {

@@ -54,7 +54,7 @@ build {
   }
 
   provisioners "base" {
-    only = ["source.null.b"]
+    only = ["null.b"]
   }
 
   provisioner "shell-local" {
