@@ -337,3 +337,19 @@ pub fn find_option<'b>(bodies: &[&'b Body], name: &str) -> Option<&'b Expr> {
         .find_map(|body| body.attribute(name))
         .map(|attribute| &attribute.value)
 }
+
+/// The same for an option of a block in these, where one block alone has it.
+pub(crate) fn find_inner_option<'b>(bodies: &[&'b Body], name: &str) -> Option<&'b Expr> {
+    fn all<'b>(body: &'b Body, name: &str, found: &mut Vec<&'b Expr>) {
+        for block in &body.blocks {
+            found.extend(block.body.attribute(name).map(|given| &given.value));
+            all(&block.body, name, found);
+        }
+    }
+    let mut found = Vec::new();
+    bodies.iter().for_each(|body| all(body, name, &mut found));
+    match found[..] {
+        [one] => Some(one),
+        _ => None,
+    }
+}

@@ -165,6 +165,7 @@ impl<'a> Options<'a> {
                     Ok((key.to_string(), Text { sensitive, ..text }))
                 })
                 .collect(),
+            Data::Unknown(_) => Err(self.unknown(name)),
             _ => Err(self.wrong(name, "a map")),
         }
     }
@@ -176,6 +177,7 @@ impl<'a> Options<'a> {
             Some(Data::Bool(value)) => Ok(*value),
             Some(Data::String(text)) if text == "true" => Ok(true),
             Some(Data::String(text)) if text == "false" || text.is_empty() => Ok(false),
+            Some(Data::Unknown(_)) => Err(self.unknown(name)),
             Some(_) => Err(self.wrong(name, "`true` or `false`")),
         }
     }
@@ -223,22 +225,26 @@ impl<'a> Options<'a> {
             Data::Bool(value) => value.to_string(),
             Data::Number(number) => number.to_string(),
             Data::Null(_) => String::new(),
-            Data::Unknown(_) => {
-                return Err(Error::new(
-                    Class::Bug,
-                    "run/unknown-option",
-                    format!(
-                        "the option `{name}` of {} is still unknown while the step runs",
-                        self.component
-                    ),
-                ));
-            }
+            Data::Unknown(_) => return Err(self.unknown(name)),
             _ => return Err(self.wrong(name, "a single value")),
         };
         Ok(Text {
             text,
             sensitive: value.is_sensitive(),
         })
+    }
+
+    /// The failure of an option whose value nobody knows yet, or that a mistake has left without one.
+    fn unknown(&self, name: &str) -> Error {
+        Error::new(
+            Class::Bug,
+            "run/unknown-option",
+            format!(
+                "the option `{name}` of {} is still unknown while the step runs",
+                self.component
+            ),
+        )
+        .of(name)
     }
 
     /// The failure of an option that has the wrong form.

@@ -6,10 +6,10 @@
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
-use super::find_option;
+use super::{find_inner_option, find_option};
 use crate::components::{ComponentKind, Components, Problem};
 use crate::diagnostic::Diagnostic;
-use crate::hir::Body;
+use crate::hir::{Body, Expr};
 use crate::redact::sensitive_strings;
 use crate::types::Type;
 use crate::value::{Data, HIDDEN, Value};
@@ -64,16 +64,21 @@ impl Asked<'_> {
         diagnostic
     }
 
+    /// What an option is given, or one of a block.
+    fn given(&self, option: &str) -> Option<&Expr> {
+        find_option(self.bodies, option).or_else(|| find_inner_option(self.bodies, option))
+    }
+
     /// Where the first option stands that it is about and that is given.
     fn place(&self, problem: &Problem) -> Option<Span> {
-        let given = |option: &String| find_option(self.bodies, option);
+        let given = |option: &String| self.given(option);
         Some(problem.options.iter().find_map(given)?.span)
     }
 
     /// Whether an error says so already: at the value of one of the options, or that one of them is missing.
     fn is_reported(&self, problem: &Problem, reported: &[Diagnostic]) -> bool {
         let given = problem.options.iter();
-        let given = given.filter_map(|option| find_option(self.bodies, option));
+        let given = given.filter_map(|option| self.given(option));
         let places: Vec<Span> = given.map(|option| option.span).collect();
         let is_inside = |span: Span| {
             let around = |place: &Span| {
@@ -105,7 +110,7 @@ impl Asked<'_> {
         // A name that the implementation made of a value is none of an option.
         problem
             .options
-            .retain(|option| find_option(self.bodies, option).is_some());
+            .retain(|option| self.given(option).is_some());
         problem.message = match problem.options.first() {
             Some(option) => format!("{what} cannot use this value of `{option}`"),
             None => format!("{what} cannot use these options"),

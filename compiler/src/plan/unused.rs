@@ -130,8 +130,30 @@ impl<'a> Maker<'a, '_> {
             if !unit.module.builds.is_empty() {
                 let texts: Vec<Span> = source.body.span.into_iter().chain([source.span]).collect();
                 self.excuse_unused(before, &texts);
+                self.join_absences(before, source.span);
             }
         }
+    }
+
+    /// Says in one message what such a source lacks.
+    fn join_absences(&mut self, before: usize, place: Span) {
+        let said = self.cx.diagnostics.split_off(before);
+        let (absences, others): (Vec<_>, Vec<_>) = said
+            .into_iter()
+            .partition(|one| one.span == place && !one.lacking.is_empty());
+        self.cx.diagnostics.extend(others);
+        let mut absences = absences.into_iter();
+        let Some(mut joined) = absences.next() else {
+            return;
+        };
+        let more: Vec<SmolStr> = absences.flat_map(|absence| absence.lacking).collect();
+        if !more.is_empty() {
+            joined.lacking.extend(more);
+            let names = module::quoted_list(joined.lacking.iter().map(SmolStr::as_str));
+            joined.message = format!("this source, which no build uses, lacks options: {names}");
+            joined.help = Some("give it what it needs, or remove it".to_owned());
+        }
+        self.cx.report(joined);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
 use super::{Device, Encryption, Hardware, Spot, filters, named, policy};
@@ -32,9 +32,23 @@ impl Source {
             return Ok(Self::Id(options.required("source_ami")?));
         };
         let block = Options::new("`source_ami_filter`", value);
+        let mut owners = block.plain_strings("owners")?;
+        owners.retain(|owner| !owner.is_empty());
+        if owners.is_empty() {
+            return Err(Error::new(
+                Class::Template,
+                "run/aws-option",
+                "`source_ami_filter` needs `owners`: anybody may publish an image of that name",
+            )
+            .of("owners")
+            .of("source_ami_filter")
+            .help(
+                "name the account, or `self`, `amazon`, `aws-marketplace`: `owners = [\"amazon\"]`",
+            ));
+        }
         Ok(Self::Filter {
             filters: filters(&block)?,
-            owners: block.plain_strings("owners")?,
+            owners,
             most_recent: block.bool("most_recent")?,
             deprecated: block.bool("include_deprecated")?,
         })
