@@ -573,14 +573,17 @@ fn not_a_constraint(text: &str, expr: &Expr) -> Diagnostic {
 fn check_version(text: &str, expr: &Expr, cx: &mut Context<'_>) {
     match version::satisfies(PACKER_VERSION, text) {
         Some(true) => {}
-        Some(false) => cx.report(
-            Diagnostic::error(
-                "check/unsupported-version",
-                expr.span,
-                format!("this template asks for Packer `{text}`, and imgc speaks the language of Packer {PACKER_VERSION}"),
-            )
-            .help("loosen the constraint"),
-        ),
+        Some(false) => {
+            let message = format!(
+                "this template asks for Packer `{text}`, and imgc speaks the language of Packer {PACKER_VERSION}"
+            );
+            let mut diagnostic = Diagnostic::error("check/unsupported-version", expr.span, message);
+            if version::some_satisfies(1, 5..16, text) {
+                // It works where it is used; what it says is in the language still.
+                diagnostic.severity = Severity::Warning;
+            }
+            cx.report(diagnostic.help("loosen the constraint"));
+        }
         None => cx.report(not_a_constraint(text, expr)),
     }
 }

@@ -431,7 +431,9 @@ impl Evaluator<'_> {
                 unknown_keys = true;
                 continue;
             };
-            if object.insert(key.clone(), value).is_some() && !sensitive {
+            // Whoever computes keys may mean it so.
+            let is_written = matches!(key_expr.kind, ExprKind::Literal(_));
+            if object.insert(key.clone(), value).is_some() && is_written && !sensitive {
                 let message =
                     format!("the key `{key}` is in this object twice; the last one counts");
                 cx.report(

@@ -1,6 +1,7 @@
 //! Version constraints as HashiCorp's tools write them: `>= 1.7.0, < 2.0.0`, `~> 1.8`.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Whether `version` satisfies all parts of `constraint`; `None` where it is not a constraint.
 pub fn satisfies(version: &str, constraint: &str) -> Option<bool> {
@@ -32,6 +33,21 @@ pub fn satisfies(version: &str, constraint: &str) -> Option<bool> {
     Some(all)
 }
 
+/// Whether a release of these minor versions satisfies a constraint.
+pub fn some_satisfies(major: u64, mut minors: Range<u64>, constraint: &str) -> bool {
+    /// More than any minor version of Packer had.
+    const PATCHES: u64 = 32;
+    minors.any(|minor| {
+        let mut releases = (0..PATCHES).map(|patch| format!("{major}.{minor}.{patch}"));
+        releases.any(|release| satisfies(&release, constraint) == Some(true))
+    })
+}
+
+/// Whether a text is a version: numbers with dots between them.
+pub fn is_version(text: &str) -> bool {
+    numbers(text).is_some()
+}
+
 fn numbers(text: &str) -> Option<Vec<u64>> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let release = text.split(['-', '+']).next()?;
@@ -48,7 +64,7 @@ fn compare(a: &[u64], b: &[u64]) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use super::satisfies;
+    use super::{satisfies, some_satisfies};
 
     #[test]
     fn constraints_mean_what_they_mean_elsewhere() {
@@ -66,6 +82,16 @@ mod tests {
             ("=> 1.0", None),
         ] {
             assert_eq!(satisfies("1.16.0", constraint), wanted, "{constraint}");
+        }
+    }
+
+    #[test]
+    fn constraints_that_earlier_releases_satisfy() {
+        for constraint in ["~> 1.7.3", "= 1.11.2", ">= 1.5.1, < 1.9"] {
+            assert!(some_satisfies(1, 5..16, constraint), "{constraint}");
+        }
+        for constraint in ["~> 0.12", ">= 1.17", "= 2.0.0", "< 1.5"] {
+            assert!(!some_satisfies(1, 5..16, constraint), "{constraint}");
         }
     }
 }

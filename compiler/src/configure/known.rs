@@ -17,6 +17,9 @@ const RENAMED: &[(ComponentKind, &str, &str)] = &[
     (ComponentKind::Builder, "vmware", "vmware-iso"),
 ];
 
+/// Provisioners of Terraform, with what they are called here.
+const TERRAFORM: &[(&str, &str)] = &[("local-exec", "shell-local"), ("remote-exec", "shell")];
+
 /// A component that options can be checked by, see [`known_component`].
 #[derive(Debug)]
 pub struct Known {
@@ -98,7 +101,12 @@ pub fn known_component(
     let other = schema::KINDS
         .into_iter()
         .find(|other| schema::component(*other, text).is_some());
+    let terraform = TERRAFORM.iter().find(|(theirs, _)| *theirs == text);
     let help = match (provider, other) {
+        (None, _) if kind == ComponentKind::Provisioner && terraform.is_some() => {
+            let ours = terraform.map_or("", |(_, ours)| ours);
+            format!("that is Terraform's name; here it is `{ours}`")
+        }
         (Some(plugin), _) => format!(
             "it may be one of the plugin `{}`, which `required_plugins` names",
             plugin.name

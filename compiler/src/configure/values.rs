@@ -6,7 +6,7 @@
 use imgc_syntax::Span;
 
 use super::{Given, Subject};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::eval::Context;
 use crate::schema::{Attribute, Format};
 use crate::value::{Number, Value};
@@ -51,10 +51,13 @@ pub(super) fn form(
         true => format!("`{name}` has a value that is not accepted"),
         false => format!("`{name}` cannot be `{text}`: {problem}"),
     };
-    cx.report(
-        Diagnostic::error("check/invalid-value", span, message)
-            .help(format!("write {}", format.describe())),
-    );
+    let mut diagnostic = Diagnostic::error("check/invalid-value", span, message)
+        .help(format!("write {}", format.describe()));
+    if !text.contains(char::is_alphanumeric) {
+        // The parts it is made of have no values yet: `:` of a kind and its digits.
+        diagnostic.severity = Severity::Warning;
+    }
+    cx.report(diagnostic);
 }
 
 /// Kinds of checksums that downloads are held against.

@@ -342,6 +342,17 @@ impl<'o> Lower<'o> {
             self.wrong_shape(node, "`min_packer_version`", "a text", form);
             return None;
         };
+        if !crate::version::is_version(version) {
+            self.out.push(
+                Diagnostic::error(
+                    "check/invalid-version",
+                    node.span,
+                    format!("`{version}` is not a version"),
+                )
+                .help("write the numbers alone: `1.6.0`"),
+            );
+            return None;
+        }
         let constraint = express::literal(&format!(">= {version}"), node.span);
         let inner = vec![attribute(word("required_version", node.span), constraint)];
         Some(block(

@@ -15,6 +15,7 @@ pub(super) fn settle(body: &mut Body) -> Vec<Note> {
     let mut notes = Vec::new();
     drop_comments(body, &mut notes);
     rename(body, &mut notes);
+    require_own(body);
     let moved = using_others(body);
     if moved.is_empty() {
         return notes;
@@ -97,6 +98,25 @@ fn drop_comments(body: &mut Body, notes: &mut Vec<Note>) {
         });
         false
     });
+}
+
+/// Takes away the default of a variable that is the variable itself: it has to be given from outside.
+fn require_own(body: &mut Body) {
+    for block in &mut body.blocks {
+        if block.kind.text != "variable" {
+            continue;
+        }
+        let own = block.labels.first().map(|label| label.text.clone());
+        block.body.attributes.retain(|attribute| {
+            let is_own = matches!(
+                &attribute.value.kind,
+                ExprKind::Attribute(root, name)
+                    if Some(&name.text) == own.as_ref()
+                        && matches!(&root.kind, ExprKind::Variable(root) if root == "var")
+            );
+            attribute.name.text != "default" || !is_own
+        });
+    }
 }
 
 /// The variables whose values depend on others, or on paths.
