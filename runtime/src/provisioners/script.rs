@@ -51,7 +51,8 @@ impl Variables {
                 return Err(options.wrong("environment_vars", "a list of `NAME=value`"));
             };
             all.insert(
-                name.to_owned(),
+                // A blank in front means nothing to a shell.
+                name.trim_start().to_owned(),
                 Text {
                     text: value.to_owned(),
                     sensitive: pair.sensitive,
@@ -241,7 +242,7 @@ pub(crate) fn check(options: &Options<'_>) -> Vec<Problem> {
         && let Ok(pairs) = options.strings("environment_vars")
     {
         for pair in pairs {
-            let name = pair.text.split_once('=').map(|(name, _)| name);
+            let name = pair.text.split_once('=').map(|(name, _)| name.trim_start());
             if name.is_none_or(|name| !is_name(name) && !name.contains("{{")) {
                 let shown = match (name, pair.sensitive) {
                     (Some(name), _) => format!("`{name}`"),

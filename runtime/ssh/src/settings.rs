@@ -359,6 +359,12 @@ impl<'a> Reader<'a> {
                 self.problem("ssh_file_transfer_method", &message, "write \"scp\" or \"sftp\", or leave it out");
             }
         }
+        if self.flag("ssh_clear_authorized_keys") {
+            notes.push(
+                "`ssh_clear_authorized_keys` changes nothing: a key that imgc has made goes with the build, others stay"
+                    .to_owned(),
+            );
+        }
         for option in BUILDERS_OWN {
             if self.value(option).is_some() {
                 notes.push(format!("`{option}` is for builders that make a key pair; this connection does not need it"));
@@ -374,13 +380,6 @@ impl<'a> Reader<'a> {
                 "ssh_bastion_interactive",
                 "`ssh_bastion_interactive` is not supported: nobody may be there to answer",
                 "give `ssh_bastion_password`, `ssh_bastion_private_key_file` or `ssh_bastion_agent_auth = true`",
-            );
-        }
-        if self.flag("ssh_clear_authorized_keys") {
-            self.problem(
-                "ssh_clear_authorized_keys",
-                "`ssh_clear_authorized_keys` is not supported",
-                "remove the key in a last `shell` provisioner",
             );
         }
         for (option, instead) in [
@@ -565,7 +564,6 @@ mod tests {
             ("ssh_proxy_host", Value::string("p")),
         ]), @r#"
         ssh_bastion_interactive: `ssh_bastion_interactive` is not supported: nobody may be there to answer (give `ssh_bastion_password`, `ssh_bastion_private_key_file` or `ssh_bastion_agent_auth = true`)
-        ssh_clear_authorized_keys: `ssh_clear_authorized_keys` is not supported (remove the key in a last `shell` provisioner)
         ssh_private_key: `ssh_private_key` is not an option for templates (write the key to a file and give `ssh_private_key_file`)
         ssh_port: `ssh_port` is 70000 (write a whole number from 0 to 65535)
         ssh_host: `-oProxyCommand=x` is not a host name (write the name or the address alone)
