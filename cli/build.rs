@@ -43,6 +43,11 @@ fn main() -> io::Result<()> {
     };
     println!("cargo::rerun-if-changed={watched}");
     println!("cargo::rerun-if-env-changed={PORTABLE}");
+    println!("cargo::rerun-if-changed={LAYOUT}");
+    if lays_out() {
+        let script = fs::canonicalize(LAYOUT)?;
+        println!("cargo::rustc-link-arg-bin=imgc=-Wl,-T,{}", script.display());
+    }
     if packs_relocations() {
         println!("cargo::rustc-link-arg-bin=imgc=-Wl,-z,pack-relative-relocs");
     }
@@ -55,10 +60,7 @@ const PORTABLE: &str = "IMGC_PORTABLE";
 /// The program has 86,000 places that hold an address. Packed (`DT_RELR`) they take 20 KB in place of 2 MB, all of which is
 /// read at each start. The GNU C library loads such programs from 2.36 on; what is built here is taken to run here.
 fn packs_relocations() -> bool {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
-    let target = is("CARGO_CFG_TARGET_OS", "linux")
-        && is("CARGO_CFG_TARGET_ENV", "gnu")
-        && is("CARGO_CFG_TARGET_ARCH", "x86_64");
+    let target = is_tried();
     let native = env::var("HOST").ok() == env::var("TARGET").ok();
     if !target || !native || env::var_os(PORTABLE).is_some() {
         return false;
@@ -73,6 +75,28 @@ fn packs_relocations() -> bool {
         .map(|number| number.parse::<u32>().unwrap_or(0));
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     (major, minor) >= (2, 36)
+}
+
+/// What common commands execute; `cargo xtask layout` writes it.
+const LAYOUT: &str = "layout.ld";
+
+/// A program that many people start has the code together that runs. LLD, which Rust brings, and GNU's linker take such a
+/// script beside their own; whoever names another linker goes without.
+fn lays_out() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let other = ["fuse-ld", "linker="]
+        .iter()
+        .any(|word| flags.contains(word));
+    let optimised = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    optimised && is_tried() && !other
+}
+
+/// Whether the target is the one that these options of the linker were tried for.
+fn is_tried() -> bool {
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
+    is("CARGO_CFG_TARGET_OS", "linux")
+        && is("CARGO_CFG_TARGET_ENV", "gnu")
+        && is("CARGO_CFG_TARGET_ARCH", "x86_64")
 }
 
 fn entries(directory: &Path) -> io::Result<Vec<std::path::PathBuf>> {

@@ -4,7 +4,7 @@
 //! run or with `--write`, `docs/benchmarks.md` with `docs/benchmarks.json`: rows that were not measured stay, with their date. Every template is generated, into a directory in memory where
 //! there is one, and what was copied is compared with its source each time.
 
-mod amazon;
+pub(crate) mod amazon;
 mod compile;
 mod durable;
 mod editor;

@@ -9,6 +9,7 @@
 mod bench;
 mod fuzz;
 mod generate;
+mod layout;
 mod smoke;
 mod tidy;
 mod tree;
@@ -40,6 +41,8 @@ usage: cargo xtask TASK
       --region NAME  the region; else that of the environment
       --here         against the tests' cloud on this machine instead: nothing is paid
       --imgc PATH    with that program
+  layout PROGRAM     rewrites cli/layout.ld, which puts together what common commands execute; needs valgrind, and a
+                     release program with its symbols (CARGO_PROFILE_RELEASE_STRIP=none)
   fuzz-lsp IMGC [SECONDS [SEED]]
                      random edits and requests against that program's language server, 600 s unless said otherwise
   vscode-test        tests the VS Code extension, in a real editor too; needs npm and chromium
@@ -68,6 +71,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(&workspace),
         "gen" => generate::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
+        "layout" => layout::run(&workspace, rest),
         "aws-smoke" => smoke::run(&workspace, rest),
         "fuzz-lsp" => fuzz::run(&workspace, rest),
         "vscode-test" => vscode::run(&workspace, rest),

@@ -170,7 +170,7 @@ fn builds(bench: &Bench, name: &str, number: usize, turns: usize) -> Result<(Row
 }
 
 /// An sshd that lets in whoever has one of the cloud's key pairs.
-fn machine(cloud: &Cloud) -> Result<Sshd> {
+pub(crate) fn machine(cloud: &Cloud) -> Result<Sshd> {
     let config = [
         format!("AuthorizedKeysFile {}", cloud.authorized_keys()?.display()),
         // Packer 1.6 signs as it was done then.
@@ -192,7 +192,7 @@ fn login() -> String {
         .map_or_else(|| "root".to_owned(), |user| user.name)
 }
 
-fn source(endpoint: &str, at: usize, user: &str, port: u16) -> Value {
+pub(crate) fn source(endpoint: &str, at: usize, user: &str, port: u16) -> Value {
     json!({
         "type": "amazon-ebs",
         "name": format!("b{at}"),
@@ -214,7 +214,7 @@ fn source(endpoint: &str, at: usize, user: &str, port: u16) -> Value {
     })
 }
 
-fn write(directory: &Path, builders: &[Value]) -> Result<String> {
+pub(crate) fn write(directory: &Path, builders: &[Value]) -> Result<String> {
     let path = directory.join("template.json");
     let provisioner = json!({ "type": "shell", "inline": ["true"] });
     let template = json!({ "builders": builders, "provisioners": [provisioner] });
