@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Problem;
-use imgc_runtime::error::{Error, Result};
+use imgc_runtime::error::Result;
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Right, Scope};
 
