@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Set to link a program that older C libraries can load as well.
+/// Set to link plainly: a program that older C libraries can load as well, and whose functions profilers know by name.
 const PORTABLE: &str = "IMGC_PORTABLE";
 
 /// The program has 86,000 places that hold an address. Packed (`DT_RELR`) they take 20 KB in place of 2 MB, all of which is
@@ -88,7 +88,7 @@ fn lays_out() -> bool {
         .iter()
         .any(|word| flags.contains(word));
     let optimised = env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    optimised && is_tried() && !other
+    optimised && is_tried() && !other && env::var_os(PORTABLE).is_none()
 }
 
 /// Whether the target is the one that these options of the linker were tried for.

@@ -1,6 +1,7 @@
 //! `cargo xtask layout PROGRAM`: which functions common commands execute, so that the linker puts these together.
 //!
-//! In: a release program that has its symbols (`CARGO_PROFILE_RELEASE_STRIP=none cargo build --release`), valgrind, the tests'
+//! In: a release program that has its symbols and was linked plainly (`IMGC_PORTABLE=1
+//! CARGO_PROFILE_RELEASE_STRIP=none cargo build --release`; valgrind names functions of the section `.text` alone), valgrind, the tests'
 //! cloud and sshd. Out: `cli/layout.ld`, which `cli/build.rs` hands to the linker. Of a program's code Linux maps whole pieces of
 //! 64 KiB; a function that runs brings its neighbours into memory, and a page fault of its own where they are far apart.
 //!
@@ -20,9 +21,10 @@ use crate::bench::amazon;
 use crate::workspace::Workspace;
 
 const SCRIPT: &str = "cli/layout.ld";
-/// Functions of one name, instances of a generic one, that take more than this stay where they are: most of them are not
-/// executed.
-const MOST: u64 = 32 * 1024;
+/// Functions of one name, instances of a generic one, stay where they are if they take this many times as much as those that
+/// are executed, unless that is little.
+const TIMES: u64 = 4;
+const LITTLE: u64 = 2 * 1024;
 /// A template of each kind that is read, with steps that run here.
 const HCL: &str = r#"
 variable "greeting" {
@@ -67,19 +69,20 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         program,
         directory: tempfile::tempdir()?,
     };
-    let executed = watch.commands()?;
-    let (patterns, left_out) = patterns(&executed, &sizes);
+    let mut groups: Vec<(&str, BTreeSet<String>)> = Vec::new();
+    for (what, executed) in watch.commands()? {
+        let mut new = patterns(&executed, &sizes);
+        new.retain(|name| !groups.iter().any(|(_, group)| group.contains(name)));
+        let size: u64 = new.iter().map(|name| sizes.of(name)).sum();
+        println!("{what}: {} functions, {} KiB", new.len(), size / 1024);
+        groups.push((what, new));
+    }
     ensure!(
-        patterns.len() > 100,
-        "{} functions were seen: is {} stripped?",
-        patterns.len(),
+        groups.iter().any(|(_, group)| group.len() > 100),
+        "few functions were seen: is {} stripped, or laid out already?",
         watch.program.display()
     );
-    std::fs::write(workspace.path(SCRIPT), script(&patterns))?;
-    println!(
-        "{SCRIPT}: {} functions; {left_out} names with too many instances stay where they are",
-        patterns.len()
-    );
+    std::fs::write(workspace.path(SCRIPT), script(&groups))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,8 +92,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// The symbols of the program that common commands execute.
-    fn commands(&self) -> Result<BTreeSet<String>> {
+    /// The symbols of the program that common commands execute, by what these do.
+    fn commands(&self) -> Result<Vec<(&'static str, BTreeSet<String>)>> {
         let home = self.directory.path();
         for (name, text) in [
             ("hcl/main.pkr.hcl", HCL),
@@ -101,25 +104,39 @@ impl Watch {
             std::fs::create_dir_all(path.parent().context("it has a parent")?)?;
             std::fs::write(path, text)?;
         }
-        let mut executed = BTreeSet::new();
-        for args in [
-            &["version"][..],
-            &["validate", "hcl"],
-            &["validate", "json/main.json"],
-            &["validate", "toml"],
-            &["fmt", "-check", "hcl"],
-            &["plan", "hcl"],
-            &["apply", "-auto-approve", "hcl"],
-            // Nothing has changed.
-            &["apply", "-auto-approve", "hcl"],
-            &["build", "json/main.json"],
-            &["history", "-state=hcl/.imgc"],
-        ] {
-            executed.extend(self.functions(args)?);
-        }
-        executed.extend(self.over_ssh()?);
-        executed.extend(self.at_amazon()?);
-        Ok(executed)
+        let all = |commands: &[&[&str]]| {
+            let mut executed = BTreeSet::new();
+            for args in commands {
+                executed.extend(self.functions(args)?);
+            }
+            anyhow::Ok(executed)
+        };
+        Ok(vec![
+            (
+                "an HCL template is checked",
+                all(&[&["version"], &["validate", "hcl"]])?,
+            ),
+            (
+                "other templates are checked",
+                all(&[
+                    &["validate", "json/main.json"],
+                    &["validate", "toml"],
+                    &["fmt", "-check", "hcl"],
+                    &["plan", "hcl"],
+                ])?,
+            ),
+            (
+                "builds on this machine",
+                all(&[
+                    &["apply", "-auto-approve", "hcl"],
+                    // Nothing has changed.
+                    &["apply", "-auto-approve", "hcl"],
+                    &["build", "json/main.json"],
+                ])?,
+            ),
+            ("builds over ssh", self.over_ssh()?),
+            ("builds at Amazon", self.at_amazon()?),
+        ])
     }
 
     fn over_ssh(&self) -> Result<BTreeSet<String>> {
@@ -215,14 +232,29 @@ fn executed(profile: &str, program: &str) -> BTreeSet<String> {
     found
 }
 
-/// The size of all functions of a program, by the pattern that their names have in common.
-fn sizes(program: &Path) -> Result<BTreeMap<String, u64>> {
+/// The sizes of a program's functions.
+struct Sizes {
+    by_symbol: BTreeMap<String, u64>,
+    /// Of all that have a pattern in common.
+    by_pattern: BTreeMap<String, u64>,
+}
+
+impl Sizes {
+    fn of(&self, pattern: &str) -> u64 {
+        self.by_pattern.get(pattern).copied().unwrap_or_default()
+    }
+}
+
+fn sizes(program: &Path) -> Result<Sizes> {
     let said = Command::new("nm")
         .args(["--defined-only", "--print-size", "--format=posix"])
         .arg(program)
         .output()
         .context("cannot start nm: install binutils")?;
-    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut sizes = Sizes {
+        by_symbol: BTreeMap::new(),
+        by_pattern: BTreeMap::new(),
+    };
     for line in String::from_utf8_lossy(&said.stdout).lines() {
         let mut words = line.split_ascii_whitespace();
         let (Some(name), Some("t" | "T"), _, Some(size)) =
@@ -231,23 +263,26 @@ fn sizes(program: &Path) -> Result<BTreeMap<String, u64>> {
             continue;
         };
         if let (Some(pattern), Ok(size)) = (pattern(name), u64::from_str_radix(size, 16)) {
-            *sizes.entry(pattern).or_default() += size;
+            *sizes.by_pattern.entry(pattern).or_default() += size;
+            sizes.by_symbol.insert(name.to_owned(), size);
         }
     }
     Ok(sizes)
 }
 
-/// The patterns of what is executed, and how many have too many instances.
-fn patterns(
-    executed: &BTreeSet<String>,
-    sizes: &BTreeMap<String, u64>,
-) -> (BTreeSet<String>, usize) {
-    let all: BTreeSet<String> = executed.iter().filter_map(|name| pattern(name)).collect();
-    let number = all.len();
-    let is_small = |name: &String| sizes.get(name).is_some_and(|size| *size <= MOST);
-    let kept: BTreeSet<String> = all.into_iter().filter(is_small).collect();
-    let left_out = number - kept.len();
-    (kept, left_out)
+/// The patterns of what is executed, without those that most of is not.
+fn patterns(executed: &BTreeSet<String>, sizes: &Sizes) -> BTreeSet<String> {
+    let mut of_pattern: BTreeMap<String, u64> = BTreeMap::new();
+    for symbol in executed {
+        if let (Some(pattern), Some(size)) = (pattern(symbol), sizes.by_symbol.get(symbol)) {
+            *of_pattern.entry(pattern).or_default() += size;
+        }
+    }
+    of_pattern.retain(|pattern, executed| {
+        let all = sizes.of(pattern);
+        all <= LITTLE || all <= TIMES * *executed
+    });
+    of_pattern.into_keys().collect()
 }
 
 /// A symbol with `*` for the hashes in it; `None` for one that no linker script can name.
@@ -286,16 +321,19 @@ fn pattern(symbol: &str) -> Option<String> {
     Some(pattern)
 }
 
-fn script(patterns: &BTreeSet<String>) -> String {
+fn script(groups: &[(&str, BTreeSet<String>)]) -> String {
     let mut text = String::from(
         "/* What common commands execute, together: of a program's code whole pieces are mapped.\n   \
-         Written by `cargo xtask layout`, see there. */\n\
-         SECTIONS\n{\n  .text.executed :\n  {\n    *(\n",
+         Written by `cargo xtask layout`, see there. */\nSECTIONS\n{\n  .text.executed :\n  {\n",
     );
-    for pattern in patterns {
-        writeln!(text, "      .text.{pattern}").expect("a string takes every text");
+    for (what, patterns) in groups.iter().filter(|(_, patterns)| !patterns.is_empty()) {
+        writeln!(text, "    /* {what} */\n    *(").expect("a string takes every text");
+        for pattern in patterns {
+            writeln!(text, "      .text.{pattern}").expect("a string takes every text");
+        }
+        text.push_str("    )\n");
     }
-    text.push_str("    )\n  }\n}\nINSERT BEFORE .text;\n");
+    text.push_str("  }\n}\nINSERT BEFORE .text;\n");
     text
 }
 

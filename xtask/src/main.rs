@@ -42,7 +42,7 @@ usage: cargo xtask TASK
       --here         against the tests' cloud on this machine instead: nothing is paid
       --imgc PATH    with that program
   layout PROGRAM     rewrites cli/layout.ld, which puts together what common commands execute; needs valgrind, and a
-                     release program with its symbols (CARGO_PROFILE_RELEASE_STRIP=none)
+                     release program with its symbols, linked plainly (CARGO_PROFILE_RELEASE_STRIP=none IMGC_PORTABLE=1)
   fuzz-lsp IMGC [SECONDS [SEED]]
                      random edits and requests against that program's language server, 600 s unless said otherwise
   vscode-test        tests the VS Code extension, in a real editor too; needs npm and chromium
