@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     Locked,
     /// A mistake in imgc.
     Bug,
+    /// Stopped by a terminal that was closed.
+    HungUp,
     /// Stopped by Ctrl-C.
     Interrupted,
     /// Stopped by a request to terminate.
@@ -97,6 +99,11 @@ pub(crate) const TABLE: &[Row] = &[
         "another process is making the same build, and `-lock-timeout` has passed",
     ),
     row(Exit::Bug, 70, "a mistake in imgc; please report it"),
+    row(
+        Exit::HungUp,
+        129,
+        "stopped by a terminal that was closed (SIGHUP)",
+    ),
     row(Exit::Interrupted, 130, "stopped by Ctrl-C (SIGINT)"),
     row(Exit::Terminated, 143, "stopped by SIGTERM"),
 ];

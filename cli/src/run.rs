@@ -142,7 +142,9 @@ pub(crate) fn run(
     complain(&places(&result, sources, terminal));
     let code = exit_code(&result);
     // A failure of the run says more than that nobody could read of it.
-    if let (0, Some(why)) = (code, screen.failure()) {
+    if let (0, Some(why)) = (code, screen.failure())
+        && !stopped.nobody_reads()
+    {
         let text = format!("cannot write to standard output: {why}");
         return Err(Failure::new(Exit::Environment, text)
             .help("the run went on without it; its log files have every line"));

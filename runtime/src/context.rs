@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use imgc_compiler::plan::{BuildId, Plan};
 use imgc_compiler::source::World;
@@ -67,6 +68,27 @@ pub struct Context {
     pub world: Arc<dyn World>,
     /// What is known of the step's progress: what it waits for, when it last said something.
     pub watch: Watch,
+    /// Whether the step may still be stopped.
+    pub commit: Commit,
+}
+
+/// The point of no return of a step. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Commit(Arc<AtomicBool>);
+
+impl Commit {
+    /// From here on the step is not stopped any more, neither on request nor by its time limit: what it puts into the place of
+    /// something finished is recorded as finished, too. Only for what ends by itself, soon.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns if the step may be stopped; never, if not.
+    pub(crate) async fn not_begun(&self) {
+        if self.0.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Context {
@@ -133,6 +155,7 @@ impl<'a> Onlooker<'a> {
             variables: self.variables.clone(),
             world: self.world.clone(),
             watch: crate::watch::Watch::new(),
+            commit: Commit::default(),
         }
     }
 }

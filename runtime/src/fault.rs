@@ -1,8 +1,8 @@
 //! Faults on request, for tests that kill or starve this program at a given point.
 //!
 //! In builds with debug assertions `IMGC_FAULT=ACTION@POINT[#N]` does something when the point is reached for the `N`th time
-//! (from 1, default 1): `kill` ends the process with `SIGKILL`, `full` gives "no space left on device". `*` stands for every
-//! point, so that `kill@*#17` dies at the seventeenth point reached. `IMGC_FAULT_TRACE=FILE` appends the name of every point
+//! (from 1, default 1): `kill` ends the process with `SIGKILL`, `full` gives "no space left on device", `term` sends it a `SIGTERM`
+//! and stays at the point for a while. `*` stands for every point, so that `kill@*#17` dies at the seventeenth point reached. `IMGC_FAULT_TRACE=FILE` appends the name of every point
 //! reached. Release builds have none of it.
 
 /// A point is reached; an error where the fault is one that can be gone on with.
@@ -24,8 +24,18 @@ mod faults {
     use std::io::{self, Write as _};
     use std::sync::{LazyLock, Mutex, PoisonError};
 
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Action {
+        Kill,
+        Full,
+        Term,
+    }
+
+    /// How long a point is stayed at, so that a request is known before anything goes on.
+    const STAY: std::time::Duration = std::time::Duration::from_millis(300);
+
     struct Fault {
-        kill: bool,
+        action: Action,
         point: String,
         turn: u64,
     }
@@ -38,7 +48,11 @@ mod faults {
         let (action, rest) = text.split_once('@')?;
         let (point, turn) = rest.split_once('#').unwrap_or((rest, "1"));
         Some(Fault {
-            kill: action == "kill",
+            action: match action {
+                "kill" => Action::Kill,
+                "term" => Action::Term,
+                _ => Action::Full,
+            },
             point: point.to_owned(),
             turn: turn.parse().ok()?,
         })
@@ -67,9 +81,18 @@ mod faults {
         if turn != fault.turn {
             return Ok(());
         }
-        if fault.kill {
-            let _ =
-                nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGKILL);
+        use nix::sys::signal::{Signal, kill};
+        let own = nix::unistd::getpid();
+        match fault.action {
+            Action::Kill => {
+                let _ = kill(own, Signal::SIGKILL);
+            }
+            Action::Term => {
+                let _ = kill(own, Signal::SIGTERM);
+                std::thread::sleep(STAY);
+                return Ok(());
+            }
+            Action::Full => {}
         }
         Err(io::Error::from(io::ErrorKind::StorageFull))
     }

@@ -137,6 +137,24 @@ fn name(file: &std::fs::File, path: &Path) -> io::Result<()> {
     unused.persist(path).map_err(|error| error.error)
 }
 
+/// Two paths change places: at once where the file system can do that.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use nix::errno::Errno;
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => {}
+        done => return done.map_err(io::Error::from),
+    }
+    let mut between = one.as_os_str().to_owned();
+    between.push(".before");
+    std::fs::rename(other, &between)?;
+    if let Err(error) = std::fs::rename(one, other) {
+        std::fs::rename(&between, other)?;
+        return Err(error);
+    }
+    std::fs::rename(&between, one)
+}
+
 /// The process's umask, read without changing it (which other threads would see).
 fn umask() -> u32 {
     std::fs::read_to_string("/proc/self/status")

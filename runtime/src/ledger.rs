@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{RwLock, oneshot};
 
 use crate::error::{Class, Error, Result};
 use crate::state::{ChangeRecord, Memory, NewRun, State};
@@ -35,6 +36,9 @@ pub enum Resource {
         path: PathBuf,
         /// Its inode number, which moving does not change.
         inode: u64,
+        /// Where what stands at `path` goes when this takes its place: removing this puts it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        aside: Option<PathBuf>,
     },
     /// A directory whose files belong to mapped users and must be removed inside a user namespace.
     MappedDirectory {
@@ -57,6 +61,9 @@ pub enum Resource {
         started: u64,
         /// What it is.
         what: String,
+        /// The entry that all it starts has in its environment, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// Every process of this machine whose environment has this entry: what a run starts inherits it, so the intent can
     /// be recorded before the first one is there.
@@ -149,6 +156,9 @@ pub struct Access {
     pub host_keys: Vec<String>,
     /// Whether whoever answers is believed.
     pub insecure: bool,
+    /// How the marks begin of the commands that were at work there while the file was; they end with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<String>,
 }
 
 /// A record of the ledger.
@@ -170,6 +180,8 @@ pub struct Ledger {
     records: Arc<Mutex<Vec<Record>>>,
     state: Arc<dyn State>,
     run: Arc<str>,
+    /// Held by whoever writes an intent down.
+    writing: Arc<RwLock<()>>,
 }
 
 impl Default for Ledger {
@@ -186,6 +198,7 @@ impl Ledger {
             records: Arc::default(),
             state,
             run,
+            writing: Arc::default(),
         }
     }
 
@@ -210,17 +223,45 @@ impl Ledger {
         make: impl Future<Output = Result<(Resource, T)>>,
     ) -> Result<(u64, T)> {
         fault("ledger.before-intent")?;
-        let id = self.state.intend(&self.run, owner, &intent).await?;
-        fault("ledger.intended")?;
-        self.lock().push(Record {
-            id,
-            owner: owner.to_owned(),
-            resource: intent,
-            made: false,
-        });
+        let id = self.intend(owner, intent).await?;
         let (identity, value) = make.await?;
         self.identify(id, identity).await?;
         Ok((id, value))
+    }
+
+    /// Writes an intent down. The step may be stopped while that goes on, and what has been handed to the state is written all
+    /// the same: then nothing is made of it, and it is struck off again. Without that only `gc` would know of the record.
+    async fn intend(&self, owner: &str, resource: Resource) -> Result<u64> {
+        let writing = self.writing.clone().read_owned().await;
+        let (answer, answered) = oneshot::channel();
+        let (ledger, owner) = (self.clone(), owner.to_owned());
+        tokio::spawn(async move {
+            let written = ledger.state.intend(&ledger.run, &owner, &resource).await;
+            let intended = written.map(|id| {
+                ledger.lock().push(Record {
+                    id,
+                    owner,
+                    resource,
+                    made: false,
+                });
+                Intended {
+                    ledger: Some(ledger),
+                    id,
+                }
+            });
+            // Where nobody waits for it any more it is dropped, and with it the record.
+            let _ = answer.send(intended);
+            drop(writing);
+        });
+        let mut intended = answered.await.unwrap_or_else(|_| Err(unwritten()))?;
+        fault("ledger.intended")?;
+        intended.ledger = None;
+        Ok(intended.id)
+    }
+
+    /// Waits until every intent that is being written is a record, or is struck off.
+    pub(crate) async fn written(&self) {
+        drop(self.writing.write().await);
     }
 
     /// Begins a run with what `owner` will make in it, all in one write; gives the records' numbers. What is made of it is
@@ -297,6 +338,30 @@ impl Ledger {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// An intent that is written down; dropped, it is struck off: nothing has been made of it.
+struct Intended {
+    /// `None` once it is taken over.
+    ledger: Option<Ledger>,
+    id: u64,
+}
+
+impl Drop for Intended {
+    fn drop(&mut self) {
+        if let Some(ledger) = self.ledger.take() {
+            ledger.forget(self.id);
+        }
+    }
+}
+
+/// Whoever writes intents down has gone: the process is about to end.
+fn unwritten() -> Error {
+    Error::new(
+        Class::Environment,
+        "run/state",
+        "cannot record what is about to be made: the run is ending",
+    )
 }
 
 /// A place where tests let the process die.

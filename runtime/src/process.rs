@@ -1,11 +1,14 @@
 //! Processes of this machine, each in a process group of its own.
 //!
 //! In: a command. Out: its exit, and its output line by line. Dropping the future ends the whole group: `SIGTERM`
-//! first, `SIGKILL` two seconds later.
+//! first, `SIGKILL` two seconds later. Whatever it has started is ended with it, in whatever group: a mark in its environment
+//! tells.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
@@ -27,6 +30,9 @@ const POLL: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_millis(300);
 /// In the environment of every process that a run starts: the run's id, by which it is found when the run has died.
 pub const RUN_VARIABLE: &str = "IMGC_RUN";
+/// In the environment of every command of this machine: which one it is, by which it is found in whatever group.
+const COMMAND_VARIABLE: &str = "IMGC_PROCESS";
+static COMMANDS: AtomicU64 = AtomicU64::new(1);
 /// Longer lines are shown in pieces.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -46,10 +52,13 @@ pub struct Local {
 /// Runs a command to its end and gives its exit code; 128 and the signal's number where a signal ended it, as shells
 /// have it.
 pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
+    let number = COMMANDS.fetch_add(1, Ordering::Relaxed);
+    let mark = format!("{COMMAND_VARIABLE}={}-{number}", cx.run_id);
     let mut builder = tokio::process::Command::new(&command.program);
     builder
         .args(&command.arguments)
         .env(RUN_VARIABLE, &*cx.run_id)
+        .env(COMMAND_VARIABLE, format!("{}-{number}", cx.run_id))
         .envs(
             command
                 .environment
@@ -69,6 +78,7 @@ pub async fn run(cx: &Context, command: &Local) -> Result<i32> {
     };
     let child = spawned.map_err(|error| cannot_start(command, error))?;
     let mut group = Group::new(&cx.ledger, child);
+    group.mark = Some(mark);
     group.record(cx, &command.program).await?;
     let child = group.child();
     let output = child.stdout.take();
@@ -151,6 +161,8 @@ pub struct Group {
     ledger: Ledger,
     /// Of the ledger, once it is there.
     record: Option<u64>,
+    /// What all that it starts has in its environment.
+    mark: Option<String>,
 }
 
 impl Group {
@@ -161,6 +173,7 @@ impl Group {
             child: Some(child),
             ledger: ledger.clone(),
             record: None,
+            mark: None,
         }
     }
 
@@ -180,6 +193,7 @@ impl Group {
             pid: self.pid,
             started: stat(self.pid).map_or(0, |stat| stat.started),
             what: cx.output.redact(&program.to_string_lossy()),
+            mark: self.mark.clone(),
         };
         let made = std::future::ready(Ok(()));
         let (record, ()) = cx.ledger.create(&cx.address, resource, made).await?;
@@ -206,18 +220,22 @@ impl Drop for Group {
             signal_group(pid, Signal::SIGKILL);
             return;
         };
+        let (ledger, record, mark) = (self.ledger.clone(), self.record, self.mark.take());
         signal_group(pid, Signal::SIGTERM);
-        let (ledger, record) = (self.ledger.clone(), self.record);
+        let mut others = Others::of(mark);
+        others.signal(Signal::SIGTERM);
         runtime.spawn(async move {
             let start = std::time::Instant::now();
             let mut reaped = false;
             loop {
                 reaped = reaped || matches!(child.try_wait(), Ok(Some(_)) | Err(_));
-                if reaped && !group_exists(pid) {
+                if reaped && !group_exists(pid) && !others.signal(Signal::SIGTERM) {
                     break;
                 }
                 if start.elapsed() > GRACE {
                     signal_group(pid, Signal::SIGKILL);
+                    others.told.clear();
+                    others.signal(Signal::SIGKILL);
                     let _ = child.wait().await;
                     break;
                 }
@@ -227,6 +245,32 @@ impl Drop for Group {
                 ledger.forget(record);
             }
         });
+    }
+}
+
+/// What bears a mark, each told once.
+struct Others {
+    mark: Option<String>,
+    told: BTreeSet<u32>,
+}
+
+impl Others {
+    fn of(mark: Option<String>) -> Self {
+        Self {
+            mark,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Sends a signal to those that have had none; whether any are there.
+    fn signal(&mut self, sign: Signal) -> bool {
+        let left = self.mark.as_deref().map(marked).unwrap_or_default();
+        for pid in &left {
+            if self.told.insert(*pid) {
+                let _ = signal::kill(raw(*pid), sign);
+            }
+        }
+        !left.is_empty()
     }
 }
 
@@ -375,40 +419,32 @@ pub fn of_runs() -> Vec<OfRun> {
     found
 }
 
+/// The processes that have an entry in their environment and run; this one excepted.
+fn marked(entry: &str) -> Vec<u32> {
+    let own = std::process::id();
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    numbers
+        .filter_map(|one| one.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own)
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let mut entries = environment.split(|byte| *byte == 0);
+            entries.any(|one| one == entry.as_bytes())
+        })
+        .filter(|pid| stat(*pid).is_some_and(|stat| !stat.zombie))
+        .collect()
+}
+
 /// Ends every process that has `marker` in its environment, and what they start meanwhile. `false` if some stay.
 pub(crate) async fn end_marked(marker: &str) -> bool {
-    let Some(run) = marker
-        .strip_prefix(RUN_VARIABLE)
-        .and_then(|rest| rest.strip_prefix('='))
-    else {
-        return true;
-    };
-    let marked = || -> Vec<u32> {
-        let of_runs = of_runs().into_iter();
-        of_runs
-            .filter(|process| process.run == run)
-            .map(|process| process.pid)
-            .collect()
-    };
+    let mut others = Others::of(Some(marker.to_owned()));
     for (sign, patience) in [
         (Signal::SIGTERM, GRACE + Duration::from_secs(1)),
         (Signal::SIGKILL, GRACE),
     ] {
         let mut waited = Duration::ZERO;
-        let mut told = std::collections::BTreeSet::new();
-        loop {
-            let left: Vec<u32> = marked()
-                .into_iter()
-                .filter(|pid| stat(*pid).is_some_and(|stat| !stat.zombie))
-                .collect();
-            if left.is_empty() {
-                return true;
-            }
-            for pid in left {
-                if told.insert(pid) {
-                    let _ = signal::kill(raw(pid), sign);
-                }
-            }
+        others.told.clear();
+        while others.signal(sign) {
             if waited >= patience {
                 break;
             }
@@ -416,7 +452,12 @@ pub(crate) async fn end_marked(marker: &str) -> bool {
             waited += POLL;
         }
     }
-    false
+    !others.signal(Signal::SIGKILL)
+}
+
+/// Ends what has `marker` in its environment at once, without waiting; whether there was any.
+pub(crate) fn kill_marked(marker: &str) -> bool {
+    Others::of(Some(marker.to_owned())).signal(Signal::SIGKILL)
 }
 
 /// Start time of a process in clock ticks since boot, as the ledger records it.

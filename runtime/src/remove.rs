@@ -14,6 +14,7 @@ use crate::files;
 use crate::ledger::Resource;
 use crate::process;
 use crate::settings::Remover;
+use crate::state::State;
 use crate::sweep::Marked;
 
 /// Resources that are removed at the same time.
@@ -38,17 +39,20 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
         Resource::Directory { path } | Resource::MappedDirectory { path } => {
             gone(tokio::fs::remove_dir_all(path).await, path)
         }
-        Resource::PlacedDirectory { path, inode } => {
-            match tokio::fs::symlink_metadata(path).await {
-                Ok(there) if there.ino() == *inode => {
-                    gone(tokio::fs::remove_dir_all(path).await, path)
-                }
-                Ok(_) => Ok(()),
-                Err(error) => gone(Err(error), path),
-            }
+        Resource::PlacedDirectory { path, inode, aside } => {
+            let (path, inode, aside) = (path.clone(), *inode, aside.clone());
+            files::blocking(move || take_back(&path, inode, aside.as_deref())).await
         }
         Resource::Mounts { command, .. } => crate::mounts::take_away(command).await,
-        Resource::Process { pid, started, .. } => ended(process::end(*pid, *started).await),
+        Resource::Process {
+            pid, started, mark, ..
+        } => {
+            let all = match mark {
+                Some(mark) => process::end_marked(mark).await,
+                None => true,
+            };
+            ended(process::end(*pid, *started).await && all)
+        }
         Resource::Processes { marker } => ended(process::end_marked(marker).await),
         Resource::RemoteFile { .. } => Err(Error::new(
             Class::Environment,
@@ -65,6 +69,47 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
         )
         .help("use a version that was built with it, or remove it by hand")),
     }
+}
+
+/// Removes a directory that was put into its place, and puts back what it has replaced.
+fn take_back(path: &Path, inode: u64, aside: Option<&Path>) -> Result<()> {
+    let number = |path: &Path| std::fs::symlink_metadata(path).map(|there| there.ino());
+    match number(path) {
+        Ok(there) if there == inode => {}
+        // Something else: that is not ours.
+        Ok(_) => return Ok(()),
+        Err(error) => return gone(Err(error), path),
+    }
+    let replaced = aside.filter(|aside| number(aside).is_ok_and(|there| there != inode));
+    let ours = match replaced {
+        Some(aside) => {
+            files::exchange(aside, path)
+                .map_err(|error| files::failure("run/leftovers", "put back", path, error))?;
+            aside
+        }
+        None => path,
+    };
+    gone(std::fs::remove_dir_all(ours), ours)
+}
+
+/// Whether something stands there that is as it was when it was made and recorded as an artifact: that is no leftover, whoever
+/// has recorded that place.
+pub async fn is_finished(state: &dyn State, resource: &Resource) -> Result<bool> {
+    if !matches!(
+        resource,
+        Resource::File { .. } | Resource::PlacedDirectory { .. }
+    ) {
+        return Ok(false);
+    }
+    for record in state.images().await? {
+        if !record.files.is_empty()
+            && record.artifact.owns(resource)
+            && crate::reuse::lost(&[], &record).await?.is_empty()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn ended(ended: bool) -> Result<()> {

@@ -320,7 +320,7 @@ impl Run {
         } else if !self.keeps_something() {
             undo::sweep(&self, &voice, RUN, &[]).await;
         }
-        let leftovers = self.leftovers();
+        let leftovers = self.leftovers().await;
         if !leftovers.is_empty() {
             voice.line(crate::event::Level::Error, "these things are left behind:");
             for record in &leftovers {

@@ -93,6 +93,7 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         variables: Arc::default(),
         world: Arc::new(world()),
         watch: Watch::new(),
+        commit: crate::context::Commit::default(),
     }
 }
 

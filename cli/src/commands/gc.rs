@@ -81,7 +81,7 @@ struct Gc {
     host: String,
     /// Runs that live.
     live: BTreeSet<String>,
-    /// Runs that died.
+    /// Runs that died, or were stopped.
     dead: BTreeSet<String>,
     /// Runs that ended by themselves: what they have left running, they have left on purpose.
     ended: BTreeSet<String>,
@@ -101,7 +101,7 @@ impl Gc {
         for run in state.runs(None).await? {
             let kind = match state::status(state, &run).await? {
                 RunStatus::Running => &mut self.live,
-                RunStatus::Died => &mut self.dead,
+                RunStatus::Died | RunStatus::Cancelled => &mut self.dead,
                 _ => &mut self.ended,
             };
             kind.insert(run.new.id.clone());
@@ -121,10 +121,18 @@ impl Gc {
             .flat_map(|known| known.checkpoint.parts)
             .collect();
         let things = cloud::kept_things(state).await?;
+        let mut finished = BTreeSet::new();
+        for owned in &all {
+            if remove::is_finished(&**state, &owned.record.resource).await? {
+                finished.insert(owned.record.id);
+            }
+        }
         let (settled, all): (Vec<Owned>, Vec<Owned>) = all.into_iter().partition(|owned| {
             let resource = &owned.record.resource;
             !self.live.contains(&owned.run)
-                && (is_part(resource, &kept) || is_one(resource, &things))
+                && (is_part(resource, &kept)
+                    || is_one(resource, &things)
+                    || finished.contains(&owned.record.id))
         });
         // A run that died just after a checkpoint or an artifact was recorded could not strike its parts off the list.
         if !self.dry_run {

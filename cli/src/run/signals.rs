@@ -1,7 +1,10 @@
-//! Ctrl-C and SIGTERM: the first stops and cleans up, the second leaves.
+//! Ctrl-C, SIGTERM and SIGHUP: the first stops and cleans up, the second leaves.
+//!
+//! A terminal that is closed sends SIGHUP, often twice: by itself, and by its shell. So SIGHUP stops and never leaves; where it was
+//! ignored when the process began (`nohup`) it stays ignored.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use imgc_runtime::cancel::Cancel;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,19 +12,29 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
 
+const BY_INTERRUPT: u8 = 0;
+const BY_TERMINATE: u8 = 1;
+const BY_HANGUP: u8 = 2;
+
 /// Which kind of request came first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
-    terminated: Arc<AtomicBool>,
+    by: Arc<AtomicU8>,
 }
 
 impl Asked {
     /// The exit code for a run that was stopped.
     pub(crate) fn exit(&self) -> Exit {
-        match self.terminated.load(Ordering::Relaxed) {
-            true => Exit::Terminated,
-            false => Exit::Interrupted,
+        match self.by.load(Ordering::Relaxed) {
+            BY_TERMINATE => Exit::Terminated,
+            BY_HANGUP => Exit::HungUp,
+            _ => Exit::Interrupted,
         }
+    }
+
+    /// Whether the terminal is gone, and with it whoever could read.
+    pub(crate) fn nobody_reads(&self) -> bool {
+        self.by.load(Ordering::Relaxed) == BY_HANGUP
     }
 }
 
@@ -38,19 +51,27 @@ pub(crate) fn listen(
     };
     let mut interrupt = open(SignalKind::interrupt())?;
     let mut terminate = open(SignalKind::terminate())?;
+    let mut hangup = match is_ignored(SignalKind::hangup()) {
+        true => None,
+        false => Some(open(SignalKind::hangup())?),
+    };
     let asked = Asked::default();
-    let terminated = asked.terminated.clone();
+    let first = asked.by.clone();
     tokio::spawn(async move {
         let mut count = 0;
         loop {
-            let by_terminate = tokio::select! {
-                _ = interrupt.recv() => false,
-                _ = terminate.recv() => true,
+            let by = tokio::select! {
+                _ = interrupt.recv() => BY_INTERRUPT,
+                _ = terminate.recv() => BY_TERMINATE,
+                () = received(&mut hangup) => BY_HANGUP,
             };
+            if count > 0 && by == BY_HANGUP {
+                continue;
+            }
             count += 1;
             match count {
                 1 => {
-                    terminated.store(by_terminate, Ordering::Relaxed);
+                    first.store(by, Ordering::Relaxed);
                     say("Stopping: the work ends and is cleaned up. Once more to leave at once.");
                 }
                 2 => say("Leaving at once."),
@@ -60,4 +81,22 @@ pub(crate) fn listen(
         }
     });
     Ok(asked)
+}
+
+/// Waits for a signal; for ever, where nobody listens to it.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process ignores a signal.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    mask.unwrap_or(0) >> (kind.as_raw_value() - 1) & 1 == 1
 }

@@ -57,7 +57,7 @@ const NOTHING_TO_RESUME: [&str; 2] = [
 ];
 
 /// Which points to try, the most telling first: the first of each name, then every few of the rest.
-fn choose(names: &[&str], stride: usize, every: usize) -> Vec<usize> {
+pub(crate) fn choose(names: &[&str], stride: usize, every: usize) -> Vec<usize> {
     if std::env::var_os("IMGC_EVERY_FAULT").is_some() {
         return (1..=names.len()).step_by(every).collect();
     }

@@ -1,5 +1,6 @@
 //! Files that runs put on a machine behind sshd: forgotten when they are known to be gone, remembered otherwise.
 
+use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::harness::{Printed, Test};
+use crate::stopping::lives;
 
 /// A template whose script does what is wanted, and the folder it is uploaded to.
 fn template(sshd: &Sshd, script: &str) -> (Test, PathBuf) {
@@ -214,6 +216,82 @@ fn without_a_janitor_gc_removes_what_a_kill_has_left() {
         removed.text()
     );
     assert!(names(&folder).is_empty(), "{:?}", names(&folder));
+}
+
+/// A server that is slow to begin with what puts a file into its place.
+fn slow_to_take_files() -> (Sshd, tempfile::TempDir) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let wrapper = directory.path().join("wrapper");
+    let script = "#!/bin/sh\ncase $SSH_ORIGINAL_COMMAND in *'complete()'*) sleep 0.7 ;; esac\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let options = Options {
+        config: vec![format!("ForceCommand {}", wrapper.display())],
+        ..Options::default()
+    };
+    (Sshd::start(options).unwrap(), directory)
+}
+
+#[test]
+fn a_script_that_was_on_its_way_when_the_run_was_stopped_is_gone() {
+    let (sshd, _directory) = slow_to_take_files();
+    let (test, folder) = template(&sshd, "true");
+    let mut child = test.spawn(&["build", "."]);
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut seen = String::new();
+    while !seen.contains("Provisioning with shell script") {
+        assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    std::thread::sleep(Duration::from_millis(350));
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    out.read_to_string(&mut seen).unwrap();
+    let printed = test.finish(child);
+    assert_eq!(printed.code, 143, "{seen}{}", printed.text());
+    assert!(seen.contains("Cleanly cancelled"), "{seen}");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(names(&folder).is_empty(), "{:?}", names(&folder));
+    nothing_is_left(&test);
+}
+
+/// A script that does not let itself be ended kindly: its number, once it runs.
+fn stubborn(sshd: &Sshd) -> (Test, PathBuf, PathBuf) {
+    let number = sshd.home().join("number");
+    let script = format!("trap '' TERM; echo $$ > '{}'; sleep 3917", number.display());
+    let (test, folder) = template(sshd, &script);
+    (test, folder, number)
+}
+
+fn runs(number: &Path) -> bool {
+    lives(&std::fs::read_to_string(number).unwrap())
+}
+
+#[test]
+fn a_script_that_ignores_requests_ends_with_gc_when_its_run_was_killed() {
+    let sshd = Sshd::start(Options::default()).unwrap();
+    for twice in [false, true] {
+        let (test, folder, number) = stubborn(&sshd);
+        let _ = std::fs::remove_file(&number);
+        let child = test.spawn(&["build", "."]);
+        wait_until("the script runs", || {
+            std::fs::read_to_string(&number).is_ok_and(|text| text.ends_with('\n'))
+        });
+        let pid = Pid::from_raw(child.id() as i32);
+        if twice {
+            kill(pid, Signal::SIGINT).unwrap();
+            std::thread::sleep(Duration::from_millis(150));
+            kill(pid, Signal::SIGINT).unwrap();
+        } else {
+            kill(pid, Signal::SIGKILL).unwrap();
+        }
+        let printed = test.finish(child);
+        let removed = test.run(&["gc"]);
+        let text = format!("{}{}", printed.text(), removed.text());
+        assert_eq!(removed.code, 0, "{text}");
+        assert!(!runs(&number), "{text}");
+        assert!(names(&folder).is_empty(), "{text}");
+        nothing_is_left(&test);
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Requests to stop while a run is already cleaning up: the first lets it end, the second leaves what `imgc gc` takes.
+//! Requests to stop. One at any moment leaves nothing, and takes nothing that was finished before; one while a run is already
+//! cleaning up lets it end; a second one leaves what `imgc gc` takes.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout};
@@ -7,12 +8,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::faults::left;
+use crate::faults::{choose, left};
 use crate::harness::{Printed, Test};
 use crate::images::static_copy;
 use crate::state::nothing_more;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long moments are tried, unless all are asked for.
+const SAMPLE: Duration = Duration::from_secs(12);
 
 /// What cleans up takes its time and says when it is at it and when it is done.
 const CLEANUP: &str = r#"
@@ -146,4 +149,196 @@ fn a_second_request_during_cleaning_up_leaves_nothing_that_gc_does_not_take() {
         let printed = test.run(&["build", "."]);
         assert_eq!(printed.code, 0, "{}", printed.text());
     }
+}
+
+/// An image that stands there already, and the moments of making it anew: the names of the points.
+fn rebuilt() -> (Test, Vec<String>) {
+    let test = Test::new(
+        r#"
+source "rootfs" "small" {
+  from             = "dir:base"
+  output_directory = "out"
+}
+build {
+  sources = ["rootfs.small"]
+  provisioner "shell" {
+    inline = ["echo here > /here"]
+  }
+}
+"#,
+    );
+    for program in ["sh", "chmod", "rm", "mkdir", "cat"] {
+        static_copy(program, &test.path("base"));
+    }
+    let printed = test.run(&["apply", "-auto-approve"]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let trace = test.path("points");
+    let mut command = test.command(&["apply", "-auto-approve", "-rebuild"]);
+    let traced = command.env("IMGC_FAULT_TRACE", trace).output().unwrap();
+    assert!(traced.status.success());
+    let points = test.read("points").lines().map(str::to_owned).collect();
+    (test, points)
+}
+
+fn is_whole(test: &Test) -> bool {
+    test.path("out/small.oci/index.json").exists()
+}
+
+/// Makes the image anew, disturbed at each of some points in turn.
+fn disturbed(action: &str, stride: usize, look: impl Fn(&Test, &str, &Printed)) {
+    let (test, points) = rebuilt();
+    let names: Vec<&str> = points.iter().map(String::as_str).collect();
+    let begin = Instant::now();
+    for (tried, number) in choose(&names, stride, 1).into_iter().enumerate() {
+        if tried > 12 && std::env::var_os("IMGC_EVERY_FAULT").is_none() && begin.elapsed() > SAMPLE
+        {
+            break;
+        }
+        let what = format!("{action} at {number}, {}", names[number - 1]);
+        let mut command = test.command(&["apply", "-auto-approve", "-rebuild"]);
+        let child = command.env("IMGC_FAULT", format!("{action}@*#{number}"));
+        let printed = ended(&test, child.spawn().unwrap());
+        look(&test, &what, &printed);
+        assert!(is_whole(&test), "{what}: no image: {}", printed.text());
+        assert_eq!(left(&test), Vec::<String>::new(), "{what}");
+    }
+}
+
+#[test]
+fn a_request_at_any_moment_of_a_rebuild_leaves_nothing_and_the_image_stays() {
+    disturbed("term", 5, |test, what, printed| {
+        let text = printed.text();
+        // Before anything is made nobody listens yet.
+        assert!(matches!(printed.code, -1 | 0 | 143), "{what}: {text}");
+        assert!(!text.contains("left behind"), "{what}: {text}");
+        assert!(is_whole(test), "{what}: no image: {text}");
+        nothing_more(test, &format!("{what}: {text}"));
+    });
+}
+
+#[test]
+fn a_kill_at_any_moment_of_a_rebuild_leaves_an_image() {
+    disturbed("kill", 7, |test, what, printed| {
+        let collected = test.run(&["gc"]);
+        assert_eq!(collected.code, 0, "{what}: {}", collected.text());
+        assert!(
+            is_whole(test),
+            "{what}: no image: {}{}",
+            printed.text(),
+            collected.text()
+        );
+        nothing_more(test, what);
+    });
+}
+
+/// A process that a script has put into a session of its own, and its number.
+const DETACHED: &str = r#"
+source "null" "local" {
+  communicator = "none"
+}
+build {
+  sources = ["null.local"]
+  provisioner "shell-local" {
+    inline = ["setsid sh -c 'echo $$ > pid; exec sleep 3919' &", "until [ -s pid ]; do sleep 0.05; done", "echo at work", "sleep 3919"]
+    LIMIT
+  }
+}
+"#;
+
+fn is_gone(test: &Test) -> bool {
+    !lives(&test.read("pid"))
+}
+
+/// Whether a process runs; what nobody has noticed the end of does not.
+pub(crate) fn lives(number: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", number.trim()));
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim().starts_with('Z'))
+}
+
+#[test]
+fn what_a_script_has_detached_ends_with_a_stop_and_with_a_time_limit() {
+    for request in [Signal::SIGTERM, Signal::SIGINT] {
+        let test = Test::new(&DETACHED.replace("LIMIT", ""));
+        let mut child = test.spawn(&["build", "."]);
+        let mut words = Words::of(&mut child);
+        words.until("at work");
+        signal(&child, request);
+        words.enough();
+        let printed = ended(&test, child);
+        assert_eq!(printed.code, 128 + request as i32, "{}", printed.text());
+        assert!(is_gone(&test), "{}", printed.text());
+    }
+    let test = Test::new(&DETACHED.replace("LIMIT", "timeout = \"1s\""));
+    let printed = ended(&test, test.spawn(&["build", "."]));
+    assert_eq!(printed.code, 6, "{}", printed.text());
+    assert!(is_gone(&test), "{}", printed.text());
+}
+
+#[test]
+fn what_a_finished_script_has_left_in_the_background_stays_unless_the_run_is_stopped() {
+    let template = DETACHED.replace(", \"echo at work\", \"sleep 3919\"", "");
+    let test = Test::new(&template.replace("LIMIT", ""));
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(!is_gone(&test));
+    nothing_more(&test, "");
+    assert!(!is_gone(&test));
+    let number: i32 = test.read("pid").trim().parse().unwrap();
+    kill(Pid::from_raw(number), Signal::SIGKILL).unwrap();
+}
+
+/// The program in a state of `SIGHUP` that does not depend on who runs the tests.
+fn on_a_line(test: &Test, hangup: &str) -> std::process::Command {
+    let inner = test.command(&["build", "."]);
+    let mut command = test.command(&[]);
+    let mut outer = std::process::Command::new("env");
+    outer
+        .arg(hangup)
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    outer.current_dir(test.path("")).env_clear();
+    for (name, value) in command.stdin(std::process::Stdio::null()).get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    outer
+}
+
+#[test]
+fn a_closed_terminal_stops_a_run_in_order() {
+    let test = image("sleep 300");
+    let line = nix::pty::openpty(None, None).unwrap();
+    let stream = || std::process::Stdio::from(line.slave.try_clone().unwrap());
+    let mut command = on_a_line(&test, "--default-signal=HUP");
+    command.stdin(stream()).stdout(stream()).stderr(stream());
+    let child = command.spawn().unwrap();
+    drop(command);
+    let mut seen = String::new();
+    let mut master = BufReader::new(std::fs::File::from(line.master));
+    while !seen.contains("at work\r") {
+        assert!(master.read_line(&mut seen).unwrap() > 0, "{seen}");
+    }
+    drop((master, line.slave));
+    // As a closed terminal and its shell do.
+    signal(&child, Signal::SIGHUP);
+    signal(&child, Signal::SIGHUP);
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, Signal::SIGHUP);
+    let printed = ended(&test, child);
+    assert_eq!(printed.code, 129);
+    assert_eq!(test.read("cleaned"), "done\n");
+    assert_eq!(left(&test), Vec::<String>::new());
+    nothing_more(&test, "");
+}
+
+#[test]
+fn a_closed_terminal_means_nothing_to_nohup() {
+    let test = image("sleep 1");
+    let mut command = on_a_line(&test, "--ignore-signal=HUP");
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut words = Words::of(&mut child);
+    words.until("at work");
+    signal(&child, Signal::SIGHUP);
+    words.enough();
+    assert_eq!(ended(&test, child).code, 0);
 }

@@ -12,6 +12,7 @@ use imgc_runtime::Result;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Instance, Target};
 use imgc_runtime::context::Context;
+use imgc_runtime::ledger::{Ledger, Resource};
 use serde_json::{Map, Value as Json};
 use tokio::sync::{Mutex, RwLock, Semaphore};
 use tokio::task::JoinHandle;
@@ -387,6 +388,8 @@ struct RootfsInstance {
     packers: Arc<Semaphore>,
     /// Record of the unfinished outputs' directory.
     staging: Mutex<Option<(u64, PathBuf)>>,
+    /// The outputs in their place: recorded until they are remembered.
+    placed: Mutex<Option<Resource>>,
 }
 
 impl RootfsInstance {
@@ -431,6 +434,7 @@ impl RootfsInstance {
             state: Mutex::new(started.state),
             packers: Arc::new(Semaphore::new(processors)),
             staging: Mutex::new(None),
+            placed: Mutex::new(None),
         })
     }
 
@@ -440,7 +444,10 @@ impl RootfsInstance {
         self.finish_keeping().await;
         self.state.lock().await.steps.clear();
         let mut workshop = self.workshop.lock().await;
+        let back = self.take_back(&workshop.ledger).await;
         let staging = match self.staging.lock().await.take() {
+            // What they have replaced stands there still.
+            _ if back.is_err() => back,
             None => Ok(()),
             Some((record, path)) => {
                 let removed = crate::layer::unpack::remove(&path).map_err(|error| {
@@ -453,6 +460,19 @@ impl RootfsInstance {
             }
         };
         workshop.close().await.and(staging)
+    }
+
+    /// Outputs in their place that nobody remembers make room for what they have replaced.
+    async fn take_back(&self, ledger: &Ledger) -> Result<()> {
+        let Some(placed) = self.placed.lock().await.take() else {
+            return Ok(());
+        };
+        let mut recorded = ledger.outstanding("").into_iter();
+        if let Some(record) = recorded.find(|record| record.resource == placed) {
+            imgc_runtime::remove::remove(&[], &placed).await?;
+            ledger.forget(record.id);
+        }
+        Ok(())
     }
 }
 

@@ -53,21 +53,38 @@ impl Builder for File {
         }
         let path = std::path::absolute(&target)
             .map_err(|error| files::failure("run/file-builder", "find", &target, error))?;
-        cx.ledger
-            .create(&cx.address, Resource::File { path: path.clone() }, async {
-                files::blocking(move || match source {
-                    Some(source) => copy(&source, &path),
-                    None => files::write_atomically(&path, content.as_bytes(), Some(0o600))
-                        .map_err(|error| files::failure("run/file-builder", "write", &path, error)),
-                })
-                .await
+        let beside = path.clone();
+        let (made, mode) = files::blocking(move || match source {
+            Some(source) => copy(&source, &beside),
+            None => contain(content.as_bytes(), &beside),
+        })
+        .await?;
+        let resource = Resource::File { path: path.clone() };
+        let put = async {
+            cx.commit.begin();
+            files::blocking(move || {
+                files::persist(made, &path, Some(mode))
+                    .map_err(|error| files::failure("run/file-builder", "write", &path, error))
             })
-            .await?;
+            .await
+        };
+        cx.ledger.create(&cx.address, resource, put).await?;
         Ok(Arc::new(Written { target }))
     }
 }
 
-fn copy(source: &Path, target: &Path) -> Result<()> {
+/// A file that is finished but for its place, and the mode it gets there.
+type Made = (files::Beside, u32);
+
+fn contain(content: &[u8], target: &Path) -> Result<Made> {
+    use std::io::Write as _;
+    let failed = |error| files::failure("run/file-builder", "write", target, error);
+    let mut to = files::beside(target).map_err(failed)?;
+    to.write_all(content).map_err(failed)?;
+    Ok((to, 0o600))
+}
+
+fn copy(source: &Path, target: &Path) -> Result<Made> {
     use std::os::unix::fs::PermissionsExt as _;
     let missing = |error: std::io::Error| {
         Error::new(
@@ -83,7 +100,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     let failed = |error| files::failure("run/file-builder", "write", target, error);
     let mut to = files::beside(target).map_err(failed)?;
     std::io::copy(&mut from, &mut to).map_err(failed)?;
-    files::persist(to, target, Some(mode)).map_err(failed)
+    Ok((to, mode))
 }
 
 struct Written {

@@ -435,6 +435,7 @@ impl<'a> Work<'a> {
             variables: run.variables.clone(),
             world: run.world.clone(),
             watch: self.watch.clone(),
+            commit: crate::context::Commit::default(),
         }
     }
 }

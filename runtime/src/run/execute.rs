@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::builder::Target;
-use crate::context::Context;
+use crate::context::{Commit, Context};
 use crate::error::{Class, Error, Result};
 use crate::event::Output;
 use crate::template;
@@ -28,6 +28,7 @@ impl Work<'_> {
         step: &Step,
         cancel: CancellationToken,
         watch: &Watch,
+        commit: &Commit,
     ) -> Result<(), Trouble> {
         let output = match &step.kind {
             StepKind::PostProcess { post_processor, .. } => Output::new(
@@ -46,6 +47,7 @@ impl Work<'_> {
         };
         let mut cx = self.context(&step.address, output, cancel);
         cx.watch = watch.clone();
+        cx.commit = commit.clone();
         if !lock(&self.data).cleaning {
             self.checkpointed(step, &mut cx);
         }

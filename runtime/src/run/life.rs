@@ -68,14 +68,23 @@ impl Run {
         })
     }
 
-    /// What could not be removed, or is left on purpose. That processes were started is forgotten where none is left.
-    pub(super) fn leftovers(&self) -> Vec<Record> {
+    /// What could not be removed, or is left on purpose. That processes were started is forgotten where none is left: what a
+    /// script has left in the background on purpose stays, unless the run was stopped.
+    pub(super) async fn leftovers(&self) -> Vec<Record> {
+        self.ledger.written().await;
         let is_intent = |record: &Record| matches!(record.resource, Resource::Processes { .. });
-        let (intents, left): (Vec<Record>, Vec<Record>) =
+        let (intents, mut left): (Vec<Record>, Vec<Record>) =
             self.ledger.outstanding("").into_iter().partition(is_intent);
         let running = |record: &Record| matches!(record.resource, Resource::Process { .. });
-        if !left.iter().any(running) {
-            for intent in intents {
+        // Whoever leaves at once leaves them to `gc`.
+        if left.iter().any(running) || self.cancel.is_leaving() {
+            return left;
+        }
+        for intent in intents {
+            let stopped = self.cancel.is_stopping();
+            if stopped && !process::end_marked(&process::marker(&self.run_id)).await {
+                left.push(intent);
+            } else {
                 self.ledger.forget(intent.id);
             }
         }

@@ -9,6 +9,7 @@ use imgc_compiler::plan::{Step, StepId, StepKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::Commit;
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Redact as _};
 use crate::settings::{Answer, OnError};
@@ -158,17 +159,22 @@ impl Work<'_> {
             StepKind::Publish { .. } | StepKind::PostProcess { .. } => Watch::new(),
             _ => self.watch.clone(),
         };
-        let work = AssertUnwindSafe(self.execute(step, cancel, &watch)).catch_unwind();
+        let commit = Commit::default();
+        let work = AssertUnwindSafe(self.execute(step, cancel, &watch, &commit)).catch_unwind();
         let work = async {
             let ended = match step.limits.timeout {
                 None => work.await,
                 Some(limit) => {
                     tokio::pin!(work);
+                    let late = async {
+                        tokio::time::sleep(limit).await;
+                        commit.not_begun().await;
+                    };
                     // The work is still there when it is said what it was waiting for.
                     tokio::select! {
                         biased;
                         ended = &mut work => ended,
-                        () = tokio::time::sleep(limit) => return Err(timed_out(limit, &watch).into()),
+                        () = late => return Err(timed_out(limit, &watch).into()),
                     }
                 }
             };
@@ -176,7 +182,10 @@ impl Work<'_> {
         };
         let stopped = async {
             match stoppable {
-                true => self.stop.cancelled().await,
+                true => {
+                    self.stop.cancelled().await;
+                    commit.not_begun().await;
+                }
                 false => std::future::pending().await,
             }
         };

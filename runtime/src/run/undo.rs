@@ -14,12 +14,14 @@ use super::Run;
 /// Removes what is recorded for `owner` and below it, newest first, except what belongs to an artifact. Goes on past
 /// failures: they are said, and their records stay.
 pub(super) async fn sweep(run: &Run, output: &Output, owner: &str, kept: &[&Artifact]) {
+    run.ledger.written().await;
     remove_all(run, output, run.ledger.outstanding(owner), kept).await;
 }
 
 /// The same for what an attempt at a step has made, while the machine is there still: what that makes by itself goes when it has
 /// ended, with everything else of the build.
 pub(super) async fn sweep_attempt(run: &Run, output: &Output, step: &str) {
+    run.ledger.written().await;
     let mut records = run.ledger.outstanding(step);
     let removers = &run.settings.removers;
     records.retain(|record| {
@@ -63,6 +65,8 @@ async fn remove(run: &Run, record: &Record) -> Result<()> {
     match &record.resource {
         // What the run has started ends with what started it; what a script leaves in the background on purpose stays.
         Resource::Processes { .. } => Ok(()),
+        // Whatever was about to stand there does not.
+        resource if crate::remove::is_finished(&*run.settings.state, resource).await? => Ok(()),
         resource => crate::remove::remove(&run.settings.removers, resource).await,
     }
 }
@@ -84,22 +88,25 @@ pub(crate) fn path(resource: &Resource) -> Option<&PathBuf> {
 
 /// Ends every recorded process at once: what leaving without cleaning up still does. Takes a fifth of a second at most.
 pub(super) fn kill_processes(ledger: &Ledger) {
-    let running = || -> Vec<(u64, u32, u64)> {
+    let running = || -> Vec<(u64, u32, u64, Option<String>)> {
         ledger
             .outstanding("")
             .into_iter()
             .filter_map(|record| match record.resource {
-                Resource::Process { pid, started, .. } => Some((record.id, pid, started)),
+                Resource::Process {
+                    pid, started, mark, ..
+                } => Some((record.id, pid, started, mark)),
                 _ => None,
             })
             .collect()
     };
-    for (_, pid, started) in running() {
+    for (_, pid, started, _) in running() {
         process::kill(pid, started);
     }
     for _ in 0..20 {
-        for (id, pid, started) in running() {
-            if !process::lives(pid, started) {
+        for (id, pid, started, mark) in running() {
+            let others = mark.is_some_and(|mark| process::kill_marked(&mark));
+            if !others && !process::lives(pid, started) {
                 ledger.forget(id);
             }
         }

@@ -3,7 +3,8 @@
 //! Before the first upload a shell is started on the machine that reads paths from its input and ignores signals. When
 //! its input ends (this process has died, or the connection has) it removes them. If its server process is still there at
 //! that moment the connection is, and it was this process that died: then the commands it had running are ended as well.
-//! After a lost connection they go on, since a script that restarts the network may want that.
+//! After a lost connection they go on, since a script that restarts the network may want that. They are looked for again when
+//! the files are gone: what has begun in between is found then, and what begins later finds no file.
 //!
 //! Told to end, it says which paths are gone: only then their records are forgotten. Those of others stay in the ledger,
 //! with what it takes to get there again.
@@ -47,21 +48,29 @@ while IFS= read -r line; do
     .) told=yes; break ;;
   esac
 done
+end() {
+  for one in $marks; do
+    printf '%s\n' "$end" | sed "s/MARK/$one/" |
+      if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then sudo -n sh; else sh; fi
+  done > /dev/null 2>&1
+}
+clear() {
+  for one in "$@"; do
+    path=$one
+    case $path in '~/'*) path=$HOME/${path#??} ;; esac
+    rm -rf -- "$path" 2>/dev/null
+    [ -e "$path" ] || [ -L "$path" ] || printf '%s\n' "$one"
+  done
+}
 if [ -z "$told" ]; then
   sleep 0.3 2>/dev/null || sleep 1
   if kill -0 "$PPID" 2>/dev/null; then
-    for one in $marks; do
-      printf '%s\n' "$end" | sed "s/MARK/$one/" |
-        if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then sudo -n sh; else sh; fi
-    done > /dev/null 2>&1
+    end
+    clear "$@" > /dev/null
+    end
   fi
 fi
-for one in "$@"; do
-  path=$one
-  case $path in '~/'*) path=$HOME/${path#??} ;; esac
-  rm -rf -- "$path" 2>/dev/null
-  [ -e "$path" ] || [ -L "$path" ] || printf '%s\n' "$one"
-done
+clear "$@"
 "#;
 
 /// Removes the paths it is given, and says which are gone.
@@ -87,6 +96,8 @@ pub(crate) struct State {
     paths: BTreeMap<String, u64>,
     /// The server has no session to spare.
     dismissed: bool,
+    /// How the marks of all commands begin as long as there are paths: by it they are found when the run has died.
+    job: Option<String>,
 }
 
 struct Janitor {
@@ -107,6 +118,8 @@ impl Shared {
         let cx = &self.roads.cx;
         let known = self.janitor().paths.contains_key(path);
         if !known {
+            let new = self.new_job();
+            self.janitor().job.get_or_insert(new);
             let resource = Resource::RemoteFile {
                 machine: cx.output.redact(&self.roads.target.shown()),
                 path: cx.output.redact(path),
@@ -122,7 +135,7 @@ impl Shared {
 
     /// The path is gone, or is to stay.
     pub(crate) fn settled(&self, path: &str) {
-        let record = self.janitor().paths.remove(path);
+        let record = self.strike(path);
         if let Some(record) = record {
             self.tell(&format!("-{path}"));
             self.roads.cx.ledger.forget(record);
@@ -205,6 +218,7 @@ impl Shared {
             agent: hop.agent,
             host_keys,
             insecure,
+            commands: self.job(),
         };
         let is_secret = |text: &str| roads.cx.output.redact(text) != text;
         let mut files = access.private_key.iter().chain(&access.certificate);
@@ -232,8 +246,9 @@ impl Shared {
         }
     }
 
-    /// What is left is removed now, and the janitor ends. Whatever is not known to be gone stays in the ledger.
-    pub(crate) async fn last_round(&self) {
+    /// What is left is removed now, and the janitor ends. Whatever is not known to be gone stays in the ledger: everything, where
+    /// something may still be at work there.
+    pub(crate) async fn last_round(&self, quiet: bool) {
         self.tell(".");
         let janitor = self.janitor().at_work.take();
         let answers = janitor
@@ -241,8 +256,13 @@ impl Shared {
             .is_some_and(|janitor| !janitor.connection.has_ended());
         if let Some(janitor) = janitor {
             for path in janitor.ended().await {
-                self.gone(&path);
+                if quiet {
+                    self.gone(&path);
+                }
             }
+        }
+        if !quiet {
+            return;
         }
         let left: Vec<String> = self.janitor().paths.keys().cloned().collect();
         if !answers && !left.is_empty() {
@@ -269,10 +289,25 @@ impl Shared {
     }
 
     fn gone(&self, path: &str) {
-        let record = self.janitor().paths.remove(path);
+        let record = self.strike(path);
         if let Some(record) = record {
             self.roads.cx.ledger.forget(record);
         }
+    }
+
+    /// The path's record, which is not known here any more.
+    fn strike(&self, path: &str) -> Option<u64> {
+        let mut state = self.janitor();
+        let record = state.paths.remove(path);
+        if state.paths.is_empty() {
+            state.job = None;
+        }
+        record
+    }
+
+    /// How the marks of commands begin now.
+    pub(crate) fn job(&self) -> Option<String> {
+        self.janitor().job.clone()
     }
 
     fn janitor(&self) -> std::sync::MutexGuard<'_, State> {

@@ -22,7 +22,7 @@ use crate::communicator::Roads;
 use crate::connection::{
     Channel, Connection, Ended, Input, NO_SESSION, Passenger, Stream, disconnected,
 };
-use crate::ending::Guard;
+use crate::ending::{BY_ITSELF, Errand};
 use crate::host_keys::Mode;
 use crate::lines::Lines;
 use crate::master::Road;
@@ -36,6 +36,8 @@ const TRIES: u32 = 14;
 const KEPT_ERRORS: usize = 16 * 1024;
 /// Bytes a pipe to the master holds, where the kernel allows.
 const PIPE_SIZE: i32 = 1 << 20;
+/// How long what nobody waits for any more may take to end.
+const ENDING: Duration = Duration::from_secs(8);
 static MARK: AtomicU64 = AtomicU64::new(1);
 
 /// A machine reached over ssh.
@@ -212,17 +214,33 @@ impl Shared {
     }
 
     /// A mark that no other command of this process has. Builds that share a host share its directories and processes, so
-    /// a mark that is only one of its kind in a connection would let them take each other's files.
+    /// a mark that is only one of its kind in a connection would let them take each other's files. It begins with that of the
+    /// files that are on the machine for a while, if any are.
     pub(crate) fn next_mark(&self) -> String {
-        let number = MARK.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{:x}-{number}", self.roads.cx.run_id, std::process::id())
+        let before = self.job().unwrap_or_else(|| self.own_mark());
+        format!("{before}{}", MARK.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How a mark begins that no other process has.
+    fn own_mark(&self) -> String {
+        format!("{}-{:x}-", self.roads.cx.run_id, std::process::id())
             .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+    }
+
+    /// How the marks of a new job begin.
+    pub(crate) fn new_job(&self) -> String {
+        format!(
+            "{}{}-",
+            self.own_mark(),
+            MARK.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     /// Starts a helper. A connection that turns out to be gone is made anew, since nothing has been started yet; a
     /// server that has too many sessions is asked again, since those of a moment ago may not be gone there.
     async fn start(
         &self,
+        errand: Option<&Errand>,
         line: &str,
         mut input: Input,
         mut stdout: Option<OwnedFd>,
@@ -230,6 +248,9 @@ impl Shared {
         let mut tries = 0;
         loop {
             let connection = self.connection().await?;
+            if let Some(errand) = errand {
+                errand.begin(&connection);
+            }
             let again = input.again().map_err(too_many_files)?;
             let stdout_again = stdout
                 .as_ref()
@@ -281,8 +302,29 @@ impl Shared {
         input: Input,
         stdout: Option<OwnedFd>,
     ) -> Result<Outcome> {
+        self.help(None, line, input, stdout).await
+    }
+
+    /// The same for an errand.
+    pub(crate) async fn helper_of(
+        &self,
+        errand: &Errand,
+        line: &str,
+        input: Input,
+    ) -> Result<Outcome> {
+        self.help(Some(errand), &errand.marked(line), input, None)
+            .await
+    }
+
+    async fn help(
+        &self,
+        errand: Option<&Errand>,
+        line: &str,
+        input: Input,
+        stdout: Option<OwnedFd>,
+    ) -> Result<Outcome> {
         let _permit = self.permit().await?;
-        let (connection, channel) = self.start(line, input, stdout).await?;
+        let (connection, channel) = self.start(errand, line, input, stdout).await?;
         let (stdout, stderr, running) = channel.split();
         let (stdout, stderr) =
             tokio::join!(read_all(stdout, usize::MAX), read_all(stderr, KEPT_ERRORS));
@@ -294,6 +336,63 @@ impl Shared {
             ended,
             stdout,
             stderr: String::from_utf8_lossy(&stderr).trim().to_owned(),
+        })
+    }
+    /// Runs a command of the user.
+    async fn run(
+        self: &Arc<Self>,
+        errand: &Errand,
+        command: Command,
+        output: &Output,
+    ) -> Result<Exit> {
+        let _permit = self.permit().await?;
+        let mut input = feed(command.stdin)?;
+        let line = errand.marked(&command.line);
+        let mut tries = 0;
+        let (connection, channel) = loop {
+            let connection = self.connection().await?;
+            errand.begin(&connection);
+            let again = input.again().map_err(too_many_files)?;
+            match connection.start_users(&line, input).await {
+                Ok(channel) => break (connection, channel),
+                Err(error) => self.may_try_again(&connection, error, &mut tries).await?,
+            }
+            input = again;
+        };
+        let (stdout, stderr, running) = channel.split();
+        tokio::join!(
+            show(stdout, output, Level::Stdout),
+            show(stderr, output, Level::Stderr)
+        );
+        Ok(match connection.wait(running).await? {
+            Ended::Code(code) => Exit::Code(code),
+            Ended::Lost => {
+                // Whoever asked judges it, and is told why.
+                let _ = self.lost(&connection);
+                Exit::Disconnected
+            }
+            Ended::Signal => {
+                output.warn("the command was ended by a signal");
+                Exit::Code(ENDED_BY_SIGNAL)
+            }
+        })
+    }
+
+    /// Runs a command for what it says.
+    async fn query(&self, errand: &Errand, command: Command) -> Result<Vec<u8>> {
+        let input = feed(command.stdin)?;
+        let outcome = self.helper_of(errand, &command.line, input).await?;
+        let problem = match outcome.ended {
+            Ended::Code(0) => return Ok(outcome.stdout),
+            Ended::Code(code) => format!("a command on the machine ended with exit code {code}"),
+            Ended::Signal => "a command on the machine was ended by a signal".to_owned(),
+            Ended::Lost => return Err(disconnected()),
+        };
+        let error = Error::new(Class::Provisioning, "run/ssh-command", problem);
+        Err(if outcome.stderr.is_empty() {
+            error
+        } else {
+            error.because(outcome.stderr)
         })
     }
 }
@@ -320,67 +419,18 @@ impl Machine for SshMachine {
     }
 
     async fn run(&self, command: &Command, output: &Output) -> Result<Exit> {
-        let shared = &self.shared;
-        let _permit = shared.permit().await?;
-        let mut input = feed(command.stdin.clone())?;
-        let mut tries = 0;
-        let (connection, guard, channel) = loop {
-            let connection = shared.connection().await?;
-            let guard = Guard::new(shared, &connection);
-            let line = guard.marked(&command.line);
-            let again = input.again().map_err(too_many_files)?;
-            match connection.start_users(&line, input).await {
-                Ok(channel) => break (connection, guard, channel),
-                Err(error) => {
-                    guard.disarm();
-                    shared.may_try_again(&connection, error, &mut tries).await?;
-                }
-            }
-            input = again;
+        let (command, output) = (command.clone(), output.clone());
+        let work = |shared: Arc<Shared>, errand| async move {
+            shared.run(&errand, command, &output).await
         };
-        let (stdout, stderr, running) = channel.split();
-        tokio::join!(
-            show(stdout, output, Level::Stdout),
-            show(stderr, output, Level::Stderr)
-        );
-        let ended = connection.wait(running).await?;
-        guard.disarm();
-        Ok(match ended {
-            Ended::Code(code) => Exit::Code(code),
-            Ended::Lost => {
-                // Whoever asked judges it, and is told why.
-                let _ = shared.lost(&connection);
-                Exit::Disconnected
-            }
-            Ended::Signal => {
-                output.warn("the command was ended by a signal");
-                Exit::Code(ENDED_BY_SIGNAL)
-            }
-        })
+        self.shared.errand(Duration::ZERO, work).await
     }
 
     async fn query(&self, command: &Command) -> Result<Vec<u8>> {
-        let shared = &self.shared;
-        let connection = shared.connection().await?;
-        let guard = Guard::new(shared, &connection);
-        let line = guard.marked(&command.line);
-        let outcome = shared
-            .helper(&line, feed(command.stdin.clone())?, None)
-            .await;
-        guard.disarm();
-        let outcome = outcome?;
-        let problem = match outcome.ended {
-            Ended::Code(0) => return Ok(outcome.stdout),
-            Ended::Code(code) => format!("a command on the machine ended with exit code {code}"),
-            Ended::Signal => "a command on the machine was ended by a signal".to_owned(),
-            Ended::Lost => return Err(disconnected()),
-        };
-        let error = Error::new(Class::Provisioning, "run/ssh-command", problem);
-        Err(if outcome.stderr.is_empty() {
-            error
-        } else {
-            error.because(outcome.stderr)
-        })
+        let command = command.clone();
+        let work =
+            |shared: Arc<Shared>, errand| async move { shared.query(&errand, command).await };
+        self.shared.errand(BY_ITSELF, work).await
     }
 
     async fn write(
@@ -389,7 +439,14 @@ impl Machine for SshMachine {
         destination: &str,
         attributes: &Attributes,
     ) -> Result<()> {
-        self.shared.write(content, destination, attributes).await
+        let (content, destination) = (content.to_owned(), destination.to_owned());
+        let attributes = attributes.clone();
+        let work = |shared: Arc<Shared>, errand| async move {
+            shared
+                .write(&errand, content, &destination, &attributes)
+                .await
+        };
+        self.shared.errand(BY_ITSELF, work).await
     }
 
     async fn upload_file(
@@ -398,9 +455,14 @@ impl Machine for SshMachine {
         destination: &str,
         attributes: &Attributes,
     ) -> Result<()> {
-        self.shared
-            .upload_file(source, destination, attributes)
-            .await
+        let (source, destination) = (source.to_owned(), destination.to_owned());
+        let attributes = attributes.clone();
+        let work = |shared: Arc<Shared>, errand| async move {
+            shared
+                .upload_file(&errand, &source, &destination, &attributes)
+                .await
+        };
+        self.shared.errand(Duration::ZERO, work).await
     }
 
     async fn upload_tree(
@@ -409,9 +471,14 @@ impl Machine for SshMachine {
         destination: &str,
         attributes: &Attributes,
     ) -> Result<()> {
-        self.shared
-            .upload_tree(source, destination, attributes)
-            .await
+        let (source, destination) = (source.to_owned(), destination.to_owned());
+        let attributes = attributes.clone();
+        let work = |shared: Arc<Shared>, errand| async move {
+            shared
+                .upload_tree(&errand, &source, &destination, &attributes)
+                .await
+        };
+        self.shared.errand(Duration::ZERO, work).await
     }
 
     async fn download_file(&self, source: &str, destination: &Path) -> Result<()> {
@@ -423,7 +490,9 @@ impl Machine for SshMachine {
     }
 
     async fn temporary(&self, path: &str) -> Result<()> {
-        self.shared.temporary(path).await
+        let path = path.to_owned();
+        let work = |shared: Arc<Shared>, _| async move { shared.temporary(&path).await };
+        self.shared.errand(BY_ITSELF, work).await
     }
 
     async fn settled(&self, path: &str) {
@@ -475,8 +544,9 @@ impl Machine for SshMachine {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        let _ = tokio::time::timeout(Duration::from_secs(5), ending.join_all()).await;
-        self.shared.last_round().await;
+        let ended = tokio::time::timeout(ENDING, ending.join_all()).await;
+        // What goes on may still put a file where it has been removed.
+        self.shared.last_round(ended.is_ok()).await;
         let mut state = self.shared.state.lock().await;
         state.closed = true;
         if let Some(connection) = state.connection.take() {

@@ -253,6 +253,7 @@ impl Master {
             what: cx
                 .output
                 .redact(&format!("ssh connection to {}", road.shown())),
+            mark: None,
         };
         let (record, ()) = cx
             .ledger

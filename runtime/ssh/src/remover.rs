@@ -14,16 +14,32 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{Access, Resource};
 use imgc_runtime::settings::Remover;
 
+use crate::ending::END_COMMAND;
 use crate::host_keys::{quote, users_files};
 use crate::master::missing_program;
 use crate::shell;
 
 /// How long a machine may take in all.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 /// What `ssh` says when it has no connection.
 const NO_CONNECTION: i32 = 255;
-/// Removes what it is given; ends badly if it is still there.
-const REMOVE: &str = r#"rm -rf -- "$1"; [ ! -e "$1" ] && [ ! -L "$1" ]"#;
+/// Removes what it is given, and ends the commands that carry a mark, whether they run already or were about to; ends badly if
+/// it is still there, or they are. Arguments: the path, how the marks begin, how commands are ended.
+const REMOVE: &str = r#"
+end() {
+  [ -n "$2" ] || return 0
+  printf '%s\n' "$3" | sed "s/MARK/$2/" |
+    if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then sudo -n sh; else sh; fi > /dev/null 2>&1
+}
+end "$@"
+rm -rf -- "$1"
+end "$@"
+[ -z "$2" ] || ! grep -qs "IMGC_COMMAND[=]$2" /proc/[0-9]*/environ || {
+  echo 'commands of the run go on there' >&2
+  exit 3
+}
+[ ! -e "$1" ] && [ ! -L "$1" ]
+"#;
 
 /// Removes files from machines it can log in to.
 #[derive(Debug, Default)]
@@ -83,7 +99,14 @@ async fn remove(path: &str, access: &Access) -> Result<()> {
     })?;
     let output = tokio::process::Command::new("ssh")
         .args(arguments(access))
-        .arg(shell::script(REMOVE, &[shell::path(path)]))
+        .arg(shell::script(
+            REMOVE,
+            &[
+                shell::path(path),
+                shell::word(access.commands.as_deref().unwrap_or_default()),
+                shell::word(END_COMMAND),
+            ],
+        ))
         .env_remove("SSH_ASKPASS")
         .env("LC_ALL", "C")
         .stdin(Stdio::from(known))

@@ -17,6 +17,7 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::machine::Attributes;
 
 use crate::connection::{Ended, Input, disconnected};
+use crate::ending::Errand;
 use crate::machine::{Outcome, Shared, feed, pipe};
 use crate::pack::{Kind, Tree, unreadable};
 use crate::shell;
@@ -98,17 +99,20 @@ exec tar -cf - .
 impl Shared {
     pub(crate) async fn write(
         &self,
-        content: &[u8],
+        errand: &Errand,
+        content: Vec<u8>,
         destination: &str,
         attributes: &Attributes,
     ) -> Result<()> {
-        let input = feed(content.to_vec())?;
-        self.put(input, content.len() as u64, "", destination, attributes)
+        let length = content.len() as u64;
+        let input = feed(content)?;
+        self.put(errand, input, length, "", destination, attributes)
             .await
     }
 
     pub(crate) async fn upload_file(
         &self,
+        errand: &Errand,
         source: &Path,
         destination: &str,
         attributes: &Attributes,
@@ -145,7 +149,7 @@ impl Shared {
             let sending = tokio::task::spawn_blocking(move || compress(file, writer));
             let input = Input::From(reader.into());
             let put = self
-                .put(input, length, "zstd -dc", destination, &attributes)
+                .put(errand, input, length, "zstd -dc", destination, &attributes)
                 .await;
             // When the machine has everything, so has the compressor.
             let sent = sending.await;
@@ -168,6 +172,7 @@ impl Shared {
         let what = format!("uploading {name}");
         let watch = self.watch(watched, &what, length);
         let put = self.put(
+            errand,
             Input::From(file.into()),
             length,
             "",
@@ -182,6 +187,7 @@ impl Shared {
 
     pub(crate) async fn upload_tree(
         &self,
+        errand: &Errand,
         source: &Path,
         destination: &str,
         attributes: &Attributes,
@@ -217,24 +223,33 @@ impl Shared {
         };
         let decoder = if compressed { "zstd -dc" } else { "" };
         let line = shell::script(UNPACK, &[shell::path(destination), shell::word(decoder)]);
-        let outcome = self.helper(&line, Input::From(reader.into()), None).await?;
+        let input = Input::From(reader.into());
+        let outcome = self.helper_of(errand, &line, input).await?;
         if outcome.ended == Ended::Code(87) {
             self.roads
                 .cx
                 .output
                 .warn("there is no `tar` on the machine: copying file by file, which is slow");
-            return self.upload_one_by_one(&tree, destination, attributes).await;
+            return self
+                .upload_one_by_one(errand, &tree, destination, attributes)
+                .await;
         }
         let sent = sending.await;
         check(&outcome, destination)?;
         sent.map_err(|error| {
             Error::new(Class::Bug, "run/ssh-transfer", "the archiver ended").because(error)
         })??;
-        self.own(&tree, destination, attributes).await
+        self.own(errand, &tree, destination, attributes).await
     }
 
     /// Gives all that was uploaded to its owner.
-    async fn own(&self, tree: &Tree, destination: &str, attributes: &Attributes) -> Result<()> {
+    async fn own(
+        &self,
+        errand: &Errand,
+        tree: &Tree,
+        destination: &str,
+        attributes: &Attributes,
+    ) -> Result<()> {
         let owner = owner(attributes);
         if owner.is_empty() || tree.entries.is_empty() {
             return Ok(());
@@ -243,12 +258,14 @@ impl Shared {
             r#"cd "$1" && xargs -0 chown -h "$2" -- || exit 84"#,
             &[shell::path(destination), shell::word(&owner)],
         );
-        let outcome = self.helper(&line, feed(tree.names())?, None).await?;
+        let input = feed(tree.names())?;
+        let outcome = self.helper_of(errand, &line, input).await?;
         check(&outcome, destination)
     }
 
     async fn upload_one_by_one(
         &self,
+        errand: &Errand,
         tree: &Tree,
         destination: &str,
         attributes: &Attributes,
@@ -263,30 +280,37 @@ impl Shared {
                         mode: attributes.mode,
                         ..Attributes::default()
                     };
-                    self.upload_file(&tree.local(entry), &target, &attributes)
+                    self.upload_file(errand, &tree.local(entry), &target, &attributes)
                         .await?;
                 }
                 Kind::Directory => {
                     let mode = format!("{:o}", entry.effective_mode(attributes.mode) | 0o700);
                     let script =
                         r#"{ [ -d "$1" ] || mkdir -p "$1"; } && chmod "$2" "$1" || exit 85"#;
-                    self.small_step(script, &[shell::path(&target), mode], &target)
+                    self.small_step(errand, script, &[shell::path(&target), mode], &target)
                         .await?;
                 }
                 Kind::Link(to) => {
                     let to = shell::word(&to.display().to_string());
                     let script = r#"rm -f "$1" && ln -s "$2" "$1" || exit 85"#;
-                    self.small_step(script, &[shell::path(&target), to], &target)
+                    self.small_step(errand, script, &[shell::path(&target), to], &target)
                         .await?;
                 }
             }
         }
-        self.own(tree, destination, attributes).await
+        self.own(errand, tree, destination, attributes).await
     }
 
-    async fn small_step(&self, script: &str, arguments: &[String], target: &str) -> Result<()> {
+    async fn small_step(
+        &self,
+        errand: &Errand,
+        script: &str,
+        arguments: &[String],
+        target: &str,
+    ) -> Result<()> {
         let line = shell::script(script, arguments);
-        check(&self.helper(&line, Input::Nothing, None).await?, target)
+        let outcome = self.helper_of(errand, &line, Input::Nothing).await?;
+        check(&outcome, target)
     }
 
     pub(crate) async fn download_file(&self, source: &str, destination: &Path) -> Result<()> {
@@ -349,6 +373,7 @@ impl Shared {
 
     async fn put(
         &self,
+        errand: &Errand,
         input: Input,
         length: u64,
         decoder: &str,
@@ -368,7 +393,7 @@ impl Shared {
             shell::word(decoder),
         ];
         let outcome = self
-            .helper(&shell::script(PUT, &arguments), input, None)
+            .helper_of(errand, &shell::script(PUT, &arguments), input)
             .await?;
         check(&outcome, destination)
     }

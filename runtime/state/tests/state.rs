@@ -161,6 +161,7 @@ async fn fill(state: &dyn State) -> String {
         pid: 7,
         started: 8,
         what: "ssh".into(),
+        mark: None,
     };
     state.made(second, &process).await.unwrap();
     state.forget(first);

@@ -404,6 +404,8 @@ impl RootfsInstance {
         })
     }
 
+    /// Puts the outputs into their place. What they replace stays beside it until they are remembered: whoever dies in between
+    /// has lost nothing that was finished.
     async fn publish(&self, cx: &Context, staging: &Path) -> Result<()> {
         let (from, to, force) = (
             staging.to_owned(),
@@ -415,24 +417,22 @@ impl RootfsInstance {
             .map_err(|error| {
                 place::write_error(format!("cannot read {}", staging.display()), error)
             })?;
+        let (flushed, place) = (from.clone(), to.clone());
+        blocking(move || place::flush(&flushed, &place)).await?;
         let placed = Resource::PlacedDirectory {
-            path: self.places.output_directory.clone(),
+            path: to.clone(),
             inode,
+            aside: Some(from.clone()),
         };
         let publish = async {
-            let published =
-                tokio::task::spawn_blocking(move || place::publish(&from, &to, force)).await;
-            published.map_err(|error| {
-                fail(
-                    OUTPUT,
-                    "putting the outputs into their place was interrupted",
-                )
-                .because(error)
-            })?
+            cx.commit.begin();
+            blocking(move || place::publish(&from, &to, force)).await
         };
         // The record stays until the artifact is remembered: whoever dies in between has made nothing that counts.
-        cx.ledger.create(&cx.address, placed, publish).await?;
-        if let Some((record, _)) = self.staging.lock().await.take() {
+        *self.placed.lock().await = Some(placed.clone());
+        let (_, replaced) = cx.ledger.create(&cx.address, placed, publish).await?;
+        // What was replaced is where they were, and goes with the machine.
+        if !replaced && let Some((record, _)) = self.staging.lock().await.take() {
             cx.ledger.forget(record);
         }
         Ok(())
@@ -475,6 +475,16 @@ impl RootfsInstance {
             ..Artifact::default()
         }
     }
+}
+
+/// Runs what puts outputs into their place aside.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let interrupted = "putting the outputs into their place was interrupted";
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| fail(OUTPUT, interrupted).because(error))?
 }
 
 /// The first digits of a digest.

@@ -51,14 +51,20 @@ pub(crate) fn check(directory: &Path, force: bool, precious: &[&Path]) -> Result
     }
 }
 
-/// Writes everything through to the disk and moves it into place, replacing what is there if `force`.
-pub(crate) fn publish(staging: &Path, directory: &Path, force: bool) -> Result<()> {
-    let what = || format!("cannot put the outputs into {}", directory.display());
-    sync(staging).map_err(|error| write_error(what(), error))?;
-    match renameat_with(CWD, staging, CWD, directory, RenameFlags::NOREPLACE) {
-        Ok(()) => {}
+/// Writes everything through to the disk: the outputs are ready for their place.
+pub(crate) fn flush(staging: &Path, directory: &Path) -> Result<()> {
+    sync(staging).map_err(|error| write_error(unplaced(directory), error))
+}
+
+/// Moves the outputs into their place, and what is there to where they were, if `force`: whether there was anything.
+pub(crate) fn publish(staging: &Path, directory: &Path, force: bool) -> Result<bool> {
+    let failed = |error| write_error(unplaced(directory), error);
+    imgc_runtime::fault::point("rootfs.before-place").map_err(failed)?;
+    let replaced = match renameat_with(CWD, staging, CWD, directory, RenameFlags::NOREPLACE) {
+        Ok(()) => false,
         Err(rustix::io::Errno::EXIST) if force => {
-            replace(staging, directory).map_err(|error| write_error(what(), error))?
+            imgc_runtime::files::exchange(staging, directory).map_err(failed)?;
+            true
         }
         Err(rustix::io::Errno::EXIST) => {
             return Err(fail(
@@ -71,27 +77,26 @@ pub(crate) fn publish(staging: &Path, directory: &Path, force: bool) -> Result<(
             .help("remove it, or use -force to replace it"));
         }
         // A file system without this kind of renaming.
-        Err(rustix::io::Errno::INVAL) => {
-            fs::rename(staging, directory).map_err(|error| write_error(what(), error))?
+        Err(rustix::io::Errno::INVAL) if force && fs::symlink_metadata(directory).is_ok() => {
+            imgc_runtime::files::exchange(staging, directory).map_err(failed)?;
+            true
         }
-        Err(error) => return Err(write_error(what(), error.into())),
-    }
+        Err(rustix::io::Errno::INVAL) => {
+            fs::rename(staging, directory).map_err(failed)?;
+            false
+        }
+        Err(error) => return Err(failed(error.into())),
+    };
+    imgc_runtime::fault::point("rootfs.placed").map_err(failed)?;
     if let Some(parent) = directory.parent() {
         // The outputs are in place; that their name is on the disk too is a courtesy not every file system knows.
         let _ = File::open(parent).and_then(|parent| parent.sync_all());
     }
-    Ok(())
+    Ok(replaced)
 }
 
-fn replace(staging: &Path, directory: &Path) -> io::Result<()> {
-    match renameat_with(CWD, staging, CWD, directory, RenameFlags::EXCHANGE) {
-        Ok(()) => crate::layer::unpack::remove(staging),
-        Err(rustix::io::Errno::INVAL) => {
-            crate::layer::unpack::remove(directory)?;
-            fs::rename(staging, directory)
-        }
-        Err(error) => Err(error.into()),
-    }
+fn unplaced(directory: &Path) -> String {
+    format!("cannot put the outputs into {}", directory.display())
 }
 
 fn sync(path: &Path) -> io::Result<()> {

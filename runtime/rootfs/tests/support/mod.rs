@@ -87,6 +87,7 @@ impl Bed {
             output: Output::new(log.clone(), Arc::new(Plain), None, "rootfs.test"),
             ledger: Ledger::default(),
             watch: imgc_runtime::watch::Watch::new(),
+            commit: imgc_runtime::context::Commit::default(),
             fingerprint: None,
             checkpoints: None,
             cache: None,

@@ -103,6 +103,7 @@ impl Bench {
             output: Output::new(log.clone(), Arc::new(Open), Some(BuildId(0)), "test"),
             ledger: Ledger::default(),
             watch: imgc_runtime::watch::Watch::new(),
+            commit: imgc_runtime::context::Commit::default(),
             fingerprint: None,
             checkpoints: None,
             cache: None,
