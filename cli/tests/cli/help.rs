@@ -36,6 +36,7 @@ fn exit_codes() {
         8  something would be deleted or replaced, and nobody agreed to it
         9  another process is making the same build, and `-lock-timeout` has passed
        70  a mistake in imgc; please report it
+      129  stopped by a terminal that was closed (SIGHUP)
       130  stopped by Ctrl-C (SIGINT)
       143  stopped by SIGTERM
     ");

@@ -21,6 +21,8 @@ use crate::shell;
 
 /// How long a machine may take in all.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long it may take to answer at all.
+const CONNECT: Duration = Duration::from_secs(10);
 /// What `ssh` says when it has no connection.
 const NO_CONNECTION: i32 = 255;
 /// Removes what it is given, and ends the commands that carry a mark, whether they run already or were about to; ends badly if
@@ -158,7 +160,7 @@ fn arguments(access: &Access) -> Vec<String> {
         "BatchMode=yes".to_owned(),
         "LogLevel=ERROR".to_owned(),
         "ConnectionAttempts=1".to_owned(),
-        format!("ConnectTimeout={}", LIMIT.as_secs()),
+        format!("ConnectTimeout={}", CONNECT.as_secs()),
         "PreferredAuthentications=publickey".to_owned(),
         "ForwardAgent=no".to_owned(),
         "UpdateHostKeys=no".to_owned(),
