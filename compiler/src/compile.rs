@@ -315,6 +315,7 @@ fn run(
     *shown = Some(names);
     made.root = files.root.clone();
     made.secrets = secrets;
+    variables::hide_used_as_secrets(&mut given, module, &cx.secret_uses);
     made.set_variables(given);
     *out = cx.diagnostics;
     out.retain(|diagnostic| !is_consequence(diagnostic, &damaged));

@@ -172,6 +172,8 @@ pub struct Context<'a> {
     pub env_allowed: bool,
     /// The names that expressions used since this was set, where somebody wants to know.
     pub uses: Option<Uses>,
+    /// What options that are secrets by their nature were given: the names in their expressions, and their values.
+    pub secret_uses: Vec<(Vec<Reference>, Value)>,
     /// Whether only constants are allowed: no names, no calls.
     constant: bool,
     /// Whether the text of a `templatefile` is evaluated.
@@ -189,6 +191,7 @@ impl<'a> Context<'a> {
             diagnostics: Vec::new(),
             env_allowed: false,
             uses: None,
+            secret_uses: Vec::new(),
             constant: false,
             in_template_file: false,
             depth: 0,

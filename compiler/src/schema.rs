@@ -16,6 +16,7 @@ use crate::types::Type;
 mod file;
 mod packed;
 mod renames;
+pub(crate) mod secrets;
 
 pub use packed::{ConstraintKind, Reads};
 pub use renames::Successor;
@@ -84,7 +85,7 @@ pub struct Attribute {
     pub env: Vec<SmolStr>,
     /// Better not used any more.
     pub deprecated: bool,
-    /// Its value is a secret.
+    /// Its value is a secret: the component says so, or its name does.
     pub sensitive: bool,
     /// The accepted values, where there is a list.
     pub values: Vec<SmolStr>,

@@ -29,7 +29,18 @@ use crate::types::{AttributeType, ObjectType, Type};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     data: Data,
-    sensitive: bool,
+    mark: Mark,
+}
+
+/// Whether a value is a secret, and how that is known; the stronger mark wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    #[default]
+    None,
+    /// By the option it was given to, such as `ssh_password`: nobody has said so.
+    Nature,
+    /// The template says so, or a data source does.
+    Declared,
 }
 
 /// What a value is made of. Collections are shared, so that a clone is cheap.
@@ -143,7 +154,7 @@ impl Value {
     pub fn from_data(data: Data) -> Self {
         Self {
             data,
-            sensitive: false,
+            mark: Mark::None,
         }
     }
 
@@ -200,25 +211,82 @@ impl Value {
     /// Whether this very value is marked (parts of it may be even when it is not; see
     /// [`contains_sensitive`](Self::contains_sensitive)).
     pub fn is_sensitive(&self) -> bool {
-        self.sensitive
+        self.mark != Mark::None
+    }
+
+    /// Whether this very value is a secret only by the option it was given to; see
+    /// [`mark_by_nature`](Self::mark_by_nature).
+    pub fn is_sensitive_by_nature(&self) -> bool {
+        self.mark == Mark::Nature
     }
 
     /// Whether it or a part of it is marked.
     pub fn contains_sensitive(&self) -> bool {
-        self.sensitive || self.parts().any(Value::contains_sensitive)
+        self.is_sensitive() || self.parts().any(Value::contains_sensitive)
+    }
+
+    /// Whether it or a part of it is a secret because the template, or where it comes from, says so.
+    pub fn contains_declared_sensitive(&self) -> bool {
+        self.mark == Mark::Declared || self.parts().any(Value::contains_declared_sensitive)
     }
 
     /// The same value, marked if `sensitive`; a mark is never taken away by this.
     #[must_use]
     pub fn mark(mut self, sensitive: bool) -> Self {
-        self.sensitive |= sensitive;
+        if sensitive {
+            self.mark = Mark::Declared;
+        }
+        self
+    }
+
+    /// The same value, marked as a secret by the option it is given to if `sensitive`. Such a value is hidden where it
+    /// stands and digested with salt, as any secret; elsewhere it is hidden only if it is distinctive
+    /// ([`is_distinctive`](crate::redact::is_distinctive)): nobody has called it a secret, and it may be `vagrant`.
+    #[must_use]
+    pub fn mark_by_nature(mut self, sensitive: bool) -> Self {
+        if sensitive && self.as_str() != Some("") && !self.is_null() {
+            self.mark = self.mark.max(Mark::Nature);
+        }
+        self
+    }
+
+    /// The same value, with the texts in it marked as secrets by nature that `is` accepts.
+    #[must_use]
+    pub fn mark_texts(&self, is: &dyn Fn(&str) -> bool) -> Self {
+        let all = |elements: &[Value]| elements.iter().map(|one| one.mark_texts(is)).collect();
+        let entries = |entries: &BTreeMap<SmolStr, Value>| {
+            let marked = entries
+                .iter()
+                .map(|(key, one)| (key.clone(), one.mark_texts(is)));
+            Arc::new(marked.collect())
+        };
+        let data = match &self.data {
+            Data::String(text) => return self.clone().mark_by_nature(is(text)),
+            Data::List(ty, elements) => Data::List(ty.clone(), all(elements)),
+            Data::Tuple(elements) => Data::Tuple(all(elements)),
+            Data::Map(ty, map) => Data::Map(ty.clone(), entries(map)),
+            Data::Object(object) => Data::Object(entries(object)),
+            // Elements of sets have no marks of their own.
+            Data::Set(_, elements) => {
+                let any = elements.iter().any(|one| one.as_str().is_some_and(is));
+                return self.clone().mark_by_nature(any);
+            }
+            _ => return self.clone(),
+        };
+        Self::from_data(data).mark_like(self)
+    }
+
+    /// The same value, marked as `other` itself is; a mark is never taken away by this.
+    #[must_use]
+    pub fn mark_like(mut self, other: &Self) -> Self {
+        self.mark = self.mark.max(other.mark);
         self
     }
 
     /// The value without its own mark, and whether it had one. Marks of parts stay.
     pub fn unmark(mut self) -> (Self, bool) {
-        let sensitive = std::mem::take(&mut self.sensitive);
-        (self, sensitive)
+        let mark = std::mem::take(&mut self.mark);
+        (self, mark != Mark::None)
     }
 
     /// The value without any mark. For those that account for the secret themselves.

@@ -25,8 +25,10 @@ use crate::value::Value;
 
 mod legacy;
 mod order;
+mod spent;
 mod text;
 
+pub(crate) use spent::hide_used_as_secrets;
 use text::Text;
 
 /// Problems with variables.

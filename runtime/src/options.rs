@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use imgc_compiler::redact::is_distinctive;
 use imgc_compiler::value::{Data, Value};
 use smol_str::SmolStr;
 
@@ -283,7 +284,9 @@ pub(crate) fn recorded(names: &[&str], value: &Value, asks: impl Fn(&str) -> boo
     let options = Options::new("", value);
     let is_secret = |name: &str| {
         let texts = || options.plain_strings(name).unwrap_or_default();
-        options.is_sensitive(name) || texts().iter().any(|text| asks(text))
+        let marked = options.value(name);
+        marked.is_some_and(Value::contains_declared_sensitive)
+            || texts().iter().any(|text| asks(text))
     };
     let names = names.iter().filter(|name| is_secret(name));
     let problem = |name: &&str| {
@@ -297,22 +300,46 @@ pub(crate) fn recorded(names: &[&str], value: &Value, asks: impl Fn(&str) -> boo
     names.map(problem).collect()
 }
 
-/// Every secret text in a value: marked texts, and the scalars inside marked collections.
+/// Every text in a value that is to be hidden wherever it stands: marked texts, and the scalars inside marked collections.
+/// What is a secret only by its option is one of them if it is distinctive.
 pub fn secrets(value: &Value) -> Vec<String> {
-    fn walk(value: &Value, inherited: bool, found: &mut Vec<String>) {
-        let sensitive = inherited || value.is_sensitive();
+    let mut found = Vec::new();
+    walk(value, [false; 2], &mut |text, [declared, _]| {
+        if declared || is_distinctive(&text) {
+            found.push(text);
+        }
+    });
+    found
+}
+
+/// Those of [`secrets`] that nobody has declared: values of options such as `ssh_password`.
+pub fn undeclared_secrets(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(value, [false; 2], &mut |text, [declared, _]| {
+        if !declared && is_distinctive(&text) {
+            found.push(text);
+        }
+    });
+    found
+}
+
+/// Hands out the scalars that are marked, or in what is: whether as declared secrets, and whether by their option.
+fn walk(value: &Value, [declared, natural]: [bool; 2], found: &mut dyn FnMut(String, [bool; 2])) {
+    let nature = value.is_sensitive_by_nature();
+    let marks = [
+        declared || value.is_sensitive() && !nature,
+        natural || nature,
+    ];
+    if marks.contains(&true) {
         match value.data() {
-            Data::String(text) if sensitive => found.push(text.to_string()),
-            Data::Number(number) if sensitive => found.push(number.to_string()),
+            Data::String(text) => found(text.to_string(), marks),
+            Data::Number(number) => found(number.to_string(), marks),
             _ => {}
         }
-        for part in parts(value) {
-            walk(part, sensitive, found);
-        }
     }
-    let mut found = Vec::new();
-    walk(value, false, &mut found);
-    found
+    for part in parts(value) {
+        walk(part, marks, found);
+    }
 }
 
 #[cfg(test)]
@@ -374,5 +401,22 @@ mod tests {
             ("b", object([("c", Value::string("deep"))]).mark(true)),
         ]);
         assert_eq!(secrets(&value), ["deep"]);
+    }
+
+    #[test]
+    fn what_is_a_secret_by_its_option_is_hidden_elsewhere_only_if_it_is_distinctive() {
+        let natural = |text: &str| Value::string(text).mark_by_nature(true);
+        let value = object([
+            ("ssh_password", natural("vagrant")),
+            ("vnc_password", natural("")),
+            ("token", natural("s3cr3tT0ken")),
+            ("declared", Value::string("vagrant").mark(true)),
+        ]);
+        assert_eq!(secrets(&value), ["vagrant", "s3cr3tT0ken"]);
+        assert_eq!(undeclared_secrets(&value), ["s3cr3tT0ken"]);
+        let options = Options::new("x", &value);
+        assert!(options.is_sensitive("ssh_password") && !options.is_sensitive("vnc_password"));
+        assert!(recorded(&["ssh_password"], &value, |_| false).is_empty());
+        assert_eq!(recorded(&["declared"], &value, |_| false).len(), 1);
     }
 }

@@ -70,11 +70,15 @@ impl Redactor {
         Self::default()
     }
 
-    /// Knows what a template declares as sensitive, and what follows from it.
+    /// Knows what a template declares as sensitive, and what follows from it; and of what is a secret by its option what is
+    /// distinctive.
     pub fn declared(plan: &Plan) -> Self {
         let redactor = Self::new();
         let variables = plan.variables.iter().map(|variable| &variable.value);
         redactor.add_all(variables.chain(&plan.secrets));
+        for secret in options(plan).flat_map(crate::options::undeclared_secrets) {
+            redactor.add(&secret);
+        }
         redactor
     }
 
@@ -82,12 +86,8 @@ impl Redactor {
     /// another has as its secret.
     pub fn of(plan: &Plan) -> Self {
         let redactor = Self::declared(plan);
-        let sources = plan.builds.iter().map(|build| build.source.value());
-        let steps = plan.steps.iter().map(|step| step.options.value());
-        let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
-        let cleanups = cleanups.map(|step| step.options.value());
         let outputs = plan.outputs.iter().map(|output| output.value.value());
-        redactor.add_all(sources.chain(steps).chain(cleanups).chain(outputs));
+        redactor.add_all(options(plan).chain(outputs));
         redactor
     }
 
@@ -114,6 +114,15 @@ impl Redactor {
             }
         }
     }
+}
+
+/// The options of all components.
+fn options(plan: &Plan) -> impl Iterator<Item = &Value> {
+    let sources = plan.builds.iter().map(|build| build.source.value());
+    let steps = plan.steps.iter().map(|step| step.options.value());
+    let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
+    let cleanups = cleanups.map(|step| step.options.value());
+    sources.chain(steps).chain(cleanups)
 }
 
 impl Redact for Redactor {

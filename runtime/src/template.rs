@@ -140,7 +140,7 @@ pub fn render_options(
         };
         rendered.insert(name.clone(), value);
     }
-    Ok(Value::from_data(Data::Object(Arc::new(rendered))).mark(options.is_sensitive()))
+    Ok(Value::from_data(Data::Object(Arc::new(rendered))).mark_like(options))
 }
 
 /// Options as they are known before anything runs: of those that hold a template nothing but the type is, save for `late`
@@ -154,12 +154,12 @@ pub(crate) fn open_options(options: &Value, late: &[&str]) -> Value {
     }
     let open = entries.iter().map(|(name, value)| {
         let value = match has_template(value) && !late.contains(&name.as_str()) {
-            true => Value::unknown(value.ty()).mark(value.is_sensitive()),
+            true => Value::unknown(value.ty()).mark_like(value),
             false => value.clone(),
         };
         (name.clone(), value)
     });
-    Value::from_data(Data::Object(Arc::new(open.collect()))).mark(options.is_sensitive())
+    Value::from_data(Data::Object(Arc::new(open.collect()))).mark_like(options)
 }
 
 /// The templates of a component's options that cannot be parsed, with the option's name.
@@ -223,10 +223,10 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
             .collect::<Result<BTreeMap<_, _>>>()
             .map(Arc::new)
     };
-    let mut sensitive = value.is_sensitive();
+    let mut sensitive = false;
     let data = match value.data() {
         Data::String(text) => {
-            sensitive = sensitive || asks_for_secret(text, surroundings);
+            sensitive = asks_for_secret(text, surroundings);
             Data::String(render(text, &[], surroundings, option)?.into())
         }
         Data::List(ty, parts) => Data::List(ty.clone(), list(parts)?),
@@ -236,14 +236,14 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
         Data::Object(parts) => Data::Object(map(parts)?),
         other => other.clone(),
     };
-    Ok(Value::from_data(data).mark(sensitive))
+    Ok(Value::from_data(data).mark(sensitive).mark_like(value))
 }
 
 /// Whether a template asks for something that is secret, or may do so.
 pub(crate) fn asks_for_secret(text: &str, surroundings: &Surroundings) -> bool {
     let marked = |values: &BTreeMap<SmolStr, Value>, name: &str| {
         let value = values.get(name);
-        value.is_some_and(Value::contains_sensitive)
+        value.is_some_and(Value::contains_declared_sensitive)
     };
     asked(text).iter().any(|asked| match asked {
         Asked::Variable(name) => marked(&surroundings.variables, name),
@@ -251,7 +251,7 @@ pub(crate) fn asks_for_secret(text: &str, surroundings: &Surroundings) -> bool {
         Asked::Anything => {
             let variables = surroundings.variables.values();
             let mut all = variables.chain(surroundings.build.values());
-            all.any(Value::contains_sensitive)
+            all.any(Value::contains_declared_sensitive)
         }
         _ => false,
     })

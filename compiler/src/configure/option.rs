@@ -26,6 +26,7 @@ pub(super) fn option(
     let span = attribute.span;
     if schema.open {
         let value = eval::evaluate(&attribute.value, scope, cx);
+        let value = named_a_secret(name, value);
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
@@ -39,7 +40,8 @@ pub(super) fn option(
         }
         let value = eval::evaluate(&attribute.value, scope, cx);
         let value = weak::loosen(body.weak, value, known);
-        let value = conform(name, known, value, &attribute.value, cx).mark(known.sensitive);
+        let value = conform(name, known, value, &attribute.value, cx);
+        let value = secret(known, value, &attribute.value, cx);
         rules::value(name, known, &value, &attribute.value, cx);
         templates::check(subject, body, &value, &attribute.value, cx);
         match schema.renamed.get(name) {
@@ -60,7 +62,8 @@ pub(super) fn option(
                 Some(known) => {
                     let value = renamed::for_list(value, &known.ty);
                     let value = weak::loosen(body.weak, value, known);
-                    conform(new, known, value, &attribute.value, cx).mark(known.sensitive)
+                    let value = conform(new, known, value, &attribute.value, cx);
+                    secret(known, value, &attribute.value, cx)
                 }
                 None => value,
             },
@@ -73,6 +76,7 @@ pub(super) fn option(
     let top = std::ptr::eq(schema, &subject.component.body);
     let json_only = top && subject.component.json_only.contains(name);
     if json_only && body.weak {
+        let value = named_a_secret(name, value);
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
@@ -86,6 +90,7 @@ pub(super) fn option(
             Ok(converted) if !json_only => converted,
             _ => value,
         };
+        let value = named_a_secret(name, value);
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
@@ -97,6 +102,7 @@ pub(super) fn option(
     if let Some(help) = perhaps_there(subject, schema, name) {
         unknown.severity = Severity::Warning;
         cx.report(unknown.help(help));
+        let value = named_a_secret(name, value);
         given.attributes.insert(name.clone(), (value, span));
         return;
     }
@@ -104,6 +110,21 @@ pub(super) fn option(
     let block = schema.blocks.get_key_value(name);
     let meant = block.map(|(block, _)| block.as_str());
     given.meant(meant.or_else(|| near_option(name, schema)), span);
+}
+
+/// The value of an option, marked if it is a secret; where it comes from then is one as well.
+fn secret(known: &schema::Attribute, value: Value, expr: &Expr, cx: &mut Context<'_>) -> Value {
+    let value = value.mark_by_nature(known.sensitive);
+    if value.is_sensitive_by_nature() {
+        cx.secret_uses.push((eval::references(expr), value.clone()));
+    }
+    value
+}
+
+/// The value of an option of which only the name is known.
+fn named_a_secret(name: &str, value: Value) -> Value {
+    let is_text = matches!(value.ty(), Type::String);
+    value.mark_by_nature(is_text && schema::secrets::is_named_so(name))
 }
 
 /// Who may have an option that is not known here, so that it is no slip.

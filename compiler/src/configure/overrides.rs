@@ -128,8 +128,11 @@ pub(super) fn override_options(
         };
         given.blocks.remove(name);
         let sensitive = known.is_some_and(|known| known.sensitive);
-        let value = (converted.mark(sensitive), place.value);
-        given.attributes.insert(name.clone(), value);
+        let value = converted.mark_by_nature(sensitive);
+        if value.is_sensitive_by_nature() {
+            cx.secret_uses.push((Vec::new(), value.clone()));
+        }
+        given.attributes.insert(name.clone(), (value, place.value));
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn map(
             if free(new) {
                 let value = match value.as_str() {
                     Some(text) if !text.is_empty() => {
-                        Value::string(format!("{prefix}{text}")).mark(value.contains_sensitive())
+                        Value::string(format!("{prefix}{text}")).mark_like(&value)
                     }
                     Some(_) => return,
                     None => unknown_text(&value),
@@ -171,7 +171,7 @@ pub(super) fn finish(given: &mut Given) {
                 else {
                     continue;
                 };
-                *value = Value::string(format!("{kind}:{text}")).mark(value.contains_sensitive());
+                *value = Value::string(format!("{kind}:{text}")).mark_like(value);
             }
             None if kind == "none" => {
                 given

@@ -18,7 +18,7 @@ pub(super) fn loosen(weak: bool, value: Value, schema: &Attribute) -> Value {
         _ if !weak => value,
         // A number for a duration is one of nanoseconds.
         Data::Number(number) if schema.is_duration() => {
-            Value::string(format!("{number}ns")).mark(value.is_sensitive())
+            Value::string(format!("{number}ns")).mark_like(&value)
         }
         _ => loosen_to(&value, &schema.ty),
     }
@@ -49,7 +49,7 @@ pub(crate) fn loosen_to(value: &Value, ty: &Type) -> Value {
         (Data::Number(number), Type::Bool) => Value::bool(number.to_string() != "0"),
         _ => return value.clone(),
     };
-    loosened.mark(value.is_sensitive())
+    loosened.mark_like(value)
 }
 
 /// A text is a list of what commas part, any other single value is a list of one, and an empty object an empty list.

@@ -221,7 +221,10 @@ fn opened(open: &Open) -> Vec<StepInput> {
     for (at, (text, value)) in open.trace.known.iter().enumerate() {
         // One name may have several values, in the turns of what is repeated.
         let name = format!("value {} of {text} in {option}", at + 1);
-        list.push(input(name, Content::Value(value.clone())));
+        list.push(input(
+            name,
+            Content::Value(value.clone().mark_by_nature(open.sensitive)),
+        ));
     }
     for function in &open.trace.unasked {
         let why = match function.as_str() {

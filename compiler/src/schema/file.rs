@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::{
     Attribute, BlockSchema, BodySchema, Component, Constraint, Format, Required, component, packed,
-    renames,
+    renames, secrets,
 };
 use crate::components::ComponentKind;
 use crate::types::Type;
@@ -153,6 +153,7 @@ fn attribute(of: packed::Attribute<Text>) -> (SmolStr, Attribute) {
         attribute.reads = more.reads;
         attribute.doc = more.doc.map(text);
     }
+    attribute.sensitive |= secrets::is_one(of.name, &attribute);
     (text(of.name), attribute)
 }
 

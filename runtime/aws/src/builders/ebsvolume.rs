@@ -124,7 +124,7 @@ fn rendered(cx: &Context, facts: &Facts, options: &Value) -> Result<Value> {
     if let Some(blocks) = entries.get_mut(BLOCKS) {
         *blocks = Render::new(cx, facts).value(blocks, BLOCKS)?;
     }
-    Ok(Value::object(entries).mark(options.is_sensitive()))
+    Ok(Value::object(entries).mark_like(options))
 }
 
 impl EbsVolume {

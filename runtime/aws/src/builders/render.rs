@@ -66,7 +66,7 @@ impl<'a> Render<'a> {
             Data::Object(parts) => Data::Object(self.parts(parts, option)?),
             other => other.clone(),
         };
-        Ok(Value::from_data(data).mark(value.is_sensitive()))
+        Ok(Value::from_data(data).mark_like(value))
     }
 
     fn parts<K: Clone + Ord>(
