@@ -2,7 +2,8 @@
 //!
 //! In: secrets, added at any time, and texts. Out: the texts with every secret replaced by [`MASK`], also where it
 //! stands in base64 (at any alignment), hexadecimal, URL-, JSON- or shell-quoted form, with any of its characters
-//! escaped, line by line for secrets of several lines, and in pieces where lines are broken.
+//! escaped, line by line for secrets of several lines, in pieces where lines are broken, and with colours and other
+//! steering of a terminal in the middle.
 //!
 //! A secret that has another one in it, such as a command with a password, is known by its whole text only: its other
 //! parts stand in ordinary output as well.
@@ -18,6 +19,7 @@ use imgc_compiler::value::Value;
 
 use crate::event::Redact;
 
+mod controls;
 mod escapes;
 mod forms;
 mod pieces;
@@ -183,6 +185,35 @@ impl Known {
 
     /// `None` where there is nothing to mask. Overlapping secrets become one mask, so that no end of one stays readable.
     fn mask(&self, text: &str, line: bool) -> Option<String> {
+        let mut ranges = self.within(text, line);
+        let views = controls::views(text);
+        for view in &views {
+            let seen = self.within(&view.text, line);
+            ranges.extend(seen.iter().filter_map(|range| view.original(range)));
+        }
+        if ranges.is_empty() {
+            return None;
+        }
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        let mut result = String::with_capacity(text.len());
+        let mut end = 0;
+        for range in ranges {
+            if range.start >= end {
+                result.push_str(&text[end..range.start]);
+                result.push_str(MASK);
+            }
+            let new = range.start.max(end)..range.end;
+            if !views.is_empty() && !new.is_empty() {
+                result.push_str(&controls::styles(&text[new]));
+            }
+            end = end.max(range.end);
+        }
+        result.push_str(&text[end..]);
+        Some(result)
+    }
+
+    /// Where secrets stand in a text.
+    fn within(&self, text: &str, line: bool) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = match self.whole.is_match(text) {
             false => Vec::new(),
             true => {
@@ -203,21 +234,7 @@ impl Known {
                 from += one.len();
             }
         }
-        if ranges.is_empty() {
-            return None;
-        }
-        ranges.sort_unstable_by_key(|range| (range.start, range.end));
-        let mut result = String::with_capacity(text.len());
-        let mut end = 0;
-        for range in ranges {
-            if range.start >= end {
-                result.push_str(&text[end..range.start]);
-                result.push_str(MASK);
-            }
-            end = end.max(range.end);
-        }
-        result.push_str(&text[end..]);
-        Some(result)
+        ranges
     }
 }
 
@@ -414,6 +431,56 @@ mod tests {
             "usage: docker login --username NAME"
         );
         assert_eq!(redacted(&secrets, secrets[1]), MASK);
+    }
+
+    #[test]
+    fn with_steering_of_the_terminal_in_the_middle() {
+        let secret = "LegacySECRET77";
+        for text in [
+            "\x1b[1mLegacy\x1b[0mSECRET77",
+            "is \x1b[01;31m\x1b[KLegacySECRET77\x1b[m\x1b[K.",
+            "\x1b[01;31m\x1b[KLegacy\x1b[m\x1b[KSECRET77",
+            "L\x1b[38;5;1me\x1b[38;2;1;2;3mgacySE\x1b(BCRET7\x1b[0m7",
+            "Legacy\x08SECRET77",
+            "Legacx\x08ySECRET77",
+            "Legacy\rSECRET77",
+            "xxxxxxSECRET77\rLegacy",
+            "xxxxxxSECRET77\x1b[14DLegacy",
+            "xxxxxxSECRET77\x1b[1GLegacy",
+            "Legacy\x1b]0;a title\x07SECRET77",
+            "Legacy\x1b]8;;https://example\x1b\\SECRET77\x1b]8;;\x1b\\",
+            "\x1b]0;LegacySECRET77\x07 in a title",
+            "Legacy\u{9b}1mSECRET77",
+            "Leg\0acySECRET77",
+            "Legacy\x1bSECRET77",
+            "Legacy\x7fSECRET77",
+            "TGVnYWN5U0V\x1b[1mDUkVUNzc=",
+            "Legacy\x1b[0m\\x53ECRET77",
+        ] {
+            let shown = line(&[secret], text);
+            assert!(shown.contains(MASK), "{text:?} -> {shown:?}");
+            for part in ["SECRET77", "CRET7", "UkVUN"] {
+                assert!(!shown.contains(part), "{text:?} -> {shown:?}");
+            }
+            let inside = format!("before\n{text}\nafter");
+            let shown = redacted(&[secret], &inside);
+            assert!(shown.starts_with("before\n"), "{shown:?}");
+            assert!(shown.ends_with("\nafter"), "{shown:?}");
+            assert!(shown.contains(MASK), "{inside:?} -> {shown:?}");
+        }
+    }
+
+    #[test]
+    fn colours_go_on_as_they_were() {
+        assert_eq!(
+            redacted(&["hunter2"], "a \x1b[1mhun\x1b[0mter2 b"),
+            "a \x1b[1m<sensitive>\x1b[0m b"
+        );
+        let plain =
+            "\x1b[32m10%\x1b[0m\r\x1b[32m20%\x1b[0m\x1b[K\x1b[9999999999999999999999C done\r\n";
+        assert_eq!(line(&["hunter2"], plain), plain);
+        let ended = "broken \x1b[ \x1b] \x1b( \x1b";
+        assert_eq!(line(&["hunter2"], ended), ended);
     }
 
     #[test]
