@@ -198,6 +198,27 @@ fn files_show_by_their_bytes_and_trees_by_names_modes_and_links() {
 }
 
 #[test]
+fn whether_a_local_script_may_be_executed_shows() {
+    let with = |mode: u32, provisioner: &str| {
+        let world = || {
+            let mut world = world();
+            world.modes.insert("setup.sh".into(), mode);
+            world
+        };
+        let body = format!("  provisioner \"{provisioner}\" {{\n    script = \"setup.sh\"\n  }}");
+        of(&body, world())
+    };
+    let runs = with(0o755, "shell-local");
+    let does_not = with(0o644, "shell-local");
+    assert_ne!(runs, does_not);
+    // Who checks it out with another mask gets other permissions for the same.
+    assert_eq!(runs, with(0o775, "shell-local"));
+    assert_eq!(does_not, with(0o600, "shell-local"));
+    // What is sent to a machine is made executable there.
+    assert_eq!(with(0o755, "shell"), with(0o644, "shell"));
+}
+
+#[test]
 fn cache_is_an_attribute_of_every_provisioner_and_post_processor() {
     let body = "provisioner \"shell-local\" {\n  inline = [\"a\"]\n  cache = false\n}\n\
                 provisioner \"shell-local\" {\n  inline = [\"a\"]\n}\n\

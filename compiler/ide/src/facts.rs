@@ -88,6 +88,9 @@ pub(crate) fn option_facts(inside: Inside, opt: &Opt) -> String {
             }
             match attribute.reads {
                 Some(Reads::File) => line("Names a file; what is in it counts.".to_owned()),
+                Some(Reads::Program) => {
+                    line("Names a file to run; what is in it counts.".to_owned());
+                }
                 Some(Reads::Upload) => line("Names a file or a directory to upload.".to_owned()),
                 Some(Reads::Existing) => line("Names a file that must be there.".to_owned()),
                 None => {}

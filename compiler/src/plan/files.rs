@@ -20,13 +20,15 @@ use crate::value::Value;
 /// What has been read so far, by path.
 #[derive(Default)]
 pub(super) struct Files {
-    seen: BTreeMap<PathBuf, Option<Input>>,
+    seen: BTreeMap<(PathBuf, bool), Option<Input>>,
 }
 
 impl Files {
     /// The inputs read for all steps, sorted by path.
     pub(super) fn into_inputs(self) -> Vec<Input> {
-        self.seen.into_values().flatten().collect()
+        let mut inputs: Vec<Input> = self.seen.into_values().flatten().collect();
+        inputs.dedup();
+        inputs
     }
 
     /// Looks at the files the options of one component name; gives their digests in the order of the options.
@@ -72,7 +74,8 @@ impl Files {
         request: &Request,
         cx: &mut Context<'_>,
     ) -> Option<String> {
-        if let Some(known) = self.seen.get(&named.path) {
+        let key = (named.path.clone(), reads == Reads::Program);
+        if let Some(known) = self.seen.get(&key) {
             return known.as_ref().map(|input| input.digest.clone());
         }
         let input = match cx.world.kind(&named.path) {
@@ -98,6 +101,9 @@ impl Files {
                 );
                 None
             }
+            Ok(_) if request.digest_files && reads == Reads::Program => {
+                named.read("file", cx, program_digest)
+            }
             Ok(_) if request.digest_files && reads != Reads::Existing => {
                 named.read("file", cx, |world, path| world.digest(path))
             }
@@ -110,7 +116,7 @@ impl Files {
         let digest = input.as_ref().map(|input| input.digest.clone());
         // The name of a secret path is kept nowhere.
         if !named.secret {
-            self.seen.insert(named.path.clone(), input);
+            self.seen.insert(key, input);
         }
         digest
     }
@@ -276,6 +282,19 @@ pub(super) fn file_digest(world: &dyn World, path: &Path) -> io::Result<[u8; 32]
     let mut hasher = Sha256::new();
     hasher.update(world.mode(path)?.to_be_bytes());
     hasher.update(world.digest(path)?);
+    Ok(hasher.finalize().into())
+}
+
+/// SHA-256 over a file that is run: another one where it may not be executed. Other permissions do not count, so that who has
+/// checked it out with another mask runs nothing.
+pub(super) fn program_digest(world: &dyn World, path: &Path) -> io::Result<[u8; 32]> {
+    let digest = world.digest(path)?;
+    if world.mode(path)? & 0o111 != 0 {
+        return Ok(digest);
+    }
+    let mut hasher = Sha256::new();
+    part(&mut hasher, b"not executable");
+    hasher.update(digest);
     Ok(hasher.finalize().into())
 }
 

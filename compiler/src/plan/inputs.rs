@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use smol_str::SmolStr;
 
-use super::files::{expand_home, file_digest, hex, tree_digest, tree_stamp, uploads};
+use super::files::{
+    expand_home, file_digest, hex, program_digest, tree_digest, tree_stamp, uploads,
+};
 use super::{Open, Options, RunValues};
 use crate::schema::{Component, Reads};
 use crate::scope::BUILD_MEMBERS;
@@ -33,8 +35,18 @@ pub struct StepInput {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReadFile {
     path: PathBuf,
-    /// Whether its permissions count: it is something that is copied.
-    modes: bool,
+    modes: Modes,
+}
+
+/// Which of a file's permissions count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Modes {
+    /// None: its bytes are all that is read.
+    None,
+    /// Whether it may be executed.
+    Executable,
+    /// All: it is something that is copied.
+    All,
 }
 
 /// What an input is.
@@ -89,8 +101,12 @@ impl Seen {
         let stamp = stamp(path, world);
         let made = match kind {
             Ok(EntryKind::Directory) => tree_digest(world, path).map(|digest| ("tree", digest)),
-            Ok(_) if *modes => file_digest(world, path).map(|digest| ("file", digest)),
-            Ok(_) => world.digest(path).map(|digest| ("file", digest)),
+            Ok(_) => match modes {
+                Modes::None => world.digest(path),
+                Modes::Executable => program_digest(world, path),
+                Modes::All => file_digest(world, path),
+            }
+            .map(|digest| ("file", digest)),
             Err(error) => Err(error),
         };
         let outcome = made
@@ -139,7 +155,7 @@ impl PutOff {
     pub fn read(&self, world: &dyn World) -> ReadLater {
         let file = ReadFile {
             path: self.path.clone(),
-            modes: true,
+            modes: Modes::All,
         };
         let seen = Seen::look(&file, world);
         ReadLater {
@@ -326,13 +342,17 @@ fn files(
             }
             let file = ReadFile {
                 path: expand_home(&path, known.world),
-                modes: reads == Reads::Upload,
+                modes: match reads {
+                    Reads::Upload => Modes::All,
+                    Reads::Program => Modes::Executable,
+                    Reads::File | Reads::Existing => Modes::None,
+                },
             };
             let unread = |why: &str| StepInput {
                 file: Some(file.clone()),
                 ..unknown(why)
             };
-            if known.later && file.modes && read.puts_off(&file, known.world) {
+            if known.later && file.modes == Modes::All && read.puts_off(&file, known.world) {
                 list.push(unread(NOT_READ));
                 continue;
             }

@@ -198,6 +198,8 @@ pub enum ConstraintKind {
 pub enum Reads {
     /// Reads a file: its bytes belong to the step's digest.
     File,
+    /// Runs a file: its bytes count, and whether it may be executed.
+    Program,
     /// Reads a file or a tree, unless the options say it goes the other way (`direction`, `generated`).
     Upload,
     /// Needs it to be there; what is in it does not matter for the result.
