@@ -281,6 +281,14 @@ impl Output {
         self.redact.add(secret);
     }
 
+    /// Makes the value of an option that is a secret by its nature, such as `ssh_password`, a secret from now on, if it is
+    /// distinctive; one that the template declares as sensitive is one already.
+    pub fn add_undeclared_secret(&self, secret: &str) {
+        if imgc_compiler::redact::is_distinctive(secret) {
+            self.redact.add(secret);
+        }
+    }
+
     /// The build's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -161,6 +161,13 @@ impl Foresight {
         self.reused.get(&step).map(String::as_str)
     }
 
+    /// Whether a step need not run, be it that the machine of a resumed run has gone through it.
+    fn is_done(&self, step: StepId) -> bool {
+        let living = self.living.as_ref();
+        let gone_through = living.is_some_and(|one| one.done.iter().any(|(id, _)| *id == step));
+        gone_through || self.reused.contains_key(&step)
+    }
+
     /// The builder's artifact with what publishing has added.
     pub(crate) fn whole(&self) -> Option<Artifact> {
         let built = &self.built.as_ref()?.artifact;

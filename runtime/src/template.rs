@@ -241,17 +241,20 @@ fn render_value(value: &Value, option: &str, surroundings: &Surroundings) -> Res
 
 /// Whether a template asks for something that is secret, or may do so.
 pub(crate) fn asks_for_secret(text: &str, surroundings: &Surroundings) -> bool {
-    let marked = |values: &BTreeMap<SmolStr, Value>, name: &str| {
-        let value = values.get(name);
+    let variables = |name: &str| {
+        let value = surroundings.variables.get(name);
         value.is_some_and(Value::contains_declared_sensitive)
     };
+    let build = |name: &str| {
+        let value = surroundings.build.get(name);
+        value.is_some_and(Value::contains_sensitive)
+    };
     asked(text).iter().any(|asked| match asked {
-        Asked::Variable(name) => marked(&surroundings.variables, name),
-        Asked::Build(name) => marked(&surroundings.build, name),
+        Asked::Variable(name) => variables(name),
+        Asked::Build(name) => build(name),
         Asked::Anything => {
-            let variables = surroundings.variables.values();
-            let mut all = variables.chain(surroundings.build.values());
-            all.any(Value::contains_declared_sensitive)
+            surroundings.variables.keys().any(|name| variables(name))
+                || surroundings.build.keys().any(|name| build(name))
         }
         _ => false,
     })

@@ -423,3 +423,35 @@ fn times_order_of_attributes_and_comments_run_nothing() {
     );
     assert_eq!(image.digest(), made);
 }
+
+#[test]
+fn a_local_script_that_may_not_be_executed_any_more_is_another_input() {
+    let test = Test::new(
+        r#"
+source "null" "base" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.base"]
+  provisioner "shell-local" {
+    script = "local.sh"
+  }
+}
+"#,
+    );
+    test.write("local.sh", "#!/bin/sh\necho it runs\n");
+    let script = test.path("local.sh");
+    let mode = |mode| std::fs::set_permissions(&script, Permissions::from_mode(mode)).unwrap();
+    assert_eq!(test.run(&["apply"]).code, 0);
+    mode(0o700);
+    let same = test.run(&["apply"]);
+    assert!(same.text().contains("nothing changed"), "{}", same.text());
+    mode(0o644);
+    let printed = test.run(&["apply"]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(
+        !printed.text().contains("nothing changed"),
+        "{}",
+        printed.text()
+    );
+}

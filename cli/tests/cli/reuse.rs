@@ -256,12 +256,86 @@ build {
     well(&printed);
     let warned = "`custom_data` has a secret, which is written into packer-manifest.json as it is";
     assert!(printed.text().contains(warned), "{}", printed.text());
+    let manifest = std::fs::metadata(test.path("packer-manifest.json")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&manifest) & 0o777,
+        0o600
+    );
     assert_eq!(names(), ["a", "b"]);
     std::fs::remove_file(test.path("a.txt")).unwrap();
     well(&test.run(&["apply"]));
     assert_eq!(names(), ["a", "a", "b"], "as Packer adds to it");
     well(&test.run(&["apply", "-force", "-rebuild", "-auto-approve"]));
     assert_eq!(names(), ["a", "b"]);
+}
+
+/// A file that several builds and post-processors write their checksums into is afterwards what they write, whoever wrote to it.
+#[test]
+fn a_file_of_checksums_is_what_its_post_processors_write() {
+    let template = |types: &str| {
+        format!(
+            r#"
+source "file" "a" {{
+  content = "a"
+  target  = "a.txt"
+}}
+source "file" "b" {{
+  content = "b"
+  target  = "b.txt"
+}}
+build {{
+  sources = ["source.file.a", "source.file.b"]
+  post-processors {{
+    post-processor "checksum" {{
+      checksum_types = [{types}]
+      output         = "SUMS"
+    }}
+  }}
+  post-processors {{
+    post-processor "checksum" {{
+      checksum_types = ["sha1"]
+      output         = "SUMS"
+    }}
+  }}
+}}
+"#
+        )
+    };
+    let test = Test::new(&template(r#""md5", "sha256""#));
+    let sums = || {
+        let text = test.read("SUMS");
+        let lines = text.lines().map(|line| {
+            let (digest, name) = line.split_once('\t').unwrap();
+            format!("{name} {}", digest.len())
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.sort();
+        lines
+    };
+    let settle = || {
+        for _ in 0..4 {
+            let printed = test.run(&["apply", "-auto-approve"]);
+            well(&printed);
+            if printed.text().contains("nothing changed") {
+                return;
+            }
+        }
+        panic!("it does not settle: {}", test.read("SUMS"));
+    };
+    let all = [
+        "a.txt 32", "a.txt 40", "a.txt 64", "b.txt 32", "b.txt 40", "b.txt 64",
+    ];
+    settle();
+    assert_eq!(sums(), all);
+
+    let made = test.read("SUMS");
+    test.write("SUMS", format!("{made}garbage\n"));
+    settle();
+    assert_eq!(sums(), all);
+
+    test.write("main.pkr.hcl", template(r#""sha256""#));
+    settle();
+    assert_eq!(sums(), ["a.txt 40", "a.txt 64", "b.txt 40", "b.txt 64"]);
 }
 
 #[test]

@@ -198,3 +198,136 @@ build {
         assert!(template || !text.contains(SECRET), "{text}");
     }
 }
+
+/// An option that is a secret by its nature: written out, in two languages, from a variable that nobody has called sensitive, and in the
+/// text of other options.
+#[test]
+fn options_that_are_secrets_by_nature_are_shown_and_kept_nowhere() {
+    let set = format!("password={SECRET}");
+    let hcl = |password: &str| {
+        format!(
+            r#"
+variable "password" {{
+  default = ""
+}}
+source "null" "base" {{
+  communicator = "none"
+  ssh_password = {password}
+}}
+build {{
+  sources = ["source.null.base"]
+  provisioner "shell-local" {{
+    execute_command = ["/bin/sh", "-c", "true {SECRET}; {{{{.Script}}}}"]
+    inline          = ["echo the password is {SECRET}"]
+  }}
+}}
+"#
+        )
+    };
+    let literal = hcl(&format!("\"{SECRET}\""));
+    let variable = hcl("var.password");
+    let toml = format!(
+        r#"
+[source.null.base]
+communicator = "none"
+ssh_password = "{SECRET}"
+[[build]]
+sources = ["source.null.base"]
+[[build.provisioner]]
+type = "shell-local"
+inline = ["echo the password is {SECRET}"]
+"#
+    );
+    let templates: [(&str, &str, &[&str]); 3] = [
+        ("main.pkr.hcl", &literal, &[]),
+        ("main.pkr.hcl", &variable, &["-var", &set]),
+        ("main.imgc.toml", &toml, &[]),
+    ];
+    for (name, template, vars) in templates {
+        let test = Test::new("").env("PACKER_LOG", "1");
+        test.write(name, template);
+        let commands: [&[&str]; 11] = [
+            &["validate", "-json"],
+            &["plan", "-v", "-explain"],
+            &["plan", "-json"],
+            &["plan", "-out", "x.plan"],
+            &["inspect", "-json"],
+            &["apply", "-json", "x.plan"],
+            &["plan", "-explain"],
+            &["build", "-machine-readable"],
+            &["show"],
+            &["show", "-json"],
+            &["logs"],
+        ];
+        for arguments in commands {
+            let of_template = !["show", "logs"].contains(&arguments[0]);
+            let path: &[&str] = match of_template && arguments[0] != "apply" {
+                true => &["."],
+                false => &[],
+            };
+            let vars = if of_template { vars } else { &[] };
+            let printed = test.run(&[arguments, vars, path].concat());
+            let text = printed.text();
+            assert_eq!(printed.code, 0, "{arguments:?}\n{text}");
+            assert!(!text.contains(SECRET), "{arguments:?}\n{text}");
+        }
+        for (path, bytes) in test.files() {
+            let is_template = path.file_name().is_some_and(|file| file == name);
+            let found = bytes
+                .windows(SECRET.len())
+                .any(|part| part == SECRET.as_bytes());
+            assert!(is_template || !found, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_secret_by_nature_counts_as_an_input_and_an_everyday_word_hides_nothing() {
+    let template = |password: &str| {
+        format!(
+            r#"
+source "file" "vagrant" {{
+  content = "a box for vagrant\n"
+  target  = "out-vagrant/vagrant.txt"
+}}
+source "null" "base" {{
+  communicator = "none"
+  ssh_username = "vagrant"
+  ssh_password = "{password}"
+}}
+build {{
+  sources = ["source.file.vagrant", "source.null.base"]
+  provisioner "shell-local" {{
+    inline = ["echo vagrant was here"]
+  }}
+}}
+"#
+        )
+    };
+    let test = Test::new(&template("vagrant"));
+    let printed = test.run(&["apply", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed.stdout.contains("vagrant was here"),
+        "{}",
+        printed.text()
+    );
+    assert!(
+        !printed.text().contains("<sensitive>"),
+        "{}",
+        printed.text()
+    );
+    assert!(test.path("out-vagrant/vagrant.txt").is_file());
+    let printed = test.run(&["plan", "-v", "."]);
+    let text = printed.text();
+    assert!(text.contains("ssh_password = (sensitive)"), "{text}");
+    assert!(text.contains("ssh_username = \"vagrant\""), "{text}");
+    assert!(text.contains("0 builds would run"), "{text}");
+
+    test.write("main.pkr.hcl", &template("other"));
+    let printed = test.run(&["plan", "-explain", "."]);
+    let text = printed.text();
+    assert!(text.contains("option ssh_password"), "{text}");
+    assert!(!text.contains("\"other\""), "{text}");
+    assert!(text.contains("1 build would run"), "{text}");
+}

@@ -133,7 +133,10 @@ impl Failure {
     pub(crate) fn io(id: &str, what: impl std::fmt::Display, error: &io::Error) -> Self {
         if is_disk_full(error) {
             return Self::new(DISK_FULL, format!("{what}: no space left on the disk"))
-                .help("free some space, or set TMPDIR to a directory on a larger disk");
+                .help(
+                    "free some space on the disk where that is; TMPDIR says where machines are made, `-state` (or \
+                     IMGC_STATE) where their layers are kept",
+                );
         }
         Self::new(id, format!("{what}: {}", plain(error)))
     }

@@ -1,11 +1,12 @@
 //! Post-processor `checksum`: a file with the checksums of an artifact's files.
 //!
-//! Each line is `digest<TAB>name`, as with Packer. A file that other builds write to as well keeps their lines; lines of
-//! the same names are replaced.
+//! Each line is `digest<TAB>name`, as with Packer. A file that other builds write to as well keeps their lines; of the files of
+//! this artifact it has afterwards what this run has written, and nothing else.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use imgc_compiler::value::Value;
@@ -27,7 +28,11 @@ use super::Locked;
 #[derive(Clone, Debug)]
 pub struct Checksum {
     permits: Arc<LazyLock<Semaphore>>,
+    written: Arc<Mutex<Written>>,
 }
+
+/// The lines that a run has written, by file.
+type Written = BTreeMap<(String, PathBuf), BTreeSet<String>>;
 
 const NAME: &str = "post-processor `checksum`";
 const BUILDER_ID: &str = "packer.post-processor.checksum";
@@ -37,7 +42,10 @@ const TYPES: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
 impl Checksum {
     /// Of all heavy local work at most as much runs at the same time as there are permits.
     pub fn new(permits: Arc<LazyLock<Semaphore>>) -> Self {
-        Self { permits }
+        Self {
+            permits,
+            written: Arc::default(),
+        }
     }
 }
 
@@ -88,7 +96,8 @@ impl PostProcessor for Checksum {
         let _permit = self.permits.acquire().await;
         let input = artifact.clone();
         let outputs: Vec<PathBuf> = wanted.iter().map(|(_, path)| path.clone()).collect();
-        files::blocking(move || write(&input, &wanted)).await?;
+        let (run, written) = (cx.run_id.to_string(), Arc::clone(&self.written));
+        files::blocking(move || write(&input, &wanted, &run, &written)).await?;
         let mut files = artifact.files.clone();
         // Without files there is nothing to write.
         if !artifact.files.is_empty() {
@@ -116,7 +125,12 @@ impl PostProcessor for Checksum {
 }
 
 /// Reads each file once, whatever the number of checksums.
-fn write(artifact: &Artifact, wanted: &[(String, PathBuf)]) -> Result<()> {
+fn write(
+    artifact: &Artifact,
+    wanted: &[(String, PathBuf)],
+    run: &str,
+    written: &Mutex<Written>,
+) -> Result<()> {
     let mut lines: Vec<(usize, String, String)> = Vec::new();
     for (path, name) in super::members(artifact)? {
         if let Some((_, output)) = wanted.iter().find(|(_, output)| *output == path) {
@@ -141,7 +155,9 @@ fn write(artifact: &Artifact, wanted: &[(String, PathBuf)]) -> Result<()> {
             .map(|(_, digest, name)| (digest.as_str(), name.as_str()))
             .collect();
         if !fresh.is_empty() {
-            update(output, &fresh, &directories)
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = written.entry((run.to_owned(), output.clone())).or_default();
+            update(output, &fresh, &directories, written)
                 .map_err(|error| files::failure("run/checksum", "write", output, error))?;
         }
     }
@@ -170,33 +186,52 @@ fn directories(artifact: &Artifact) -> Vec<String> {
     names.map(|name| format!("{name}/")).collect()
 }
 
-/// Several builds may share the file. Lines about this artifact are made anew, those of files it no longer has go.
-fn update(output: &Path, fresh: &[(&str, &str)], directories: &[String]) -> std::io::Result<()> {
+/// Several builds may share the file: lines about files of other artifacts stay. Of those about this one stay what this run has
+/// written, such as those of another post-processor; what is no checksum goes. Lines keep their places, so that writing the same
+/// again changes nothing. `written` are the lines of this run so far.
+fn update(
+    output: &Path,
+    fresh: &[(&str, &str)],
+    directories: &[String],
+    written: &mut BTreeSet<String>,
+) -> std::io::Result<()> {
     let _locked = Locked::new(output)?;
-    let old = match std::fs::read_to_string(output) {
-        Ok(text) => text,
+    let old = match std::fs::read(output) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    let same = |line: &str| {
-        line.split_once('\t').is_some_and(|(digest, name)| {
-            let ours = |fresh: &str| {
-                let in_ours = |directory: &String| name.starts_with(directory.as_str());
-                fresh == name || directories.iter().any(in_ours)
-            };
-            let mut fresh = fresh.iter();
-            fresh.any(|(new, fresh)| ours(fresh) && new.len() == digest.len())
-        })
+    let is_ours = |name: &str| {
+        let in_ours = |directory: &String| name.starts_with(directory.as_str());
+        fresh.iter().any(|(_, fresh)| *fresh == name) || directories.iter().any(in_ours)
     };
-    let mut text = String::new();
-    for line in old.lines().filter(|line| !same(line)) {
-        text.push_str(line);
-        text.push('\n');
+    let line = |(digest, name): &(&str, &str)| format!("{digest}\t{name}");
+    let mut open: Vec<&(&str, &str)> = fresh.iter().collect();
+    let mut lines: Vec<String> = Vec::new();
+    for known in old.lines() {
+        let Some((digest, name)) = known
+            .split_once('\t')
+            .filter(|(digest, _)| is_digest(digest))
+        else {
+            continue;
+        };
+        let same = |(new, fresh): &&(&str, &str)| *fresh == name && new.len() == digest.len();
+        if let Some(at) = open.iter().position(same) {
+            lines.push(line(open.remove(at)));
+        } else if !is_ours(name) || written.contains(known) && !fresh.iter().any(|one| same(&one)) {
+            lines.push(known.to_owned());
+        }
     }
-    for (digest, name) in fresh {
-        text.push_str(&format!("{digest}\t{name}\n"));
-    }
+    lines.extend(open.into_iter().map(line));
+    written.extend(fresh.iter().map(line));
+    let text = lines.join("\n") + "\n";
     files::write_atomically(output, text.as_bytes(), None)
+}
+
+/// Whether it is what a checksum looks like.
+fn is_digest(text: &str) -> bool {
+    [32, 40, 56, 64, 96, 128].contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 enum Hasher {
@@ -265,30 +300,77 @@ mod tests {
         assert_eq!(lengths, [32, 40, 56, 64, 96, 128]);
     }
 
+    const MD5: &str = "49f68a5c8493ec2c0bf489821c21fc3b";
+    const OTHER: &str = "b1946ac92492d2347c6235b4d2611184";
+    const SHA1: &str = "c22b5f9178342609428d6f51b2c5af4c0bde6a42";
+
+    struct Sums {
+        directory: tempfile::TempDir,
+        written: BTreeSet<String>,
+    }
+
+    impl Sums {
+        fn new() -> Self {
+            Self {
+                directory: tempfile::tempdir().unwrap(),
+                written: BTreeSet::new(),
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.directory.path().join("SUMS")
+        }
+
+        fn update(&mut self, fresh: &[(&str, &str)], directories: &[String]) -> String {
+            update(&self.path(), fresh, directories, &mut self.written).unwrap();
+            std::fs::read_to_string(self.path()).unwrap()
+        }
+
+        fn next_run(&mut self) {
+            self.written.clear();
+        }
+    }
+
     #[test]
-    fn lines_of_others_stay_and_own_lines_are_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("SUMS");
-        update(&path, &[("aa", "one"), ("bb", "two")], &[]).unwrap();
-        update(&path, &[("cc", "one")], &[]).unwrap();
-        update(&path, &[("dddd", "one")], &[]).unwrap();
+    fn lines_of_others_stay_and_own_lines_are_replaced_where_they_are() {
+        let mut sums = Sums::new();
+        sums.update(&[(MD5, "one"), (MD5, "two")], &[]);
+        sums.next_run();
         assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "bb\ttwo\ncc\tone\ndddd\tone\n"
+            sums.update(&[(OTHER, "one")], &[]),
+            format!("{OTHER}\tone\n{MD5}\ttwo\n")
+        );
+        // Another post-processor of the same run.
+        let both = format!("{OTHER}\tone\n{MD5}\ttwo\n{SHA1}\tone\n");
+        assert_eq!(sums.update(&[(SHA1, "one")], &[]), both);
+        assert_eq!(sums.update(&[(OTHER, "one")], &[]), both);
+    }
+
+    #[test]
+    fn what_nobody_writes_any_more_goes() {
+        let mut sums = Sums::new();
+        sums.update(&[(MD5, "two")], &[]);
+        sums.update(&[(MD5, "one"), (SHA1, "one")], &[]);
+        sums.next_run();
+        let mut bytes = std::fs::read(sums.path()).unwrap();
+        bytes.extend(b"garbage\n\n# more\tone\n\xff\xfe\tx\n");
+        std::fs::write(sums.path(), bytes).unwrap();
+        assert_eq!(
+            sums.update(&[(SHA1, "one")], &[]),
+            format!("{MD5}\ttwo\n{SHA1}\tone\n")
         );
     }
 
     #[test]
     fn lines_of_files_that_an_image_no_longer_has_go() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("SUMS");
-        let (ours, both) = (["web/".to_owned()], [("aa", "web/old"), ("bb", "web/new")]);
-        update(&path, &both, &ours).unwrap();
-        update(&path, &[("cc", "webserver")], &[]).unwrap();
-        update(&path, &[("dd", "web/new")], &ours).unwrap();
+        let mut sums = Sums::new();
+        let ours = ["web/".to_owned()];
+        sums.update(&[(MD5, "web/old"), (MD5, "web/new")], &ours);
+        sums.update(&[(MD5, "webserver")], &[]);
+        sums.next_run();
         assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "cc\twebserver\ndd\tweb/new\n"
+            sums.update(&[(OTHER, "web/new")], &ours),
+            format!("{OTHER}\tweb/new\n{MD5}\twebserver\n")
         );
     }
 }

@@ -56,7 +56,8 @@ impl PostProcessor for Manifest {
         let output = PathBuf::from(output.as_deref().unwrap_or("packer-manifest.json"));
         let strip_path = options.bool("strip_path")?;
         let custom = options.map("custom_data")?;
-        if custom.iter().any(|(_, text)| text.sensitive) {
+        let secret = custom.iter().any(|(_, text)| text.sensitive);
+        if secret {
             cx.output.warn(format!(
                 "`custom_data` has a secret, which is written into {} as it is",
                 output.display()
@@ -83,7 +84,7 @@ impl PostProcessor for Manifest {
             if !files.is_empty() {
                 entry.files = Some(list(&files, strip_path)?);
             }
-            append(&output, entry, &run, force)
+            append(&output, entry, &run, force, secret)
         })
         .await?;
         Ok(super::unchanged(artifact))
@@ -118,7 +119,8 @@ fn size(path: &Path) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-fn append(output: &Path, entry: Entry, run: &str, force: bool) -> Result<()> {
+/// Adds an entry; a manifest with a secret in it is for its owner only, from then on.
+fn append(output: &Path, entry: Entry, run: &str, force: bool, secret: bool) -> Result<()> {
     let failed = |error| files::failure("run/manifest", "write the manifest", output, error);
     let _locked = Locked::new(output).map_err(failed)?;
     let mut document = match std::fs::read(output) {
@@ -143,5 +145,5 @@ fn append(output: &Path, entry: Entry, run: &str, force: bool) -> Result<()> {
     document.builds.push(entry);
     document.last_run_uuid = run.to_owned();
     let text = serde_json::to_vec_pretty(&document).map_err(|error| failed(error.into()))?;
-    files::write_atomically(output, &text, None).map_err(failed)
+    files::write_atomically(output, &text, secret.then_some(0o600)).map_err(failed)
 }

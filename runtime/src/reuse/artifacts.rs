@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imgc_compiler::plan::{StepId, StepKind};
+use imgc_compiler::plan::{Step, StepId, StepKind};
 
 use super::published::Published;
 use super::{Foresight, Looking, Verdict, Why, changes};
@@ -74,6 +74,13 @@ impl Looking<'_> {
                 }
             }
         }
+        let together: BTreeSet<StepId> = wanted
+            .iter()
+            .copied()
+            .filter(|step| missing.iter().any(|other| self.share_a_file(*step, *other)))
+            .collect();
+        posts.retain(|step, _| !together.contains(step));
+        missing.extend(together);
         let on_the_way = published.replaces(&built);
         if missing.is_empty() && published.missing.is_empty() {
             let whole = published.whole(&built.artifact);
@@ -121,6 +128,20 @@ impl Looking<'_> {
         }
         self.found(foresight, built, published, posts, missing);
         Ok(())
+    }
+
+    /// Whether two post-processors write into one file, which holds what those of a run have written: they run together.
+    fn share_a_file(&self, one: StepId, other: StepId) -> bool {
+        let [one, other] = [one, other].map(|step| self.plan.step(step));
+        let checksum = |step: &Step| match &step.kind {
+            StepKind::PostProcess { post_processor, .. } => post_processor == "checksum",
+            _ => false,
+        };
+        let output = |step: &Step| {
+            let output = step.options.value().get("output");
+            output.filter(|output| !output.is_null()).cloned()
+        };
+        checksum(one) && checksum(other) && output(one) == output(other)
     }
 
     /// The step whose artifact a post-processor works on; `None` for the builder's.

@@ -45,6 +45,8 @@ impl Looking<'_> {
             let same = |record: &&StepRecord| record.fingerprint.as_deref() == Some(&own.digest);
             if let Some(last) = done.iter().find(same)
                 && last.shell
+                // With `-resume` it counts all the same.
+                && !foresight.is_done(id)
                 && !found.iter().any(is_entered)
             {
                 found.push(entered(&step.address, &last.run));

@@ -65,11 +65,17 @@ pub(super) fn object(
     }
     facts.extend(instance);
     facts.extend(machine);
+    // Passwords that nobody has declared as sensitive: what everybody uses would be hidden everywhere.
+    let options = source.and_then(Value::as_map).into_iter().flatten();
+    let natural = options.filter(|(_, value)| value.is_sensitive_by_nature());
+    let natural: Vec<&str> = natural.filter_map(|(_, value)| value.as_str()).collect();
     facts
         .into_iter()
         .map(|(name, text)| {
             let secret = SECRET.contains(&name.as_str());
-            (SmolStr::from(name), Value::string(text).mark(secret))
+            let declared = secret && !natural.contains(&text.as_str());
+            let value = Value::string(text).mark_by_nature(secret);
+            (SmolStr::from(name), value.mark(declared))
         })
         .collect()
 }

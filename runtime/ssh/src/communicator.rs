@@ -67,7 +67,7 @@ impl Communicator for SshCommunicator {
             .as_ref()
             .and_then(|proxy| proxy.login.as_ref())
         {
-            cx.output.add_secret(password);
+            cx.output.add_undeclared_secret(password);
         }
         for note in &settings.notes {
             cx.output.detail(note);
@@ -164,7 +164,7 @@ async fn road(
 /// Completes paths, looks at files, makes secrets known.
 fn prepare(cx: &Context, hop: &mut Hop, key_option: &str, certificate_option: &str) -> Result<()> {
     if let Some(password) = &hop.password {
-        cx.output.add_secret(password);
+        cx.output.add_undeclared_secret(password);
     }
     if let Some(key) = &mut hop.private_key {
         *key = expand(cx, key);

@@ -99,6 +99,9 @@ async fn a_machine_that_was_mended_by_hand_is_gone_on_with_and_its_image_is_not_
     assert_eq!(exit_code(&second.result), 0);
     let warnings = said(&second, Level::Warning);
     assert!(warnings[0].starts_with("somebody had a shell on this machine in run 00000001: "));
+    let details = said(&second, Level::Detail);
+    let wrong = |line: &&&str| line.contains("provisioner[0] runs:");
+    assert_eq!(details.iter().find(wrong), None);
     let third = lab.apply(make()).await;
     assert_eq!(provisioned(&third).len(), 10);
 }
