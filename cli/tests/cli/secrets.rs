@@ -322,7 +322,7 @@ build {{
     let text = printed.text();
     assert!(text.contains("ssh_password = (sensitive)"), "{text}");
     assert!(text.contains("ssh_username = \"vagrant\""), "{text}");
-    assert!(text.contains("0 builds would run"), "{text}");
+    assert!(text.contains("Nothing would change"), "{text}");
 
     test.write("main.pkr.hcl", &template("other"));
     let printed = test.run(&["plan", "-explain", "."]);
