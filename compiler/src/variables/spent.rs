@@ -20,8 +20,13 @@ pub(crate) fn hide_used_as_secrets(
     module: &Module,
     uses: &[(Vec<Reference>, Value)],
 ) {
+    let mut seen = BTreeSet::new();
     for (used, value) in uses {
         let named = variables_of(used, module);
+        // Instances of one block are given the same.
+        if !seen.insert((named.clone(), value.as_str())) {
+            continue;
+        }
         for (name, given) in variables.iter_mut() {
             let named = named.contains(name);
             let is = |text: &str| match value.as_str() {
