@@ -324,7 +324,7 @@ build {{
     assert!(text.contains("ssh_username = \"vagrant\""), "{text}");
     assert!(text.contains("Nothing would change"), "{text}");
 
-    test.write("main.pkr.hcl", &template("other"));
+    test.write("main.pkr.hcl", template("other"));
     let printed = test.run(&["plan", "-explain", "."]);
     let text = printed.text();
     assert!(text.contains("option ssh_password"), "{text}");

@@ -106,11 +106,14 @@ fn steers(text: &str) -> bool {
     })
 }
 
+/// A character, and where it stands in the text.
+type Cell = Option<(char, Range<usize>)>;
+
 /// What is written where.
 #[derive(Debug, Default)]
 struct Screen {
     /// Lines that are done, and the one that is written.
-    rows: Vec<Vec<Option<(char, Range<usize>)>>>,
+    rows: Vec<Vec<Cell>>,
     column: usize,
 }
 

@@ -302,7 +302,10 @@ impl Work<'_> {
                     .find_map(|diagnostic| diagnostic.help.clone());
                 let mut error = Error::new(Class::Template, "run/options", messages.join("; "));
                 error.help = help;
-                Trouble { error, diagnostics }
+                Trouble {
+                    error: Box::new(error),
+                    diagnostics,
+                }
             })?;
         for secret in crate::options::secrets(&value) {
             cx.output.add_secret(&secret);

@@ -23,14 +23,14 @@ const NO_STEP: StepId = StepId(u32::MAX);
 
 /// A failure with the problems that name places in the template.
 pub(super) struct Trouble {
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self {
-            error,
+            error: Box::new(error),
             diagnostics: Vec::new(),
         }
     }
