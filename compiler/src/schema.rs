@@ -37,7 +37,7 @@ pub struct Component {
     pub version: Option<SmolStr>,
     /// Its newest version was not at hand: it may have more options than these.
     pub incomplete: bool,
-    /// Another plugin has it under the same name, so that its options may be others; see [`of_plugin`].
+    /// Another plugin has it under the same name, so that its options may be others.
     pub is_fork: bool,
     /// Its options.
     pub body: BodySchema,
