@@ -19,8 +19,8 @@ use imgc_runtime::builder;
 use imgc_runtime::hold::release_failed;
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::pins::drift;
-use imgc_runtime::preview::{self, Look, Preview, Scope};
-use imgc_runtime::reuse::{self, Ahead, Foresight};
+use imgc_runtime::preview::{self, Look, Preview, Removing, Scope};
+use imgc_runtime::reuse::{self, Ahead, Foresight, Verdict};
 use imgc_runtime::settings::{Reuse, Settings};
 use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
 
@@ -341,8 +341,59 @@ pub(crate) fn ahead(
     plan: &Plan,
     world: &Arc<RealWorld>,
     state: &StateArgs,
-    Looks { locked, offline }: Looks,
+    looks: Looks,
 ) -> Result<Seen, Failure> {
+    let reuse = Reuse {
+        on: true,
+        ..Reuse::default()
+    };
+    looked(plan, world, state, (looks, reuse, false))
+}
+
+/// What a run of a plan would remove of others or of earlier runs at a provider, as far as that can be foreseen; `wanted` as the
+/// run has it, `force` whether whatever has the name of what is made goes.
+pub(crate) fn removals(
+    plan: &Plan,
+    world: &Arc<RealWorld>,
+    state: &StateArgs,
+    (wanted, force): (&Reuse, bool),
+) -> Result<Vec<Removing>, Failure> {
+    let how = (Looks::default(), wanted.clone(), force);
+    let seen = looked(plan, world, state, how)?;
+    let mut found: Vec<Removing> = Vec::new();
+    for (id, preview) in seen.previews {
+        let foresight = seen.builds.iter().find(|one| one.build == id);
+        let runs = |removing: &Removing| {
+            foresight.is_none_or(|foresight| will_run(plan, foresight, &removing.by))
+        };
+        found.extend(preview.removes.into_iter().filter(runs));
+    }
+    Ok(found)
+}
+
+/// Whether the step of an address has to run, or the machine of a build where it is the build's.
+fn will_run(plan: &Plan, foresight: &Foresight, address: &str) -> bool {
+    match &foresight.verdict {
+        Verdict::UpToDate { .. } => false,
+        Verdict::ArtifactThere { missing, .. } => {
+            let step = plan.step_ids().find(|id| plan.step(*id).address == address);
+            match step {
+                Some(step) => missing.contains(&step),
+                // All that is published may be one step.
+                None => plan.build(foresight.build).address != address,
+            }
+        }
+        Verdict::From { .. } | Verdict::Whole => true,
+    }
+}
+
+fn looked(
+    plan: &Plan,
+    world: &Arc<RealWorld>,
+    state: &StateArgs,
+    (looks, reuse, force): (Looks, Reuse, bool),
+) -> Result<Seen, Failure> {
+    let Looks { locked, offline } = looks;
     let place = state::place_to_read(&plan.root, state);
     let mut settings = Settings::new(state::no_run(world));
     let known = state::existing(&place)?;
@@ -354,7 +405,8 @@ pub(crate) fn ahead(
     settings.known = lock::known(&lock::read(&plan.root)?);
     settings.known.offline = offline;
     settings.locked = locked;
-    settings.reuse.on = true;
+    settings.reuse = reuse;
+    settings.force = force;
     // Removers look whether what was made is still there, over the network.
     if !offline {
         components::add_removers(&mut settings);

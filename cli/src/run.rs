@@ -80,7 +80,7 @@ pub(crate) fn run(
         registry = registry.with_ask(person.clone());
         settings.ask = Some(person);
     }
-    let sink = sink(&plan, &screen, args, display, terminal)?;
+    let (sink, plain) = sink(&plan, &screen, args, display, terminal)?;
     let cancel = Cancel::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers())
@@ -113,6 +113,12 @@ pub(crate) fn run(
     if let Err(failure) = lock::keep(&root, &result.moved) {
         complain(&failure.text());
     }
+    if !for_programs {
+        screen.write(&summary(&result, logs.as_deref(), terminal));
+    }
+    if let Some(plain) = plain {
+        plain.close();
+    }
     runtime.block_on(async {
         limit_after_run(&cache.0, &cache.1).await;
         if cache.1.new_run.is_some() {
@@ -121,9 +127,6 @@ pub(crate) fn run(
     });
     // A question still waiting for an answer must not keep the process.
     runtime.shutdown_background();
-    if !for_programs {
-        screen.write(&summary(&result, logs.as_deref(), terminal));
-    }
     for failure in &result.output_failures {
         if failure.diagnostics.is_empty() {
             let text = format!("{}: {}", failure.address, failure.message);
@@ -293,14 +296,18 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
-/// What shows the run, as the flags say.
+/// What shows a run, and what of it is closed by hand.
+type Shown = (Arc<dyn Sink>, Option<Arc<Plain<Screen>>>);
+
+/// What shows the run, as the flags say; and what is to be closed when it has ended and all else is said.
 fn sink(
     plan: &Arc<Plan>,
     screen: &Screen,
     args: &RunArgs,
     display: &DisplayArgs,
     terminal: Terminal,
-) -> Result<Arc<dyn Sink>, Failure> {
+) -> Result<Shown, Failure> {
+    let mut text = None;
     let main: Arc<dyn Sink> = if args.json {
         Arc::new(Json::new(screen.clone(), wall_clock()))
     } else if display.machine_readable {
@@ -310,9 +317,10 @@ fn sink(
             color: terminal.out.colour,
             timestamps: args.timestamp_ui.then(wall_clock),
         };
-        let plain = Plain::new(screen.clone(), style);
+        let plain = Arc::new(Plain::new(screen.clone(), style).open_ended());
         plain.legend(plan);
-        Arc::new(plain)
+        text = Some(plain.clone());
+        plain
     };
     let mut all: Vec<Arc<dyn Sink>> = vec![main];
     if let Some(bars) = screen.bars(plan.clone()) {
@@ -327,10 +335,11 @@ fn sink(
         let file = std::io::BufWriter::new(file);
         all.push(Arc::new(Trace::new(plan, file, wall_clock())));
     }
-    Ok(match all.len() {
+    let all: Arc<dyn Sink> = match all.len() {
         1 => all.remove(0),
         _ => Arc::new(Tee::new(all)),
-    })
+    };
+    Ok((all, text))
 }
 
 /// The debug log that `IMGC_LOG` or `PACKER_LOG` asks for: every event, on standard error or in `PACKER_LOG_PATH`.

@@ -53,7 +53,10 @@ impl Artifact {
             ids.extend(parts(&one.id));
             lines.extend(one.description.lines());
             whole.files.extend(one.files.iter().cloned());
-            whole.metadata.extend(one.metadata.clone());
+            // What is only said of an artifact is no fact about what it is: that is for the run that says something else.
+            if !one.is_empty() {
+                whole.metadata.extend(one.metadata.clone());
+            }
             whole.things.extend(one.things.iter().cloned());
         }
         for gone in added.iter().filter_map(|one| one.replaces.as_deref()) {
@@ -108,7 +111,7 @@ impl Artifact {
             Resource::File { path }
             | Resource::Directory { path }
             | Resource::MappedDirectory { path }
-            | Resource::PlacedDirectory { path, .. } => self.touches(path),
+            | Resource::Placed { path, .. } => self.touches(path),
             Resource::Cloud(thing) => self.things.iter().any(|own| own.is(thing)),
             Resource::Mounts { .. }
             | Resource::Process { .. }

@@ -104,6 +104,13 @@ pub trait Builder: Send + Sync {
         Ok(None)
     }
 
+    /// Whether a machine can still be made from a checkpoint, as far as a glance tells that touches nothing: what a plan
+    /// promises. [`restore`](Self::restore) looks closely.
+    fn stands(&self, cx: &Context, checkpoint: &Checkpoint) -> bool {
+        let _ = (cx, checkpoint);
+        true
+    }
+
     /// Does one of the steps of [`publishes`](Self::publishes), by its name. `artifact` is what the build has made, with
     /// what the steps that this one needs have added. Gives what it adds: ids, lines of the description, things
     /// ([`Artifact::with`]). What it makes goes through `cx.ledger`; what outlives the step must be among the things it

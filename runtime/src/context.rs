@@ -9,8 +9,11 @@ use imgc_compiler::plan::{BuildId, Plan};
 use imgc_compiler::source::World;
 use imgc_compiler::value::Value;
 use smol_str::SmolStr;
+use tokio::sync::oneshot;
 pub use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::artifact::Artifact;
 use crate::checkpoint::Checkpoints;
 use crate::event::{Event, Output, Sink};
 use crate::expiry::Expiry;
@@ -70,6 +73,59 @@ pub struct Context {
     pub watch: Watch,
     /// Whether the step may still be stopped.
     pub commit: Commit,
+    /// What of the build goes on when its step is stopped.
+    pub aside: Aside,
+    /// Where a step publishes an artifact of an earlier run: what the newest run that has done this step to it has added. `None`
+    /// where none has.
+    pub before: Option<Arc<Artifact>>,
+}
+
+/// Work that nobody stops halfway: the step it belongs to may be dropped, and the build then waits until it has ended. Cheap to
+/// clone; all clones are one. Only for what ends by itself, soon.
+#[derive(Clone, Debug)]
+pub struct Aside(TaskTracker);
+
+impl Default for Aside {
+    fn default() -> Self {
+        let tracker = TaskTracker::new();
+        // Closed, so that waiting ends when there is nothing; it takes work all the same.
+        tracker.close();
+        Self(tracker)
+    }
+}
+
+impl Aside {
+    /// Begins work that nobody waits for but the build. Outside of a runtime, as when that is going down, nothing begins.
+    pub fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(handle) = tokio::runtime::Handle::try_current() {
+            self.0.spawn_on(work, &handle);
+        }
+    }
+
+    /// Makes something to its end. Where nobody waits for it any more then, it is unmade with `unmake`. `None` if making it has
+    /// panicked.
+    pub async fn make<T, F>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        unmake: impl FnOnce(T) -> F + Send + 'static,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.begin(async move {
+            if let Err(unwanted) = answer.send(work.await) {
+                unmake(unwanted).await;
+            }
+        });
+        answered.await.ok()
+    }
+
+    /// Waits until all of it has ended.
+    pub(crate) async fn ended(&self) {
+        self.0.wait().await;
+    }
 }
 
 /// The point of no return of a step. Cheap to clone; all clones are one.
@@ -148,7 +204,7 @@ impl<'a> Onlooker<'a> {
             checkpoints: None,
             cache: settings.cache.clone(),
             scratch: settings.scratch.clone(),
-            force: false,
+            force: settings.force,
             replaces: false,
             debug: false,
             build: Arc::default(),
@@ -156,6 +212,8 @@ impl<'a> Onlooker<'a> {
             world: self.world.clone(),
             watch: crate::watch::Watch::new(),
             commit: Commit::default(),
+            aside: Aside::default(),
+            before: None,
         }
     }
 }

@@ -41,6 +41,12 @@ impl Beside {
     pub fn as_file(&self) -> &std::fs::File {
         &self.file
     }
+
+    /// Its inode number, which it keeps when it is put in place.
+    pub fn inode(&self) -> io::Result<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(self.file.metadata()?.ino())
+    }
 }
 
 impl io::Write for Beside {
@@ -135,6 +141,17 @@ fn name(file: &std::fs::File, path: &Path) -> io::Result<()> {
         .make_in(parent(path), link)?
         .into_temp_path();
     unused.persist(path).map_err(|error| error.error)
+}
+
+/// Where what is to replace `path` is finished, and where what it replaces goes: beside it, with a name of the run.
+pub fn aside(path: &Path, run: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let run: String = run
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
+    path.with_file_name(format!(".{name}.imgc-{run}"))
 }
 
 /// Two paths change places: at once where the file system can do that.

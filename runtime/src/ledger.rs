@@ -29,9 +29,10 @@ pub enum Resource {
         /// Its path, absolute.
         path: PathBuf,
     },
-    /// A directory that is being put into its place: what is there is this resource only if it has this inode number, so
-    /// that what it replaces is never taken for it.
-    PlacedDirectory {
+    /// A file or directory that is being put into its place: what is there is this resource only if it has this inode number,
+    /// so that what it replaces is never taken for it.
+    #[serde(alias = "placed_directory")]
+    Placed {
         /// Where it will be, absolute.
         path: PathBuf,
         /// Its inode number, which moving does not change.
@@ -306,7 +307,7 @@ impl Ledger {
     }
 
     /// Records that something which others made is about to be changed in this run, or has been: what is needed to change it
-    /// back. Gives the record's number; the run is filled in. Nothing is changed where the record cannot be written.
+    /// back, or that it was removed. Gives the record's number; the run is filled in. Nothing is changed where the record cannot be written.
     pub async fn change(&self, change: &ChangeRecord) -> Result<u64> {
         fault("ledger.before-intent")?;
         let change = ChangeRecord {
@@ -389,11 +390,10 @@ impl Resource {
     pub fn describe(&self) -> String {
         match self {
             Self::File { path } => format!("file {}", path.display()),
-            Self::Directory { path }
-            | Self::MappedDirectory { path }
-            | Self::PlacedDirectory { path, .. } => {
+            Self::Directory { path } | Self::MappedDirectory { path } => {
                 format!("directory {}", path.display())
             }
+            Self::Placed { path, .. } => format!("output {}", path.display()),
             Self::Mounts { path, .. } => format!("mounts at {}", path.display()),
             Self::Process { pid, what, .. } => format!("process {pid} ({what})"),
             Self::Processes { marker } => format!("processes with {marker}"),

@@ -28,6 +28,18 @@ pub struct Preview {
     pub findings: Vec<Finding>,
     /// What will be made, in order.
     pub makes: Vec<Making>,
+    /// What of others, or of earlier runs, will be removed.
+    pub removes: Vec<Removing>,
+}
+
+/// Something that is there and will be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Removing {
+    /// The address of the step that removes it, or of the build where its machine is made for it. A component gives the part
+    /// behind that of the build, such as `publish["eu-west-1"]`; empty for the build, and for a post-processor's own step.
+    pub by: String,
+    /// What it is, for people.
+    pub what: String,
 }
 
 /// A fact.
@@ -82,6 +94,14 @@ impl Preview {
     /// Adds a reason for the run to fail.
     pub fn trouble(&mut self, what: &str, why: impl Into<String>) {
         self.add(what, Certainty::Trouble, why.into());
+    }
+
+    /// Adds something that will be removed; `by` as [`Removing::by`] has it.
+    pub fn remove(&mut self, by: impl Into<String>, what: impl Into<String>) {
+        self.removes.push(Removing {
+            by: by.into(),
+            what: what.into(),
+        });
     }
 
     fn add(&mut self, what: &str, state: Certainty, text: String) {
@@ -194,6 +214,17 @@ pub struct Origin<'a> {
     pub builder: &'a str,
     /// Its options, parts of which may be unknown.
     pub options: &'a Value,
+    /// The post-processors of the build that have ended before this one begins.
+    pub before: &'a [Earlier<'a>],
+}
+
+/// A post-processor that runs before another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier<'a> {
+    /// Its name, such as `amazon-ssm-parameter`.
+    pub name: &'a str,
+    /// Its options, parts of which may be unknown.
+    pub options: &'a Value,
 }
 
 /// Who looks at a plan.
@@ -225,20 +256,41 @@ impl Look<'_> {
                     template::late(ComponentKind::Builder, &build.builder),
                 );
                 let own = async {
-                    match &builder {
-                        Some(builder) => builder.preview(&cx, &options).await,
-                        None => None,
+                    let mut shown = builder.as_ref()?.preview(&cx, &options).await?;
+                    for removing in &mut shown.removes {
+                        removing.by = match removing.by.as_str() {
+                            "" => build.address.to_string(),
+                            step => format!("{}.{step}", build.address),
+                        };
                     }
+                    Some(shown)
                 };
-                let origin = Origin {
-                    builder: &build.builder,
-                    options: &options,
-                };
-                let posts = self.posts(id).map(|(post, step, name)| {
-                    let late = template::late(ComponentKind::PostProcessor, name);
-                    let options = self.options(&cx, &step.options, late);
+                let posts: Vec<_> = self
+                    .posts(id)
+                    .map(|(post, step, name)| {
+                        let late = template::late(ComponentKind::PostProcessor, name);
+                        (post, step, name, self.options(&cx, &step.options, late))
+                    })
+                    .collect();
+                // Chains run one after the other, in the order of the plan.
+                let earlier: Vec<Earlier<'_>> = posts
+                    .iter()
+                    .map(|(_, _, name, options)| Earlier { name, options })
+                    .collect();
+                let posts = posts.iter().enumerate().map(|(at, (post, step, _, own))| {
+                    let origin = Origin {
+                        builder: &build.builder,
+                        options: &options,
+                        before: &earlier[..at],
+                    };
                     let cx = &cx;
-                    async move { post.preview(cx, &options, origin).await }
+                    async move {
+                        let mut shown = post.preview(cx, own, origin).await?;
+                        for removing in &mut shown.removes {
+                            removing.by = step.address.to_string();
+                        }
+                        Some(shown)
+                    }
                 });
                 let (own, posts) = tokio::join!(own, join_all(posts));
                 let mut shown = own.into_iter().chain(posts.into_iter().flatten());
@@ -246,6 +298,7 @@ impl Look<'_> {
                 for more in shown {
                     whole.findings.extend(more.findings);
                     whole.makes.extend(more.makes);
+                    whole.removes.extend(more.removes);
                 }
                 Some((id, whole))
             }
@@ -274,6 +327,7 @@ impl Look<'_> {
             let origin = Origin {
                 builder: &build.builder,
                 options: &source,
+                before: &[],
             };
             for (post, step, name) in self.posts(BuildId(at as u32)) {
                 let late = template::late(ComponentKind::PostProcessor, name);

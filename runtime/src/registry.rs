@@ -161,6 +161,9 @@ impl Components for Registry {
         }
         .unwrap_or_default();
         problems.extend(recorded);
+        if self.has(kind, name) {
+            problems.extend(crate::template::check_fields(kind, name, options));
+        }
         problems.extend(crate::template::check_options(options).into_iter().map(
             |(option, message)| {
                 Problem::new(format!("this Go template cannot be parsed: {message}"))

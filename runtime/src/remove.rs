@@ -39,7 +39,7 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
         Resource::Directory { path } | Resource::MappedDirectory { path } => {
             gone(tokio::fs::remove_dir_all(path).await, path)
         }
-        Resource::PlacedDirectory { path, inode, aside } => {
+        Resource::Placed { path, inode, aside } => {
             let (path, inode, aside) = (path.clone(), *inode, aside.clone());
             files::blocking(move || take_back(&path, inode, aside.as_deref())).await
         }
@@ -71,7 +71,7 @@ pub async fn remove(removers: &[Arc<dyn Remover>], resource: &Resource) -> Resul
     }
 }
 
-/// Removes a directory that was put into its place, and puts back what it has replaced.
+/// Removes what was put into its place, and puts back what it has replaced.
 fn take_back(path: &Path, inode: u64, aside: Option<&Path>) -> Result<()> {
     let number = |path: &Path| std::fs::symlink_metadata(path).map(|there| there.ino());
     match number(path) {
@@ -89,27 +89,75 @@ fn take_back(path: &Path, inode: u64, aside: Option<&Path>) -> Result<()> {
         }
         None => path,
     };
-    gone(std::fs::remove_dir_all(ours), ours)
+    take_off(ours)
+}
+
+/// Removes a file or a directory.
+fn take_off(path: &Path) -> Result<()> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => std::fs::remove_dir_all(path),
+        _ => std::fs::remove_file(path),
+    };
+    gone(removed, path)
 }
 
 /// Whether something stands there that is as it was when it was made and recorded as an artifact: that is no leftover, whoever
-/// has recorded that place.
+/// has recorded that place. What was recorded last for that place counts: the same content may have stood there before, and
+/// been replaced.
 pub async fn is_finished(state: &dyn State, resource: &Resource) -> Result<bool> {
-    if !matches!(
-        resource,
-        Resource::File { .. } | Resource::PlacedDirectory { .. }
-    ) {
+    if !matches!(resource, Resource::File { .. } | Resource::Placed { .. }) {
         return Ok(false);
     }
-    for record in state.images().await? {
-        if !record.files.is_empty()
-            && record.artifact.owns(resource)
-            && crate::reuse::lost(&[], &record).await?.is_empty()
-        {
-            return Ok(true);
-        }
+    let images = state.images().await?;
+    let mut there = images.iter().filter(|record| !record.files.is_empty());
+    match there.find(|record| record.artifact.owns(resource)) {
+        Some(last) => Ok(crate::reuse::lost(&[], last).await?.is_empty()),
+        None => Ok(false),
     }
-    Ok(false)
+}
+
+/// Puts back what something unfinished has replaced, where that can be told by what was recorded last for the place: whether it
+/// has. So it is also where all of it was copied or moved to another disk since, and has other inode numbers.
+pub async fn put_back(state: &dyn State, resource: &Resource) -> Result<bool> {
+    let Resource::Placed {
+        path,
+        aside: Some(aside),
+        ..
+    } = resource
+    else {
+        return Ok(false);
+    };
+    let images = state.images().await?;
+    let mut there = images.iter().filter(|record| !record.files.is_empty());
+    let Some(last) = there.find(|record| record.artifact.owns(resource)) else {
+        return Ok(false);
+    };
+    let mut replaced = last.clone();
+    for file in &mut replaced.files {
+        let Ok(inner) = file.path.strip_prefix(path) else {
+            return Ok(false);
+        };
+        file.path = match inner.as_os_str().is_empty() {
+            true => aside.clone(),
+            false => aside.join(inner),
+        };
+    }
+    // Things at a provider have not moved.
+    replaced.artifact.things.clear();
+    if !crate::reuse::lost(&[], &replaced).await?.is_empty() {
+        return Ok(false);
+    }
+    let (path, aside) = (path.clone(), aside.clone());
+    files::blocking(move || {
+        let put = match std::fs::symlink_metadata(&path) {
+            Ok(_) => files::exchange(&aside, &path),
+            Err(_) => std::fs::rename(&aside, &path),
+        };
+        put.map_err(|error| files::failure("run/leftovers", "put back", &path, error))?;
+        take_off(&aside)
+    })
+    .await?;
+    Ok(true)
 }
 
 fn ended(ended: bool) -> Result<()> {

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::artifact::Artifact;
 use crate::builder::Pin;
-use crate::checkpoint::Capability;
+use crate::checkpoint::{Capability, Checkpoint};
 use crate::error::Result;
 use crate::fingerprint::{Chain, Difference, Fingerprint};
 use crate::identity::{self, Fate, hex};
@@ -95,6 +95,9 @@ pub struct Foresight {
     pub verdict: Verdict,
     /// Why it is not up to date: most telling first. Empty where it is, or where nobody asked.
     pub why: Vec<Why>,
+    /// What earlier runs have published of the artifact that is used again, by steps that the plan does not have any more: that
+    /// stays. Each with the way to remove it, where that is known.
+    pub unnamed: Vec<Why>,
     /// Its fingerprints.
     pub chain: Chain,
     /// What its builder takes from outside, as far as that could be looked at.
@@ -137,6 +140,7 @@ impl Foresight {
             build,
             verdict: Verdict::Whole,
             why: Vec::new(),
+            unnamed: Vec::new(),
             chain,
             pins: Vec::new(),
             unseen: None,
@@ -193,6 +197,8 @@ pub struct Looking<'a> {
     pub build: BuildId,
     /// What its builder can go back to.
     pub capability: Capability,
+    /// Whether that still stands, at a glance.
+    pub stands: &'a (dyn Fn(&Checkpoint) -> bool + Send + Sync),
     /// Who knows of things at providers.
     pub removers: &'a [Arc<dyn Remover>],
     /// The directory of the templates, where the state knows of those of other directories, too.

@@ -193,6 +193,13 @@ pub trait Remover: Send + Sync {
     /// Removes it; `None` where the resource is not this remover's matter. Gone already is no error.
     async fn remove(&self, resource: &Resource) -> Option<Result<()>>;
 
+    /// The command with which somebody removes something finished by hand, for a shell; `None` where there is none, or where it
+    /// goes with something else.
+    fn by_hand(&self, thing: &CloudResource) -> Option<String> {
+        let _ = thing;
+        None
+    }
+
     /// When it is removed, among what one look has found: what has a smaller number goes first, since it uses what has a
     /// greater one. 0 where the resource is not this remover's matter.
     fn turn(&self, resource: &Resource) -> u8 {

@@ -244,7 +244,8 @@ pub struct CheckpointRecord {
     pub checkpoint: Checkpoint,
 }
 
-/// Something outside that a run has changed and that can be changed back: a parameter that names an image.
+/// Something outside that a run has changed: a parameter that names an image, which can be changed back; an image of an earlier
+/// run that it has removed, which cannot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeRecord {
     /// Given by the state; 0 for a new one.
@@ -269,6 +270,16 @@ pub struct ChangeRecord {
     /// The run that has taken it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone_by: Option<String>,
+}
+
+/// What something holds since it was removed ([`ChangeRecord::after`]): that is no value, and cannot be changed back.
+pub const REMOVED: &str = "removed";
+
+impl ChangeRecord {
+    /// Whether the change has removed the thing for good.
+    pub fn is_removal(&self) -> bool {
+        self.before.is_none() && self.after.version.is_none() && self.after.value == REMOVED
+    }
 }
 
 /// What something that was changed holds at a time.

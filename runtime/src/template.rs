@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use imgc_compiler::components::{ComponentKind, Problem};
+use imgc_compiler::diagnostic::nearest;
 use imgc_compiler::source::World;
 use imgc_compiler::value::{Data, Value};
 use smol_str::SmolStr;
@@ -19,6 +21,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 
 mod asked;
+mod fields;
 mod functions;
 mod late;
 mod time;
@@ -189,6 +192,59 @@ fn check_value(value: &Value, name: &str, problems: &mut Vec<(String, String)>) 
         Data::Map(_, parts) | Data::Object(parts) => {
             for part in parts.values() {
                 check_value(part, name, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The names after a dot that the templates of a component's options ask for and that it does not have, each once for an
+/// option; only of components of which their names are known.
+pub(crate) fn check_fields(kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem> {
+    let Data::Object(entries) = options.data() else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for (option, value) in entries.iter() {
+        let Some((own, common)) = late::fields(kind, name, option) else {
+            continue;
+        };
+        let mut known: Vec<&str> = own.iter().chain(common).copied().collect();
+        known.sort_unstable();
+        let mut asked = Vec::new();
+        texts(value, &mut asked);
+        let mut unknown: Vec<String> = asked.iter().flat_map(|text| fields::fields(text)).collect();
+        unknown.retain(|field| !known.contains(&field.as_str()));
+        unknown.sort();
+        unknown.dedup();
+        for field in unknown {
+            let help = match nearest(&field, known.iter().copied()) {
+                Some(near) => format!("there is one with a similar name: `{{{{ .{near} }}}}`"),
+                None if known.is_empty() => format!(
+                    "`{option}` is rendered before anything runs: functions such as `{{{{ timestamp }}}}` can be used in it"
+                ),
+                None => format!("there are .{}", known.join(", .")),
+            };
+            let message = format!("the templates in `{option}` know no `.{field}`");
+            problems.push(Problem::new(message).of(option.as_str()).help(help));
+        }
+    }
+    problems
+}
+
+/// The texts of a value that are templates, names of entries included.
+fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value.data() {
+        Data::String(text) if text.contains("{{") => found.push(text),
+        Data::List(_, parts) | Data::Set(_, parts) | Data::Tuple(parts) => {
+            parts.iter().for_each(|part| texts(part, found));
+        }
+        Data::Map(_, parts) | Data::Object(parts) => {
+            for (name, part) in parts.iter() {
+                if name.contains("{{") {
+                    found.push(name);
+                }
+                texts(part, found);
             }
         }
         _ => {}
@@ -407,5 +463,57 @@ mod tests {
         );
         let bad = object([("inline", Value::string("{{ if }}"))]);
         assert_eq!(check_options(&bad)[0].0, "inline");
+    }
+
+    #[test]
+    fn a_name_that_no_template_of_the_option_has_is_said_with_the_one_that_is_meant() {
+        let said = |kind: ComponentKind, name: &str, option: &str, value: Value| -> Vec<String> {
+            let found = check_fields(kind, name, &object([(option, value)])).into_iter();
+            let line = |problem: Problem| {
+                let help = problem.help.unwrap_or_default();
+                format!("{}: {}; {help}", problem.options.join(","), problem.message)
+            };
+            found.map(line).collect()
+        };
+        let builder =
+            |option: &str, value| said(ComponentKind::Builder, "amazon-ebs", option, value);
+        let tag = |text: &str| object([("a", Value::string(text))]);
+        assert_eq!(
+            builder("tags", tag("{{ .SourceAMIx }}")),
+            [
+                "tags: the templates in `tags` know no `.SourceAMIx`; there is one with a similar name: `{{ .SourceAMI }}`"
+            ]
+        );
+        assert_eq!(
+            said(
+                ComponentKind::PostProcessor,
+                "amazon-ssm-parameter",
+                "parameter",
+                Value::string("/{{ .Nane }}/{{ .Region }}")
+            ),
+            [
+                "parameter: the templates in `parameter` know no `.Nane`; there are .BuildRegion, .ImageID, .Region"
+            ]
+        );
+        let early = builder("ami_name", Value::string("web-{{ .SourceAMIName }}"));
+        assert!(
+            early[0].contains("rendered before anything runs"),
+            "{early:?}"
+        );
+        // What is known, what nobody knows yet, and what may be somebody else's.
+        let unknown = Value::unknown(imgc_compiler::types::Type::String);
+        for (option, value) in [
+            (
+                "run_tags",
+                tag("{{ .SourceAMITags.Release }} {{ .BuildRegion }}"),
+            ),
+            ("tags", object([("a", unknown)])),
+            (
+                "user_data",
+                Value::string("docker ps --format '{{ .Names }}'"),
+            ),
+        ] {
+            assert_eq!(builder(option, value), [""; 0], "{option}");
+        }
     }
 }

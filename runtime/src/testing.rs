@@ -94,6 +94,8 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         world: Arc::new(world()),
         watch: Watch::new(),
         commit: crate::context::Commit::default(),
+        aside: crate::context::Aside::default(),
+        before: None,
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use imgc_compiler::compile::{Compilation, Request, Unreadable};
 use imgc_compiler::plan::Plan;
+use imgc_runtime::event::Redact as _;
+use imgc_runtime::redact::Redactor;
 use imgc_runtime::settings::Reuse;
 use imgc_state::Sqlite;
 
@@ -63,7 +65,7 @@ pub(super) fn apply(args: ApplyArgs, display: &DisplayArgs, terminal: Terminal) 
     }
     let place = state::place_to_read(&ready.plan.root, &args.run.state);
     let known = state::existing(&place)?;
-    wanted.ours = approve(&ready.plan, &args, known.as_deref(), quiet, terminal)?;
+    wanted.ours = approve(&ready, (&args, &wanted), known.as_deref(), quiet, terminal)?;
     if !quiet {
         print("\n")?;
     }
@@ -203,12 +205,13 @@ fn take(
 /// Asks where something that exists would be deleted or replaced; gives the builds whose outputs may be: they are an earlier
 /// run's, or somebody has said yes.
 fn approve(
-    plan: &Plan,
-    args: &ApplyArgs,
+    ready: &Ready,
+    (args, wanted): (&ApplyArgs, &Reuse),
     known: Option<&Sqlite>,
     quiet: bool,
     terminal: Terminal,
 ) -> Result<BTreeSet<String>, Failure> {
+    let (plan, force) = (&ready.plan, args.run.force);
     // What an earlier run has made and nobody has touched since is made anew without a question.
     let mut others = replaced::outputs(plan, true);
     let ours = reuse::ours(&others, plan, known)?;
@@ -216,25 +219,44 @@ fn approve(
     // What was altered since is asked about. Whatever else is in the way stops the build, unless `-force` is given.
     let altered = reuse::altered(&others, known)?;
     let builds = reuse::builds(ours.iter().chain(&altered));
-    let asked = replaced::outputs(plan, args.run.force);
+    let asked = replaced::outputs(plan, force);
     let replaced: Vec<Output> = others
         .into_iter()
         .filter(|output| asked.contains(output) || altered.contains(output))
         .collect();
-    if replaced.is_empty() || args.auto_approve {
+    if args.auto_approve {
         return Ok(builds);
     }
-    let lines: Vec<String> = replaced
+    // What is removed at a provider is gone for good, whoever has made it.
+    let removed = match replaced::may_remove(plan, force) {
+        true => reuse::removals(plan, &ready.world, &args.run.state, (wanted, force))?,
+        false => Vec::new(),
+    };
+    if replaced.is_empty() && removed.is_empty() {
+        return Ok(builds);
+    }
+    let mut lines: Vec<String> = replaced
         .iter()
         .map(|output| {
             let path = output.path.display().to_string();
             format!("{} (by {})", harmless(&path), harmless(&output.address))
         })
         .collect();
-    let what = format!(
-        "{} would be replaced",
-        counted(replaced.len(), "existing output")
-    );
+    let redact = Redactor::declared(plan);
+    lines.extend(removed.iter().map(|removing| {
+        let what = redact.redact(&removing.what);
+        format!("{} (by {})", harmless(&what), harmless(&removing.by))
+    }));
+    let mut what = Vec::new();
+    if !replaced.is_empty() {
+        let outputs = counted(replaced.len(), "existing output");
+        what.push(format!("{outputs} would be replaced"));
+    }
+    if !removed.is_empty() {
+        let images = counted(removed.len(), "image");
+        what.push(format!("{images} would be removed"));
+    }
+    let what = what.join(", ");
     if quiet || !terminal.interactive {
         let mut failure = Failure::new(Exit::Declined, what)
             .help("add `-auto-approve` to go on without being asked");

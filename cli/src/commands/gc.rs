@@ -146,9 +146,11 @@ impl Gc {
         left.sort_by_key(|owned| {
             let resource = &owned.record.resource;
             let turns = self.removers.iter().map(|remover| remover.turn(resource));
-            (!runs(resource), turns.max())
+            // A machine that goes takes with it what was put on it.
+            (!runs(resource), place(resource).is_some(), turns.max())
         });
         let mut gone: Vec<Resource> = Vec::new();
+        let mut machines: BTreeSet<(String, String)> = BTreeSet::new();
         for owned in left {
             let resource = &owned.record.resource;
             // Builds that have a thing in common have a record of it each.
@@ -166,17 +168,25 @@ impl Gc {
             {
                 continue;
             }
+            let build = (owned.run.clone(), build_of(&owned.record.owner).to_owned());
             let fate = if self.is_forgotten(resource) {
                 Fate::Forgotten
+            } else if place(resource).is_some() && machines.contains(&build) {
+                Fate::Removed
             } else if self.foreign.contains(&owned.run) {
                 Fate::Left("it was made on another host: run `imgc gc` there".to_owned())
             } else if place(resource).is_some() && at_work.iter().any(same) {
                 Fate::Left("a run that is at work has a file of this name there".to_owned())
+            } else if !self.dry_run && remove::put_back(&**state, resource).await? {
+                Fate::Removed
             } else {
                 self.remove(resource).await
             };
             if matches!(fate, Fate::Removed) {
                 gone.push(resource.clone());
+                if matches!(resource, Resource::Cloud(thing) if thing.kind == "instance") {
+                    machines.insert(build);
+                }
             }
             if matches!(fate, Fate::Removed | Fate::Forgotten) && !self.dry_run {
                 state.forget(owned.record.id);
@@ -369,6 +379,11 @@ fn place(resource: &Resource) -> Option<(&str, &str)> {
         Resource::RemoteFile { machine, path, .. } => Some((machine, path)),
         _ => None,
     }
+}
+
+/// The build that a step belongs to, by their addresses.
+fn build_of(owner: &str) -> &str {
+    owner.rsplit_once('.').map_or(owner, |(build, _)| build)
 }
 
 /// Whether it is one of these things at a provider.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use imgc_runtime::builder::PACKAGES;
 use imgc_runtime::identity::{self, Fate};
-use imgc_runtime::state::{ArtifactRecord, FileIdentity, State as _};
+use imgc_runtime::state::{ArtifactRecord, ChangeRecord, FileIdentity, State as _};
 use serde_json::json;
 
 use crate::args::ImagesArgs;
@@ -17,14 +17,17 @@ use super::json_text;
 
 pub(super) fn run(args: &ImagesArgs) -> Outcome {
     let look = Look::at(&args.look)?;
-    let images = match &look.state {
-        Some(state) => distinct(look.wait(state.images())?),
-        None => Vec::new(),
+    let (images, removals) = match &look.state {
+        Some(state) => (
+            distinct(look.wait(state.images())?),
+            removals(look.wait(state.changes())?),
+        ),
+        None => (Vec::new(), Vec::new()),
     };
     if args.json {
         let all = images.iter().enumerate();
         let images: Vec<serde_json::Value> = all
-            .map(|(at, image)| object(image, &images[..at]))
+            .map(|(at, image)| object(image, &images[..at], &removals))
             .collect();
         print(&json_text(&json!(images)))?;
     } else if images.is_empty() {
@@ -32,7 +35,9 @@ pub(super) fn run(args: &ImagesArgs) -> Outcome {
         print(&format!("no image is remembered in {place}\n"))?;
     } else {
         let all = images.iter().enumerate();
-        let lines: Vec<String> = all.map(|(at, image)| text(image, &images[..at])).collect();
+        let lines: Vec<String> = all
+            .map(|(at, image)| text(image, &images[..at], &removals))
+            .collect();
         print(&lines.join("\n"))?;
     }
     Ok(Exit::Done)
@@ -54,6 +59,22 @@ fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
     let mut again = again.into_iter();
     images.retain(|_| !again.next().unwrap_or(false));
     images
+}
+
+/// What runs have removed of what was finished, such as `amazon-retention`.
+pub(super) fn removals(mut changes: Vec<ChangeRecord>) -> Vec<ChangeRecord> {
+    changes.retain(ChangeRecord::is_removal);
+    changes
+}
+
+/// What of an image is removed since.
+fn gone<'a>(
+    record: &'a ArtifactRecord,
+    removals: &'a [ChangeRecord],
+) -> impl Iterator<Item = &'a ChangeRecord> {
+    let things = &record.artifact.things;
+    let of_it = |change: &&ChangeRecord| things.iter().any(|thing| thing.is(&change.thing));
+    removals.iter().filter(of_it)
 }
 
 /// Whether a step has only said something of an image.
@@ -90,8 +111,12 @@ fn fate(record: &ArtifactRecord, path: &Path, later: &[ArtifactRecord]) -> Optio
     }
 }
 
-/// One image as lines; those made after it follow.
-pub(super) fn text(record: &ArtifactRecord, later: &[ArtifactRecord]) -> String {
+/// One image as lines; those made after it follow, and what runs have removed.
+pub(super) fn text(
+    record: &ArtifactRecord,
+    later: &[ArtifactRecord],
+    removals: &[ChangeRecord],
+) -> String {
     let what = match record.artifact.id.as_str() {
         "" => record.artifact.builder_id.as_str(),
         id => id,
@@ -116,6 +141,15 @@ pub(super) fn text(record: &ArtifactRecord, later: &[ArtifactRecord]) -> String 
     if record.shell {
         lines.push("  after somebody had a shell on the machine".to_owned());
     }
+    for change in gone(record, removals) {
+        lines.push(format!(
+            "  removed {} by run {} ({}): {}",
+            state::time(change.at),
+            state::short(&change.run),
+            harmless(&change.step),
+            harmless(&change.thing.describe())
+        ));
+    }
     for path in &record.artifact.files {
         let note = fate(record, path, later).map_or_else(String::new, |note| format!("  ({note})"));
         lines.push(format!("  file {}{note}", shown_path(path)));
@@ -124,7 +158,22 @@ pub(super) fn text(record: &ArtifactRecord, later: &[ArtifactRecord]) -> String 
 }
 
 /// One image for programs, as [`text`].
-pub(super) fn object(record: &ArtifactRecord, later: &[ArtifactRecord]) -> serde_json::Value {
+pub(super) fn object(
+    record: &ArtifactRecord,
+    later: &[ArtifactRecord],
+    removals: &[ChangeRecord],
+) -> serde_json::Value {
+    let removed: Vec<serde_json::Value> = gone(record, removals)
+        .map(|change| {
+            json!({
+                "id": change.thing.id,
+                "place": change.thing.place,
+                "run": change.run,
+                "step": change.step,
+                "at": change.at,
+            })
+        })
+        .collect();
     let files: Vec<serde_json::Value> = record
         .artifact
         .files
@@ -161,6 +210,7 @@ pub(super) fn object(record: &ArtifactRecord, later: &[ArtifactRecord]) -> serde
         "lineage": lineage,
         "shell": record.shell,
         "files": files,
+        "removed": removed,
         "metadata": record.artifact.metadata,
     })
 }

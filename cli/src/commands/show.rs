@@ -27,6 +27,8 @@ struct Known {
     /// Those of later runs.
     later: Vec<ArtifactRecord>,
     changes: Vec<ChangeRecord>,
+    /// What any run has removed of what was finished.
+    removals: Vec<ChangeRecord>,
     left: Vec<Owned>,
 }
 
@@ -44,6 +46,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             artifacts.retain(|artifact| artifact.run == id && !images::is_said_only(artifact));
             artifacts.reverse();
             let mut changes = state.changes().await?;
+            let removals = images::removals(changes.clone());
             changes.retain(|change| change.run == id);
             changes.reverse();
             Ok(Known {
@@ -52,6 +55,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
                 artifacts,
                 later,
                 changes,
+                removals,
                 run,
             })
         })?,
@@ -116,12 +120,25 @@ fn text(known: &Known) -> String {
         }
     }
     for artifact in &known.artifacts {
-        let _ = write!(text, "\n{}", images::text(artifact, &known.later));
+        let _ = write!(
+            text,
+            "\n{}",
+            images::text(artifact, &known.later, &known.removals)
+        );
     }
-    if !known.changes.is_empty() {
+    let changes = known.changes.iter();
+    let (removed, changed): (Vec<_>, Vec<_>) = changes.partition(|change| change.is_removal());
+    if !changed.is_empty() {
         text.push_str("\nwritten, `imgc rollback` goes back to what was there before:\n");
-        for change in &known.changes {
+        for change in changed {
             let _ = writeln!(text, "  {}", harmless(&written(change)));
+        }
+    }
+    if !removed.is_empty() {
+        text.push_str("\nremoved of what was there before:\n");
+        for change in removed {
+            let what = change.thing.describe();
+            let _ = writeln!(text, "  {} ({})", harmless(&what), harmless(&change.step));
         }
     }
     if !known.left.is_empty() && known.run.status != RunStatus::Running {
@@ -241,7 +258,7 @@ fn object(known: &Known) -> serde_json::Value {
         .collect();
     let artifacts = known.artifacts.iter();
     let artifacts: Vec<serde_json::Value> = artifacts
-        .map(|artifact| images::object(artifact, &known.later))
+        .map(|artifact| images::object(artifact, &known.later, &known.removals))
         .collect();
     json!({
         "run": known.run.new,

@@ -77,6 +77,7 @@ pub(crate) fn json(plan: &Plan, seen: &Seen) -> Json {
             "build": plan.build(*id).address,
             "findings": preview.findings,
             "makes": preview.makes,
+            "removes": preview.removes,
         })
     });
     masked(all.collect(), &redact)

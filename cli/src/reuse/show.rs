@@ -31,6 +31,14 @@ pub(crate) fn text(
             harmless(&build.address),
             verdict(plan, &foresight.verdict)
         );
+        for why in &foresight.unnamed {
+            let _ = writeln!(
+                out,
+                "    {}: {}",
+                harmless(&why.address),
+                harmless(&why.text)
+            );
+        }
         if foresight.is_up_to_date() {
             continue;
         }
@@ -157,6 +165,7 @@ pub(crate) fn json(plan: &Plan, foresights: &[Foresight], moving: &[(String, Str
             "step": step.map(address),
             "missing": missing.into_iter().map(address).collect::<Vec<_>>(),
             "why": foresight.why.iter().map(why).collect::<Vec<_>>(),
+            "unnamed": foresight.unnamed.iter().map(why).collect::<Vec<_>>(),
         })
     };
     json!({

@@ -30,6 +30,29 @@ const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), ("checksum", 
 /// Options of post-processors that name a file they write beside an artifact.
 const BESIDE: &[(&str, &str)] = &[("manifest", "output")];
 
+/// Options of builders with which they remove what has the name of what they make.
+const REPLACES: &[&str] = &["force_deregister"];
+
+/// Post-processors that remove what earlier runs have made.
+const REMOVERS: &[&str] = &["amazon-retention"];
+
+/// Whether a run may remove something that is not on this machine: only then is it asked for before the run. `force`: whatever
+/// has the name of what is made goes.
+pub(crate) fn may_remove(plan: &Plan, force: bool) -> bool {
+    let replaces = plan.builds.iter().any(|build| {
+        let given = |option: &&str| {
+            let value = build.source.value().get(option);
+            value.is_some_and(|value| !value.is_null() && value.as_bool() != Some(false))
+        };
+        REPLACES.iter().any(given) || force && build.builder.starts_with("amazon-")
+    });
+    let removes = |step: &imgc_compiler::plan::Step| {
+        let is_post = matches!(step.kind, StepKind::PostProcess { .. });
+        is_post && component(step).is_some_and(|name| REMOVERS.contains(&name))
+    };
+    replaces || plan.steps.iter().any(removes)
+}
+
 /// The existing files that post-processors of a build write beside its artifacts, each with its step's address.
 pub(crate) fn beside(plan: &Plan, build: &str) -> Vec<Output> {
     let mut found = Vec::new();

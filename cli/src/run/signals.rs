@@ -1,16 +1,23 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first stops and cleans up, the second leaves.
 //!
+//! Some send one request twice: timeout(1) signals its child and then its whole group. So what follows within a second is the
+//! same request.
+//!
 //! A terminal that is closed sends SIGHUP, often twice: by itself, and by its shell. So SIGHUP stops and never leaves; where it was
 //! ignored when the process began (`nohup`) it stays ignored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use imgc_runtime::cancel::Cancel;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, reason};
+
+/// How long after the first request another one is taken for the same.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 const BY_INTERRUPT: u8 = 0;
 const BY_TERMINATE: u8 = 1;
@@ -59,18 +66,20 @@ pub(crate) fn listen(
     let first = asked.by.clone();
     tokio::spawn(async move {
         let mut count = 0;
+        let mut since = Instant::now();
         loop {
             let by = tokio::select! {
                 _ = interrupt.recv() => BY_INTERRUPT,
                 _ = terminate.recv() => BY_TERMINATE,
                 () = received(&mut hangup) => BY_HANGUP,
             };
-            if count > 0 && by == BY_HANGUP {
+            if count > 0 && by == BY_HANGUP || count == 1 && since.elapsed() < ONE_REQUEST {
                 continue;
             }
             count += 1;
             match count {
                 1 => {
+                    since = Instant::now();
                     first.store(by, Ordering::Relaxed);
                     say("Stopping: the work ends and is cleaned up. Once more to leave at once.");
                 }

@@ -205,7 +205,7 @@ fn left_now(test: &Test) -> Vec<String> {
     let mut left: Vec<String> = std::fs::read_dir(test.path("."))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("imgc-") || name.starts_with(".imgc-"))
+        .filter(|name| name.starts_with("imgc-") || name.contains(".imgc-"))
         .collect();
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     left.extend(

@@ -157,9 +157,14 @@ impl Printed {
     /// The log without what differs from run to run: durations, the table of times, where logs are.
     pub(crate) fn log(&self) -> String {
         let mut text = String::new();
+        let mut is_summary = false;
         for line in self.stdout.lines() {
-            if line == "Step times" {
-                break;
+            is_summary = match line {
+                "Step times" => true,
+                _ => is_summary && !line.starts_with("==> Builds finished"),
+            };
+            if is_summary {
+                continue;
             }
             let end = ["finished after ", "errored after ", "completed after "]
                 .iter()

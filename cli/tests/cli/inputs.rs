@@ -158,6 +158,43 @@ fn all() -> Vec<String> {
 }
 
 #[test]
+fn what_is_planned_of_a_copied_project_is_what_is_built() {
+    let mut image = Image::new();
+    image.apply(&[]);
+    // All files have other inodes and times then: nobody can tell what has been done to them.
+    for (program, arguments) in [
+        ("cp", ["-a", ".imgc", "copied"]),
+        ("rm", ["-r", "-f", ".imgc"]),
+        ("mv", ["-f", "copied", ".imgc"]),
+    ] {
+        let mut command = std::process::Command::new(program);
+        let done = command.args(arguments).current_dir(image.test.path("."));
+        assert!(done.status().unwrap().success(), "{program}");
+    }
+    image.edit("echo last", "echo very last");
+    let token = format!("token={}", image.token);
+    let plan = image.test.run(&["plan", "-explain", "-var", &token, "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    assert!(
+        plan.stdout
+            .contains("what was kept of it is gone, or was copied"),
+        "{}",
+        plan.text()
+    );
+    assert!(!plan.stdout.contains("reused"), "{}", plan.text());
+    let printed = image.apply(&[]);
+    // The base is where it was; what was made on it is gone on with no more.
+    assert_eq!(image.ran(&printed), all()[1..], "{}", printed.text());
+    assert!(
+        !printed.text().contains("cannot be used"),
+        "{}",
+        printed.text()
+    );
+    image.edit("echo very last", "echo the very last");
+    image.runs_from("provisioner[5]", "text of the last step");
+}
+
+#[test]
 fn each_kind_of_input_runs_what_follows_from_it() {
     let mut image = Image::new();
     image.runs_from("launch", "first");

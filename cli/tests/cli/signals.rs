@@ -22,8 +22,10 @@ build {
 }
 "#;
 
-/// Starts a run and sends `signals` once its script is at work.
-fn stopped(test: &Test, signals: &[Signal]) -> (Printed, Duration) {
+const AT_ONCE: Duration = Duration::ZERO;
+
+/// Starts a run and sends `signals`, so far apart, once its script is at work.
+fn stopped(test: &Test, signals: &[Signal], apart: Duration) -> (Printed, Duration) {
     let mut child = test.spawn(&["build", "."]);
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut seen = String::new();
@@ -31,9 +33,11 @@ fn stopped(test: &Test, signals: &[Signal]) -> (Printed, Duration) {
         assert!(out.read_line(&mut seen).unwrap() > 0, "{seen}");
     }
     let begin = Instant::now();
-    for signal in signals {
+    for (at, signal) in signals.iter().enumerate() {
+        if at > 0 {
+            std::thread::sleep(apart);
+        }
         kill(Pid::from_raw(child.id() as i32), *signal).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
     }
     std::io::Read::read_to_string(&mut out, &mut seen).unwrap();
     let mut printed = test.finish(child);
@@ -48,7 +52,7 @@ fn slow(command: &str) -> Test {
 #[test]
 fn the_first_ctrl_c_stops_and_cleans_up() {
     let test = slow("sleep 60");
-    let (printed, took) = stopped(&test, &[Signal::SIGINT]);
+    let (printed, took) = stopped(&test, &[Signal::SIGINT], AT_ONCE);
     assert_eq!(printed.code, 130, "{}", printed.text());
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert!(printed.stderr.contains("Stopping: "), "{}", printed.text());
@@ -69,16 +73,30 @@ fn the_first_ctrl_c_stops_and_cleans_up() {
 #[test]
 fn sigterm_does_the_same_with_its_own_code() {
     let test = slow("sleep 60");
-    let (printed, _) = stopped(&test, &[Signal::SIGTERM]);
+    let (printed, _) = stopped(&test, &[Signal::SIGTERM], AT_ONCE);
     assert_eq!(printed.code, 143, "{}", printed.text());
     assert!(!test.path("note.txt").exists());
+}
+
+/// As timeout(1) does, which signals its child and then its group.
+#[test]
+fn a_request_that_is_sent_twice_is_one() {
+    let test = slow("sleep 60");
+    for apart in [AT_ONCE, Duration::from_millis(100)] {
+        let (printed, _) = stopped(&test, &[Signal::SIGTERM, Signal::SIGTERM], apart);
+        assert_eq!(printed.code, 143, "{}", printed.text());
+        let text = printed.text();
+        assert!(!text.contains("Leaving at once"), "{text}");
+        assert!(!test.path("note.txt").exists(), "{text}");
+    }
 }
 
 #[test]
 fn the_second_ctrl_c_leaves_at_once() {
     // A script that does not want to stop.
     let test = slow("trap '' INT TERM; sleep 30; sleep 30");
-    let (printed, took) = stopped(&test, &[Signal::SIGINT, Signal::SIGINT]);
+    let apart = Duration::from_millis(1200);
+    let (printed, took) = stopped(&test, &[Signal::SIGINT, Signal::SIGINT], apart);
     assert_eq!(printed.code, 130, "{}", printed.text());
     assert!(took < Duration::from_secs(20), "{took:?}");
 }

@@ -122,6 +122,8 @@ fn a_second_request_during_cleaning_up_leaves_nothing_that_gc_does_not_take() {
         words.until("small: at work");
         signal(&child, first);
         words.until("small: cleaning");
+        // What follows within a second is the same request.
+        std::thread::sleep(Duration::from_millis(1200));
         let begin = Instant::now();
         signal(&child, second);
         let seen = words.enough();
@@ -151,10 +153,14 @@ fn a_second_request_during_cleaning_up_leaves_nothing_that_gc_does_not_take() {
     }
 }
 
-/// An image that stands there already, and the moments of making it anew: the names of the points.
-fn rebuilt() -> (Test, Vec<String>) {
-    let test = Test::new(
-        r#"
+/// What is made anew, and what of it stands there.
+struct Remade {
+    template: &'static str,
+    artifact: &'static str,
+}
+
+const IMAGE: Remade = Remade {
+    template: r#"
 source "rootfs" "small" {
   from             = "dir:base"
   output_directory = "out"
@@ -166,7 +172,29 @@ build {
   }
 }
 "#,
-    );
+    artifact: "out/small.oci/index.json",
+};
+
+/// Its file is there before the steps that follow.
+const FILE: Remade = Remade {
+    template: r#"
+source "file" "small" {
+  content = "a page"
+  target  = "out.txt"
+}
+build {
+  sources = ["file.small"]
+  provisioner "shell-local" {
+    inline = ["test \"$(cat out.txt)\" = 'a page'"]
+  }
+}
+"#,
+    artifact: "out.txt",
+};
+
+/// What stands there already, and the moments of making it anew: the names of the points.
+fn rebuilt(remade: &Remade) -> (Test, Vec<String>) {
+    let test = Test::new(remade.template);
     for program in ["sh", "chmod", "rm", "mkdir", "cat"] {
         static_copy(program, &test.path("base"));
     }
@@ -180,13 +208,10 @@ build {
     (test, points)
 }
 
-fn is_whole(test: &Test) -> bool {
-    test.path("out/small.oci/index.json").exists()
-}
-
-/// Makes the image anew, disturbed at each of some points in turn.
-fn disturbed(action: &str, stride: usize, look: impl Fn(&Test, &str, &Printed)) {
-    let (test, points) = rebuilt();
+/// Makes something anew, disturbed at each of some points in turn.
+fn disturbed(remade: &Remade, action: &str, stride: usize, look: impl Fn(&Test, &str, &Printed)) {
+    let (test, points) = rebuilt(remade);
+    let is_whole = || test.path(remade.artifact).exists();
     let names: Vec<&str> = points.iter().map(String::as_str).collect();
     let begin = Instant::now();
     for (tried, number) in choose(&names, stride, 1).into_iter().enumerate() {
@@ -199,36 +224,158 @@ fn disturbed(action: &str, stride: usize, look: impl Fn(&Test, &str, &Printed)) 
         let child = command.env("IMGC_FAULT", format!("{action}@*#{number}"));
         let printed = ended(&test, child.spawn().unwrap());
         look(&test, &what, &printed);
-        assert!(is_whole(&test), "{what}: no image: {}", printed.text());
+        assert!(is_whole(), "{what}: nothing there: {}", printed.text());
         assert_eq!(left(&test), Vec::<String>::new(), "{what}");
     }
 }
 
 #[test]
 fn a_request_at_any_moment_of_a_rebuild_leaves_nothing_and_the_image_stays() {
-    disturbed("term", 5, |test, what, printed| {
-        let text = printed.text();
-        // Before anything is made nobody listens yet.
-        assert!(matches!(printed.code, -1 | 0 | 143), "{what}: {text}");
-        assert!(!text.contains("left behind"), "{what}: {text}");
-        assert!(is_whole(test), "{what}: no image: {text}");
-        nothing_more(test, &format!("{what}: {text}"));
-    });
+    for remade in [IMAGE, FILE] {
+        disturbed(&remade, "term", 5, |test, what, printed| {
+            let text = printed.text();
+            // Before anything is made nobody listens yet.
+            assert!(matches!(printed.code, -1 | 0 | 143), "{what}: {text}");
+            assert!(!text.contains("left behind"), "{what}: {text}");
+            assert!(
+                test.path(remade.artifact).exists(),
+                "{what}: nothing there: {text}"
+            );
+            nothing_more(test, &format!("{what}: {text}"));
+        });
+    }
 }
 
 #[test]
 fn a_kill_at_any_moment_of_a_rebuild_leaves_an_image() {
-    disturbed("kill", 7, |test, what, printed| {
-        let collected = test.run(&["gc"]);
-        assert_eq!(collected.code, 0, "{what}: {}", collected.text());
-        assert!(
-            is_whole(test),
-            "{what}: no image: {}{}",
-            printed.text(),
-            collected.text()
-        );
-        nothing_more(test, what);
-    });
+    for remade in [IMAGE, FILE] {
+        disturbed(&remade, "kill", 7, |test, what, printed| {
+            let collected = test.run(&["gc"]);
+            assert_eq!(collected.code, 0, "{what}: {}", collected.text());
+            assert!(
+                test.path(remade.artifact).exists(),
+                "{what}: nothing there: {}{}",
+                printed.text(),
+                collected.text()
+            );
+            nothing_more(test, what);
+        });
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_anew_stays_what_it_was() {
+    let test = Test::new(FILE.template);
+    assert_eq!(test.run(&["build", "."]).code, 0);
+    let changed = FILE.template.replacen("a page", "another", 1);
+    test.write("main.pkr.hcl", changed);
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    assert_eq!(test.read("out.txt"), "a page");
+    assert_eq!(left(&test), Vec::<String>::new());
+    let changed = FILE.template.replace("a page", "another");
+    test.write("main.pkr.hcl", changed);
+    let printed = test.run(&["build", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(test.read("out.txt"), "another");
+    assert_eq!(left(&test), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_there_once_before_is_not_taken_for_finished() {
+    let test = Test::new(FILE.template);
+    let write = |text: &str, check: &str| {
+        let template = FILE.template.replacen("'a page'", &format!("'{check}'"), 1);
+        test.write("main.pkr.hcl", template.replacen("a page", text, 1));
+    };
+    for text in ["one", "two", "one"] {
+        write(text, text);
+        let printed = test.run(&["apply", "-auto-approve"]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+    }
+    write("two", "other");
+    let printed = test.run(&["apply", "-auto-approve"]);
+    assert_eq!(printed.code, 1, "{}", printed.text());
+    assert_eq!(test.read("out.txt"), "one");
+    assert_eq!(left(&test), Vec::<String>::new());
+}
+
+/// A project whose run was killed while its file stood in the place of the finished one.
+fn killed() -> Test {
+    let test = Test::new(FILE.template);
+    let printed = test.run(&["apply", "-auto-approve"]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let template = FILE.template.replacen("a page", "another", 1);
+    let from = template.find("inline").unwrap();
+    let to = from + template[from..].find('\n').unwrap();
+    let slow = r#"inline = ["echo at work", "exec sleep 300"]"#;
+    let template = format!("{}{slow}{}", &template[..from], &template[to..]);
+    test.write("main.pkr.hcl", template);
+    let mut child = test.spawn(&["apply", "-auto-approve"]);
+    let mut words = Words::of(&mut child);
+    words.until("small: at work");
+    assert_eq!(test.read("out.txt"), "another");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    test
+}
+
+/// Takes a project to another directory, with `mv` or `cp -a`.
+fn taken(test: &Test, how: &[&str]) -> std::path::PathBuf {
+    let there = test.path("there");
+    std::fs::create_dir(&there).unwrap();
+    let entries = std::fs::read_dir(test.path(".")).unwrap();
+    let all: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let all = all.iter().filter(|path| **path != there);
+    let mut command = std::process::Command::new(how[0]);
+    let moved = command.args(&how[1..]).args(all).arg(&there).status();
+    assert!(moved.unwrap().success());
+    there
+}
+
+#[test]
+fn a_project_that_was_moved_or_copied_after_a_kill_has_its_file_again() {
+    for how in [&["mv"][..], &["cp", "-a"]] {
+        let test = killed();
+        let there = taken(&test, how);
+        let collected = test.command(&["gc"]).current_dir(&there).output().unwrap();
+        let said = String::from_utf8_lossy(&collected.stdout);
+        assert!(collected.status.success(), "{how:?}: {said}");
+        let text = std::fs::read_to_string(there.join("out.txt")).unwrap();
+        assert_eq!(text, "a page", "{how:?}: {said}");
+        let names = std::fs::read_dir(&there).unwrap();
+        let names: Vec<_> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains(".imgc-"))
+            .collect();
+        assert_eq!(names, Vec::<String>::new(), "{how:?}: {said}");
+    }
+}
+
+#[test]
+fn garbage_collection_in_a_copy_leaves_the_living_run_of_the_original_alone() {
+    let test = image("sleep 4");
+    let child = {
+        let mut child = test.spawn(&["build", "."]);
+        let mut words = Words::of(&mut child);
+        words.until("small: at work");
+        words.enough();
+        child
+    };
+    let there = test.path("there");
+    std::fs::create_dir(&there).unwrap();
+    let mut command = std::process::Command::new("cp");
+    let copied = command.arg("-a").arg(test.path(".imgc")).arg(&there);
+    // What the run removes meanwhile cannot be copied.
+    let _ = copied.output().unwrap();
+    let collected = test.command(&["gc"]).current_dir(&there).output().unwrap();
+    let said = String::from_utf8_lossy(&collected.stdout).into_owned();
+    let history = test.command(&["history"]).current_dir(&there).output();
+    let history = String::from_utf8_lossy(&history.unwrap().stdout).into_owned();
+    assert!(!history.contains("died"), "{history}");
+    let printed = ended(&test, child);
+    assert_eq!(printed.code, 0, "{said}{}", printed.text());
+    assert!(test.path("out/small.oci/index.json").exists());
 }
 
 /// A process that a script has put into a session of its own, and its number.

@@ -5,6 +5,7 @@
 //! metadata of an instance or container. Out: an [`Account`], one for all builds that ask for the same, with one client for each
 //! region. All requests of a region share one bucket of retries and one limit.
 
+mod profile;
 mod region;
 
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +46,8 @@ pub(crate) struct Access {
     endpoint: Option<String>,
     role: Option<Role>,
     attempts: Option<u32>,
+    /// `skip_region_validation`: the region is taken as it is.
+    any_region: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -77,6 +80,7 @@ const PROFILE: &str = "profile";
 const CREDENTIALS_FILE: &str = "shared_credentials_file";
 const ENDPOINT: &str = "custom_endpoint_ec2";
 const ROLE: &str = "role_arn";
+const ANY_REGION: &str = "skip_region_validation";
 
 impl Access {
     /// Reads the options.
@@ -126,6 +130,7 @@ impl Access {
                 .and_then(|retries| u32::try_from(retries).ok())
                 .filter(|retries| *retries > 0)
                 .map(|retries| retries.saturating_add(1)),
+            any_region: options.bool(ANY_REGION)?,
         })
     }
 
@@ -141,6 +146,7 @@ impl Access {
             ),
             (ENDPOINT, self.endpoint.clone()),
             (ROLE, self.role.as_ref().map(|role| role.arn.clone())),
+            (ANY_REGION, self.any_region.then(|| "true".to_owned())),
         ];
         let entries = entries.into_iter();
         entries
@@ -197,6 +203,7 @@ impl Access {
                 arn,
                 ..Role::default()
             }),
+            any_region: get(ANY_REGION).is_some(),
             ..Self::default()
         }
     }
@@ -280,6 +287,7 @@ pub(crate) struct Account {
 
 impl Account {
     async fn open(access: &Access) -> Result<Self> {
+        profile::check(access).await?;
         let mut config = load(access).await;
         let Some(home) = config.region().map(ToString::to_string) else {
             return Err(
@@ -287,7 +295,7 @@ impl Account {
                     .help("set `region` in the source, AWS_REGION, or `region` in the profile"),
             );
         };
-        if access.endpoint.is_none() {
+        if access.endpoint.is_none() && !access.any_region {
             region::check(&home)?;
             if config.endpoint_url().is_none() {
                 region::exists(&home).await?;
@@ -309,6 +317,14 @@ impl Account {
             home,
             regions: Mutex::default(),
         })
+    }
+
+    /// Whether Amazon has a region, where it is Amazon that is asked; an error that names the one that is meant.
+    pub(crate) async fn check_region(&self, name: &str) -> Result<()> {
+        match self.access.any_region || self.endpoint().is_some() {
+            true => Ok(()),
+            false => region::exists(name).await,
+        }
     }
 
     /// The region the build works in.
@@ -339,6 +355,7 @@ impl Account {
             let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
                 .region(Region::new(name.to_owned()))
                 .retry_classifier(client::Capacity)
+                .retry_classifier(client::Foreign)
                 .retry_classifier(pace.clone());
             if let Some(renewable) = &self.renewable {
                 config = config.retry_classifier(renewable.clone());
@@ -390,13 +407,8 @@ async fn load(access: &Access) -> SdkConfig {
     if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(file) = &access.credentials_file {
-        loader = loader.profile_files(
-            EnvConfigFiles::builder()
-                .include_default_config_file(true)
-                .with_file(EnvConfigFileKind::Credentials, file)
-                .build(),
-        );
+    if let Some(files) = files(access) {
+        loader = loader.profile_files(files);
     }
     if let Some(keys) = &access.keys {
         loader = loader.credentials_provider(Credentials::new(
@@ -416,6 +428,15 @@ async fn load(access: &Access) -> SdkConfig {
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(provider))
         .build()
+}
+
+/// The files with profiles, where a template names one.
+fn files(access: &Access) -> Option<EnvConfigFiles> {
+    let file = access.credentials_file.as_ref()?;
+    let files = EnvConfigFiles::builder()
+        .include_default_config_file(true)
+        .with_file(EnvConfigFileKind::Credentials, file);
+    Some(files.build())
 }
 
 /// Where credentials come from, looked for anew.

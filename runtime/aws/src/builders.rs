@@ -4,6 +4,7 @@
 
 pub(crate) mod artifact;
 mod bundle;
+mod check;
 mod chroot;
 mod ebs;
 mod ebssurrogate;

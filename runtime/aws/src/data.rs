@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Problem;
-use imgc_runtime::error::Result;
+use imgc_runtime::error::{Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Right, Scope};
 
@@ -30,6 +30,26 @@ fn asked(question: impl Future<Output = Result<Value>> + Send) -> Result<Value, 
         Ok(answer) => answer.map_err(Problem::from),
         Err(message) => Err(Problem::new(message)),
     }
+}
+
+/// The failure of a question for one thing: that there is none is said with the region in which it was looked for, and `list` is
+/// the command of Amazon's that shows what is there.
+fn not_read(error: Error, what: &str, region: &str, list: &str) -> Error {
+    if error.id != "run/aws-missing" {
+        return error;
+    }
+    let mut missing = Error::new(
+        error.class,
+        error.id,
+        format!("there is no {what} in {region}"),
+    )
+    .because(error)
+    .help(format!(
+        "check `name` and `region`, and that the account is the one meant (`profile`): what is there shows \
+         `aws {list} --region {region}`"
+    ));
+    missing.again = Some(false);
+    missing
 }
 
 /// The rights that a question takes: these parts of the table, on the thing that the option `name` names.

@@ -3,7 +3,9 @@
 //! In: an error of the SDK and the API action that met it. Out: an [`Error`] with a class, an id of [`IDS`], the service's own
 //! code and message, and the way out. No error holds a credential.
 
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use imgc_runtime::error::{Class, Error, Id};
 
 use crate::rights::{Place, permission, statements};
@@ -169,15 +171,23 @@ pub(crate) fn answer<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Opti
 }
 
 /// The failure of a request: `action` as the API calls it (`RunInstances`), `attempt` in words (`start an instance`).
-pub(crate) fn failed<E, R>(action: &str, attempt: &str, error: &SdkError<E, R>) -> Error
+pub(crate) fn failed<E>(action: &str, attempt: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
-    let SdkError::ServiceError(_) = error else {
-        return unanswered(action, attempt, &DisplayErrorContext(error).to_string());
+    // Of one that broke off nothing is known.
+    let whole = |answer: &&HttpResponse| answer.body().bytes().is_some();
+    let answer = match error {
+        SdkError::ServiceError(_) => error.raw_response(),
+        _ => error.raw_response().filter(whole),
     };
-    let code = error.code().unwrap_or("an error without code");
+    let Some(answer) = answer else {
+        return unanswered(action, attempt, error);
+    };
+    let Some(code) = error.code() else {
+        let status = answer.status().as_u16();
+        return uncoded(action, attempt, status, answer.body().bytes());
+    };
     let message = error.message().unwrap_or("without a reason");
     let text = format!("cannot {attempt}: {action} answers {code}: {message}");
     let new = |class, id| Error::new(class, id, text.clone());
@@ -212,21 +222,86 @@ where
     }
 }
 
+/// An answer that is none of Amazon's: of a proxy, of something else that listens at the endpoint.
+fn uncoded(action: &str, attempt: &str, status: u16, body: Option<&[u8]>) -> Error {
+    let said = body.and_then(start_of);
+    let said = said.map_or_else(String::new, |text| format!(": {text}"));
+    let error = Error::new(
+        Class::Remote,
+        "run/aws-request",
+        format!("cannot {attempt}: {action} answers HTTP {status}, without a code of Amazon's{said}"),
+    )
+    .help(
+        "is it Amazon that answers? check `region`, an endpoint of its own (`custom_endpoint_ec2`, AWS_ENDPOINT_URL), and a \
+         proxy (HTTPS_PROXY)",
+    );
+    // Too many, or a server in trouble; the rest answers the same again.
+    match matches!(status, 408 | 429 | 500 | 502..=504) {
+        true => error.transient(),
+        false => error.permanent(),
+    }
+}
+
+/// How the body of an answer begins, in a line, where it is text.
+fn start_of(body: &[u8]) -> Option<String> {
+    /// Letters that are shown.
+    const SHOWN: usize = 120;
+    let text = std::str::from_utf8(body).ok()?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return None;
+    }
+    let mut shown: String = line.chars().take(SHOWN).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
+    }
+    Some(shown)
+}
+
+/// Why there is no answer: the reasons that have words of their own, from the outermost to the first.
+pub(crate) fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
+    /// What the SDK says where it only hands on.
+    const EMPTY: &[&str] = &["dispatch failure", "io error", "other"];
+    let mut texts: Vec<String> = Vec::new();
+    for error in causes(error) {
+        let text = error.to_string();
+        if !EMPTY.contains(&text.as_str()) && !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    match texts.is_empty() {
+        true => error.to_string(),
+        false => texts.join(": "),
+    }
+}
+
+/// An error and what has caused it.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
 /// No answer came: no credentials, no way, no time.
-fn unanswered(action: &str, attempt: &str, detail: &str) -> Error {
-    let lower = detail.to_lowercase();
-    let is_about = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if is_about(&["credentials", "no providers in chain", "sso", "profile `"]) {
+fn unanswered(action: &str, attempt: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    if let Some(credentials) = credentials {
+        let why = match credentials {
+            CredentialsError::CredentialsNotLoaded(_) => LOOKED_AT.to_owned(),
+            other => reasons(other),
+        };
         return Error::new(
             Class::Environment,
             "run/aws-account",
-            format!("cannot {attempt}: there are no credentials that can be used: {detail}"),
+            format!("cannot {attempt}: there are no credentials that can be used: {why}"),
         )
         .help(
             "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; in a template: \
              `profile` or `assume_role`",
         );
     }
+    let detail = reasons(error);
     Error::new(
         Class::Remote,
         "run/aws-unreachable",
@@ -235,6 +310,11 @@ fn unanswered(action: &str, attempt: &str, detail: &str) -> Error {
     .transient()
     .help("check the network, a proxy (HTTPS_PROXY), `region`, and `custom_endpoint_ec2` if it is set")
 }
+
+/// Where the SDK looks for credentials.
+const LOOKED_AT: &str = "none in the environment (AWS_ACCESS_KEY_ID), in the profile of ~/.aws/config and ~/.aws/credentials, by a \
+     web identity (AWS_WEB_IDENTITY_TOKEN_FILE), from a container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or …_FULL_URI), or \
+     from the metadata of an instance";
 
 /// The refusal of an action: which, on what, for whom, and the statements that would allow it. `decoded` is what the account
 /// has said about the encoded part of `message`.
@@ -306,6 +386,67 @@ mod tests {
     fn rights_are_named_as_in_policies() {
         assert_eq!(permission("RunInstances"), "ec2:RunInstances");
         assert_eq!(permission("ssm:PutParameter"), "ssm:PutParameter");
+    }
+
+    /// The SDK puts the failure of a provider into others that only hand it on.
+    #[derive(Debug)]
+    struct Dispatch(CredentialsError);
+
+    impl std::fmt::Display for Dispatch {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("dispatch failure")
+        }
+    }
+
+    impl std::error::Error for Dispatch {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn without_credentials_it_is_said_where_they_were_looked_for() {
+        let none = CredentialsError::not_loaded("no providers in chain provided credentials");
+        let error = unanswered("DescribeImages", "find the image", &Dispatch(none));
+        assert_eq!(
+            (error.class, error.id),
+            (Class::Environment, "run/aws-account")
+        );
+        for place in [
+            "AWS_ACCESS_KEY_ID",
+            "~/.aws/config",
+            "metadata of an instance",
+        ] {
+            assert!(error.message.contains(place), "{}", error.message);
+        }
+        let broken = CredentialsError::invalid_configuration("the file has no end");
+        let error = unanswered("DescribeImages", "find the image", &Dispatch(broken));
+        assert!(
+            error.message.ends_with(": the file has no end"),
+            "{}",
+            error.message
+        );
+        for debug in ["Dispatch", "{", "dispatch failure"] {
+            assert!(!error.message.contains(debug), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_code_is_told_by_its_status_and_its_beginning() {
+        let page = format!("<html>\n<body>Not {}</body>", "here ".repeat(40));
+        let error = uncoded(
+            "DescribeImages",
+            "find the image",
+            404,
+            Some(page.as_bytes()),
+        );
+        let start = "cannot find the image: DescribeImages answers HTTP 404, without a code of Amazon's: <html> <body>Not here";
+        assert!(error.message.starts_with(start), "{}", error.message);
+        assert!(error.message.ends_with('…') && error.message.len() < 260);
+        assert!(!error.is_transient());
+        let error = uncoded("DescribeImages", "find the image", 502, Some(b"\xff\0"));
+        assert!(error.message.ends_with("without a code of Amazon's"));
+        assert!(error.is_transient());
     }
 
     const REFUSAL: &str = "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/ci is not \

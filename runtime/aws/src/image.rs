@@ -25,6 +25,7 @@ mod copy;
 
 pub(crate) use attributes::{
     deprecate, guard_metadata, mark_product, prepare_fast_launch, protect, share, share_snapshots,
+    unshare, unshare_snapshots,
 };
 pub(crate) use copy::{Copy, copy};
 

@@ -23,12 +23,12 @@ mod user_data;
 pub(crate) use address::{address, ready};
 pub(crate) use caller::address as caller_address;
 pub(crate) use console::host_keys;
-pub(crate) use group::{Opening, make_group};
+pub(crate) use group::{Opening, check_range, make_group};
 pub(crate) use key::{LogIn, TemporaryKey};
 pub(crate) use left::{Left, LeftKey, Taken};
 pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
-pub(crate) use start::{Start, known, start};
+pub(crate) use start::{Fresh, Start, known, start};
 pub(crate) use stop::stop;
 pub(crate) use user_data::{HostKey, UserData, put_off, switch};
 

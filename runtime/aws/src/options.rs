@@ -31,7 +31,7 @@ pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};
 pub(crate) use image::{Image, ONLY_COPIES, check_name};
 pub(crate) use network::{Network, Pick};
-pub(crate) use publish::{A_MOMENT, FastLaunch, Publish, Sharing, V2, moment};
+pub(crate) use publish::{A_MOMENT, FastLaunch, NO_GUARD, Publish, Sharing, V2, moment};
 pub(crate) use run::{Run, Source};
 pub(crate) use spot::{IN_ORDER, Spot};
 pub(crate) use surrogate::{Surrogate, Traits};

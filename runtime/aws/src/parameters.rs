@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::Builder;
+use aws_sdk_ssm::config::http::HttpResponse;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::put_parameter::{PutParameterError, PutParameterOutput};
 use aws_sdk_ssm::types::{ParameterTier, ParameterType, ResourceTypeForTagging, Tag};
@@ -257,10 +258,10 @@ impl Parameters {
         }
     }
 
-    fn not_written<R: std::fmt::Debug>(
+    fn not_written(
         &self,
         write: &Write<'_>,
-        error: &SdkError<PutParameterError, R>,
+        error: &SdkError<PutParameterError, HttpResponse>,
     ) -> Error {
         let attempt = format!("write the parameter {} in {}", write.name, self.region);
         let failure = failed("ssm:PutParameter", &attempt, error);

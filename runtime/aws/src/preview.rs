@@ -19,6 +19,7 @@ use crate::lookup::{Place, find_groups, find_place, find_source, taken};
 use crate::options::{Network, ONLY_COPIES, Pick, Source};
 use crate::region::{RegionClient, filter};
 use crate::rehearsal::{Plans, refused, rehearse};
+use crate::resource::snapshots_of;
 use crate::rights::{self, Family, parts};
 use crate::tags;
 
@@ -93,6 +94,15 @@ pub(crate) async fn rights_of(
     let access = Access::read(&options).unwrap_or_default();
     let (place, holder) = asking(accounts, &access, scope).await;
     let mut rights = rights::rights(&parts(family, &options), &place, scope.full);
+    let bucket = options.string("s3_bucket").ok().flatten();
+    if let Some(bucket) = bucket.filter(|_| !options.is_sensitive("s3_bucket")) {
+        for right in &mut rights {
+            let resources = std::mem::take(&mut right.resources).into_iter();
+            right.resources = resources
+                .map(|one| rights::in_bucket(one, &bucket))
+                .collect();
+        }
+    }
     let (regions, parts) = rights::copies(&options, &place.region);
     for region in regions {
         let there = rights::Place {
@@ -360,8 +370,32 @@ impl View<'_> {
         let Some((name, regions)) = noted(shown, "name", names) else {
             return;
         };
-        let replaces = self.options.is_given("force_deregister");
+        let by_option = self.options.is_given("force_deregister");
+        let (replaces, why) = match by_option {
+            true => (true, "`force_deregister`"),
+            false => (self.cx.force, "-force"),
+        };
+        let with_snapshots = self.options.is_given("force_delete_snapshot");
         for (region, images) in regions {
+            if replaces {
+                // The copies are steps of their own, which may be all that runs.
+                let by = match region == self.region.name() {
+                    true => String::new(),
+                    false => format!("publish[\"{region}\"]"),
+                };
+                for image in &images {
+                    let snapshots = match with_snapshots {
+                        true => snapshots_of(image).join(", "),
+                        false => String::new(),
+                    };
+                    let with = match snapshots.as_str() {
+                        "" => String::new(),
+                        snapshots => format!(", with {snapshots}"),
+                    };
+                    let id = image.image_id().unwrap_or_default();
+                    shown.remove(by.as_str(), format!("{region}: {id} (`{name}`){with}"));
+                }
+            }
             let Some(image) = images.first() else {
                 shown.known("name", format!("`{name}` is free in {region}"));
                 continue;
@@ -372,7 +406,7 @@ impl View<'_> {
             let ours = tags::get(image.tags(), tags::BUILD)
                 .is_some_and(|build| build.starts_with(&*self.cx.address));
             match (replaces, ours) {
-                (true, _) => shown.known("name", format!("{has}, which is let go: `force_deregister`")),
+                (true, _) => shown.known("name", format!("{has}, which is let go: {why}")),
                 (false, true) => shown.known(
                     "name",
                     format!(

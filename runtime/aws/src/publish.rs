@@ -8,6 +8,7 @@
 
 mod check;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_ec2::types::Image;
@@ -24,12 +25,12 @@ use crate::account::{Access, Account, Accounts};
 use crate::builders::artifact::NAME_OF_COPIES;
 use crate::image::{self, Copy};
 use crate::lookup::taken;
-use crate::options::{self, ONLY_COPIES, Polling, Publish};
+use crate::options::{self, ONLY_COPIES, Polling, Publish, Sharing};
 use crate::region::RegionClient;
 use crate::resource::{Kind, PROVIDER};
 use crate::tags;
 
-pub(crate) use check::{problems, verify};
+pub(crate) use check::{check_account, problems, verify};
 
 /// The options that matter only when an image is published.
 pub(crate) const OPTIONS: &[&str] = &[
@@ -282,6 +283,10 @@ pub(crate) async fn names_are_free(
     let looks = regions.iter().map(|name| {
         let region = account.region(name);
         async move {
+            account
+                .check_region(name)
+                .await
+                .map_err(|error| error.of("ami_regions"))?;
             let others = taken(&region, &image.name).await?;
             let other = others.into_iter().next().filter(|_| !free);
             other.map_or(Ok(()), |other| Err(is_taken(&region, &image.name, &other)))
@@ -368,7 +373,7 @@ pub(crate) async fn publish(
             let say = Say::ALL.into_iter().find(|say| say.word() == word);
             let say = say.ok_or_else(|| unknown(step))?;
             work.say(&place, say).await?;
-            Ok(Artifact::default())
+            Ok(work.said(&place, say))
         }
     }
 }
@@ -448,10 +453,24 @@ impl Work<'_> {
                 let image = image::known(cx, region, id, self.polling).await?;
                 image::guard_metadata(region, &image).await
             }
-            Say::Share => image::share(region, id, &publish.sharing).await,
+            Say::Share => {
+                image::share(region, id, &publish.sharing).await?;
+                let going = self.no_longer(region, say, &publish.sharing);
+                if !going.is_empty() {
+                    let gone = image::unshare(region, id, &going).await?;
+                    self.say_gone(region, "the image may no longer be started by", &gone);
+                }
+                Ok(())
+            }
             Say::ShareSnapshots => {
-                let (users, groups) = (&publish.snapshot_users, &publish.snapshot_groups);
-                image::share_snapshots(region, &self.snapshots(region), users, groups).await
+                let (snapshots, with) = (self.snapshots(region), publish.snapshot_sharing());
+                image::share_snapshots(region, &snapshots, &with).await?;
+                let going = self.no_longer(region, say, &with);
+                if !going.is_empty() {
+                    let gone = image::unshare_snapshots(region, &snapshots, &going).await?;
+                    self.say_gone(region, "its snapshots may no longer be used by", &gone);
+                }
+                Ok(())
             }
             Say::ProductCodes => image::mark_product(region, id, &publish.product_codes).await,
             Say::Deprecate => match publish.deprecate_at {
@@ -470,6 +489,35 @@ impl Work<'_> {
                 }
                 None => Ok(()),
             },
+        }
+    }
+
+    /// What is recorded of something that was said: to whom the image is given, so that a run which does not name them any more
+    /// knows that it was imgc that gave it to them.
+    fn said(&self, region: &RegionClient, say: Say) -> Artifact {
+        let with = match say {
+            Say::Share => self.publish.sharing.clone(),
+            Say::ShareSnapshots => self.publish.snapshot_sharing(),
+            _ => return Artifact::default(),
+        };
+        Artifact {
+            metadata: BTreeMap::from([(given(say, region), with.recorded())]),
+            ..Artifact::default()
+        }
+    }
+
+    /// To whom an earlier run has given the image, and the template does not.
+    fn no_longer(&self, region: &RegionClient, say: Say, with: &Sharing) -> Sharing {
+        let before = self.cx.before.as_ref();
+        let before = before.and_then(|before| before.metadata.get(&given(say, region)));
+        let before = before.map(|text| Sharing::from_record(text));
+        before.unwrap_or_default().compared(with, false)
+    }
+
+    fn say_gone(&self, region: &RegionClient, what: &str, gone: &Sharing) {
+        if !gone.is_empty() {
+            let said = format!("{}: {what} {}", region.name(), gone.names());
+            self.cx.output.say(said);
         }
     }
 
@@ -499,6 +547,11 @@ impl Work<'_> {
         });
         here.filter_map(|thing| thing.id.as_deref())
     }
+}
+
+/// The name of what is recorded of something said in a region.
+fn given(say: Say, region: &RegionClient) -> String {
+    format!("{} {}", say.word(), region.name())
 }
 
 fn unknown(step: &str) -> Error {

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{
-    DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance, Snapshot, Volume,
+    DescribeFastLaunchImagesSuccessItem, Filter, Image, Instance, InstanceStateName, Snapshot,
+    Volume,
 };
 use aws_sdk_servicequotas::Client as Quotas;
 use aws_sdk_sts::Client as Identities;
@@ -43,6 +45,7 @@ struct Inner {
     quotas: Quotas,
     rehearsals: Rehearsals,
     instances: Poller<Instance>,
+    states: Poller<InstanceStateName>,
     images: Poller<Image>,
     fast_launches: Poller<DescribeFastLaunchImagesSuccessItem>,
     /// Images this process has made, as they were when they were available.
@@ -78,6 +81,7 @@ impl RegionClient {
             requests,
             pace,
             instances: Poller::new(describe_instances),
+            states: Poller::new(describe_states),
             images: Poller::new(describe_images),
             fast_launches: Poller::new(describe_fast_launches),
             made: Mutex::default(),
@@ -136,6 +140,11 @@ impl RegionClient {
     /// Those who wait for instances.
     pub(crate) fn instances(&self) -> &Poller<Instance> {
         &self.0.instances
+    }
+
+    /// Those who wait for a state of instances that have been seen, and want to know no more of them.
+    pub(crate) fn states(&self) -> &Poller<InstanceStateName> {
+        &self.0.states
     }
 
     /// Those who wait for images.
@@ -244,15 +253,14 @@ impl RegionClient {
     }
 
     /// Makes a request when its turn comes. `action` as the API calls it, `attempt` in words, without a full stop.
-    pub(crate) async fn call<T, E, R>(
+    pub(crate) async fn call<T, E>(
         &self,
         action: &str,
         attempt: &str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
     {
         match self.ask(Box::pin(request)).await {
             Ok(answer) => Ok(answer),
@@ -317,6 +325,37 @@ fn describe_instances(
             .flat_map(|reservation| reservation.instances.unwrap_or_default());
         Ok(instances
             .filter_map(|instance| Some((instance.instance_id.clone()?, instance)))
+            .collect())
+    })
+}
+
+/// A small answer, where that of `DescribeInstances` has a page for each instance. Other than that it knows no filter by id, and
+/// gives nothing where it lacks one of the instances, or the right.
+fn describe_states(
+    region: RegionClient,
+    ids: Vec<String>,
+) -> BoxFuture<'static, Result<Vec<(String, InstanceStateName)>>> {
+    Box::pin(async move {
+        let request = region.ec2().describe_instance_status();
+        let request = request.include_all_instances(true);
+        let request = request.set_instance_ids(Some(ids.clone())).send();
+        let statuses = match region.ask(request).await {
+            Ok(answer) => answer.instance_statuses.unwrap_or_default(),
+            Err(failed) if failed.as_service_error().is_some() => {
+                let instances = describe_instances(region, ids).await?.into_iter();
+                let state = |instance: Instance| instance.state?.name;
+                return Ok(instances
+                    .filter_map(|(id, instance)| Some((id, state(instance)?)))
+                    .collect());
+            }
+            Err(failed) => {
+                let attempt = "look at the states of instances";
+                return Err(error::failed("DescribeInstanceStatus", attempt, &failed));
+            }
+        };
+        let statuses = statuses.into_iter();
+        Ok(statuses
+            .filter_map(|status| Some((status.instance_id?, status.instance_state?.name?)))
             .collect())
     })
 }

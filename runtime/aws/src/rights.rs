@@ -81,6 +81,7 @@ pub(crate) const TABLE: &[Row] = &[
     ])),
     row(Part::Instance, "ec2:CreateTags", On::Tags),
     row(Part::Instance, "ec2:DescribeInstances", On::All),
+    row(Part::Instance, "ec2:DescribeInstanceStatus", On::All),
     row(Part::Instance, "ec2:TerminateInstances", On::Ours(&["instance"])),
     row(Part::Profile, "iam:PassRole", On::PassedRole),
     row(Part::Stop, "ec2:StopInstances", On::Ours(&["instance"])),
@@ -97,6 +98,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Copy, "ec2:CopyImage", On::Made(&["image", "snapshot"])),
     row(Part::Copy, "ec2:CreateTags", On::Tags),
     row(Part::SnapshotSharing, "ec2:ModifySnapshotAttribute", On::Ours(&["snapshot"])),
+    row(Part::SharedBefore, "ec2:DescribeImageAttribute", On::All),
+    row(Part::SnapshotsSharedBefore, "ec2:DescribeSnapshotAttribute", On::All),
     row(Part::Deprecation, "ec2:EnableImageDeprecation", On::Ours(&["image"])),
     row(Part::Protection, "ec2:EnableImageDeregistrationProtection", On::Ours(&["image"])),
     row(Part::FastLaunch, "ec2:DescribeFastLaunchImages", On::All),
@@ -406,6 +409,18 @@ pub(crate) fn narrowed(resource: String, name: &str) -> String {
         }
         // Amazon puts six characters behind the name.
         _ => format!("{place}:secret:{name}-??????"),
+    }
+}
+
+/// A resource that stands for all objects, as those of a bucket that is named, or of the path in it that follows its name.
+pub(crate) fn in_bucket(resource: String, bucket: &str) -> String {
+    let Some(place) = resource.strip_suffix(":::*/*") else {
+        return resource;
+    };
+    match bucket.split_once("{{") {
+        Some(("", _)) => resource,
+        Some((known, _)) => format!("{place}:::{known}*"),
+        None => format!("{place}:::{}/*", bucket.trim_end_matches('/')),
     }
 }
 

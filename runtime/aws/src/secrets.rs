@@ -4,10 +4,11 @@
 //! there is none; no error holds any part of a secret.
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use serde_json::Value as Json;
 
 use crate::client;
+use crate::error::reasons;
 
 /// The text of a secret, whole: its current version.
 pub fn raw_secret(name: &str) -> Result<String, String> {
@@ -37,10 +38,7 @@ async fn read(name: &str) -> Result<String, String> {
             let message = error.message().unwrap_or("without a reason");
             format!("AWS Secrets Manager answered {code} for the secret `{name}`: {message}")
         }
-        _ => format!(
-            "AWS Secrets Manager cannot be asked: {}",
-            DisplayErrorContext(&error)
-        ),
+        _ => format!("AWS Secrets Manager cannot be asked: {}", reasons(&error)),
     })?;
     answer
         .secret_string

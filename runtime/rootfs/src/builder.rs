@@ -14,7 +14,7 @@ use imgc_runtime::context::Context;
 
 use crate::base::Base;
 use crate::error::{ARCHITECTURE, DISK_FULL, OPTIONS, OUTPUT, PROGRAM, fail};
-use crate::instance::{launch, restore};
+use crate::instance::{launch, restore, stands};
 use crate::options::{Format, Options, machine_architecture};
 use crate::output::{oci, place};
 use crate::package_sources::{read_configured, sources_for};
@@ -136,6 +136,12 @@ impl Builder for RootfsBuilder {
         let places = places(cx, &options);
         check_output(cx, &places)?;
         restore(cx, &self.grounds, base, options, places, checkpoint).await
+    }
+
+    fn stands(&self, cx: &Context, checkpoint: &Checkpoint) -> bool {
+        // Who has no place for layers is told so where they are used.
+        let cache = cx.cache.as_deref();
+        cache.is_none_or(|cache| stands(cache, checkpoint))
     }
 }
 

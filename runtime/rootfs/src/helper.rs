@@ -17,7 +17,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal, raise};
 
 use crate::error::{Attempt, COMMAND, Failure, Outcome};
 use crate::job::{Envelope, FAILED, Isolation, Job};
@@ -39,8 +39,11 @@ pub const HELPER_WORD: &str = "__rootfs-helper";
 ///
 /// It is an internal interface: the arguments may change with every version, and only this crate gives them.
 pub fn helper_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    // What a build makes must not depend on the mask of who starts it.
+    // What a build makes must not depend on the masks of who starts it; signals that a stage waits for are not blocked in the next.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if SigSet::empty().thread_set_mask().is_err() {
+        return ExitCode::from(FAILED);
+    }
     let args: Vec<String> = args
         .into_iter()
         .map(|arg| arg.to_string_lossy().into_owned())
@@ -85,7 +88,36 @@ fn join(pid: &str, isolation: Isolation) -> ExitCode {
         Isolation::Shared => vec!["work"],
         other => vec!["isolate", other.word()],
     };
-    namespaces::enter(pid).map_or_else(|failure| refuse_job(&failure), |()| wait_for_stage(&next))
+    namespaces::enter(pid).map_or_else(|failure| refuse_job(&failure), |()| see_through(&next))
+}
+
+/// Waits for the child, and ends it on SIGTERM, by which the builder lets go of a job. The child is collected in any case: the
+/// namespaces of a build do not go before everything in them is, and process 1 of a container may collect nothing.
+fn see_through(args: &[&str]) -> ExitCode {
+    let watched = SigSet::from_iter([Signal::SIGTERM, Signal::SIGCHLD]);
+    let started = watched.thread_block().map_err(std::io::Error::from);
+    let mut child = match started.and_then(|()| stage(args).spawn()) {
+        Ok(child) => child,
+        Err(error) => return cannot_go_on(&error),
+    };
+    let mut let_go = false;
+    loop {
+        match child.try_wait() {
+            Ok(None) => {}
+            Ok(Some(_)) if let_go => break,
+            Ok(Some(status)) => return code_of(status),
+            Err(_) => return ExitCode::from(FAILED),
+        }
+        if watched.wait() == Ok(Signal::SIGTERM) {
+            let_go = true;
+            // It may have ended by now, which is as well.
+            let _ = child.kill();
+        }
+    }
+    // It has ended as if nobody had held the signal back.
+    let _ = SigSet::empty().thread_set_mask();
+    let _ = raise(Signal::SIGTERM);
+    ExitCode::from(FAILED)
 }
 
 /// Makes namespaces of its own for a job: a pid namespace cannot be made by who has just entered another. Its child is
@@ -103,12 +135,13 @@ fn isolate(isolation: Isolation) -> ExitCode {
 fn wait_for_stage(args: &[&str]) -> ExitCode {
     match stage(args).status() {
         Ok(status) => code_of(status),
-        Err(error) => refuse_job(&Failure::io(
-            COMMAND,
-            "the helper cannot start itself again",
-            &error,
-        )),
+        Err(error) => cannot_go_on(&error),
     }
+}
+
+fn cannot_go_on(error: &std::io::Error) -> ExitCode {
+    let what = "the helper cannot start itself again";
+    refuse_job(&Failure::io(COMMAND, what, error))
 }
 
 /// Reports a failure that came before the job was read: its token is on standard input.

@@ -37,7 +37,7 @@ mod keep;
 mod layers;
 mod restore;
 
-pub(crate) use restore::restore;
+pub(crate) use restore::{restore, stands};
 
 use keep::{Keeper, KeptLayer};
 

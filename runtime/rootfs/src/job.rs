@@ -185,6 +185,10 @@ pub(crate) struct Scanned {
 pub(crate) struct Stamped {
     /// SHA-256 over names, inodes, modes, owners, sizes and times: every change changes it.
     pub(crate) stamp: String,
+    /// The directory's own inode and time of change, which tell a copy from it at a glance, whoever looks; empty where an
+    /// earlier version has not noted them.
+    #[serde(default)]
+    pub(crate) top: String,
     /// Number of files of all kinds.
     pub(crate) entries: u64,
     /// What it takes on the disk.

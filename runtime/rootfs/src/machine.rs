@@ -12,14 +12,13 @@ use imgc_runtime::Result;
 use imgc_runtime::event::{Level, Output};
 use imgc_runtime::machine::{Attributes, Command, Exit, Machine};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Child;
 use tokio::sync::RwLock;
 
 use crate::error::{COMMAND, Failure, QUERY, TRANSFER, fail, is_disk_full};
 use crate::job::{Isolation, Job, Put, Run, Whiteouts};
 use crate::layer::pack::{PackOptions, pack};
 use crate::layer::unpack::{UnpackOptions, unpack};
-use crate::session::{Lines, Session, read_failure};
+use crate::session::{Joined, Lines, Session, read_failure};
 use crate::shells::Shells;
 
 /// The root file system as a machine.
@@ -173,7 +172,7 @@ enum Direction {
 }
 
 /// Waits for the helper; a code, or its failure.
-async fn finish(mut child: Child, failure: Option<Failure>) -> Result<i32> {
+async fn finish(mut child: Joined, failure: Option<Failure>) -> Result<i32> {
     let status = child
         .wait()
         .await

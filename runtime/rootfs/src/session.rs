@@ -1,5 +1,6 @@
 //! The builder's side of the helper: starts a build's namespaces, gives it jobs, ends it.
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use imgc_runtime::Result;
 use imgc_runtime::event::Output;
 use imgc_runtime::process::RUN_VARIABLE;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -37,6 +40,33 @@ struct Keeper {
     child: Child,
     /// The namespaces live as long as this end of the pipe is open.
     _pipe: ChildStdin,
+}
+
+/// A helper at a job; dropped before its time it is told to let go of it.
+pub(crate) struct Joined(Child);
+
+impl Deref for Joined {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Joined {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        // It has no number any more when it has been waited for.
+        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+    }
 }
 
 impl Session {
@@ -93,8 +123,8 @@ impl Session {
         stdin: Stdio,
         stdout: Stdio,
         stderr: Stdio,
-    ) -> Result<Child> {
-        Command::new(&self.helper)
+    ) -> Result<Joined> {
+        let child = Command::new(&self.helper)
             .arg(HELPER_WORD)
             .args(["join", &self.init.to_string(), isolation.word()])
             .env(RUN_VARIABLE, &*self.run)
@@ -102,8 +132,9 @@ impl Session {
             .stdout(stdout)
             .stderr(stderr)
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+            .spawn();
+        child
+            .map(Joined)
             .map_err(|error| cannot_start(&self.helper, error))
     }
 

@@ -28,6 +28,7 @@ use imgc_runtime::ledger::{Ledger, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LAYER, fail};
+use crate::helper::stamp::top;
 use crate::job::Stamped;
 use crate::layer::compress::{digest, hex};
 use crate::output::oci::LayerBlob;
@@ -274,22 +275,9 @@ impl Shelf {
         Ok(())
     }
 
-    /// Reads the manifest of a part; `None` if it is not the one that the checkpoint knows, or the packed layer is not
-    /// of its size.
+    /// Reads the manifest of a part, as [`manifest`] does.
     pub(crate) fn manifest(&self, part: &KeptPart) -> Option<Manifest> {
-        let directory = self.directory.join(&part.name);
-        let text = fs::read(directory.join(MANIFEST)).ok()?;
-        if digest(&text) != part.manifest {
-            return None;
-        }
-        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
-        let blob_fits = manifest.blob.as_ref().is_none_or(|blob| {
-            fs::metadata(directory.join("blob")).is_ok_and(|found| found.len() == blob.size)
-        });
-        let copy_fits = manifest.copy.as_ref().is_none_or(|copy| {
-            fs::metadata(directory.join(COPY)).is_ok_and(|found| found.len() == copy.size)
-        });
-        (blob_fits && copy_fits && manifest.tree.is_some() == part.tree).then_some(manifest)
+        manifest(&self.directory, part)
     }
 
     /// Writes the manifest of layer `number`: from now on the part is whole.
@@ -382,6 +370,36 @@ impl Shelf {
 /// From a build's directory of layers to the live directory of a part.
 fn to_tree(name: &str) -> PathBuf {
     Path::new("../..").join(name).join("tree")
+}
+
+/// Reads the manifest of a part on the shelf `shelf`; `None` if it is not the one that the checkpoint knows, or the packed layer
+/// is not of its size.
+pub(crate) fn manifest(shelf: &Path, part: &KeptPart) -> Option<Manifest> {
+    let directory = shelf.join(&part.name);
+    let text = fs::read(directory.join(MANIFEST)).ok()?;
+    if digest(&text) != part.manifest {
+        return None;
+    }
+    let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+    let blob_fits = manifest.blob.as_ref().is_none_or(|blob| {
+        fs::metadata(directory.join("blob")).is_ok_and(|found| found.len() == blob.size)
+    });
+    let copy_fits = manifest.copy.as_ref().is_none_or(|copy| {
+        fs::metadata(directory.join(COPY)).is_ok_and(|found| found.len() == copy.size)
+    });
+    (blob_fits && copy_fits && manifest.tree.is_some() == part.tree).then_some(manifest)
+}
+
+/// Whether a part seems to be what the checkpoint knows: the live directory was not copied or replaced as a whole. What is in it
+/// is looked at when it is used.
+pub(crate) fn stands(shelf: &Path, part: &KeptPart) -> bool {
+    let Some(manifest) = manifest(shelf, part) else {
+        return false;
+    };
+    manifest.tree.is_none_or(|tree| {
+        let found = fs::metadata(shelf.join(&part.name).join("tree"));
+        tree.top.is_empty() || found.is_ok_and(|found| top(&found) == tree.top)
+    })
 }
 
 /// A part as a checkpoint knows it.

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use imgc_runtime::Result;
 use imgc_runtime::cache::{Cache, Use};
-use imgc_runtime::context::Context;
+use imgc_runtime::context::{Aside, Context};
 use imgc_runtime::ledger::{Ledger, Resource};
 
-use crate::error::{LEFT_BEHIND, fail};
+use crate::error::{LEFT_BEHIND, NAMESPACES, fail};
 use crate::job::Job;
 use crate::layer::compress::hex;
 use crate::output::place::write_error;
@@ -52,7 +52,7 @@ impl Grounds {
     }
 }
 
-/// A build's directory and namespaces. Dropped without [`Workshop::close`] it cleans up in the background.
+/// A build's directory and namespaces. Dropped without [`Workshop::close`] it cleans up aside.
 pub(crate) struct Workshop {
     pub(crate) session: Arc<Session>,
     /// The build's directory.
@@ -61,6 +61,7 @@ pub(crate) struct Workshop {
     /// Where its layers are kept, if they are.
     pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) ledger: Ledger,
+    aside: Aside,
     /// Its directories with their records, the one with the mounts first.
     directories: Vec<(u64, PathBuf)>,
     closed: bool,
@@ -75,8 +76,27 @@ struct Keeping<'a> {
 }
 
 impl Workshop {
-    /// Opens one in the cache, where there is one and overlays work in it, else in the directory for temporary files.
+    /// Opens one in the cache, where there is one and overlays work in it, else in the directory for temporary files. Whoever is
+    /// stopped meanwhile leaves no half of one.
     pub(crate) async fn open(cx: &Context, grounds: &Grounds) -> Result<Self> {
+        let (own, grounds) = (cx.clone(), grounds.clone());
+        let opening = async move { Self::open_whole(&own, &grounds).await };
+        let unwanted = |opened: Result<Self>| async {
+            if let Ok(mut workshop) = opened {
+                // Its record stays for whoever looks for leftovers.
+                let _ = workshop.close().await;
+            }
+        };
+        let opened = cx.aside.make(opening, unwanted).await;
+        opened.unwrap_or_else(|| {
+            Err(fail(
+                NAMESPACES,
+                "making the build's namespaces was interrupted",
+            ))
+        })
+    }
+
+    async fn open_whole(cx: &Context, grounds: &Grounds) -> Result<Self> {
         let Some(place) = cx.cache.as_ref().filter(|_| cx.checkpoints.is_some()) else {
             return Self::open_at(cx, grounds, &cx.scratch, None).await;
         };
@@ -163,6 +183,7 @@ impl Workshop {
             max_mounted_layers: grounds.max_mounted_layers,
             shelf: shelf.map(Arc::new),
             ledger: cx.ledger.clone(),
+            aside: cx.aside.clone(),
             directories: std::mem::take(&mut furnished.directories),
             closed: false,
         })
@@ -180,11 +201,9 @@ impl Workshop {
             return Ok(());
         }
         self.closed = true;
-        // A task of its own: it goes on when whoever waits for it is given up.
-        match tokio::spawn(self.dismantling()).await {
-            Ok(result) => result,
-            Err(error) => Err(fail(LEFT_BEHIND, "cleaning up was interrupted").because(error)),
-        }
+        // It goes on when whoever waits for it is given up.
+        let closed = self.aside.make(self.dismantling(), |_| async {}).await;
+        closed.unwrap_or_else(|| Err(fail(LEFT_BEHIND, "cleaning up was interrupted")))
     }
 
     /// From now on nothing removes the directory; the namespaces still end with this process.
@@ -251,9 +270,10 @@ impl Drop for Workshop {
             return;
         }
         // Launching was given up halfway. The ledger's record stays for others if there is no time left for this.
-        if let Ok(handle) = tokio::runtime::Handle::try_current() {
-            handle.spawn(self.dismantling());
-        }
+        let dismantling = self.dismantling();
+        self.aside.begin(async {
+            let _ = dismantling.await;
+        });
     }
 }
 

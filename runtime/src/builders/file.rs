@@ -59,18 +59,56 @@ impl Builder for File {
             None => contain(content.as_bytes(), &beside),
         })
         .await?;
-        let resource = Resource::File { path: path.clone() };
-        let put = async {
-            cx.commit.begin();
-            files::blocking(move || {
-                files::persist(made, &path, Some(mode))
-                    .map_err(|error| files::failure("run/file-builder", "write", &path, error))
-            })
-            .await
-        };
-        cx.ledger.create(&cx.address, resource, put).await?;
+        put(cx, made, mode, path).await?;
         Ok(Arc::new(Written { target }))
     }
+}
+
+/// Puts the file into its place. What it replaces stays beside it until it is remembered: a build that fails or dies before that
+/// has lost nothing that was finished.
+async fn put(cx: &Context, made: files::Beside, mode: u32, path: PathBuf) -> Result<()> {
+    let failed = |path: &Path, error| files::failure("run/file-builder", "write", path, error);
+    let inode = made.inode().map_err(|error| failed(&path, error))?;
+    let placed = |aside| Resource::Placed {
+        path: path.clone(),
+        inode,
+        aside,
+    };
+    let persist = |made, to: PathBuf| {
+        files::blocking(move || {
+            files::persist(made, &to, Some(mode)).map_err(|error| failed(&to, error))
+        })
+    };
+    let there = std::fs::symlink_metadata(&path);
+    if there.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+        return Err(failed(&path, std::io::ErrorKind::IsADirectory.into()));
+    }
+    if there.is_err() {
+        let put = async {
+            cx.commit.begin();
+            persist(made, path.clone()).await
+        };
+        cx.ledger.create(&cx.address, placed(None), put).await?;
+        return Ok(());
+    }
+    let aside = files::aside(&path, &format!("{}{}", cx.run_id, cx.source_name));
+    let beside = Resource::File {
+        path: aside.clone(),
+    };
+    let name = persist(made, aside.clone());
+    cx.ledger.create(&cx.address, beside, name).await?;
+    let put = async {
+        cx.commit.begin();
+        let (aside, path) = (aside.clone(), path.clone());
+        files::blocking(move || {
+            files::exchange(&aside, &path).map_err(|error| failed(&path, error))
+        })
+        .await
+    };
+    cx.ledger
+        .create(&cx.address, placed(Some(aside.clone())), put)
+        .await?;
+    Ok(())
 }
 
 /// A file that is finished but for its place, and the mode it gets there.
@@ -81,6 +119,7 @@ fn contain(content: &[u8], target: &Path) -> Result<Made> {
     let failed = |error| files::failure("run/file-builder", "write", target, error);
     let mut to = files::beside(target).map_err(failed)?;
     to.write_all(content).map_err(failed)?;
+    to.as_file().sync_all().map_err(failed)?;
     Ok((to, 0o600))
 }
 
@@ -100,6 +139,7 @@ fn copy(source: &Path, target: &Path) -> Result<Made> {
     let failed = |error| files::failure("run/file-builder", "write", target, error);
     let mut to = files::beside(target).map_err(failed)?;
     std::io::copy(&mut from, &mut to).map_err(failed)?;
+    to.as_file().sync_all().map_err(failed)?;
     Ok((to, mode))
 }
 

@@ -324,11 +324,7 @@ async fn remove(path: &Path, removers: &[Arc<dyn Remover>]) -> Result<()> {
     // Quick where all files are this user's own.
     let (own, plain) = (path.to_owned(), nix::unistd::geteuid().is_root());
     if plain {
-        return crate::files::blocking(move || {
-            fs::remove_dir_all(&own)
-                .map_err(|error| crate::files::failure("run/cache", "remove", &own, error))
-        })
-        .await;
+        return crate::files::blocking(move || gone(&own)).await;
     }
     let resource = Resource::MappedDirectory { path: own.clone() };
     for remover in removers {
@@ -336,8 +332,17 @@ async fn remove(path: &Path, removers: &[Arc<dyn Remover>]) -> Result<()> {
             return result;
         }
     }
-    fs::remove_dir_all(&own)
-        .map_err(|error| crate::files::failure("run/cache", "remove", &own, error))
+    gone(&own)
+}
+
+/// Removes a directory. Somebody else may be at it as well: what is gone is no failure.
+fn gone(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if path.exists() => {
+            Err(crate::files::failure("run/cache", "remove", path, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The directories in a directory, by name; none where there is no such directory.

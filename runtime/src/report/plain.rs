@@ -31,6 +31,7 @@ pub struct Plain<W> {
     writer: Mutex<W>,
     style: Style,
     end: Mutex<Ends>,
+    closes: bool,
 }
 
 #[derive(Default)]
@@ -46,6 +47,17 @@ impl<W: Write + Send> Plain<W> {
             writer: Mutex::new(writer),
             style,
             end: Mutex::default(),
+            closes: true,
+        }
+    }
+
+    /// Leaves the artifacts to [`close`](Self::close): for whoever says something else when a run has ended. They stay last, where
+    /// scripts look for them.
+    #[must_use]
+    pub fn open_ended(self) -> Self {
+        Self {
+            closes: false,
+            ..self
         }
     }
 
@@ -112,21 +124,29 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn end(&self, took: std::time::Duration, cleanly_cancelled: bool) {
-        let ends = std::mem::take(&mut *lock(&self.end));
+        let failed = std::mem::take(&mut lock(&self.end).failed);
         self.write("", None);
         self.write(&format!("==> Wait completed after {}", words(took)), None);
         if cleanly_cancelled {
             self.write("", None);
             self.write("Cleanly cancelled builds after being interrupted.", None);
         }
-        if !ends.failed.is_empty() {
+        if !failed.is_empty() {
             self.write("", None);
             let title = "==> Some builds didn't complete successfully and had errors:";
             self.write(title, Some((RED, true)));
-            for (_, name, error) in &ends.failed {
+            for (_, name, error) in &failed {
                 self.write(&format!("--> {name}: {error}"), Some((RED, true)));
             }
         }
+        if self.closes {
+            self.close();
+        }
+    }
+
+    /// The artifacts of the run that has ended.
+    pub fn close(&self) {
+        let ends = std::mem::take(&mut *lock(&self.end));
         self.write("", None);
         if ends.artifacts.iter().all(|(_, _, list)| list.is_empty()) {
             self.write("==> Builds finished but no artifacts were created.", None);

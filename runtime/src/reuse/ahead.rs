@@ -106,6 +106,7 @@ pub async fn plan(ahead: &Ahead<'_>) -> Result<Vec<Foresight>> {
             plan: ahead.plan,
             build: id,
             capability,
+            stands: &|checkpoint| builder.is_none_or(|builder| builder.stands(&cx, checkpoint)),
             removers: &settings.removers,
             home: home(ahead.plan, &*settings.state, &**ahead.world),
         };

@@ -126,6 +126,7 @@ impl Looking<'_> {
                 return Ok(());
             }
         }
+        foresight.unnamed = self.unnamed(&built).await?;
         self.found(foresight, built, published, posts, missing);
         Ok(())
     }

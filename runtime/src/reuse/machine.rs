@@ -2,7 +2,7 @@
 
 use imgc_compiler::plan::{StepId, StepKind};
 
-use super::{Foresight, Living, Looking, Verdict, resume, since};
+use super::{Foresight, Living, Looking, Verdict, changes, resume, since};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 
@@ -38,8 +38,15 @@ impl Looking<'_> {
         let builder = self.plan.build(self.build).builder.as_str();
         for (step, fingerprint) in self.acts(foresight).await?.into_iter().rev() {
             let found = self.state.find_checkpoint(&fingerprint).await?;
-            if let Some(found) = found.filter(|found| found.builder == builder) {
+            let Some(found) = found.filter(|found| found.builder == builder) else {
+                continue;
+            };
+            if (self.stands)(&found.checkpoint) {
                 foresight.checkpoints.push((step, found));
+            } else if foresight.checkpoints.is_empty() {
+                let address = &self.plan.step(step).address;
+                let text = "what was kept of it is gone, or was copied or changed since";
+                foresight.why.push(changes::why(address, text));
             }
         }
         if let Some((step, found)) = foresight.checkpoints.first() {

@@ -10,7 +10,8 @@ use imgc_compiler::plan::{Step, StepId, StepKind};
 use super::{Foresight, Looking, Why, changes};
 use crate::artifact::Artifact;
 use crate::error::Result;
-use crate::state::ArtifactRecord;
+use crate::ledger::CloudResource;
+use crate::state::{ArtifactRecord, StepRecord};
 
 /// The name under which the lineage of a record says what was published.
 pub(crate) const PUBLISHED: &str = "artifact";
@@ -82,6 +83,9 @@ impl Looking<'_> {
             if !record.kept {
                 return Ok(Some(record.clone()));
             }
+            if self.is_overtaken(record, input).await? {
+                continue;
+            }
             let missing = super::lost(self.removers, record).await?;
             if missing.is_empty() {
                 return Ok(Some(record.clone()));
@@ -93,6 +97,94 @@ impl Looking<'_> {
         let address = &self.plan.step(step).address;
         lost.extend(gone.iter().map(|thing| changes::gone(address, thing)));
         Ok(None)
+    }
+
+    /// What earlier runs have published of an artifact, by steps that the plan does not have any more, and what is still there of
+    /// it. Only what is at a provider is published.
+    pub(super) async fn unnamed(&self, built: &ArtifactRecord) -> Result<Vec<Why>> {
+        if built.artifact.things.is_empty() {
+            return Ok(Vec::new());
+        }
+        let build = &self.plan.build(self.build).address;
+        let address = |name: &str| format!("{build}.publish[\"{name}\"]");
+        let own = self.steps().map(|(_, step)| step.address.as_str());
+        let named: BTreeSet<&str> = own.collect();
+        let is_named = |name: &str| named.contains(address(name).as_str());
+        // Which steps the one would be that does all of it is not known.
+        if is_named("all") {
+            return Ok(Vec::new());
+        }
+        let of_built = |id: &str| {
+            let mut parts = built.artifact.id.split(',');
+            parts.all(|part| id.split(',').any(|other| other == part))
+        };
+        let prefix = format!("{build}.publish[\"");
+        let mut seen = BTreeSet::new();
+        let mut unnamed = Vec::new();
+        for record in self.state.images().await? {
+            let name = record.step.strip_prefix(&prefix);
+            let Some(name) = name.and_then(|name| name.strip_suffix("\"]")) else {
+                continue;
+            };
+            let mut lineage = record.lineage.iter();
+            let is_of_it = lineage.any(|(name, id)| name == PUBLISHED && of_built(id));
+            // What was said of a copy that is not named goes with that.
+            let goes_with = name.split_once('/');
+            let is_said = goes_with.is_some_and(|(copy, _)| !is_named(copy));
+            let counts = is_of_it && !is_said && record.artifact.replaces.is_none();
+            if !counts || name == "all" || is_named(name) || !seen.insert(name.to_owned()) {
+                continue;
+            }
+            if record.artifact.is_empty() {
+                let text = "it is not in the template any more, and what an earlier run has said by it stays as it is: \
+                            take it back at the provider";
+                unnamed.push(changes::why(&record.step, text));
+                continue;
+            }
+            let gone = super::lost(self.removers, &record).await?;
+            let is_there =
+                |thing: &&CloudResource| gone.iter().all(|(gone, _)| *gone != thing.describe());
+            let things: Vec<&CloudResource> =
+                record.artifact.things.iter().filter(is_there).collect();
+            if things.is_empty() {
+                continue;
+            }
+            let by_hand = things.iter().filter_map(|thing| {
+                let mut removers = self.removers.iter();
+                removers.find_map(|remover| remover.by_hand(thing))
+            });
+            let by_hand = by_hand.collect::<Vec<_>>().join("; ");
+            let names: Vec<String> = things.iter().map(|thing| thing.describe()).collect();
+            let way = match by_hand.as_str() {
+                "" => "remove it at the provider".to_owned(),
+                by_hand => format!("this removes it: {by_hand}"),
+            };
+            let names = names.join(", ");
+            let text = format!("it is not in the template any more, and stays: {names}; {way}");
+            unnamed.push(changes::why(&record.step, &text));
+        }
+        Ok(unnamed)
+    }
+
+    /// Whether a later run has said something else of the same artifact by this step: what was said before is not in force any
+    /// more, also where the template says it again. What was made is looked at instead.
+    async fn is_overtaken(&self, record: &ArtifactRecord, input: &str) -> Result<bool> {
+        if !record.artifact.is_empty() {
+            return Ok(false);
+        }
+        // Nearly always nothing else was said last, which is quickly seen.
+        let last = self.state.done(&record.step, 1).await?;
+        let same = |step: &StepRecord| step.fingerprint == record.fingerprint;
+        if last.first().is_none_or(same) {
+            return Ok(false);
+        }
+        let all = self.state.images().await?;
+        let newer = all.iter().take_while(|other| other.id != record.id);
+        let mut newer = newer.filter(|other| other.step == record.step);
+        Ok(newer.any(|other| {
+            let mut lineage = other.lineage.iter();
+            lineage.any(|(name, id)| name == PUBLISHED && id == input)
+        }))
     }
 }
 

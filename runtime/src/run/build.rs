@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::Artifact;
 use crate::builder::{Instance, Known, Pin};
 use crate::checkpoint::Capability;
-use crate::context::Context;
+use crate::context::{Aside, Context};
 use crate::event::{Event, Output};
 use crate::machine::Machine;
 use crate::reuse::Foresight;
@@ -43,6 +43,8 @@ pub(super) struct Work<'a> {
     pub(super) why: OnceLock<Why>,
     /// Progress of its steps.
     pub(super) watch: Watch,
+    /// What of stopped steps goes on.
+    pub(super) aside: Aside,
 }
 
 /// What the steps of a build leave for each other.
@@ -113,6 +115,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         ),
         data: Mutex::default(),
         watch,
+        aside: Aside::default(),
     };
     let up_to_date = tokio::select! {
         biased;
@@ -127,6 +130,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         () = work.keep_machine_up() => false,
     };
     work.undo().await;
+    work.aside.ended().await;
     work.record_skipped().await;
     let whole = lock(&work.data).whole();
     let artifacts = work.artifacts().await;
@@ -436,6 +440,8 @@ impl<'a> Work<'a> {
             world: run.world.clone(),
             watch: self.watch.clone(),
             commit: crate::context::Commit::default(),
+            aside: self.aside.clone(),
+            before: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A step that fails takes nothing from the others, from the artifact or from the machine's end; post-processors, which work on
 //! the whole, do not run then.
 
+use std::sync::Arc;
+
 use imgc_compiler::components::Publish;
 use imgc_compiler::plan::{Step, StepKind};
 use imgc_compiler::value::Value;
@@ -16,6 +18,7 @@ use crate::builder::Builder;
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::ledger::Resource;
+use crate::reuse::PUBLISHED;
 
 impl Data {
     /// The builder's artifact with all that publishing has added.
@@ -43,6 +46,10 @@ impl Work<'_> {
                 "there is no artifact to publish",
             )
         })?;
+        let cx = &Context {
+            before: self.done_before(step, &input).await?,
+            ..cx.clone()
+        };
         let added = match open {
             true => all(&*builder, cx, &source, &input).await?,
             false => builder.publish(cx, &source, name, &input).await?,
@@ -53,6 +60,28 @@ impl Work<'_> {
             Some(goes) => self.let_go(cx, &goes).await,
             None => Ok(()),
         }
+    }
+
+    /// What the newest earlier run that has done a step to this very artifact has added. Of an artifact that this run has made
+    /// nobody has to look.
+    async fn done_before(&self, step: &Step, input: &Artifact) -> Result<Option<Arc<Artifact>>> {
+        let capture = self.step_of(&StepKind::Capture);
+        let is_new = capture.is_none_or(|capture| {
+            let data = lock(&self.data);
+            let built = data.records.get(&capture);
+            built.is_none_or(|built| built.run == *self.run.run_id)
+        });
+        if is_new {
+            return Ok(None);
+        }
+        let records = self.run.settings.state.images().await?;
+        let input = self.masked(input).id;
+        let before = records.into_iter().find(|record| {
+            let mut lineage = record.lineage.iter();
+            record.step == step.address
+                && lineage.any(|(name, id)| name == PUBLISHED && *id == input)
+        });
+        Ok(before.map(|record| Arc::new(record.artifact)))
     }
 
     /// Removes the part of the builder's artifact that was only a step on the way. Where this does not come to its end, what is

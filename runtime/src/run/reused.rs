@@ -52,12 +52,16 @@ impl Work<'_> {
             self.used_have_ended().await;
         }
         let (chain, capability) = self.chain().await?;
+        let output = self.output.clone();
+        let cx = self.context(&self.build.address, output, CancellationToken::new());
+        let builder = self.builder()?;
         let looking = Looking {
             state: &self.run.settings.state,
             reuse: &self.run.settings.reuse,
             plan: &self.run.plan,
             build: self.id,
             capability,
+            stands: &|checkpoint| builder.stands(&cx, checkpoint),
             removers: &self.run.settings.removers,
             home: home(&self.run.plan, &*self.run.settings.state, &*self.run.world),
         };
@@ -234,6 +238,9 @@ impl Work<'_> {
     fn say(&self, foresight: &Foresight) {
         for why in foresight.why.iter().filter(|why| why.lost) {
             self.output.warn(format!("{}: {}", why.address, why.text));
+        }
+        for why in &foresight.unnamed {
+            self.output.say(format!("{}: {}", why.address, why.text));
         }
         match &foresight.verdict {
             Verdict::UpToDate { run, .. } => {

@@ -77,6 +77,8 @@ impl Work<'_> {
                 });
                 return;
             };
+            // What the attempt was doing when it was stopped comes to its end, and takes with it what it can.
+            self.aside.ended().await;
             undo::sweep_attempt(self.run, &self.output, &step.address).await;
             let wait = self.wait_before_retry(step, attempt, &trouble.error);
             self.failed(id, step, &trouble.error, begun.elapsed(), wait);

@@ -77,7 +77,7 @@ pub(crate) fn path(resource: &Resource) -> Option<&PathBuf> {
         Resource::File { path }
         | Resource::Directory { path }
         | Resource::MappedDirectory { path }
-        | Resource::PlacedDirectory { path, .. } => Some(path),
+        | Resource::Placed { path, .. } => Some(path),
         Resource::Mounts { .. }
         | Resource::Process { .. }
         | Resource::Processes { .. }

@@ -1,4 +1,4 @@
-//! Which options a component renders itself.
+//! Which options a component renders itself, and the names it has for their templates.
 
 use imgc_compiler::components::ComponentKind;
 
@@ -74,6 +74,83 @@ pub fn late(kind: ComponentKind, name: &str) -> &'static [&'static str] {
         ComponentKind::Communicator | ComponentKind::DataSource => &[],
     }
 }
+
+/// What is known of the image that a build of Amazon starts from.
+const OF_SOURCE: &[&str] = &[
+    "BuildRegion",
+    "SourceAMI",
+    "SourceAMICreationDate",
+    "SourceAMIName",
+    "SourceAMIOwner",
+    "SourceAMIOwnerName",
+    "SourceAMITags",
+];
+/// Names and descriptions that are rendered before anything is known of that image.
+const NAMES: &[&str] = &[
+    "ami_name",
+    "bundle_prefix",
+    "snapshot_description",
+    "temporary_key_pair_name",
+];
+
+/// The names after a dot that the templates in an option know: those of the option, and those of its component. `None` where
+/// that is not known of the component, or where the text may be meant for somebody else.
+pub(super) fn fields(
+    kind: ComponentKind,
+    name: &str,
+    option: &str,
+) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    let own: &[&str] = match (kind, name, option) {
+        (ComponentKind::PostProcessor, "amazon-ssm-parameter", _) => {
+            let fields = &["BuildRegion", "ImageID", "Region"][..];
+            return late(kind, name).contains(&option).then_some((fields, &[]));
+        }
+        (ComponentKind::Builder, "amazon-chroot", "command_wrapper") => {
+            return Some((&["Command"], &[]));
+        }
+        (ComponentKind::Builder, "amazon-chroot", "mount_path" | "pre_mount_commands") => {
+            &["Device"]
+        }
+        (ComponentKind::Builder, "amazon-chroot", "post_mount_commands") => {
+            &["Device", "MountPath"]
+        }
+        (ComponentKind::Builder, "amazon-instance", "bundle_vol_command") => &[
+            "AccountId",
+            "Architecture",
+            "CertPath",
+            "Destination",
+            "KeyPath",
+            "Prefix",
+            "PrivatePath",
+        ],
+        (ComponentKind::Builder, "amazon-instance", "bundle_upload_command") => &[
+            "AccessKey",
+            "BucketName",
+            "BundleDirectory",
+            "ManifestPath",
+            "Region",
+            "SecretKey",
+            "Token",
+        ],
+        (ComponentKind::Builder, _, _) => &[],
+        _ => return None,
+    };
+    let is_amazon = AMAZON.contains(&name);
+    match is_amazon {
+        true if late(kind, name).contains(&option) => Some((own, OF_SOURCE)),
+        true if NAMES.contains(&option) => Some((&[], &[])),
+        _ => None,
+    }
+}
+
+/// The builders whose names are known here.
+const AMAZON: &[&str] = &[
+    "amazon-chroot",
+    "amazon-ebs",
+    "amazon-ebssurrogate",
+    "amazon-ebsvolume",
+    "amazon-instance",
+];
 
 fn builder(name: &str) -> &'static [&'static str] {
     match name {

@@ -17,7 +17,7 @@ use crate::host_keys::{Mode, Trust};
 use crate::keys;
 use crate::machine::SshMachine;
 use crate::master::{Road, Via};
-use crate::settings::{Hop, Settings};
+use crate::settings::{Hop, Settings, idle};
 use crate::socks::{Relay, Way};
 
 /// Reaches machines with the system's OpenSSH.
@@ -68,6 +68,9 @@ impl Communicator for SshCommunicator {
             .and_then(|proxy| proxy.login.as_ref())
         {
             cx.output.add_undeclared_secret(password);
+        }
+        for note in idle(&cx.builder_type, options) {
+            cx.output.detail(note);
         }
         for note in &settings.notes {
             cx.output.detail(note);

@@ -123,6 +123,24 @@ struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
+/// What is said of options that the builder does not look at, though they are its matter: those that make key pairs do.
+pub(crate) fn idle(builder: &str, options: &Value) -> Vec<String> {
+    if builder.starts_with("amazon-") {
+        return Vec::new();
+    }
+    let reader = Reader::new(options);
+    let given = BUILDERS_OWN
+        .iter()
+        .filter(|option| reader.value(option).is_some());
+    given
+        .map(|option| {
+            format!(
+                "`{option}` is for builders that make a key pair; this connection does not need it"
+            )
+        })
+        .collect()
+}
+
 impl<'a> Reader<'a> {
     fn new(options: &'a Value) -> Self {
         Self {
@@ -365,11 +383,6 @@ impl<'a> Reader<'a> {
                     .to_owned(),
             );
         }
-        for option in BUILDERS_OWN {
-            if self.value(option).is_some() {
-                notes.push(format!("`{option}` is for builders that make a key pair; this connection does not need it"));
-            }
-        }
         notes
     }
 
@@ -495,6 +508,24 @@ mod tests {
             )
         });
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn options_of_the_builder_are_called_idle_only_where_it_makes_no_key_pair() {
+        let entries = [
+            ("ssh_keypair_name", Value::string("ops")),
+            (
+                "temporary_key_pair_name",
+                Value::unknown(imgc_compiler::types::Type::String),
+            ),
+        ];
+        let said = idle("null", &options(&entries));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("`ssh_keypair_name` is for builders"),
+            "{said:?}"
+        );
+        assert_eq!(idle("amazon-ebs", &options(&entries)), [""; 0]);
     }
 
     #[test]

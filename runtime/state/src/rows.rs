@@ -5,6 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use imgc_runtime::error::Result;
 use imgc_runtime::ledger::{Record, Resource};
+use imgc_runtime::mark::{self, Life};
 use imgc_runtime::state::{
     ArtifactRecord, ChangeRecord, CheckpointRecord, FingerprintInput, MachineRecord, Moment,
     NewRun, Owned, Owner, Run, RunStatus, State, StepRecord, StepStatus,
@@ -67,6 +68,10 @@ impl Sqlite {
     fn encode(&self, value: &impl Serialize) -> Result<String> {
         serde_json::to_string(value)
             .map_err(|error| Trouble::new(Kind::Other, error.to_string()).error(self.path()))
+    }
+
+    fn encode_resource(&self, resource: &Resource) -> Result<String> {
+        self.encode(&place::resource_inside(resource, self.project()))
     }
 }
 
@@ -195,7 +200,7 @@ impl State for Sqlite {
     ) -> Result<Vec<u64>> {
         let (id, template, expires) = (run.id.clone(), text(&run.template), run.expires);
         let (record, status) = (self.encode(run)?, self.encode(&RunStatus::Running)?);
-        let resources = intents.iter().map(|intent| self.encode(intent));
+        let resources = intents.iter().map(|intent| self.encode_resource(intent));
         let resources = resources.collect::<Result<Vec<String>>>()?;
         let owner = owner.to_owned();
         let (locks, own) = (self.locks.clone(), self.own.clone());
@@ -253,9 +258,16 @@ impl State for Sqlite {
         let Some(number) = number else {
             return Ok(false);
         };
-        self.locks
-            .taken_elsewhere(locks::run(number))
-            .map_err(|error| Trouble::from(error).error(self.path()))
+        let taken = self.locks.taken_elsewhere(locks::run(number));
+        if taken.map_err(|error| Trouble::from(error).error(self.path()))? {
+            return Ok(true);
+        }
+        // This may be a copy of the state that the run has, whose locks nobody holds; the run's own mark was not copied.
+        let known = {
+            let statement = "SELECT record, status, ended FROM runs WHERE id = ?1";
+            self.read(|db| one(db, statement, [run], self::run)).await?
+        };
+        Ok(known.is_some_and(|known| mark::life(&known.new.scratch) == Life::Lives))
     }
 
     async fn runs(&self, template: Option<&Path>) -> Result<Vec<Run>> {
@@ -373,14 +385,15 @@ impl State for Sqlite {
     }
 
     async fn intend(&self, run: &str, owner: &str, resource: &Resource) -> Result<u64> {
-        let values = (run.to_owned(), owner.to_owned(), self.encode(resource)?);
+        let resource = self.encode_resource(resource)?;
+        let values = (run.to_owned(), owner.to_owned(), resource);
         self.write(move |db| execute(db, INTEND, (&values.0, &values.1, &values.2)))
             .await
             .map(i64::cast_unsigned)
     }
 
     async fn made(&self, id: u64, resource: &Resource) -> Result<()> {
-        let resource = self.encode(resource)?;
+        let resource = self.encode_resource(resource)?;
         self.put(
             "UPDATE resources SET made = 1, resource = ?2 WHERE id = ?1",
             (id.cast_signed(), resource),
@@ -402,14 +415,19 @@ impl State for Sqlite {
         const COLUMNS: &str = "resource, resources.id, owner, made, run, COALESCE(expires, 0)";
         let from = "FROM resources LEFT JOIN runs ON runs.id = resources.run";
         let order = "ORDER BY resources.id DESC";
-        self.read(|db| match owner {
+        let read = self.read(|db| match owner {
             Owner::All => list(db, &format!("SELECT {COLUMNS} {from} {order}"), (), owned),
             Owner::Run(run) => {
                 let statement = format!("SELECT {COLUMNS} {from} WHERE run = ?1 {order}");
                 list(db, &statement, [run], owned)
             }
-        })
-        .await
+        });
+        let mut all: Vec<Owned> = read.await?;
+        for owned in &mut all {
+            let resource = owned.record.resource.clone();
+            owned.record.resource = place::resource_outside(resource, self.project());
+        }
+        Ok(all)
     }
 
     async fn artifact(&self, artifact: &ArtifactRecord) -> Result<u64> {

@@ -35,15 +35,115 @@ fn without_credentials_nothing_is_tried() {
             nobody = nobody.env(name, &value);
         }
     }
-    fails(
+    let printed = fails(
         &cloud,
         &nobody,
         &[
             "there are no credentials that can be used",
+            "~/.aws/credentials",
             "set AWS_PROFILE",
         ],
     );
+    assert!(
+        !printed.text().contains("DispatchFailure"),
+        "{}",
+        printed.text()
+    );
+    let text = nobody.read("main.pkr.hcl");
+    let named = text.replacen("  ami_name", "  profile = \"nope\"\n  ami_name", 1);
+    nobody.write("main.pkr.hcl", named);
+    nobody.write(".aws/config", "[profile nop]\nregion = us-east-1\n");
+    fails(
+        &cloud,
+        &nobody,
+        &[
+            "the profile `nope` is neither in ~/.aws/config nor in ~/.aws/credentials",
+            "did you mean `nop`?",
+        ],
+    );
     assert_eq!(cloud.calls().len(), 0);
+}
+
+#[test]
+fn what_amazon_would_refuse_after_the_work_is_found_by_validate() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let lines = r#"  shutdown_behavior = "hibernate"
+  ssh_keypair_name  = "ops"
+  temporary_security_group_source_cidrs = ["203.0.113.1"]
+  metadata_options {
+    http_tokens = "maybe"
+  }
+  ami_name"#;
+    let test = edited(&cloud, "  ami_name", lines);
+    let text = test.read("main.pkr.hcl");
+    let text = text.replace(".SourceAMIName", ".SourceAMINane");
+    let post = "  post-processor \"amazon-ssm-parameter\" {\n    parameter = \"/{{ .Nane }}/x\"\n  }\n  provisioner";
+    test.write("main.pkr.hcl", text.replacen("  provisioner", post, 1));
+    let printed = test.run(&["validate", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    for said in [
+        "`shutdown_behavior` is `hibernate`",
+        "the key pair `ops` is named, and not where its private half is",
+        "`temporary_security_group_source_cidrs` has `203.0.113.1`",
+        "`http_tokens` is `maybe`",
+        "the templates in `tags` know no `.SourceAMINane`",
+        "there is one with a similar name: `{{ .SourceAMIName }}`",
+        "the templates in `parameter` know no `.Nane`",
+    ] {
+        assert!(
+            printed.text().contains(said),
+            "no `{said}` in {}",
+            printed.text()
+        );
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}
+
+#[test]
+fn what_only_the_run_may_refuse_it_refuses_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    for (line, said) in [
+        ("user_data_file = \"nowhere.sh\"", "nowhere.sh"),
+        (
+            "ami_users = [\"1234\"]",
+            "`1234` is not the number of an account",
+        ),
+    ] {
+        let lines = format!("  {line}\n  ami_name");
+        let test = edited(&cloud, "  ami_name", &lines);
+        let valid = test.run(&["validate", "."]);
+        assert_eq!(valid.code, 0, "{}", valid.text());
+        fails(&cloud, &test, &[said]);
+    }
+    let calls = cloud.calls();
+    assert!(
+        calls.iter().all(|call| call.action.starts_with("Describe")),
+        "{}",
+        calls.sequence()
+    );
+}
+
+/// It is the template's: nobody has made it a moment ago.
+#[test]
+fn a_group_of_the_template_that_is_not_there_is_asked_for_once() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    cloud.hook(|call, moment| match call.action.as_str() {
+        "RunInstances" if moment == Moment::Before => Then::Refuse(
+            400,
+            "InvalidGroup.NotFound".to_owned(),
+            "The security group 'sg-0123' does not exist".to_owned(),
+        ),
+        _ => Then::GoOn,
+    });
+    let test = edited(
+        &cloud,
+        "  ami_name",
+        "  security_group_ids = [\"sg-0123\"]\n  ami_name",
+    );
+    fails(&cloud, &test, &["InvalidGroup.NotFound", "sg-0123"]);
+    cloud.unhook();
+    let asked = cloud.calls().of("RunInstances").len();
+    assert_eq!(asked, 1, "{}", cloud.calls().sequence());
 }
 
 #[test]

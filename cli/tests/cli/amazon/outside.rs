@@ -178,6 +178,20 @@ fn what_has_the_name_already_is_said_and_what_that_means() {
         forced.replace("  run_tags", "  force_deregister = true\n  run_tags"),
     );
     has(&plan(&other), &["which is let go: `force_deregister`"]);
+    // It is gone for good then: somebody has to agree.
+    let asked = other.run(&["apply", "-color=false", "."]);
+    assert_eq!(asked.code, 8, "{}", asked.text());
+    let said = format!("us-east-1: {image} (`web-1`) (by build.amazon-ebs.app)");
+    has(&asked.text(), &["1 image would be removed", &said]);
+    assert_eq!(cloud.left().of("image")[0].id, image);
+    let agreed = other.run(&["apply", "-color=false", "-auto-approve", "."]);
+    assert_eq!(agreed.code, 0, "{}", agreed.text());
+    let left = cloud.left();
+    assert_eq!(left.of("image").len(), 1, "{left}");
+    assert_ne!(left.of("image")[0].id, image);
+    // Nothing is removed where nothing runs.
+    let again = other.run(&["apply", "-color=false", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
 }
 
 #[test]

@@ -312,6 +312,116 @@ fn what_is_said_of_the_image_is_said_of_every_copy_and_a_change_copies_nothing()
 }
 
 #[test]
+fn a_region_that_is_taken_out_keeps_its_copy_and_the_plan_says_how_it_goes() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = format!("{COPIES}\n  ami_users = [\"111111111111\"]");
+    let test = test(&cloud, &options, "");
+    let first = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(first.code, 0, "{}", first.text());
+    let plan = || {
+        let plan = test.run(&["plan", "-color=false", "."]);
+        assert_eq!(plan.code, 0, "{}", plan.text());
+        plan.stdout
+    };
+    let said = "is not in the template any more";
+    assert!(!plan().contains(said), "{}", plan());
+    let copy = image(&cloud, "eu-west-1");
+    let fewer = "ami_regions = [\"us-west-2\"]";
+    test.write("main.pkr.hcl", template(&cloud, fewer, ""));
+    let text = plan();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(said)).collect();
+    // The copy, and who may start the image and the copy that stays.
+    assert_eq!(lines.len(), 3, "{text}");
+    let line = lines.iter().find(|line| line.contains(&copy));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("publish[\"eu-west-1\"]"), "{line}");
+    assert!(
+        line.ends_with(&format!(
+            "aws ec2 deregister-image --region eu-west-1 --image-id {copy} --delete-associated-snapshots"
+        )),
+        "{line}"
+    );
+    let both = [
+        ("ImageId", copy.as_str()),
+        ("DeleteAssociatedSnapshots", "true"),
+    ];
+    cloud.ec2("eu-west-1", "DeregisterImage", &both).unwrap();
+    let text = plan();
+    assert!(!text.contains(&copy), "{text}");
+}
+
+/// Whether the image of a region may be started by an account.
+fn may_start(cloud: &Cloud, region: &str, account: &str) -> bool {
+    let id = image(cloud, region);
+    let asked = [("ImageId", id.as_str()), ("Attribute", "launchPermission")];
+    let shown = cloud.ec2(region, "DescribeImageAttribute", &asked).unwrap();
+    shown.contains(&format!("<userId>{account}<"))
+}
+
+#[test]
+fn who_is_not_named_any_more_loses_what_an_earlier_run_has_given() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = |users: &str| {
+        format!(
+            "ami_regions = [\"eu-west-1\"]\n  ami_users = [{users}]\n  snapshot_users = [{users}]"
+        )
+    };
+    let both = "\"111111111111\", \"333333333333\"";
+    let test = test(&cloud, &options(both), "");
+    let apply = |users: &str| {
+        test.write("main.pkr.hcl", template(&cloud, &options(users), ""));
+        cloud.forget_calls();
+        let printed = test.run(&["apply", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        printed
+    };
+    apply(both);
+    // Of an image that is new nobody has to look who may start it.
+    let calls = cloud.calls();
+    assert_eq!(calls.of("DescribeImageAttribute").len(), 0, "{calls:?}");
+    // Somebody has given it to another one by hand: that is not imgc's to take away.
+    let by_hand = [
+        ("ImageId", image(&cloud, "us-east-1")),
+        ("LaunchPermission.Add.1.UserId", "444444444444".to_owned()),
+    ];
+    let by_hand = by_hand
+        .each_ref()
+        .map(|(name, text)| (*name, text.as_str()));
+    cloud
+        .ec2("us-east-1", "ModifyImageAttribute", &by_hand)
+        .unwrap();
+    let printed = apply("\"333333333333\"");
+    let said = "us-east-1: the image may no longer be started by 111111111111";
+    assert!(printed.stdout.contains(said), "{}", printed.text());
+    for region in ["us-east-1", "eu-west-1"] {
+        assert!(!may_start(&cloud, region, "111111111111"), "{region}");
+        assert!(may_start(&cloud, region, "333333333333"), "{region}");
+        let left = cloud.left();
+        let snapshots = left.of("snapshot");
+        let snapshot = snapshots.iter().find(|one| one.region == region).unwrap();
+        let asked = [
+            ("SnapshotId", snapshot.id.as_str()),
+            ("Attribute", "createVolumePermission"),
+        ];
+        let usable = cloud
+            .ec2(region, "DescribeSnapshotAttribute", &asked)
+            .unwrap();
+        assert!(!usable.contains("111111111111"), "{usable}");
+        assert!(usable.contains("333333333333"), "{usable}");
+    }
+    assert!(may_start(&cloud, "us-east-1", "444444444444"));
+    // What is named again is given again, although an earlier run has done that very step.
+    apply(both);
+    for region in ["us-east-1", "eu-west-1"] {
+        assert!(may_start(&cloud, region, "111111111111"), "{region}");
+    }
+    cloud.forget_calls();
+    let again = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert_eq!(cloud.calls().changes().sequence(), "");
+}
+
+#[test]
 fn who_may_not_share_keeps_the_image_and_its_copies() {
     let cloud = Cloud::with(Behaviour {
         denied: vec!["ec2:ModifySnapshotAttribute".to_owned()],

@@ -40,7 +40,14 @@ build {{
 
 fn apply(test: &Test, release: &str) -> crate::harness::Printed {
     let release = format!("release={release}");
-    test.run(&["apply", "-color=false", "-var", &release, "."])
+    test.run(&[
+        "apply",
+        "-color=false",
+        "-auto-approve",
+        "-var",
+        &release,
+        ".",
+    ])
 }
 
 /// The names of the images that are left, and how many snapshots there are.
@@ -317,6 +324,132 @@ fn what_is_older_than_the_limit_goes_and_what_is_not_stays() {
         printed.text()
     );
     assert_eq!(left(&cloud), (vec!["web-3".to_owned()], 1));
+}
+
+#[test]
+fn what_would_go_is_listed_and_asked_about_and_marked_when_it_has_gone() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud, "family = \"web\"\nkeep = 1");
+    let asking = |release: &str| {
+        let release = format!("release={release}");
+        test.run(&["apply", "-color=false", "-var", &release, "."])
+    };
+    // Nothing goes yet: nobody is asked.
+    let first = asking("1");
+    assert_eq!(first.code, 0, "{}", first.text());
+    let old = cloud.left().of("image")[0].id.clone();
+    cloud.forget_calls();
+    let asked = asking("2");
+    assert_eq!(asked.code, 8, "{}", asked.text());
+    for said in [
+        "1 image would be removed",
+        &format!("us-east-1: {old} (web-1, of "),
+        ", with the snapshot snap-",
+        "(by build.amazon-ebs.web.post-processor[0][0])",
+        "-auto-approve",
+    ] {
+        assert!(asked.text().contains(said), "{said}: {}", asked.text());
+    }
+    assert_eq!(cloud.calls().changes().len(), 0);
+    let listed = test.run(&["images"]);
+    assert!(!listed.stdout.contains("removed"), "{}", listed.text());
+    let agreed = apply(&test, "2");
+    assert_eq!(agreed.code, 0, "{}", agreed.text());
+    assert_eq!(left(&cloud), (vec!["web-2".to_owned()], 1));
+    let listed = test.run(&["images"]);
+    let marked = listed.stdout.lines().find(|line| line.contains("removed"));
+    let marked = marked.unwrap_or_else(|| panic!("{}", listed.text()));
+    assert!(
+        marked.ends_with(&format!(
+            "(build.amazon-ebs.web.post-processor[0][0]): aws image {old} (us-east-1)"
+        )),
+        "{marked}"
+    );
+    let json = test.run(&["images", "-json"]);
+    let images: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let removed: Vec<&str> = images
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|image| image["removed"].as_array().unwrap())
+        .filter_map(|one| one["id"].as_str())
+        .collect();
+    assert!(!removed.is_empty(), "{images}");
+    assert!(removed.iter().all(|id| *id == old), "{images}");
+    // Which cannot be taken back.
+    let back = test.run(&["rollback", "--dry-run"]);
+    assert_ne!(back.code, 0, "{}", back.text());
+}
+
+#[test]
+fn snapshots_go_also_where_the_server_leaves_them() {
+    let cloud = Cloud::with(imgc_testbed::cloud::Behaviour {
+        keeps_snapshots: true,
+        ..behaviour()
+    })
+    .unwrap();
+    let test = test(&cloud, "family = \"web\"\nkeep = 1");
+    assert_eq!(apply(&test, "1").code, 0);
+    let printed = apply(&test, "2");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let said = "has gone, with 1 snapshot";
+    assert!(printed.stdout.contains(said), "{}", printed.text());
+    assert_eq!(left(&cloud), (vec!["web-2".to_owned()], 1));
+    // What cannot be deleted is named.
+    let snapshot = cloud.left().of("snapshot")[0].id.clone();
+    cloud.change(|behaviour| behaviour.denied = vec!["ec2:DeleteSnapshot".to_owned()]);
+    let printed = apply(&test, "3");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let said = format!("the snapshot {snapshot} of ");
+    assert!(printed.text().contains(&said), "{}", printed.text());
+    assert!(
+        printed.text().contains("is still there: "),
+        "{}",
+        printed.text()
+    );
+    assert_eq!(left(&cloud), (vec!["web-3".to_owned()], 2));
+}
+
+/// What the parameter names now is not what it names when retention looks.
+#[test]
+fn the_plan_knows_that_a_parameter_is_written_before_images_go() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud, "family = \"web\"\nkeep = 1");
+    let alone = test.read("main.pkr.hcl");
+    let (source, _) = alone.split_once("build {").unwrap();
+    let with = |parameter: &str| {
+        format!(
+            "{source}build {{\n  sources = [\"amazon-ebs.web\"]\n  post-processors {{\n    post-processor \
+             \"amazon-ssm-parameter\" {{\n      parameter = \"{parameter}\"\n    }}\n    post-processor \
+             \"amazon-retention\" {{\n      family = \"web\"\n      keep   = 1\n    }}\n  }}\n}}\n"
+        )
+    };
+    test.write("main.pkr.hcl", with("/web/{{ .BuildRegion }}/golden"));
+    let printed = apply(&test, "1");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let plan = || {
+        let printed = test.run(&["plan", "-color=false", "-var", "release=2", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        let line = printed
+            .stdout
+            .lines()
+            .find(|line| line.contains("(web-1, of "));
+        line.unwrap_or_else(|| panic!("{}", printed.text()))
+            .to_owned()
+    };
+    let line = plan();
+    assert!(line.contains(" goes, with the snapshot snap-"), "{line}");
+    // Another parameter does not take anything from this one.
+    test.write("main.pkr.hcl", with("/web/other"));
+    let line = plan();
+    assert!(
+        line.contains("stays: the parameter /web/us-east-1/golden names it"),
+        "{line}"
+    );
+    test.write("main.pkr.hcl", with("/web/{{ .BuildRegion }}/golden"));
+    let printed = apply(&test, "2");
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(left(&cloud), (vec!["web-2".to_owned()], 1));
 }
 
 /// As people write it: first the parameter, then what nobody needs any more.

@@ -32,6 +32,7 @@ const KNOWN: &[&str] = &[
     "eu-west-1",
     "eu-west-2",
     "eu-west-3",
+    "eusc-de-east-1",
     "il-central-1",
     "me-central-1",
     "me-south-1",
@@ -82,13 +83,25 @@ fn is_digit(number: &str) -> bool {
     number.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// Whether a region that is not a known one has an EC2, by the name of its host. Where no name can be resolved at all that is
-/// not said of the region.
+/// Whether a region that is not a known one has an EC2, by the name of its host. Where no name can be resolved at all (behind a
+/// proxy, in a network of its own) it is believed unless it is a slip for a known one.
 pub(super) async fn exists(name: &str) -> Result<()> {
-    if KNOWN.contains(&name) || has_host(name).await || !has_host("us-east-1").await {
+    if KNOWN.contains(&name) || has_host(name).await {
         return Ok(());
     }
-    Err(absent(name))
+    match is_slip(name) || has_host("us-east-1").await {
+        true => Err(absent(name)),
+        false => Ok(()),
+    }
+}
+
+/// Whether it is nearly the name of a known region. A further number of a place that is known may be new, and what is cut off
+/// from the rest (`us-iso-east-1`) has names of its own.
+fn is_slip(name: &str) -> bool {
+    let place = |name: &str| name.rsplit_once('-').map(|(place, _)| place.to_owned());
+    let is_further = KNOWN.iter().any(|known| place(known) == place(name));
+    let is_apart = name.split('-').any(|word| word.starts_with("iso"));
+    !is_further && !is_apart && nearest(name, KNOWN.iter().copied()).is_some()
 }
 
 fn absent(name: &str) -> Error {
@@ -98,10 +111,15 @@ fn absent(name: &str) -> Error {
         format!("there is no region `{name}`"),
     );
     match nearest(name, KNOWN.iter().copied()) {
-        Some(near) => error.help(format!("did you mean {near}?")),
-        None => error.help("regions are called like us-east-1 or eu-central-1"),
+        Some(near) => error.help(format!("did you mean {near}? {NEW}")),
+        None => error.help(format!(
+            "regions are called like us-east-1 or eu-central-1; {NEW}"
+        )),
     }
 }
+
+/// The way out for whoever knows better.
+const NEW: &str = "if there is such a region, write skip_region_validation = true";
 
 async fn has_host(region: &str) -> bool {
     let domain = match region.starts_with("cn-") {
@@ -133,6 +151,17 @@ mod tests {
             help("Frankfurt"),
             "regions are called like us-east-1 or eu-central-1"
         );
-        assert_eq!(absent("us-esat-1").help.unwrap(), "did you mean us-east-1?");
+        let help = absent("us-esat-1").help.unwrap();
+        assert!(help.starts_with("did you mean us-east-1? "), "{help}");
+    }
+
+    #[test]
+    fn only_a_slip_is_refused_where_no_name_can_be_resolved() {
+        for slip in ["us-esat-1", "eu-wst-1", "eu-centrl-1"] {
+            assert!(is_slip(slip), "{slip}");
+        }
+        for other in ["us-east-3", "eu-central-9", "us-iso-east-1", "xx-nowhere-9"] {
+            assert!(!is_slip(other), "{other}");
+        }
     }
 }

@@ -28,6 +28,7 @@ use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::Access;
 use crate::builders::artifact::of_image;
+use crate::builders::check;
 use crate::builders::family::{Facts, Family, problems_of_image};
 use crate::builders::launch::{check_root, finish, gone, wanted};
 use crate::builders::render::Render;
@@ -91,7 +92,9 @@ impl Builder for AmazonChroot {
     fn check(&self, value: &Value) -> Vec<Problem> {
         let options = Options::new(COMPONENT, value);
         let read = Access::read(&options).and_then(|_| Chroot::read(&options));
-        problems_of_image(value, read.map(|_| ()))
+        let mut found = problems_of_image(value, read.map(|_| ()));
+        found.extend(check::problems(value));
+        found
     }
 
     fn capture_options(&self) -> &'static [&'static str] {
@@ -135,6 +138,7 @@ impl Builder for AmazonChroot {
 
     async fn prepare(&self, cx: &Context, value: &Value) -> Result<()> {
         publish::verify(value)?;
+        check::verify(value)?;
         let options = Options::new(COMPONENT, value);
         let read = Chroot::read(&options)?;
         let (_, _, region) = self.family.account(&options).await?;

@@ -23,6 +23,7 @@ use crate::builders::on_instance::Recipe;
 use crate::builders::render::Render;
 use crate::image::{self, snapshot};
 use crate::options::{EbsVolume, Image, Launch, Volume};
+use crate::publish::check_account;
 use crate::resource::{Kind, Thing, finish};
 use crate::rights;
 use crate::tags::{self, Tags};
@@ -51,6 +52,17 @@ impl Recipe for EbsVolume {
 
     fn image(&self) -> Option<&Image> {
         None
+    }
+
+    fn look(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        let snapshots = self.volumes.iter().filter_map(|one| one.snapshot.as_ref());
+        let mut users = snapshots.flat_map(|one| &one.users);
+        // What speaks of the source image is a template still.
+        users.try_for_each(|user| match user.contains("{{") {
+            true => Ok(()),
+            false => check_account(BLOCKS, user),
+        })
     }
 
     fn rendered(cx: &Context, facts: &Facts, options: &Value) -> Result<Value> {

@@ -18,8 +18,8 @@ use crate::diagnose::{Case, Way, diagnose};
 use crate::image;
 use crate::instance::session::{self, Tunnel};
 use crate::instance::{
-    self, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile, UserData,
-    address, make_group, ready,
+    self, Fresh, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile,
+    UserData, address, make_group, ready,
 };
 use crate::lookup::{Place, find_groups, find_place};
 use crate::options::{self, Launch};
@@ -137,6 +137,12 @@ impl Temporary {
             fleet_tags: match spot {
                 Some(spot) => render.tags(&spot.fleet_tags, "fleet_tags")?,
                 None => Default::default(),
+            },
+            fresh: Fresh {
+                group: group.is_some(),
+                key: key.is_some(),
+                profile: profile.is_some(),
+                template: false,
             },
         };
         let started = Box::pin(instance::start(cx, &region, &start)).await?;
@@ -451,13 +457,16 @@ async fn temporary_profile(
     TemporaryProfile::make(cx, region, policy).await.map(Some)
 }
 
-fn own_user_data(cx: &Context, run: &options::Run) -> Result<Option<Vec<u8>>> {
+/// The template's user data; an error of the option where its file cannot be read.
+pub(crate) fn own_user_data(cx: &Context, run: &options::Run) -> Result<Option<Vec<u8>>> {
     match (&run.user_data, &run.user_data_file) {
         (Some(text), _) => Ok(Some(text.clone().into_bytes())),
         (None, Some(file)) => {
             let path = cx.world.working_directory().join(file);
             let content = std::fs::read(&path).map_err(|error| {
-                imgc_runtime::files::failure("run/missing-file", "read", &path, error)
+                let attempt = "read the file of `user_data_file`,";
+                imgc_runtime::files::failure("run/missing-file", attempt, &path, error)
+                    .of("user_data_file")
             })?;
             Ok(Some(content))
         }

@@ -21,8 +21,9 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::Access;
+use crate::builders::check;
 use crate::builders::family::{Facts, Family, problems, problems_of_image};
-use crate::builders::launch::{Temporary, check_root};
+use crate::builders::launch::{Temporary, check_root, own_user_data};
 use crate::diagnose::Way;
 use crate::instance::{self, LogIn, session};
 use crate::options::{Image, Launch};
@@ -137,10 +138,12 @@ impl<R: Recipe> Builder for OnInstance<R> {
         let options = Options::new(R::COMPONENT, value);
         let read = Access::read(&options).and_then(|_| R::read(&options));
         let read = read.and_then(|read| read.check(&LogIn::read(&options)?));
-        match R::FAMILY.makes_images() {
+        let mut found = match R::FAMILY.makes_images() {
             true => problems_of_image(value, read),
             false => problems(read),
-        }
+        };
+        found.extend(check::problems(value));
+        found
     }
 
     fn capability(&self, options: &Value) -> Capability {
@@ -189,8 +192,10 @@ impl<R: Recipe> Builder for OnInstance<R> {
         if R::FAMILY.makes_images() {
             publish::verify(value)?;
         }
+        check::verify(value)?;
         let options = Options::new(R::COMPONENT, value);
         let read = R::read(&options)?;
+        own_user_data(cx, &read.launch().run)?;
         read.look(cx)?;
         if session::is_wanted(&options) {
             session::check_plugin().await?;

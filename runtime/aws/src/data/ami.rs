@@ -35,6 +35,7 @@ impl DataSource for Ami {
 
 async fn read(options: &Options<'_>) -> Result<Value> {
     let source = Source::Filter {
+        option: "filters",
         filters: filters(options)?,
         owners: options.plain_strings("owners")?,
         most_recent: options.bool("most_recent")?,

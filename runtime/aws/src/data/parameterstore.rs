@@ -12,7 +12,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::data::{asked, rights, text};
+use crate::data::{asked, not_read, rights, text};
 use crate::error::failed;
 use crate::region::incomplete;
 use crate::rights::Part;
@@ -51,7 +51,11 @@ async fn read(options: &Options<'_>) -> Result<Value> {
         .with_decryption(decrypt)
         .send()
         .await
-        .map_err(|error| failed(ACTION, &format!("read the parameter `{name}`"), &error))?;
+        .map_err(|error| {
+            let what = format!("parameter `{name}`");
+            let failure = failed(ACTION, &format!("read the {what}"), &error);
+            not_read(failure, &what, account.home(), "ssm describe-parameters")
+        })?;
     let parameter = answer
         .parameter
         .ok_or_else(|| incomplete(ACTION, "parameter"))?;

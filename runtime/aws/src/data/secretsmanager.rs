@@ -12,7 +12,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::data::{asked, rights, text};
+use crate::data::{asked, not_read, rights, text};
 use crate::error::failed;
 use crate::rights::Part;
 use crate::secrets::pick;
@@ -50,8 +50,15 @@ async fn read(options: &Options<'_>) -> Result<Value> {
         .send()
         .await
         .map_err(|error| {
-            let attempt = format!("read the secret `{name}`");
-            failed("secretsmanager:GetSecretValue", &attempt, &error)
+            let what = format!("secret `{name}`");
+            let attempt = format!("read the {what}");
+            let failure = failed("secretsmanager:GetSecretValue", &attempt, &error);
+            not_read(
+                failure,
+                &what,
+                account.home(),
+                "secretsmanager list-secrets",
+            )
         })?;
     let whole = answer.secret_string();
     let value = match whole {

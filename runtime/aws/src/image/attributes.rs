@@ -4,8 +4,8 @@ use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
     AttributeValue, DescribeFastLaunchImagesSuccessItem,
     FastLaunchLaunchTemplateSpecificationRequest, FastLaunchSnapshotConfigurationRequest,
-    FastLaunchStateCode, Image, ImdsSupportValues, LaunchPermission, LaunchPermissionModifications,
-    OperationType, PermissionGroup, SnapshotAttributeName,
+    FastLaunchStateCode, Image, ImageAttributeName, ImdsSupportValues, LaunchPermission,
+    LaunchPermissionModifications, OperationType, PermissionGroup, SnapshotAttributeName,
 };
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
@@ -15,6 +15,50 @@ use crate::region::RegionClient;
 
 /// Lets accounts, organisations or everybody start an image.
 pub(crate) async fn share(region: &RegionClient, id: &str, with: &Sharing) -> Result<()> {
+    let permissions = LaunchPermissionModifications::builder().set_add(Some(permissions(with)));
+    let request = region.ec2().modify_image_attribute().image_id(id);
+    let request = request.launch_permission(permissions.build()).send();
+    region
+        .call("ModifyImageAttribute", "share an image", request)
+        .await?;
+    Ok(())
+}
+
+/// Takes from those of `going` who may start an image now that they may; gives who that was.
+pub(crate) async fn unshare(region: &RegionClient, id: &str, going: &Sharing) -> Result<Sharing> {
+    let request = region.ec2().describe_image_attribute().image_id(id);
+    let request = request.attribute(ImageAttributeName::LaunchPermission);
+    let attempt = "see who may start an image";
+    let found = region.call("DescribeImageAttribute", attempt, request.send());
+    let mut present = Sharing::default();
+    for one in found.await?.launch_permissions() {
+        let group = one.group().map(PermissionGroup::as_str);
+        let parts = [
+            (&mut present.users, one.user_id()),
+            (&mut present.groups, group),
+            (&mut present.organisations, one.organization_arn()),
+            (&mut present.units, one.organizational_unit_arn()),
+        ];
+        for (list, who) in parts {
+            list.extend(who.map(str::to_owned));
+        }
+    }
+    let going = going.compared(&present, true);
+    if going.is_empty() {
+        return Ok(going);
+    }
+    let permissions =
+        LaunchPermissionModifications::builder().set_remove(Some(permissions(&going)));
+    let request = region.ec2().modify_image_attribute().image_id(id);
+    let request = request.launch_permission(permissions.build()).send();
+    let attempt = "take an image from those who are not named any more";
+    region
+        .call("ModifyImageAttribute", attempt, request)
+        .await?;
+    Ok(going)
+}
+
+fn permissions(with: &Sharing) -> Vec<LaunchPermission> {
     let one = LaunchPermission::builder;
     let users = with.users.iter().map(|user| one().user_id(user));
     let groups = with.groups.iter();
@@ -24,38 +68,75 @@ pub(crate) async fn share(region: &RegionClient, id: &str, with: &Sharing) -> Re
     let units = with.units.iter();
     let units = units.map(|arn| one().organizational_unit_arn(arn));
     let all = users.chain(groups).chain(organisations).chain(units);
-    let all = all.map(|permission| permission.build()).collect();
-    let permissions = LaunchPermissionModifications::builder().set_add(Some(all));
-    let request = region.ec2().modify_image_attribute().image_id(id);
-    let request = request.launch_permission(permissions.build()).send();
-    region
-        .call("ModifyImageAttribute", "share an image", request)
-        .await?;
-    Ok(())
+    all.map(|permission| permission.build()).collect()
 }
 
 /// Lets accounts or everybody make volumes of snapshots.
 pub(crate) async fn share_snapshots(
     region: &RegionClient,
     snapshots: &[String],
-    users: &[String],
-    groups: &[String],
+    with: &Sharing,
+) -> Result<()> {
+    for snapshot in snapshots {
+        permit(region, snapshot, (OperationType::Add, with)).await?;
+    }
+    Ok(())
+}
+
+/// Takes from those of `going` who may make volumes of snapshots now that they may; gives who that was of any of them.
+pub(crate) async fn unshare_snapshots(
+    region: &RegionClient,
+    snapshots: &[String],
+    going: &Sharing,
+) -> Result<Sharing> {
+    let mut gone = Sharing::default();
+    for snapshot in snapshots {
+        let request = region.ec2().describe_snapshot_attribute();
+        let request = request
+            .snapshot_id(snapshot)
+            .attribute(SnapshotAttributeName::CreateVolumePermission);
+        let attempt = "see who may use a snapshot";
+        let found = region.call("DescribeSnapshotAttribute", attempt, request.send());
+        let mut present = Sharing::default();
+        for one in found.await?.create_volume_permissions() {
+            let group = one.group().map(PermissionGroup::as_str);
+            present.users.extend(one.user_id().map(str::to_owned));
+            present.groups.extend(group.map(str::to_owned));
+        }
+        let going = going.compared(&present, true);
+        if going.is_empty() {
+            continue;
+        }
+        permit(region, snapshot, (OperationType::Remove, &going)).await?;
+        let new = going.compared(&gone, false);
+        gone.users.extend(new.users);
+        gone.groups.extend(new.groups);
+    }
+    Ok(gone)
+}
+
+/// Adds or removes those who may make volumes of a snapshot.
+async fn permit(
+    region: &RegionClient,
+    snapshot: &str,
+    (operation, who): (OperationType, &Sharing),
 ) -> Result<()> {
     let given = |list: &[String]| Some(list.to_vec()).filter(|list| !list.is_empty());
-    for snapshot in snapshots {
-        let request = region
-            .ec2()
-            .modify_snapshot_attribute()
-            .snapshot_id(snapshot)
-            .attribute(SnapshotAttributeName::CreateVolumePermission)
-            .operation_type(OperationType::Add)
-            .set_user_ids(given(users))
-            .set_group_names(given(groups));
-        let attempt = "share a snapshot";
-        region
-            .call("ModifySnapshotAttribute", attempt, request.send())
-            .await?;
-    }
+    let attempt = match operation {
+        OperationType::Remove => "take a snapshot from those who are not named any more",
+        _ => "share a snapshot",
+    };
+    let request = region
+        .ec2()
+        .modify_snapshot_attribute()
+        .snapshot_id(snapshot)
+        .attribute(SnapshotAttributeName::CreateVolumePermission)
+        .operation_type(operation)
+        .set_user_ids(given(&who.users))
+        .set_group_names(given(&who.groups));
+    region
+        .call("ModifySnapshotAttribute", attempt, request.send())
+        .await?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::error::{Meaning, meaning};
 use crate::instance::start::{
-    Start, Started, credit_specification, is_unknown_profile, known, target,
+    Fresh, Start, Started, credit_specification, is_unknown_profile, known, target,
 };
 use crate::options::{IN_ORDER, Reservation, Run, Spot, mappings, template};
 use crate::region::{RegionClient, incomplete};
@@ -69,7 +69,11 @@ async fn until_known(
         let mut refused = Vec::new();
         let asked = fleet_of_one(cx, region, start, spot, template, fleet, &mut refused);
         match Box::pin(asked).await {
-            Err(_) if begun.elapsed() < UNKNOWN && is_about_profile(&refused) => {
+            Err(_)
+                if start.fresh.profile
+                    && begun.elapsed() < UNKNOWN
+                    && is_about_profile(&refused) =>
+            {
                 if let Some(fleet) = fleet.take() {
                     remove(region, &fleet.record).await?;
                     cx.ledger.forget(fleet.number);
@@ -133,7 +137,13 @@ async fn fleet_of_one(
     let mut instance = None;
     let make = async {
         let attempt = "ask the spot market for an instance";
-        let answer = known(region, "CreateFleet", attempt, || request.clone().send());
+        let fresh = Fresh {
+            template: true,
+            ..start.fresh
+        };
+        let answer = known(region, "CreateFleet", attempt, fresh, || {
+            request.clone().send()
+        });
         let answer = Box::pin(answer).await?;
         let instances = answer.instances.unwrap_or_default();
         let mut ids = instances

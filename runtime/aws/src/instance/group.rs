@@ -6,7 +6,7 @@ use imgc_runtime::error::{Class, Error, Result};
 
 use crate::account::Account;
 use crate::error::TAKEN;
-use crate::instance::{caller, known};
+use crate::instance::{Fresh, caller, known};
 use crate::lookup::Place;
 use crate::options::Network;
 use crate::region::{RegionClient, incomplete};
@@ -86,7 +86,14 @@ async fn make(cx: &Context, region: &RegionClient, opening: &Opening) -> Result<
     let request = region.ec2().authorize_security_group_ingress();
     let request = request.group_id(made.id()).ip_permissions(rule);
     let action = "AuthorizeSecurityGroupIngress";
-    match known(region, action, "open a port", || request.clone().send()).await {
+    let fresh = Fresh {
+        group: true,
+        ..Fresh::default()
+    };
+    let opened = known(region, action, "open a port", fresh, || {
+        request.clone().send()
+    });
+    match opened.await {
         // The group is ours alone: so is the rule, and only the answer was lost.
         Err(error) if error.id == TAKEN => Ok((made, ())),
         opened => opened.map(|_| (made, ())),
@@ -99,19 +106,24 @@ fn rule(port: u16, cidrs: &[String]) -> Result<IpPermission> {
         .from_port(port.into())
         .to_port(port.into());
     for cidr in cidrs {
-        let (address, bits) = cidr.split_once('/').ok_or_else(|| bad(cidr))?;
-        let address: std::net::IpAddr = address.parse().map_err(|_| bad(cidr))?;
-        let bits: u8 = bits.parse().map_err(|_| bad(cidr))?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        if bits > most {
-            return Err(bad(cidr));
-        }
-        rule = match address.is_ipv4() {
+        rule = match check_range(cidr)?.is_ipv4() {
             true => rule.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
             false => rule.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
         };
     }
     Ok(rule.build())
+}
+
+/// The address of a range such as `203.0.113.0/24` or `2001:db8::/32`; an error of the option where it is none.
+pub(crate) fn check_range(cidr: &str) -> Result<std::net::IpAddr> {
+    let (address, bits) = cidr.split_once('/').ok_or_else(|| bad(cidr))?;
+    let address: std::net::IpAddr = address.parse().map_err(|_| bad(cidr))?;
+    let bits: u8 = bits.parse().map_err(|_| bad(cidr))?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    match bits > most {
+        true => Err(bad(cidr)),
+        false => Ok(address),
+    }
 }
 
 fn bad(cidr: &str) -> Error {

@@ -43,6 +43,32 @@ pub(crate) struct Start<'a> {
     pub(crate) spot_tags: Tags,
     /// The template's `fleet_tags`, rendered.
     pub(crate) fleet_tags: Tags,
+    pub(crate) fresh: Fresh,
+}
+
+/// What this run has made a moment ago, and what Amazon may not know everywhere yet. What the template names is there, or is
+/// not: waiting for it would only put the failure off.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fresh {
+    pub(crate) group: bool,
+    pub(crate) key: bool,
+    /// A profile, which IAM has to tell EC2 of.
+    pub(crate) profile: bool,
+    pub(crate) template: bool,
+}
+
+impl Fresh {
+    /// Whether an answer says that something of it is not known yet.
+    fn is_unknown(self, code: &str, message: &str) -> bool {
+        let kinds = [
+            ("InvalidGroup.", self.group),
+            ("InvalidKeyPair.", self.key),
+            ("InvalidLaunchTemplate", self.template),
+        ];
+        let is_new = |(kind, fresh): &(&str, bool)| *fresh && code.starts_with(kind);
+        self.profile && is_unknown_profile(message)
+            || meaning(code) == Meaning::Missing && kinds.iter().any(is_new)
+    }
 }
 
 /// An instance that has been asked for, and what was made to ask for it, in the order in which it goes after the instance.
@@ -58,8 +84,6 @@ const NAME: &str = "imgc builder";
 /// How long a profile that was just made may be unknown to EC2.
 const UNKNOWN: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_secs(1);
-/// How codes begin that are about what a build makes before its instance.
-const NEW: &[&str] = &["InvalidGroup.", "InvalidKeyPair.", "InvalidLaunchTemplate"];
 
 /// Starts it. The tags of instance and volumes are in the request itself.
 pub(crate) async fn start(
@@ -166,7 +190,8 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
             .set_security_group_ids(start.groups()),
     };
     let make = async {
-        let answer = known(region, "RunInstances", "start an instance", || {
+        let attempt = "start an instance";
+        let answer = known(region, "RunInstances", attempt, start.fresh, || {
             request.clone().send()
         });
         let instances = answer.await?.instances.unwrap_or_default();
@@ -177,12 +202,12 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
     thing.make(cx, region, make).await
 }
 
-/// Makes a request that may name something which was made a moment ago, and which is not known everywhere yet: a group, a key
-/// pair, a launch template, a profile that IAM has to tell EC2 of.
+/// Makes a request that may name something which was made a moment ago; while that is not known everywhere yet, again.
 pub(crate) async fn known<T, E, F>(
     region: &RegionClient,
     action: &str,
     attempt: &str,
+    fresh: Fresh,
     request: impl Fn() -> F,
 ) -> Result<T>
 where
@@ -196,8 +221,7 @@ where
             Err(error) => error,
         };
         let code = error.code().unwrap_or_default();
-        let is_unknown = is_unknown_profile(error.message().unwrap_or_default())
-            || NEW.iter().any(|kind| code.starts_with(kind)) && meaning(code) == Meaning::Missing;
+        let is_unknown = fresh.is_unknown(code, error.message().unwrap_or_default());
         if !is_unknown || begun.elapsed() >= UNKNOWN {
             return Err(failed(action, attempt, &error));
         }
@@ -283,4 +307,42 @@ fn metadata(run: &Run) -> InstanceMetadataOptionsRequest {
                 .map(InstanceMetadataTagsState::from),
         )
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_run_has_made_may_be_unknown_for_a_moment() {
+        let none = Fresh::default();
+        let all = Fresh {
+            group: true,
+            key: true,
+            profile: true,
+            template: true,
+        };
+        let profile = "Value (web) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
+        for (code, message) in [
+            (
+                "InvalidGroup.NotFound",
+                "The security group 'sg-1' does not exist",
+            ),
+            (
+                "InvalidKeyPair.NotFound",
+                "The key pair 'ops' does not exist",
+            ),
+            ("InvalidLaunchTemplateName.NotFoundException", ""),
+            ("InvalidParameterValue", profile),
+        ] {
+            assert!(all.is_unknown(code, message), "{code}");
+            assert!(!none.is_unknown(code, message), "{code}");
+        }
+        let group = Fresh {
+            group: true,
+            ..none
+        };
+        assert!(!group.is_unknown("InvalidKeyPair.NotFound", ""));
+        assert!(!all.is_unknown("InvalidGroup.InUse", ""));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use aws_sdk_ec2::types::InstanceStateName;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 
@@ -23,21 +23,16 @@ pub(crate) async fn stop(
         stops.with(region, id.to_owned()).await?;
     }
     let what = format!("the instance {id} to stop");
-    let stopped = |instance: Option<&Instance>| {
-        let state = instance.and_then(|instance| instance.state.as_ref()?.name.as_ref());
-        match state {
-            Some(InstanceStateName::Stopped) => Ok(Some(())),
-            Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown) => {
-                Err(Error::new(
-                    Class::Remote,
-                    "run/aws-instance",
-                    format!("the instance {id} was ended before its image was made"),
-                )
-                .help("with `shutdown_behavior = \"terminate\"` a script must not shut it down"))
-            }
-            _ => Ok(None),
-        }
+    let stopped = |state: Option<&InstanceStateName>| match state {
+        Some(InstanceStateName::Stopped) => Ok(Some(())),
+        Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown) => Err(Error::new(
+            Class::Remote,
+            "run/aws-instance",
+            format!("the instance {id} was ended before its image was made"),
+        )
+        .help("with `shutdown_behavior = \"terminate\"` a script must not shut it down")),
+        _ => Ok(None),
     };
-    let instances = region.instances();
-    instances.until(region, cx, id, &what, LIMIT, stopped).await
+    let states = region.states();
+    states.until(region, cx, id, &what, LIMIT, stopped).await
 }

@@ -43,17 +43,18 @@ pub(crate) async fn find_source(region: &RegionClient, source: &Source) -> Resul
 fn pick(mut found: Vec<Image>, region: &str, source: &Source) -> Result<Image> {
     found.sort_by(|a, b| b.creation_date.cmp(&a.creation_date));
     let several = found.len() > 1;
-    let most_recent = matches!(
-        source,
+    let (option, most_recent) = match source {
+        Source::Id(_) => ("source_ami", false),
         Source::Filter {
-            most_recent: true,
+            option,
+            most_recent,
             ..
-        }
-    );
+        } => (*option, *most_recent),
+    };
     if several && !most_recent {
         let shown: Vec<String> = found.iter().take(SHOWN).map(shown).collect();
         return Err(wrong(format!(
-            "`source_ami_filter` finds {} images in {region}: {}{}",
+            "`{option}` finds {} images in {region}: {}{}",
             found.len(),
             shown.join(", "),
             if found.len() > SHOWN { ", …" } else { "" }
@@ -71,14 +72,14 @@ fn pick(mut found: Vec<Image>, region: &str, source: &Source) -> Result<Image> {
         Source::Filter {
             filters, owners, ..
         } => {
-            let filters: Vec<String> = filters
+            let filters = filters
                 .iter()
-                .map(|(name, values)| format!("{name} = {}", values.join(" or ")))
-                .collect();
+                .map(|(name, values)| format!("{name} = {}", values.join(" or ")));
+            let owners = (!owners.is_empty()).then(|| format!("owners {}", owners.join(" or ")));
+            let looked: Vec<String> = filters.chain(owners).collect();
             wrong(format!(
-                "`source_ami_filter` finds no image in {region}: {}, owners {}",
-                filters.join(", "),
-                owners.join(" or ")
+                "`{option}` finds no image in {region}: {}",
+                looked.join(", ")
             ))
             .help(
                 "see what is there with `aws ec2 describe-images --owners …`; old images may be deprecated \
@@ -119,6 +120,7 @@ mod tests {
 
     fn by_filter(most_recent: bool) -> Source {
         Source::Filter {
+            option: "source_ami_filter",
             filters: BTreeMap::from([("name".to_owned(), vec!["ubuntu*".to_owned()])]),
             owners: vec!["099720109477".to_owned()],
             most_recent,
@@ -140,6 +142,18 @@ mod tests {
         assert_eq!(
             error.message,
             "`source_ami_filter` finds no image in eu-west-1: name = ubuntu*, owners 099720109477"
+        );
+        let of_data = Source::Filter {
+            option: "filters",
+            filters: BTreeMap::from([("name".to_owned(), vec!["ubuntu*".to_owned()])]),
+            owners: Vec::new(),
+            most_recent: true,
+            deprecated: false,
+        };
+        let error = pick(Vec::new(), "eu-west-1", &of_data).unwrap_err();
+        assert_eq!(
+            error.message,
+            "`filters` finds no image in eu-west-1: name = ubuntu*"
         );
     }
 }

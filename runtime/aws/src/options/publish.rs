@@ -42,6 +42,9 @@ pub(crate) struct Sharing {
     pub(crate) units: Vec<String>,
 }
 
+/// What users, groups, organisations and their units are called in the record of a run, in this order.
+const WORDS: [&str; 4] = ["user", "group", "organisation", "unit"];
+
 /// `deregistration_protection`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Protection {
@@ -71,6 +74,8 @@ pub(crate) struct LaunchTemplate {
 
 /// EC2's word for the second version of the metadata service.
 pub(crate) const V2: &str = "v2.0";
+/// What a template says where instances of the image shall take the first version as well. Amazon has no word for it.
+pub(crate) const NO_GUARD: &str = "v1.0";
 
 /// The texts of a list. An empty one comes from a variable that nobody has set, and stands for nothing.
 fn given(options: &Options<'_>, name: &str) -> Result<Vec<String>> {
@@ -113,6 +118,17 @@ impl Publish {
     }
 }
 
+impl Publish {
+    /// Who may make volumes of the snapshots.
+    pub(crate) fn snapshot_sharing(&self) -> Sharing {
+        Sharing {
+            users: self.snapshot_users.clone(),
+            groups: self.snapshot_groups.clone(),
+            ..Sharing::default()
+        }
+    }
+}
+
 /// How a moment is to be written.
 pub(crate) const A_MOMENT: &str = "a moment such as `2030-01-31T00:00:00Z`";
 
@@ -133,6 +149,65 @@ impl Sharing {
         [users, groups, organisations, units]
             .iter()
             .all(|list| list.is_empty())
+    }
+
+    /// As the record of a run has it: a line each, what it is and who.
+    pub(crate) fn recorded(&self) -> String {
+        let Self {
+            users,
+            groups,
+            organisations,
+            units,
+        } = self;
+        let lists = [users, groups, organisations, units].into_iter();
+        let lines = lists.zip(WORDS).flat_map(|(list, word)| {
+            let lines = list.iter();
+            lines.map(move |who| format!("{word} {who}\n"))
+        });
+        lines.collect()
+    }
+
+    /// What a record says; what is no line of one is left out.
+    pub(crate) fn from_record(text: &str) -> Self {
+        let of = |word: &str| {
+            let lines = text.lines().filter_map(|line| line.split_once(' '));
+            let own = lines.filter(|(own, _)| *own == word);
+            own.map(|(_, who)| who.to_owned()).collect()
+        };
+        let [users, groups, organisations, units] = WORDS.map(of);
+        Self {
+            users,
+            groups,
+            organisations,
+            units,
+        }
+    }
+
+    /// Those who are also in another one (`also`), or who are not.
+    pub(crate) fn compared(&self, other: &Self, also: bool) -> Self {
+        let some = |own: &[String], other: &[String]| {
+            let own = own.iter().filter(|who| other.contains(who) == also);
+            own.cloned().collect()
+        };
+        Self {
+            users: some(&self.users, &other.users),
+            groups: some(&self.groups, &other.groups),
+            organisations: some(&self.organisations, &other.organisations),
+            units: some(&self.units, &other.units),
+        }
+    }
+
+    /// All of them, for people.
+    pub(crate) fn names(&self) -> String {
+        let Self {
+            users,
+            groups,
+            organisations,
+            units,
+        } = self;
+        let all = [users, groups, organisations, units].into_iter().flatten();
+        let all = all.map(|who| if who == "all" { "everybody" } else { who });
+        all.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -217,6 +292,28 @@ impl LaunchTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_given_something_and_is_not_named_any_more_is_known_from_the_record() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let before = Sharing {
+            users: texts(&["1", "3"]),
+            groups: texts(&["all"]),
+            organisations: texts(&["arn:o"]),
+            units: texts(&["arn:u"]),
+        };
+        let now = Sharing {
+            users: texts(&["3", "4"]),
+            organisations: texts(&["arn:o"]),
+            ..Sharing::default()
+        };
+        let known = Sharing::from_record(&before.recorded());
+        assert_eq!(known.recorded(), before.recorded());
+        let gone = known.compared(&now, false);
+        assert_eq!(gone.names(), "1, everybody, arn:u");
+        assert_eq!(known.compared(&now, true).names(), "3, arn:o");
+        assert!(Sharing::from_record("<sensitive>").is_empty());
+    }
 
     #[test]
     fn moments_are_rfc_3339() {

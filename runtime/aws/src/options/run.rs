@@ -16,6 +16,8 @@ pub(crate) enum Source {
     Id(String),
     /// `source_ami_filter`.
     Filter {
+        /// What the template calls it, for messages.
+        option: &'static str,
         filters: BTreeMap<String, Vec<String>>,
         owners: Vec<String>,
         most_recent: bool,
@@ -47,6 +49,7 @@ impl Source {
             ));
         }
         Ok(Self::Filter {
+            option: "source_ami_filter",
             filters: filters(&block)?,
             owners,
             most_recent: block.bool("most_recent")?,

@@ -30,9 +30,10 @@ use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Account, Accounts};
 use crate::image;
-use crate::options::Polling;
+use crate::options::{Polling, V2};
 use crate::post::rights::{Asks, rights};
 use crate::post::{is_news, made};
+use crate::publish::check_account;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, PROVIDER, Thing, snapshots_of};
 use crate::rights::Part;
@@ -124,7 +125,10 @@ impl Wanted {
             boot_mode: boot_mode.map(|mode| BootModeValues::from(mode.as_str())),
             description: options.string("ami_description")?,
             encrypt: options.bool("ami_encrypt")?,
-            imds: options.string("imds_support")?,
+            imds: match options.string("imds_support")? {
+                Some(other) if other != V2 => return Err(options.wrong("imds_support", "`v2.0`")),
+                given => given,
+            },
             kms_key: options.string("ami_kms_key")?,
             license_type: options.string("license_type")?,
             name: options.string("ami_name")?,
@@ -216,6 +220,9 @@ impl PostProcessor for Import {
             let stem = "packer-import-{{timestamp}}";
             let stem = template::render(stem, &[], &Surroundings::from(cx), "s3_key_name")?;
             wanted.target.key = format!("{stem}.{}", wanted.format);
+        }
+        for user in options.plain_strings("ami_users")? {
+            check_account("ami_users", &user)?;
         }
         let file = file(artifact, &wanted.format)?;
         let account = self.accounts.get(&Access::read(&options)?).await?;

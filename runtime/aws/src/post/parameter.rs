@@ -24,12 +24,14 @@ use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Accounts};
 use crate::parameters::{IMAGE, Parameters, Version, Write};
-use crate::post::rights::{Asks, rights};
+use crate::post::rights::{Asks, foreseen, rights};
 use crate::post::{Finished, account, chosen, is_news, joined, made, unchanged};
 use crate::rights::Part;
 use crate::tags::{self, Tags};
 
 const COMPONENT: &str = "post-processor `amazon-ssm-parameter`";
+/// What templates call it.
+const NAME: &str = "amazon-ssm-parameter";
 /// The data type of a parameter whose value Amazon does not look at.
 const TEXT: &str = "text";
 /// The problem of a parameter that is not as it should be.
@@ -148,6 +150,34 @@ fn check_name(name: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// The names of the parameters of a region that post-processors of the build write before another one begins, in the name of
+/// `access`, as far as they are known. A name that speaks of the image is another one for each image.
+pub(super) async fn written(
+    accounts: &Accounts,
+    cx: &Context,
+    origin: Origin<'_>,
+    (access, region): (&Access, &str),
+) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let writers = origin.before.iter().filter(|one| one.name == NAME);
+    for writer in writers {
+        let options = Options::new(COMPONENT, writer.options);
+        let Ok(wanted) = Wanted::read(&options) else {
+            continue;
+        };
+        let there = foreseen(accounts, &options, Some(origin)).await;
+        let is_here = there.regions.iter().any(|one| one == region)
+            && there.access.in_region(region) == access.clone().in_region(region);
+        if !is_here || !wanted.overwrite {
+            continue;
+        }
+        let fields = [("BuildRegion", region), ("Region", region)];
+        let name = template::render(&wanted.name, &fields, &Surroundings::from(cx), "parameter");
+        names.extend(name.ok().filter(|name| !name.contains("{{")));
+    }
+    names
 }
 
 /// The parts of the table of rights that it needs.

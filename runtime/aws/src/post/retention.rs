@@ -19,13 +19,16 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
 use imgc_runtime::preview::{Origin, Preview, Right, Scope};
+use imgc_runtime::state::{ChangeRecord, Content, Moment, REMOVED};
 
 use crate::account::{Access, Account, Accounts};
+use crate::builders::artifact::thing;
 use crate::error::{answer, failed};
+use crate::post::parameter::written;
 use crate::post::rights::{Asks, foreseen, rights};
 use crate::post::{account, chosen, is_news, joined, unchanged};
 use crate::region::{RegionClient, filter};
-use crate::resource::snapshots_of;
+use crate::resource::{Kind, snapshots_of};
 use crate::rights::Part;
 use crate::tags;
 use uses::Uses;
@@ -175,6 +178,7 @@ impl PostProcessor for Retention {
                     new: None,
                     wanted: &wanted,
                     region: account.region(region),
+                    rewritten: written(&self.accounts, cx, origin, (&access, region)).await,
                 };
                 place.decided(&account).await
             };
@@ -184,6 +188,12 @@ impl PostProcessor for Retention {
                 Ok(decided) => {
                     for text in foretold(&wanted, &decided) {
                         shown.known(&what, text);
+                    }
+                    let goes = |(_, reasons): &&(Image, Vec<String>)| {
+                        reasons.is_empty() && !wanted.dry_run
+                    };
+                    for (image, _) in decided.iter().filter(goes) {
+                        shown.remove("", format!("{region}: {}", with_snapshots(image)));
                     }
                 }
             }
@@ -204,6 +214,7 @@ impl PostProcessor for Retention {
                     new: Some(&image.id),
                     wanted,
                     region: account.region(&image.region),
+                    rewritten: BTreeSet::new(),
                 };
                 place.tidy(&account).await
             })
@@ -230,6 +241,8 @@ struct Place<'a> {
     new: Option<&'a str>,
     wanted: &'a Wanted,
     region: RegionClient,
+    /// Parameters that name the new image before any other goes; where it is there already, that is so.
+    rewritten: BTreeSet<String>,
 }
 
 impl Place<'_> {
@@ -258,7 +271,7 @@ impl Place<'_> {
         if going.is_empty() {
             return Ok(Vec::new());
         }
-        let uses = Uses::of(&self.region, account, &going).await?;
+        let uses = Uses::of(&self.region, account, &going, &self.rewritten).await?;
         let mut decided = Vec::with_capacity(going.len());
         for image in going {
             let id = image.image_id().unwrap_or_default();
@@ -341,16 +354,35 @@ impl Place<'_> {
                 return Err(failed("DeregisterImage", &attempt, &error));
             }
         };
-        let mut snapshots = BTreeMap::new();
+        // Some servers do not know that parameter: what the answer does not name as deleted may be there still.
+        let (mut deleted, mut left) = (BTreeSet::new(), BTreeMap::new());
         for snapshot in gone.delete_snapshot_results() {
+            let id = snapshot.snapshot_id().unwrap_or_default().to_owned();
             let code = snapshot.return_code().map(SnapshotReturnCodes::as_str);
-            let code = code.unwrap_or("without a word");
-            snapshots.insert(snapshot.snapshot_id().unwrap_or_default().to_owned(), code);
+            match code.unwrap_or("without a word") {
+                "success" => {
+                    deleted.insert(id);
+                }
+                code => {
+                    left.insert(id, code.to_owned());
+                }
+            }
         }
-        let deleted = snapshots
-            .values()
-            .filter(|code| **code == "success")
-            .count();
+        for snapshot in snapshots_of(image) {
+            if deleted.contains(&snapshot) {
+                continue;
+            }
+            match self.delete(&snapshot).await {
+                Ok(()) => {
+                    left.remove(&snapshot);
+                    deleted.insert(snapshot);
+                }
+                Err(error) => {
+                    left.insert(snapshot, error.chain());
+                }
+            }
+        }
+        let deleted = deleted.len();
         self.say(
             image,
             &format!(
@@ -362,13 +394,49 @@ impl Place<'_> {
                 }
             ),
         );
-        for (snapshot, code) in snapshots.iter().filter(|(_, code)| **code != "success") {
+        for (snapshot, why) in &left {
             self.cx.output.warn(format!(
-                "{}: the snapshot {snapshot} of {id} is still there: {code}",
+                "{}: the snapshot {snapshot} of {id} is still there: {why}",
                 self.region.name()
             ));
         }
-        Ok(())
+        self.remember(id).await
+    }
+
+    /// Deletes a snapshot of an image that has gone; one that is not there any more is no error.
+    async fn delete(&self, snapshot: &str) -> Result<()> {
+        let request = self.region.ec2().delete_snapshot().snapshot_id(snapshot);
+        let attempt = "delete a snapshot of an image that has gone";
+        let asked = self.region.call("DeleteSnapshot", attempt, request.send());
+        match asked.await {
+            Err(error) if error.id == "run/aws-missing" => Ok(()),
+            deleted => deleted.map(|_| ()),
+        }
+    }
+
+    /// Records that this run has removed an image: whoever lists the images then knows what has become of it.
+    async fn remember(&self, id: &str) -> Result<()> {
+        let step = self.cx.address.to_string();
+        let build = step.rsplit_once(".post-processor");
+        let build = build.map_or(step.as_str(), |(build, _)| build).to_owned();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_millis();
+        let change = ChangeRecord {
+            id: 0,
+            run: String::new(),
+            build,
+            step,
+            at: Moment::try_from(now).unwrap_or(Moment::MAX),
+            thing: thing(&self.region, Kind::Image, id),
+            before: None,
+            after: Content {
+                version: None,
+                value: REMOVED.to_owned(),
+            },
+            undoes: None,
+            undone_by: None,
+        };
+        self.cx.ledger.change(&change).await.map(drop)
     }
 
     fn say(&self, image: &Image, what: &str) {
@@ -396,20 +464,27 @@ fn foretold(wanted: &Wanted, decided: &[(Image, Vec<String>)]) -> Vec<String> {
     let goes = if wanted.dry_run { "would go" } else { "goes" };
     let lines = decided.iter().map(|(image, reasons)| {
         let image_text = described(image);
-        if !reasons.is_empty() {
-            return format!("{image_text} stays: {}", reasons.join("; "));
-        }
-        let snapshots = snapshots_of(image);
-        match snapshots.len() {
-            0 => format!("{image_text} {goes}"),
-            1 => format!("{image_text} {goes}, with the snapshot {}", snapshots[0]),
-            _ => format!(
-                "{image_text} {goes}, with the snapshots {}",
-                snapshots.join(", ")
-            ),
+        match reasons.is_empty() {
+            true => format!("{image_text} {goes}{}", its_snapshots(image)),
+            false => format!("{image_text} stays: {}", reasons.join("; ")),
         }
     });
     lines.collect()
+}
+
+/// An image with its snapshots, in a few words.
+fn with_snapshots(image: &Image) -> String {
+    format!("{}{}", described(image), its_snapshots(image))
+}
+
+/// `, with the snapshot snap-1`; nothing where there is none.
+fn its_snapshots(image: &Image) -> String {
+    let snapshots = snapshots_of(image);
+    match snapshots.len() {
+        0 => String::new(),
+        1 => format!(", with the snapshot {}", snapshots[0]),
+        _ => format!(", with the snapshots {}", snapshots.join(", ")),
+    }
 }
 
 #[cfg(test)]

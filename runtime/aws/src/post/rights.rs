@@ -13,7 +13,7 @@ use crate::account::{Access, Accounts};
 use crate::options::ONLY_COPIES;
 use crate::post::WHO;
 use crate::preview::{asking, held};
-use crate::rights::{self, Part, Place, copies};
+use crate::rights::{self, Part, Place, copies, in_bucket};
 
 /// What a post-processor is about to do.
 pub(super) struct Asks<'a> {
@@ -116,12 +116,10 @@ fn narrowed(resource: String, options: &Options<'_>) -> String {
         };
         return format!("{place}:parameter/{name}");
     }
-    if let Some(place) = resource.strip_suffix(":::*/*")
-        && let Some(bucket) = text("s3_bucket_name")
-    {
-        return format!("{place}:::{bucket}/*");
+    match text("s3_bucket_name") {
+        Some(bucket) => in_bucket(resource, &bucket),
+        None => resource,
     }
-    resource
 }
 
 #[cfg(test)]

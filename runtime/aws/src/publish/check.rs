@@ -18,17 +18,37 @@ pub(crate) fn problems(value: &Value) -> Vec<Problem> {
     check.all()
 }
 
-/// The same when everything is known: the first is the failure.
+/// The same when everything is known, before anything is made: the first is the failure.
 pub(crate) fn verify(value: &Value) -> Result<()> {
-    match problems(value).into_iter().next() {
-        None => Ok(()),
-        Some(problem) => {
-            let mut error = Error::new(Class::Template, "run/aws-option", problem.message);
-            error.help = problem.help;
-            Err(error)
+    if let Some(problem) = problems(value).into_iter().next() {
+        let mut error = Error::new(Class::Template, "run/aws-option", problem.message);
+        error.options = problem.options;
+        error.help = problem.help;
+        return Err(error);
+    }
+    let options = Options::new("builder", value);
+    for option in ["ami_users", "snapshot_users"] {
+        for user in options.plain_strings(option)? {
+            check_account(option, &user)?;
         }
     }
+    Ok(())
 }
+
+/// Whether an entry of an option is the number of an account. Amazon would say so when the image is there. An empty one comes
+/// from a variable that nobody has set, and stands for nothing.
+pub(crate) fn check_account(option: &str, user: &str) -> Result<()> {
+    if user.is_empty() || user.len() == 12 && user.bytes().all(|one| one.is_ascii_digit()) {
+        return Ok(());
+    }
+    let message = format!("`{user}` is not the number of an account");
+    Err(Error::new(Class::Template, "run/aws-option", message)
+        .of(option)
+        .help(ACCOUNTS))
+}
+
+/// What accounts are called.
+const ACCOUNTS: &str = "accounts have twelve digits, zeros in front included; organisations are named in `ami_org_arns`";
 
 /// The way out of an image of which nothing would stay.
 pub(super) const NAME_REGIONS: &str =
@@ -189,12 +209,12 @@ impl Check<'_> {
         for option in ["ami_users", "snapshot_users"] {
             for user in self.texts(option) {
                 // Numbers of another length, and what stands in for one, are in many templates' defaults, and Packer's
-                // `validate` takes them: Amazon refuses them when it is told.
+                // `validate` takes them: a run refuses them before it makes anything.
                 if user.contains(':') {
                     self.say(
                         option,
                         format!("`{user}` is not the number of an account"),
-                        "accounts have twelve digits; organisations are named in `ami_org_arns`",
+                        ACCOUNTS,
                     );
                 }
             }
@@ -460,6 +480,19 @@ mod tests {
             said(&[("snapshot_copy_duration_minutes", Value::number(20))]),
             ["snapshot_copy_duration_minutes: a copy cannot be asked for in 20 minutes"]
         );
+    }
+
+    #[test]
+    fn a_run_takes_only_numbers_of_accounts() {
+        let said = |users: &[&str]| {
+            let value = Value::object([("snapshot_users", texts(users))]);
+            verify(&value).err().map(|error| error.message)
+        };
+        assert_eq!(said(&["", "111111111111"]), None);
+        for wrong in ["1234", "11111111111x", "1111-1111-1111"] {
+            let message = format!("`{wrong}` is not the number of an account");
+            assert_eq!(said(&["111111111111", wrong]), Some(message));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! IAM knows things by name, so that an intent is looked for by the name itself; and it lists by path, not by tags.
 
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{InstanceProfile, Tag};
 use imgc_runtime::error::{Class, Error, Result};
@@ -181,14 +182,13 @@ async fn without_policy(region: &RegionClient, name: &str) -> Result<()> {
     )
 }
 
-fn missing_is_fine<T, E, R>(
+fn missing_is_fine<T, E>(
     action: &str,
     attempt: &str,
-    answered: Result<T, SdkError<E, R>>,
+    answered: Result<T, SdkError<E, HttpResponse>>,
 ) -> Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
     match answered {
         Ok(_) => Ok(()),

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{Image, ImageState, Instance, InstanceStateName};
+use aws_sdk_ec2::types::{Image, ImageState, InstanceStateName};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::identity::Fate;
 use imgc_runtime::ledger::{CloudResource, Resource};
@@ -49,6 +50,18 @@ impl Remover for AwsRemover {
             Resource::Cloud(thing) if thing.provider == PROVIDER => Some(self.thing(thing).await),
             _ => None,
         }
+    }
+
+    fn by_hand(&self, thing: &CloudResource) -> Option<String> {
+        let id = thing.id.as_deref()?;
+        let is_image = thing.provider == PROVIDER && Kind::of(&thing.kind) == Some(Kind::Image);
+        // Its snapshots go with it.
+        is_image.then(|| {
+            format!(
+                "aws ec2 deregister-image --region {} --image-id {id} --delete-associated-snapshots",
+                thing.place
+            )
+        })
     }
 
     fn provider(&self) -> Option<&'static str> {
@@ -217,7 +230,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
 }
 
 /// Asks until nothing uses the thing any more.
-pub(super) async fn unused<T, E, R, F>(
+pub(super) async fn unused<T, E, F>(
     region: &RegionClient,
     action: &'static str,
     attempt: &str,
@@ -225,8 +238,7 @@ pub(super) async fn unused<T, E, R, F>(
 ) -> Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
     let begun = Instant::now();
     loop {
@@ -270,15 +282,14 @@ pub(crate) async fn end_instance(region: &RegionClient, id: &str) -> Result<()> 
     if !ends.with(region, id.to_owned()).await? {
         return Ok(());
     }
-    let ended = |instance: Option<&Instance>| {
-        let state = instance.and_then(|instance| instance.state.as_ref()?.name.as_ref());
+    let ended = |state: Option<&InstanceStateName>| {
         Ok(match state {
             None | Some(InstanceStateName::Terminated) => Some(()),
             Some(_) => None,
         })
     };
-    let instances = region.instances();
-    instances
+    let states = region.states();
+    states
         .until_alone(region, id, "an instance to end", ENDING, ended)
         .await
 }

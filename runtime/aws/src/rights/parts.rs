@@ -46,6 +46,10 @@ pub(crate) enum Part {
     Copy,
     /// `snapshot_users`, `snapshot_groups`.
     SnapshotSharing,
+    /// Who may start an image of an earlier run, where one is not named any more.
+    SharedBefore,
+    /// Who may use its snapshots, likewise.
+    SnapshotsSharedBefore,
     /// `deprecate_at`.
     Deprecation,
     /// `deregistration_protection`.
@@ -292,22 +296,14 @@ fn replacing(options: &Options<'_>, parts: &mut BTreeSet<Part>) {
 /// What is done with an image and with each of its copies. `guards`: whether the guard of its metadata service is set afterwards.
 fn finishing(options: &Options<'_>, guards: bool, parts: &mut BTreeSet<Part>) {
     let given = |names: &[&str]| names.iter().any(|name| options.is_given(name));
-    let sharing = [
-        "ami_users",
-        "ami_groups",
-        "ami_org_arns",
-        "ami_ou_arns",
-        "ami_product_codes",
-    ];
+    let sharing = given(&["ami_users", "ami_groups", "ami_org_arns", "ami_ou_arns"]);
+    let sharing_snapshots = given(&["snapshot_users", "snapshot_groups"]);
+    let attributes = sharing || given(&["ami_product_codes"]) || guards && is_guarded(options);
     let finishing = [
-        (
-            Part::Attributes,
-            given(&sharing) || guards && is_guarded(options),
-        ),
-        (
-            Part::SnapshotSharing,
-            given(&["snapshot_users", "snapshot_groups"]),
-        ),
+        (Part::Attributes, attributes),
+        (Part::SharedBefore, sharing),
+        (Part::SnapshotSharing, sharing_snapshots),
+        (Part::SnapshotsSharedBefore, sharing_snapshots),
         (Part::Deprecation, given(&["deprecate_at"])),
         (Part::Protection, given(&["deregistration_protection"])),
         (Part::FastLaunch, given(&["fast_launch"])),

@@ -26,6 +26,30 @@ fn what_a_data_source_names_is_named_in_its_rights() {
     assert_eq!(of("*", "web"), "*");
 }
 
+#[test]
+fn a_bucket_that_is_named_is_named_with_its_path() {
+    let objects = |region: &str| {
+        let place = Place {
+            region: region.to_owned(),
+            account: None,
+        };
+        place.things("object")
+    };
+    for (bucket, region, named) in [
+        (
+            "my-bucket/path",
+            "eu-west-1",
+            "arn:aws:s3:::my-bucket/path/*",
+        ),
+        ("my-bucket", "cn-north-1", "arn:aws-cn:s3:::my-bucket/*"),
+        ("my-{{ x }}", "us-gov-west-1", "arn:aws-us-gov:s3:::my-*"),
+        ("{{ x }}", "eu-west-1", "arn:aws:s3:::*/*"),
+    ] {
+        assert_eq!(in_bucket(objects(region), bucket), named);
+    }
+    assert_eq!(in_bucket("*".to_owned(), "my-bucket"), "*");
+}
+
 /// The actions that the sources of this crate ask for, with the service where it is not EC2.
 fn called() -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -20,9 +20,16 @@ pub(crate) fn stamp(directory: &Path) -> Outcome<Stamped> {
     stamper.walk(directory)?;
     Ok(Stamped {
         stamp: hex(&stamper.hash.finalize()),
+        top: top(&metadata),
         entries: stamper.entries,
         bytes: stamper.bytes,
     })
+}
+
+/// What is seen of a directory from outside without looking into it; the same inside of a user namespace and outside.
+pub(crate) fn top(directory: &Metadata) -> String {
+    let (seconds, nanoseconds) = (directory.ctime(), directory.ctime_nsec());
+    format!("{} {seconds}.{nanoseconds:09}", directory.ino())
 }
 
 /// The stamp of a file or a directory.

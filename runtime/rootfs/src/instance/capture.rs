@@ -132,7 +132,7 @@ impl RootfsInstance {
 
     /// Makes the directory in which the outputs are finished, beside their place.
     async fn stage(&self, cx: &Context) -> Result<PathBuf> {
-        let path = place::beside(
+        let path = imgc_runtime::files::aside(
             &self.places.output_directory,
             &format!("{}{}", cx.run_id, cx.source_name),
         );
@@ -419,7 +419,7 @@ impl RootfsInstance {
             })?;
         let (flushed, place) = (from.clone(), to.clone());
         blocking(move || place::flush(&flushed, &place)).await?;
-        let placed = Resource::PlacedDirectory {
+        let placed = Resource::Placed {
             path: to.clone(),
             inode,
             aside: Some(from.clone()),

@@ -1,6 +1,7 @@
 //! A machine as it was at a checkpoint.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use imgc_runtime::Result;
@@ -18,7 +19,7 @@ use crate::job::{ArchiveFile, Job, Scanned, Stamped, Unpack, Whiteouts};
 use crate::layer::compress::digest_file;
 use crate::options::Options;
 use crate::output::oci::{self, BaseImage, LayerBlob, media_type};
-use crate::shelf::{Form, Manifest, Owner, Shelf};
+use crate::shelf::{self, Form, Manifest, Owner, Shelf};
 use crate::workshop::{Grounds, Workshop};
 
 /// What a checkpoint is in the way of, for people.
@@ -115,6 +116,15 @@ fn understand(
         return Ok(Err("the image they are based on has changed".to_owned()));
     }
     Ok(Ok((kept, image)))
+}
+
+/// Whether what the checkpoint consists of is in the cache at `cache` and this user's, as far as a glance tells.
+pub(crate) fn stands(cache: &Path, checkpoint: &Checkpoint) -> bool {
+    let shelf = cache.join(crate::BUILDER_NAME);
+    let kept = serde_json::from_value::<Kept>(checkpoint.data.clone());
+    let ours = |kept: &Kept| Owner::current().is_ok_and(|owner| owner == kept.owner);
+    let stands = |kept: &Kept| kept.parts.iter().all(|part| shelf::stands(&shelf, part));
+    checkpoint.version == VERSION && kept.is_ok_and(|kept| ours(&kept) && stands(&kept))
 }
 
 /// Puts the parts where the build's layers are, and looks whether they are as they were.

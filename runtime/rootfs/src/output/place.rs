@@ -2,26 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use imgc_runtime::Result;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::error::{DISK_FULL, OUTPUT, OUTPUT_EXISTS, fail, is_disk_full};
-
-/// The unfinished outputs' directory, beside their place.
-pub(crate) fn beside(directory: &Path, run: &str) -> PathBuf {
-    let name = directory
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let run: String = run
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(12)
-        .collect();
-    directory.with_file_name(format!(".{name}.imgc-{run}"))
-}
 
 /// Refuses an existing output directory, unless it may be replaced; and one whose replacement would remove more than outputs.
 pub(crate) fn check(directory: &Path, force: bool, precious: &[&Path]) -> Result<()> {

@@ -88,6 +88,8 @@ impl Bed {
             ledger: Ledger::default(),
             watch: imgc_runtime::watch::Watch::new(),
             commit: imgc_runtime::context::Commit::default(),
+            aside: imgc_runtime::context::Aside::default(),
+            before: None,
             fingerprint: None,
             checkpoints: None,
             cache: None,
@@ -209,7 +211,7 @@ impl Bed {
     pub fn remember(&self, captured: &imgc_runtime::Result<Artifact>) {
         let Ok(artifact) = captured else { return };
         for record in self.cx.ledger.outstanding("") {
-            if let Resource::PlacedDirectory { path, .. } = &record.resource
+            if let Resource::Placed { path, .. } = &record.resource
                 && artifact.touches(path)
             {
                 self.cx.ledger.forget(record.id);

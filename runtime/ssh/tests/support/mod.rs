@@ -104,6 +104,8 @@ impl Bench {
             ledger: Ledger::default(),
             watch: imgc_runtime::watch::Watch::new(),
             commit: imgc_runtime::context::Commit::default(),
+            aside: imgc_runtime::context::Aside::default(),
+            before: None,
             fingerprint: None,
             checkpoints: None,
             cache: None,

@@ -109,6 +109,9 @@ pub struct Behaviour {
     pub password: String,
     /// What an hour on the spot market costs, by instance type, in dollars.
     pub spot_prices: BTreeMap<String, String>,
+    /// Whether the snapshots of an image stay when it is deregistered, whatever is asked for: so do servers that do not know
+    /// `DeleteAssociatedSnapshots`.
+    pub keeps_snapshots: bool,
 }
 
 impl Default for Behaviour {
@@ -130,6 +133,7 @@ impl Default for Behaviour {
             caller: "203.0.113.7".to_owned(),
             password: "Pa55-word of the testbed".to_owned(),
             spot_prices: BTreeMap::new(),
+            keeps_snapshots: false,
         }
     }
 }

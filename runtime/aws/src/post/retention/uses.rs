@@ -33,11 +33,13 @@ const CURRENT: [&str; 2] = ["$Default", "$Latest"];
 pub(super) struct Uses(BTreeMap<String, BTreeSet<String>>);
 
 impl Uses {
-    /// Looks for everything in the region that uses one of these images.
+    /// Looks for everything in the region that uses one of these images. `rewritten` are parameters that name the new image
+    /// before any of these goes.
     pub(super) async fn of(
         region: &RegionClient,
         account: &Account,
         images: &[Image],
+        rewritten: &BTreeSet<String>,
     ) -> Result<Self> {
         let ids = images.iter().filter_map(|image| image.image_id.clone());
         let mut uses = Self(ids.map(|id| (id, BTreeSet::new())).collect());
@@ -45,7 +47,7 @@ impl Uses {
         uses.configurations(&groups);
         uses.instances(region).await?;
         uses.templates(region, &groups).await?;
-        uses.parameters(region, account).await?;
+        uses.parameters(region, account, rewritten).await?;
         Ok(uses)
     }
 
@@ -154,7 +156,12 @@ impl Uses {
     }
 
     /// Parameters whose value is an image: what others start is what they say.
-    async fn parameters(&mut self, region: &RegionClient, account: &Account) -> Result<()> {
+    async fn parameters(
+        &mut self,
+        region: &RegionClient,
+        account: &Account,
+        rewritten: &BTreeSet<String>,
+    ) -> Result<()> {
         let config = aws_sdk_ssm::config::Builder::from(account.config());
         let place = aws_sdk_ssm::config::Region::new(region.name().to_owned());
         let ssm = aws_sdk_ssm::Client::from_conf(config.region(place).build());
@@ -203,6 +210,9 @@ impl Uses {
             })?;
             for parameter in found.parameters() {
                 let name = parameter.name().unwrap_or_default();
+                if rewritten.contains(name) {
+                    continue;
+                }
                 self.add(parameter.value(), || {
                     format!("the parameter {name} names it")
                 });

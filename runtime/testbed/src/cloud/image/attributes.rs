@@ -31,7 +31,8 @@ pub(crate) async fn deregister(shared: &Shared, request: &Request) -> Outcome<An
         state.passing.remove(&id);
     }
     let mut results = Vec::new();
-    if request.parameter("DeleteAssociatedSnapshots") == "true" {
+    let is_known = !shared.behaviour().keeps_snapshots;
+    if is_known && request.parameter("DeleteAssociatedSnapshots") == "true" {
         for disk in facts.disks.iter().filter(|disk| !disk.snapshot.is_empty()) {
             let asked = [("SnapshotId", disk.snapshot.as_str())];
             let deleted = ask(shared, request, "DeleteSnapshot", &asked).await;

@@ -1,0 +1,176 @@
+//! What EC2 would refuse when an instance is asked for, or take and nobody could use: found before anything runs.
+//!
+//! In: the options of a source, of which parts may be unknown. Out: one problem for each option that cannot be meant so. What
+//! only the run knows is let through, and looked at again by [`verify`] when it is known.
+
+use imgc_compiler::value::Value;
+use imgc_runtime::builder::Problem;
+use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::options::Options;
+
+use crate::instance::{LogIn, check_range};
+use crate::options::{NO_GUARD, V2};
+
+/// The options of a source that are one of a few words.
+const WORDS: &[(&str, &[&str])] = &[
+    ("imds_support", &[V2, NO_GUARD]),
+    ("shutdown_behavior", &["stop", "terminate"]),
+];
+/// The block with those of the metadata service.
+const METADATA: &str = "metadata_options";
+const METADATA_WORDS: &[(&str, &[&str])] = &[
+    ("http_endpoint", &["enabled", "disabled"]),
+    ("http_tokens", &["optional", "required"]),
+    ("instance_metadata_tags", &["enabled", "disabled"]),
+];
+const RANGES: &str = "temporary_security_group_source_cidrs";
+
+/// The problems of options, of which parts may be unknown.
+pub(super) fn problems(value: &Value) -> Vec<Problem> {
+    let options = Options::new("builder", value);
+    let mut found = Vec::new();
+    for (option, known) in WORDS {
+        found.extend(word(&options, option, known).map(|problem| problem.of(*option)));
+    }
+    if let Some(block) = options.value(METADATA) {
+        let block = Options::new(METADATA, block);
+        for (option, known) in METADATA_WORDS {
+            found.extend(word(&block, option, known).map(|problem| problem.of(METADATA)));
+        }
+    }
+    let ranges = options.plain_strings(RANGES).unwrap_or_default();
+    found.extend(ranges.iter().filter_map(|range| {
+        let error = check_range(range).err()?;
+        Some(Problem::from(error.of(RANGES)))
+    }));
+    found.extend(key_pair(&options));
+    found
+}
+
+/// The same when everything is known: the first is the failure.
+pub(super) fn verify(value: &Value) -> Result<()> {
+    match problems(value).into_iter().next() {
+        None => Ok(()),
+        Some(problem) => {
+            let mut error = Error::new(Class::Template, "run/aws-option", problem.message);
+            error.options = problem.options;
+            error.help = problem.help;
+            Err(error)
+        }
+    }
+}
+
+/// An option that is none of the words it may be.
+fn word(options: &Options<'_>, option: &str, known: &[&str]) -> Option<Problem> {
+    let given = options.string(option).ok().flatten()?;
+    let is_known = known.contains(&given.as_str());
+    (!is_known).then(|| {
+        Problem::new(format!("`{option}` is `{given}`"))
+            .help(format!("it may be {}", known.join(" or ")))
+    })
+}
+
+/// A key pair of the account by name, of which nothing here has the private half.
+fn key_pair(options: &Options<'_>) -> Option<Problem> {
+    let LogIn::Own(Some(name)) = LogIn::read(options).ok()? else {
+        return None;
+    };
+    let given = |names: &[&str]| names.iter().any(|name| options.is_given(name));
+    let windows = options.string("communicator").ok()?.as_deref() == Some("winrm");
+    let (there, message, help) = match windows {
+        true => (
+            given(&["ssh_private_key_file", "winrm_password"]),
+            format!(
+                "the key pair `{name}` is named, and not where its private half is: it decrypts the password of Windows"
+            ),
+            "give its file, `ssh_private_key_file`, or the password itself, `winrm_password`; without `ssh_keypair_name` a key \
+             pair is made for the build",
+        ),
+        false => (
+            given(&["ssh_agent_auth", "ssh_password", "ssh_private_key_file"]),
+            format!(
+                "the key pair `{name}` is named, and not where its private half is: nobody could log in"
+            ),
+            "give its file, `ssh_private_key_file`, or set `ssh_agent_auth = true` where an agent has it; without \
+             `ssh_keypair_name` a key pair is made for the build",
+        ),
+    };
+    (!there).then(|| Problem::new(message).of("ssh_keypair_name").help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use imgc_compiler::types::Type;
+
+    use super::*;
+
+    fn said(options: &[(&'static str, Value)]) -> Vec<String> {
+        let found = problems(&Value::object(options.to_vec())).into_iter();
+        found
+            .map(|problem| format!("{}: {}", problem.options.join(","), problem.message))
+            .collect()
+    }
+
+    #[test]
+    fn what_ec2_would_refuse_is_said_of_the_option_it_is_about() {
+        let text = Value::string;
+        let block = Value::object([
+            ("http_endpoint", text("on")),
+            ("http_tokens", text("required")),
+            ("instance_metadata_tags", text("yes")),
+        ]);
+        let ranges = ["203.0.113.0/24", "2001:db8::/32", "203.0.113.1", "::/129"];
+        assert_eq!(
+            said(&[
+                ("imds_support", text("v2")),
+                ("shutdown_behavior", text("hibernate")),
+                (METADATA, block),
+                (RANGES, Value::strings(ranges)),
+            ]),
+            [
+                "imds_support: `imds_support` is `v2`",
+                "shutdown_behavior: `shutdown_behavior` is `hibernate`",
+                "metadata_options: `http_endpoint` is `on`",
+                "metadata_options: `instance_metadata_tags` is `yes`",
+                "temporary_security_group_source_cidrs: `temporary_security_group_source_cidrs` has `203.0.113.1`",
+                "temporary_security_group_source_cidrs: `temporary_security_group_source_cidrs` has `::/129`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_pair_by_name_needs_its_private_half() {
+        let text = Value::string;
+        let pair = || ("ssh_keypair_name", text("ops"));
+        let nobody = "ssh_keypair_name: the key pair `ops` is named, and not where its private half is: nobody could log in";
+        assert_eq!(said(&[pair()]), [nobody]);
+        let windows = || ("communicator", text("winrm"));
+        assert_eq!(said(&[pair(), windows()]).len(), 1);
+        for other in [
+            ("ssh_private_key_file", text("ops.pem")),
+            ("ssh_agent_auth", Value::bool(true)),
+            ("ssh_password", text("x")),
+            ("communicator", text("none")),
+            ("ssh_private_key_file", Value::unknown(Type::String)),
+        ] {
+            assert_eq!(said(&[pair(), other.clone()]), [""; 0], "{other:?}");
+        }
+        let password = ("winrm_password", text("x"));
+        assert_eq!(said(&[pair(), windows(), password]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_well_or_not_known_yet_is_let_through() {
+        let open = || Value::unknown(Type::Any);
+        for option in ["imds_support", "shutdown_behavior", METADATA, RANGES] {
+            assert_eq!(said(&[(option, open())]), [""; 0], "{option}");
+        }
+        let block = Value::object([("http_tokens", open())]);
+        let well = [
+            (METADATA, block),
+            ("imds_support", Value::string(NO_GUARD)),
+            ("shutdown_behavior", Value::string("terminate")),
+        ];
+        assert_eq!(said(&well), [""; 0]);
+    }
+}
