@@ -25,6 +25,8 @@ const SCRIPT: &str = "cli/layout.ld";
 /// are executed, unless that is little.
 const TIMES: u64 = 4;
 const LITTLE: u64 = 2 * 1024;
+/// Letters of a pattern at least, so that what the next version adds is not named by accident.
+const SHORTEST: usize = 40;
 /// A template of each kind that is read, with steps that run here.
 const HCL: &str = r#"
 variable "greeting" {
@@ -82,6 +84,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         "few functions were seen: is {} stripped, or laid out already?",
         watch.program.display()
     );
+    let groups = shortened(&groups, &sizes.by_pattern);
     std::fs::write(workspace.path(SCRIPT), script(&groups))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -285,9 +288,42 @@ fn patterns(executed: &BTreeSet<String>, sizes: &Sizes) -> BTreeSet<String> {
     of_pattern.into_keys().collect()
 }
 
+/// The same groups with patterns that end as soon as they name nothing but what is in the group or in one before it: names of
+/// generic functions are hundreds of letters long.
+fn shortened<'a>(
+    groups: &[(&'a str, BTreeSet<String>)],
+    all: &BTreeMap<String, u64>,
+) -> Vec<(&'a str, BTreeSet<String>)> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut short: Vec<(&str, BTreeSet<String>)> = Vec::new();
+    for (what, patterns) in groups {
+        known.extend(patterns.iter().map(String::as_str));
+        let is_wanted = |start: &str| {
+            let named = all.range(start.to_owned()..).map(|(name, _)| name);
+            let mut named = named.take_while(|name| name.starts_with(start));
+            named.all(|name| known.contains(name.as_str()))
+        };
+        let mut ends: BTreeSet<String> = BTreeSet::new();
+        for pattern in patterns {
+            let cuts = (SHORTEST..pattern.len()).filter(|cut| pattern.is_char_boundary(*cut));
+            let mut starts = cuts.map(|cut| &pattern[..cut]);
+            ends.insert(match starts.find(|start| is_wanted(start)) {
+                Some(start) => format!("{}*", start.trim_end_matches('*')),
+                None => pattern.clone(),
+            });
+        }
+        short.push((what, ends));
+    }
+    short
+}
+
 /// A symbol with `*` for the hashes in it; `None` for one that no linker script can name.
 fn pattern(symbol: &str) -> Option<String> {
-    let name = symbol.split(".llvm.").next().unwrap_or(symbol);
+    // What several modules of one program use has a number of the module behind its name.
+    let (name, number) = match symbol.split_once(".llvm.") {
+        Some((name, _)) => (name, ".llvm.*"),
+        None => (symbol, ""),
+    };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.$".contains(c);
     if name.is_empty() || !name.chars().all(is_plain) {
         return None;
@@ -318,6 +354,7 @@ fn pattern(symbol: &str) -> Option<String> {
         }
     }
     pattern.push_str(rest);
+    pattern.push_str(number);
     Some(pattern)
 }
 
@@ -356,11 +393,27 @@ mod tests {
                 "_RNvNtNtCsjrHSEGnQ3l9_3std2io5stdio6__print",
                 "_RNvNtNtCs*_3std2io5stdio6__print",
             ),
+            (
+                "_RNvNtCsjrHSEGnQ3l9_4core3ptr.llvm.12",
+                "_RNvNtCs*_4core3ptr.llvm.*",
+            ),
             ("sqlite3_step", "sqlite3_step"),
         ] {
             assert_eq!(pattern(symbol).as_deref(), Some(wanted));
         }
         assert_eq!(pattern("main@plt"), None);
+    }
+
+    #[test]
+    fn a_pattern_ends_where_only_what_is_wanted_begins_so() {
+        let name = |end: &str| format!("{}{end}", "x".repeat(SHORTEST));
+        let all = ["aaa1", "aaa2", "abb1", "abb2", "b"].map(name);
+        let all: BTreeMap<String, u64> = all.into_iter().map(|name| (name, 1)).collect();
+        let first = BTreeSet::from([name("aaa1"), name("aaa2"), name("abb1")]);
+        let second = BTreeSet::from([name("abb2"), "short".to_owned()]);
+        let short = shortened(&[("one", first), ("two", second)], &all);
+        assert_eq!(short[0].1, BTreeSet::from([name("aa*"), name("abb1")]));
+        assert_eq!(short[1].1, BTreeSet::from([name("a*"), "short".to_owned()]));
     }
 
     #[test]
