@@ -31,6 +31,7 @@ pub mod mark;
 pub mod mounts;
 pub mod options;
 pub mod pins;
+mod place;
 pub mod post_processor;
 pub mod post_processors;
 pub mod preview;

@@ -379,6 +379,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_map_lacks_is_empty_as_in_go() {
+        let tags = BTreeMap::from([("Release".to_owned(), "9".to_owned())]);
+        let shown = |text| {
+            let maps = [("Tags", &tags)];
+            render_with(text, &[], &maps, &surroundings(), "tags").unwrap()
+        };
+        assert_eq!(shown("{{ index .Tags `Release` }}"), "9");
+        assert_eq!(shown("<{{ index .Tags `other` }}>"), "<>");
+    }
+
+    #[test]
     fn functions_of_packer() {
         let cases = [
             ("{{timestamp}}", "1700000000"),

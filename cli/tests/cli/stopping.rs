@@ -192,6 +192,24 @@ build {
     artifact: "out.txt",
 };
 
+/// A post-processor's file.
+const PACKED: Remade = Remade {
+    template: r#"
+source "file" "small" {
+  content = "a page"
+  target  = "out.txt"
+}
+build {
+  sources = ["file.small"]
+  post-processor "compress" {
+    output              = "out.tar.gz"
+    keep_input_artifact = true
+  }
+}
+"#,
+    artifact: "out.tar.gz",
+};
+
 /// What stands there already, and the moments of making it anew: the names of the points.
 fn rebuilt(remade: &Remade) -> (Test, Vec<String>) {
     let test = Test::new(remade.template);
@@ -231,7 +249,7 @@ fn disturbed(remade: &Remade, action: &str, stride: usize, look: impl Fn(&Test, 
 
 #[test]
 fn a_request_at_any_moment_of_a_rebuild_leaves_nothing_and_the_image_stays() {
-    for remade in [IMAGE, FILE] {
+    for remade in [IMAGE, FILE, PACKED] {
         disturbed(&remade, "term", 5, |test, what, printed| {
             let text = printed.text();
             // Before anything is made nobody listens yet.
@@ -248,7 +266,7 @@ fn a_request_at_any_moment_of_a_rebuild_leaves_nothing_and_the_image_stays() {
 
 #[test]
 fn a_kill_at_any_moment_of_a_rebuild_leaves_an_image() {
-    for remade in [IMAGE, FILE] {
+    for remade in [IMAGE, FILE, PACKED] {
         disturbed(&remade, "kill", 7, |test, what, printed| {
             let collected = test.run(&["gc"]);
             assert_eq!(collected.code, 0, "{what}: {}", collected.text());

@@ -14,13 +14,15 @@ use crate::builder::{Builder, Instance, Problem, Target};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::files;
-use crate::ledger::Resource;
 use crate::options::Options;
+use crate::place;
 
 /// The builder `file`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct File;
 
+/// Of its failures.
+const ID: &str = "run/file-builder";
 const BUILDER_ID: &str = "packer.file";
 const ARTIFACT_ID: &str = "File";
 
@@ -52,63 +54,16 @@ impl Builder for File {
                 .warn("neither `content` nor `source` is given: the file will be empty");
         }
         let path = std::path::absolute(&target)
-            .map_err(|error| files::failure("run/file-builder", "find", &target, error))?;
+            .map_err(|error| files::failure(ID, "find", &target, error))?;
         let beside = path.clone();
         let (made, mode) = files::blocking(move || match source {
             Some(source) => copy(&source, &beside),
             None => contain(content.as_bytes(), &beside),
         })
         .await?;
-        put(cx, made, mode, path).await?;
+        place::put(cx, ID, made, Some(mode), path).await?;
         Ok(Arc::new(Written { target }))
     }
-}
-
-/// Puts the file into its place. What it replaces stays beside it until it is remembered: a build that fails or dies before that
-/// has lost nothing that was finished.
-async fn put(cx: &Context, made: files::Beside, mode: u32, path: PathBuf) -> Result<()> {
-    let failed = |path: &Path, error| files::failure("run/file-builder", "write", path, error);
-    let inode = made.inode().map_err(|error| failed(&path, error))?;
-    let placed = |aside| Resource::Placed {
-        path: path.clone(),
-        inode,
-        aside,
-    };
-    let persist = |made, to: PathBuf| {
-        files::blocking(move || {
-            files::persist(made, &to, Some(mode)).map_err(|error| failed(&to, error))
-        })
-    };
-    let there = std::fs::symlink_metadata(&path);
-    if there.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
-        return Err(failed(&path, std::io::ErrorKind::IsADirectory.into()));
-    }
-    if there.is_err() {
-        let put = async {
-            cx.commit.begin();
-            persist(made, path.clone()).await
-        };
-        cx.ledger.create(&cx.address, placed(None), put).await?;
-        return Ok(());
-    }
-    let aside = files::aside(&path, &format!("{}{}", cx.run_id, cx.source_name));
-    let beside = Resource::File {
-        path: aside.clone(),
-    };
-    let name = persist(made, aside.clone());
-    cx.ledger.create(&cx.address, beside, name).await?;
-    let put = async {
-        cx.commit.begin();
-        let (aside, path) = (aside.clone(), path.clone());
-        files::blocking(move || {
-            files::exchange(&aside, &path).map_err(|error| failed(&path, error))
-        })
-        .await
-    };
-    cx.ledger
-        .create(&cx.address, placed(Some(aside.clone())), put)
-        .await?;
-    Ok(())
 }
 
 /// A file that is finished but for its place, and the mode it gets there.
@@ -116,7 +71,7 @@ type Made = (files::Beside, u32);
 
 fn contain(content: &[u8], target: &Path) -> Result<Made> {
     use std::io::Write as _;
-    let failed = |error| files::failure("run/file-builder", "write", target, error);
+    let failed = |error| files::failure(ID, "write", target, error);
     let mut to = files::beside(target).map_err(failed)?;
     to.write_all(content).map_err(failed)?;
     to.as_file().sync_all().map_err(failed)?;
@@ -136,7 +91,7 @@ fn copy(source: &Path, target: &Path) -> Result<Made> {
     };
     let mut from = std::fs::File::open(source).map_err(missing)?;
     let mode = from.metadata().map_err(missing)?.permissions().mode() & 0o777;
-    let failed = |error| files::failure("run/file-builder", "write", target, error);
+    let failed = |error| files::failure(ID, "write", target, error);
     let mut to = files::beside(target).map_err(failed)?;
     std::io::copy(&mut from, &mut to).map_err(failed)?;
     to.as_file().sync_all().map_err(failed)?;

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::files;
 use crate::options::Options;
+use crate::place;
 use crate::post_processor::{PostProcessor, Processed};
 use crate::template::{Surroundings, render};
 
@@ -27,6 +28,8 @@ pub struct Compress {
 }
 
 const NAME: &str = "post-processor `compress`";
+/// Of its failures.
+const ID: &str = "run/compress";
 const BUILDER_ID: &str = "packer.post-processor.compress";
 const OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}";
 
@@ -82,13 +85,16 @@ impl PostProcessor for Compress {
             .and_then(|level| u32::try_from(level).ok())
             .map(|level| level.min(9));
         if artifact.files.contains(&output) {
-            return Err(super::clash("run/compress", &output));
+            return Err(super::clash(ID, &output));
         }
         let _permit = self.permits.acquire().await;
         cx.output
             .say(format!("Compressing into {}", output.display()));
         let (input, target) = (artifact.clone(), output.clone());
-        files::blocking(move || write(&input, &target, format, level)).await?;
+        let made = files::blocking(move || write(&input, &target, format, level)).await?;
+        let path = std::path::absolute(&output)
+            .map_err(|error| files::failure(ID, "find", &output, error))?;
+        place::put(cx, ID, made, None, path).await?;
         Ok(Processed {
             artifact: Artifact {
                 builder_id: BUILDER_ID.into(),
@@ -159,8 +165,14 @@ impl Format {
     }
 }
 
-fn write(artifact: &Artifact, output: &Path, format: Format, level: Option<u32>) -> Result<()> {
-    let failed = |error| files::failure("run/compress", "write", output, error);
+/// What is finished but for its place.
+fn write(
+    artifact: &Artifact,
+    output: &Path,
+    format: Format,
+    level: Option<u32>,
+) -> Result<files::Beside> {
+    let failed = |error| files::failure(ID, "write", output, error);
     let mut file = files::beside(output).map_err(failed)?;
     match format.archive {
         Some(Archive::Zip) => zip(artifact, &mut file, output, level)?,
@@ -175,7 +187,7 @@ fn write(artifact: &Artifact, output: &Path, format: Format, level: Option<u32>)
             let [single] = &artifact.files[..] else {
                 return Err(Error::new(
                     Class::Template,
-                    "run/compress",
+                    ID,
                     format!(
                         "`{}` holds one file, and the artifact has {}",
                         output.display(),
@@ -192,7 +204,7 @@ fn write(artifact: &Artifact, output: &Path, format: Format, level: Option<u32>)
             .map_err(failed)?;
         }
     }
-    files::persist(file, output, None).map_err(failed)
+    Ok(file)
 }
 
 /// [`std::io::copy`] for a writer behind a reference.
@@ -266,12 +278,7 @@ fn zip(
 ) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |error: zip::result::ZipError| {
-        files::failure(
-            "run/compress",
-            "write",
-            output,
-            std::io::Error::other(error),
-        )
+        files::failure(ID, "write", output, std::io::Error::other(error))
     };
     let mut archive = zip::ZipWriter::new(&mut *file);
     for (path, name) in super::members(artifact)? {
@@ -332,7 +339,8 @@ mod tests {
         }
         let output = directory.path().join("out").join(name);
         let format = Format::of(name).unwrap();
-        write(&artifact, &output, format, Some(9)).unwrap();
+        let made = write(&artifact, &output, format, Some(9)).unwrap();
+        files::persist(made, &output, None).unwrap();
         std::fs::read(output).unwrap()
     }
 

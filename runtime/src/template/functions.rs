@@ -21,6 +21,7 @@ const ALL: &[(&str, Function)] = &[
     }),
     ("clean_resource_name", clean_resource_name),
     ("env", env),
+    ("index", |_, args| index(args)),
     ("isotime", isotime),
     ("lower", |_, args| {
         Ok(text(args, 0, "lower")?.to_lowercase().into())
@@ -63,6 +64,22 @@ pub(super) fn all(surroundings: Option<&Surroundings>) -> FuncMap {
             ((*name).to_owned(), Arc::new(call) as gotmpl::ValueFunc)
         })
         .collect()
+}
+
+/// As the engine's own, but that what a map lacks is an empty text: all maps here are of texts, and so it is in Go.
+fn index(args: &[GoValue]) -> Answer {
+    let Some((first, keys)) = args.split_first().filter(|(_, keys)| !keys.is_empty()) else {
+        return Err(problem("index: wants a value and what is looked for in it"));
+    };
+    let mut found = first.clone();
+    for key in keys {
+        let is_map = matches!(found, GoValue::Map(_));
+        found = match found.index(key)? {
+            GoValue::Nil if is_map => GoValue::from(""),
+            inner => inner,
+        };
+    }
+    Ok(found)
 }
 
 fn with(
