@@ -81,6 +81,7 @@ pub(crate) const TABLE: &[Row] = &[
     ])),
     row(Part::Instance, "ec2:CreateTags", On::Tags),
     row(Part::Instance, "ec2:DescribeInstances", On::All),
+    row(Part::Instance, "ec2:DescribeInstanceStatus", On::All),
     row(Part::Instance, "ec2:TerminateInstances", On::Ours(&["instance"])),
     row(Part::Profile, "iam:PassRole", On::PassedRole),
     row(Part::Stop, "ec2:StopInstances", On::Ours(&["instance"])),
