@@ -20,6 +20,9 @@ pub struct Artifact {
     pub description: String,
     /// Further facts: digests, sizes, formats.
     pub metadata: BTreeMap<String, String>,
+    /// Of files that other builds write to as well, the lines that are this artifact's, sorted; keys are among `files`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lines: BTreeMap<PathBuf, Vec<String>>,
     /// What it consists of at a provider: images, snapshots.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub things: Vec<CloudResource>,
@@ -53,6 +56,7 @@ impl Artifact {
             ids.extend(parts(&one.id));
             lines.extend(one.description.lines());
             whole.files.extend(one.files.iter().cloned());
+            whole.lines.extend(one.lines.clone());
             // What is only said of an artifact is no fact about what it is: that is for the run that says something else.
             if !one.is_empty() {
                 whole.metadata.extend(one.metadata.clone());

@@ -160,6 +160,7 @@ mod tests {
             size: 0,
             digest: String::new(),
             stamp: String::new(),
+            lines: Vec::new(),
         };
         let record = |run: u32, step: &str, files: Vec<PathBuf>| ArtifactRecord {
             id: 0,

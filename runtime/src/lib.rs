@@ -46,6 +46,7 @@ pub mod reuse;
 pub mod run;
 pub mod settings;
 pub mod state;
+mod sums;
 pub mod sweep;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]

@@ -189,6 +189,10 @@ pub struct FileIdentity {
     /// A digest over inode numbers, sizes and change times of the file and all below it: quick to compare; where it
     /// differs, `digest` decides.
     pub stamp: String,
+    /// Of a file of checksums that other builds write to as well: the lines that are the artifact's. Where they stand as they
+    /// were it is the same file, whatever the others have written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
 }
 
 /// An artifact as it is remembered.

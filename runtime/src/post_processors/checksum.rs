@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::files;
 use crate::options::Options;
 use crate::post_processor::{PostProcessor, Processed};
+use crate::sums;
 use crate::template::{Surroundings, render};
 
 use super::Locked;
@@ -37,6 +38,8 @@ type Written = BTreeMap<(String, PathBuf), BTreeSet<String>>;
 const NAME: &str = "post-processor `checksum`";
 const BUILDER_ID: &str = "packer.post-processor.checksum";
 const OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum";
+/// So many lines of a file are remembered; of more the file as a whole is.
+const MOST_LINES: usize = 1000;
 const TYPES: [&str; 6] = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
 
 impl Checksum {
@@ -97,7 +100,7 @@ impl PostProcessor for Checksum {
         let input = artifact.clone();
         let outputs: Vec<PathBuf> = wanted.iter().map(|(_, path)| path.clone()).collect();
         let (run, written) = (cx.run_id.to_string(), Arc::clone(&self.written));
-        files::blocking(move || write(&input, &wanted, &run, &written)).await?;
+        let lines = files::blocking(move || write(&input, &wanted, &run, &written)).await?;
         let mut files = artifact.files.clone();
         // Without files there is nothing to write.
         if !artifact.files.is_empty() {
@@ -116,6 +119,7 @@ impl PostProcessor for Checksum {
                 builder_id: BUILDER_ID.into(),
                 description: format!("Created artifact from files: {}", names.join(", ")),
                 files,
+                lines: artifact.lines.clone().into_iter().chain(lines).collect(),
                 ..Artifact::default()
             },
             keep_by_default: true,
@@ -124,13 +128,13 @@ impl PostProcessor for Checksum {
     }
 }
 
-/// Reads each file once, whatever the number of checksums.
+/// Reads each file once, whatever the number of checksums. Gives the lines of each output.
 fn write(
     artifact: &Artifact,
     wanted: &[(String, PathBuf)],
     run: &str,
     written: &Mutex<Written>,
-) -> Result<()> {
+) -> Result<BTreeMap<PathBuf, Vec<String>>> {
     let mut lines: Vec<(usize, String, String)> = Vec::new();
     for (path, name) in super::members(artifact)? {
         if let Some((_, output)) = wanted.iter().find(|(_, output)| *output == path) {
@@ -143,12 +147,11 @@ fn write(
         }
     }
     let directories = directories(artifact);
-    let mut done: Vec<&Path> = Vec::new();
+    let mut done: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for (_, output) in wanted {
-        if done.contains(&output.as_path()) {
+        if done.contains_key(output) {
             continue;
         }
-        done.push(output);
         let fresh: Vec<(&str, &str)> = lines
             .iter()
             .filter(|(at, _, _)| wanted[*at].1 == *output)
@@ -160,8 +163,12 @@ fn write(
             update(output, &fresh, &directories, written)
                 .map_err(|error| files::failure("run/checksum", "write", output, error))?;
         }
+        let mut own: Vec<String> = fresh.iter().map(sums::line).collect();
+        own.sort_unstable();
+        done.insert(output.clone(), own);
     }
-    Ok(())
+    done.retain(|_, lines| (1..=MOST_LINES).contains(&lines.len()));
+    Ok(done)
 }
 
 fn digests<'a>(path: &Path, types: impl Iterator<Item = &'a str>) -> std::io::Result<Vec<String>> {
@@ -205,33 +212,23 @@ fn update(
         let in_ours = |directory: &String| name.starts_with(directory.as_str());
         fresh.iter().any(|(_, fresh)| *fresh == name) || directories.iter().any(in_ours)
     };
-    let line = |(digest, name): &(&str, &str)| format!("{digest}\t{name}");
     let mut open: Vec<&(&str, &str)> = fresh.iter().collect();
     let mut lines: Vec<String> = Vec::new();
     for known in old.lines() {
-        let Some((digest, name)) = known
-            .split_once('\t')
-            .filter(|(digest, _)| is_digest(digest))
-        else {
+        let Some((digest, name)) = sums::split(known) else {
             continue;
         };
         let same = |(new, fresh): &&(&str, &str)| *fresh == name && new.len() == digest.len();
         if let Some(at) = open.iter().position(same) {
-            lines.push(line(open.remove(at)));
+            lines.push(sums::line(open.remove(at)));
         } else if !is_ours(name) || written.contains(known) && !fresh.iter().any(|one| same(&one)) {
             lines.push(known.to_owned());
         }
     }
-    lines.extend(open.into_iter().map(line));
-    written.extend(fresh.iter().map(line));
+    lines.extend(open.into_iter().map(sums::line));
+    written.extend(fresh.iter().map(sums::line));
     let text = lines.join("\n") + "\n";
     files::write_atomically(output, text.as_bytes(), None)
-}
-
-/// Whether it is what a checksum looks like.
-fn is_digest(text: &str) -> bool {
-    [32, 40, 56, 64, 96, 128].contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 enum Hasher {

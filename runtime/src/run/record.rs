@@ -185,6 +185,7 @@ impl Work<'_> {
         let Some((artifact, keep_input)) = made else {
             return Ok(());
         };
+        let artifact = self.masked(&artifact);
         let files = identities(&artifact).await?;
         let fingerprint = self
             .foresight()
@@ -202,7 +203,7 @@ impl Work<'_> {
             step: step.address.clone(),
             fingerprint,
             made: now(),
-            artifact: self.masked(&artifact),
+            artifact: artifact.clone(),
             files,
             keep_input,
             kept: true,
@@ -345,12 +346,15 @@ async fn identities(artifact: &Artifact) -> Result<Vec<FileIdentity>> {
     if artifact.files.is_empty() {
         return Ok(Vec::new());
     }
-    let files = artifact.files.clone();
+    let (files, mut lines) = (artifact.files.clone(), artifact.lines.clone());
     crate::files::blocking(move || {
         let mut identities = Vec::with_capacity(files.len());
         for file in files {
             match identity::of(&file) {
-                Ok(identity) => identities.push(identity),
+                Ok(identity) => identities.push(FileIdentity {
+                    lines: lines.remove(&file).unwrap_or_default(),
+                    ..identity
+                }),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     let message = format!("cannot read the artifact's `{}`", file.display());
