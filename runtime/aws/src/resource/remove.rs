@@ -27,6 +27,8 @@ use crate::tags;
 /// How long something that is in use is waited for, and how often it is tried.
 pub(super) const IN_USE: Duration = Duration::from_secs(120);
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+/// How long a volume that may not be detached is waited for: that of an instance that ends is free soon.
+const UNDETACHABLE: Duration = Duration::from_secs(5);
 /// How long an instance may take to end.
 const ENDING: Duration = Duration::from_secs(600);
 
@@ -213,11 +215,13 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
         }
         Kind::Role => iam::remove_role(region, id).await,
         Kind::Volume => {
-            free(region, id).await?;
-            unused(region, "DeleteVolume", "delete a volume", || {
-                ec2.delete_volume().volume_id(id).send()
-            })
-            .await
+            let patience = match free(region, id).await? {
+                true => IN_USE,
+                // It stays attached as long as the instance lives.
+                false => UNDETACHABLE,
+            };
+            let request = || ec2.delete_volume().volume_id(id).send();
+            unused_in(region, "DeleteVolume", "delete a volume", patience, request).await
         }
         Kind::SecurityGroup => group::remove(region, id, run).await,
         Kind::KeyPair => {
@@ -240,6 +244,21 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
+    unused_in(region, action, attempt, IN_USE, request).await
+}
+
+/// As [`unused`], no longer than `patience`.
+async fn unused_in<T, E, F>(
+    region: &RegionClient,
+    action: &'static str,
+    attempt: &str,
+    patience: Duration,
+    request: impl Fn() -> F,
+) -> Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+{
     let begun = Instant::now();
     loop {
         let error = match region.ask(request()).await {
@@ -248,32 +267,35 @@ where
         };
         match answer(&error) {
             Some(Meaning::Missing) => return Ok(()),
-            Some(Meaning::InUse) if begun.elapsed() < IN_USE => tokio::time::sleep(PAUSE).await,
+            Some(Meaning::InUse) if begun.elapsed() < patience => tokio::time::sleep(PAUSE).await,
             _ => return Err(failed(action, attempt, &error)),
         }
     }
 }
 
-/// Detaches a volume from whatever it is attached to.
-async fn free(region: &RegionClient, id: &str) -> Result<()> {
+/// Detaches a volume from whatever it is attached to. Gives whether that may be done.
+async fn free(region: &RegionClient, id: &str) -> Result<bool> {
     let request = region.ec2().describe_volumes();
     let request = request.filters(filter("volume-id", [id])).send();
-    let answer = region.call("DescribeVolumes", "look at a volume", request);
-    let found = answer.await?.volumes.unwrap_or_default();
+    let look = region.call("DescribeVolumes", "look at a volume", request);
+    let found = look.await?.volumes.unwrap_or_default();
     let attachments = found
         .into_iter()
         .flat_map(|volume| volume.attachments.unwrap_or_default());
+    let mut is_allowed = true;
     for attachment in attachments {
         let request = region.ec2().detach_volume().volume_id(id).force(true);
         let request = request.set_instance_id(attachment.instance_id).send();
         match region.ask(request).await {
             Ok(_) => {}
             // It goes with an instance that ends: deleting it says what it is.
-            Err(error) if error.as_service_error().is_some() => {}
+            Err(error) if error.as_service_error().is_some() => {
+                is_allowed &= answer(&error) != Some(Meaning::Denied);
+            }
             Err(error) => return Err(failed("DetachVolume", "detach a volume", &error)),
         }
     }
-    Ok(())
+    Ok(is_allowed)
 }
 
 /// Terminates an instance and waits until it has ended: only then what it uses can go.
