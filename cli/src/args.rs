@@ -257,7 +257,8 @@ pub(crate) struct PlanArgs {
     /// Show every input that differs from the last run's, old and new.
     #[arg(long, help_heading = "Reuse")]
     pub(crate) explain: bool,
-    /// End with 0 where nothing would run and with 2 where something would.
+    /// End with 0 where nothing would run and with 2 where something would (in any case with 3 where a build would fail of what is
+    /// there).
     #[arg(long, help_heading = "Reuse")]
     pub(crate) detailed_exitcode: bool,
     /// Refuse a plan where something outside is not as `imgc.lock` has it, or is missing there.

@@ -254,14 +254,18 @@ pub(crate) fn ours(
             records.any(|record| record.step == one.address)
         });
         known.beside = written.map(|one| state::absolute(&one.path)).collect();
-        known.covers(&state::absolute(&output.path))
+        known.covers(&state::absolute(&output.path), &|fate| fate == Fate::Same)
     };
     Ok(outputs.iter().filter(is_ours).cloned().collect())
 }
 
 /// Which existing outputs the last run of their build has made, and are not as it made them: another image is there now, or
-/// one on whose machine somebody had a shell.
-pub(crate) fn altered(outputs: &[Output], state: Option<&Sqlite>) -> Result<Vec<Output>, Failure> {
+/// one on whose machine somebody had a shell. A directory in which there is anything else is not among them.
+pub(crate) fn altered(
+    outputs: &[Output],
+    plan: &Plan,
+    state: Option<&Sqlite>,
+) -> Result<Vec<Output>, Failure> {
     let Some(state) = state.filter(|_| !outputs.is_empty()) else {
         return Ok(Vec::new());
     };
@@ -272,15 +276,22 @@ pub(crate) fn altered(outputs: &[Output], state: Option<&Sqlite>) -> Result<Vec<
             record.step == output.address || record.build == output.address
         };
         let last = images.iter().find(of_build).map(|record| &record.run);
-        let mut records = images.iter().filter(of_build);
-        records.any(|record| {
+        let of_last = |record: &&ArtifactRecord| Some(&record.run) == last;
+        let records: Vec<&ArtifactRecord> =
+            images.iter().filter(of_build).filter(of_last).collect();
+        let is_touched = records.iter().any(|record| {
             let mut files = record.files.iter();
-            Some(&record.run) == last
-                && files.any(|file| {
-                    file.path.starts_with(&path)
-                        && (record.shell || identity::fate(file) == Fate::Altered)
-                })
-        })
+            files.any(|file| {
+                file.path.starts_with(&path)
+                    && (record.shell || identity::fate(file) == Fate::Altered)
+            })
+        });
+        let beside = replaced::beside(plan, &output.address).into_iter();
+        let known = Known {
+            records,
+            beside: beside.map(|one| state::absolute(&one.path)).collect(),
+        };
+        is_touched && known.covers(&path, &|fate| fate != Fate::Gone)
     };
     Ok(outputs.iter().filter(is_altered).cloned().collect())
 }
@@ -293,11 +304,11 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Whether all there is at a path was made by that run and is as it was.
-    fn covers(&self, path: &Path) -> bool {
+    /// Whether all there is at a path was made by that run and has become what `counts`.
+    fn covers(&self, path: &Path, counts: &dyn Fn(Fate) -> bool) -> bool {
         let mut files = self.records.iter().flat_map(|record| &record.files);
         if self.beside.iter().any(|beside| beside == path)
-            || files.any(|file| file.path == path && identity::fate(file) == Fate::Same)
+            || files.any(|file| file.path == path && counts(identity::fate(file)))
         {
             return true;
         }
@@ -305,7 +316,7 @@ impl Known<'_> {
             return false;
         };
         let mut entries = entries.map(|entry| entry.map(|entry| entry.path()));
-        entries.all(|entry| entry.is_ok_and(|entry| self.covers(&entry)))
+        entries.all(|entry| entry.is_ok_and(|entry| self.covers(&entry, counts)))
     }
 }
 
@@ -350,25 +361,54 @@ pub(crate) fn ahead(
     looked(plan, world, state, (looks, reuse, false))
 }
 
-/// What a run of a plan would remove of others or of earlier runs at a provider, as far as that can be foreseen; `wanted` as the
-/// run has it, `force` whether whatever has the name of what is made goes.
-pub(crate) fn removals(
+/// What is seen when one looks ahead as a run does; `wanted` as the run has it, `force` whether whatever has the name of what is
+/// made goes.
+pub(crate) fn before(
     plan: &Plan,
     world: &Arc<RealWorld>,
     state: &StateArgs,
     (wanted, force): (&Reuse, bool),
-) -> Result<Vec<Removing>, Failure> {
-    let how = (Looks::default(), wanted.clone(), force);
-    let seen = looked(plan, world, state, how)?;
-    let mut found: Vec<Removing> = Vec::new();
-    for (id, preview) in seen.previews {
-        let foresight = seen.builds.iter().find(|one| one.build == id);
-        let runs = |removing: &Removing| {
-            foresight.is_none_or(|foresight| will_run(plan, foresight, &removing.by))
-        };
-        found.extend(preview.removes.into_iter().filter(runs));
+) -> Result<Seen, Failure> {
+    looked(
+        plan,
+        world,
+        state,
+        (Looks::default(), wanted.clone(), force),
+    )
+}
+
+impl Seen {
+    /// What a run would remove of others or of earlier runs at a provider, as far as that can be foreseen.
+    pub(crate) fn removals(&self, plan: &Plan) -> Vec<Removing> {
+        let mut found: Vec<Removing> = Vec::new();
+        for (id, preview) in &self.previews {
+            let foresight = self.builds.iter().find(|one| one.build == *id);
+            let runs = |removing: &&Removing| {
+                foresight.is_none_or(|foresight| will_run(plan, foresight, &removing.by))
+            };
+            found.extend(preview.removes.iter().filter(runs).cloned());
+        }
+        found
     }
-    Ok(found)
+
+    /// Whether a run would write an output.
+    pub(crate) fn writes(&self, plan: &Plan, output: &Output) -> bool {
+        let mut builds = self.builds.iter();
+        let of_it = builds.find(|foresight| {
+            let build = &plan.build(foresight.build).address;
+            let step = output.address.strip_prefix(build.as_str());
+            step.is_some_and(|step| step.is_empty() || step.starts_with('.'))
+        });
+        of_it.is_none_or(|foresight| match foresight.verdict {
+            // What the builder writes is there.
+            Verdict::ArtifactThere { .. }
+                if plan.build(foresight.build).address == output.address =>
+            {
+                false
+            }
+            _ => will_run(plan, foresight, &output.address),
+        })
+    }
 }
 
 /// Whether the step of an address has to run, or the machine of a build where it is the build's.

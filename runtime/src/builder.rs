@@ -146,6 +146,10 @@ pub struct Pin {
 /// Begins the name of the entry of an artifact's lineage that lists packages, a line each.
 pub const PACKAGES: &str = "packages of ";
 
+/// Begins the name of the entry of an artifact's lineage that is a value of the template's `build` object, for post-processors of a
+/// later run.
+pub const FACT: &str = "fact of the machine ";
+
 /// Begins the name of a pin that is a fact about this machine.
 const LOCAL: &str = "local ";
 

@@ -12,6 +12,8 @@ pub use compress::Compress;
 pub use manifest::Manifest;
 pub use shell_local::ShellLocal;
 
+pub use crate::sums::has_checksums_only;
+
 use std::path::{Path, PathBuf};
 
 use crate::artifact::Artifact;

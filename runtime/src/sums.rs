@@ -18,6 +18,13 @@ pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
     is_digest.then_some((digest, name))
 }
 
+/// Whether a file has nothing else than lines of checksums, so that the post-processor `checksum` drops nothing of it that is not a
+/// checksum; one that cannot be read may have. Blocks.
+pub fn has_checksums_only(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path);
+    text.is_ok_and(|text| text.lines().all(|line| split(line).is_some()))
+}
+
 /// Whether a file of checksums has these lines, each once and none beside it that says another digest of that length of the same
 /// name, and has nothing else than checksums. One that cannot be read has not. Blocks.
 pub(crate) fn hold(path: &Path, lines: &[String]) -> bool {

@@ -65,6 +65,9 @@ impl From<&Context> for Surroundings {
     }
 }
 
+/// What Go shows of a name that a map does not have.
+const NO_VALUE: &str = "<no value>";
+
 /// Renders a template. `fields` are the names after a dot; `option` is what an error is about.
 pub fn render(
     text: &str,
@@ -88,6 +91,38 @@ pub fn render_with(
     }
     let template = parse(&format!("{text}{LAST}"), Some(surroundings))
         .map_err(|error| failure(option, error))?;
+    let mut maps: BTreeMap<&str, BTreeMap<String, String>> = maps
+        .iter()
+        .map(|(name, map)| (*name, (*map).clone()))
+        .collect();
+    let mut rendered = loop {
+        let names = names(fields, &maps);
+        match template.execute_to_string(&gotmpl::Value::from(names)) {
+            Ok(rendered) => break rendered,
+            // A name that a map lacks is no mistake to Go.
+            Err(gotmpl::TemplateError::MissingKey { key })
+                if maps.values().any(|map| !map.contains_key(&*key)) =>
+            {
+                for map in maps.values_mut() {
+                    let absent = || NO_VALUE.to_owned();
+                    map.entry(key.to_string()).or_insert_with(absent);
+                }
+            }
+            Err(error) => return Err(failure(option, plain(&error))),
+        }
+    };
+    // The engine takes an `end` that closes nothing for the end of the text.
+    if rendered.pop() != Some(LAST) {
+        return Err(failure(option, "an `end` closes nothing".to_owned()));
+    }
+    Ok(rendered)
+}
+
+/// What a template sees after a dot.
+fn names(
+    fields: &[(&str, &str)],
+    maps: &BTreeMap<&str, BTreeMap<String, String>>,
+) -> BTreeMap<Arc<str>, gotmpl::Value> {
     let mut names: BTreeMap<Arc<str>, gotmpl::Value> = fields
         .iter()
         .map(|(name, value)| (Arc::from(*name), gotmpl::Value::from(*value)))
@@ -104,14 +139,7 @@ pub fn render_with(
             .collect();
         (Arc::from(*name), gotmpl::Value::from(map))
     }));
-    let mut rendered = template
-        .execute_to_string(&gotmpl::Value::from(names))
-        .map_err(|error| failure(option, plain(&error)))?;
-    // The engine takes an `end` that closes nothing for the end of the text.
-    if rendered.pop() != Some(LAST) {
-        return Err(failure(option, "an `end` closes nothing".to_owned()));
-    }
-    Ok(rendered)
+    names
 }
 
 /// Whether a text is a template that can be parsed; the message of the problem if not.

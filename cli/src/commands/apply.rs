@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
 use crate::reuse;
-use crate::run::replaced::{self, Output};
+use crate::run::replaced;
 use crate::run::{self, Asked};
 use crate::state;
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
@@ -217,21 +217,26 @@ fn approve(
     let ours = reuse::ours(&others, plan, known)?;
     others.retain(|output| !ours.contains(output));
     // What was altered since is asked about. Whatever else is in the way stops the build, unless `-force` is given.
-    let altered = reuse::altered(&others, known)?;
+    let altered = reuse::altered(&others, plan, known)?;
     let builds = reuse::builds(ours.iter().chain(&altered));
     let asked = replaced::outputs(plan, force);
-    let replaced: Vec<Output> = others
-        .into_iter()
-        .filter(|output| asked.contains(output) || altered.contains(output))
-        .collect();
+    others.retain(|output| asked.contains(output) || altered.contains(output));
     if args.auto_approve {
         return Ok(builds);
     }
     // What is removed at a provider is gone for good, whoever has made it.
-    let removed = match replaced::may_remove(plan, force) {
-        true => reuse::removals(plan, &ready.world, &args.run.state, (wanted, force))?,
+    let may_remove = replaced::may_remove(plan, force);
+    if others.is_empty() && !may_remove {
+        return Ok(builds);
+    }
+    let seen = reuse::before(plan, &ready.world, &args.run.state, (wanted, force))?;
+    let removed = match may_remove {
+        true => seen.removals(plan),
         false => Vec::new(),
     };
+    // What is up to date stays as it is.
+    let mut replaced = others;
+    replaced.retain(|output| seen.writes(plan, output));
     if replaced.is_empty() && removed.is_empty() {
         return Ok(builds);
     }

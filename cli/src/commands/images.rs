@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use imgc_runtime::builder::PACKAGES;
+use imgc_runtime::builder::{FACT, PACKAGES};
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::state::{ArtifactRecord, ChangeRecord, FileIdentity, State as _};
 use serde_json::json;
@@ -131,7 +131,8 @@ pub(super) fn text(
         ),
         format!("  template {}", state::shown_template(&record.template)),
     ];
-    for (name, value) in &record.lineage {
+    let lineage = record.lineage.iter();
+    for (name, value) in lineage.filter(|(name, _)| !name.starts_with(FACT)) {
         let value = match name.starts_with(PACKAGES) {
             true => format!("({}, `-json` lists them)", value.lines().count()),
             false => harmless(value).into_owned(),
@@ -191,6 +192,7 @@ pub(super) fn object(
     let lineage: serde_json::Map<String, serde_json::Value> = record
         .lineage
         .iter()
+        .filter(|(name, _)| !name.starts_with(FACT))
         .map(|(name, value)| {
             let value = match name.starts_with(PACKAGES) {
                 true => json!(value.lines().collect::<Vec<_>>()),

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::{Iam, PlanArgs};
 use crate::diagnostics::json as problems;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::reuse::Looks;
 use crate::terminal::{Terminal, complain, print, shown_path};
 use crate::world::RealWorld;
@@ -95,6 +95,17 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
             "\nWritten to {0}; run it with: imgc apply {0}\n",
             path.display()
         ))?;
+    }
+    let doomed = reuse::outside::doomed(&plan, &seen);
+    if !doomed.is_empty() {
+        let what = match doomed.len() {
+            1 => "a build would fail",
+            _ => "builds would fail",
+        };
+        let mut failure = Failure::new(Exit::Template, format!("as things are {what}"));
+        failure.details = doomed;
+        return Err(failure
+            .help("mend what the plan marks with `!`, or look with -offline, which asks nobody"));
     }
     let runs = !foresights.iter().all(Foresight::is_up_to_date);
     Ok(match args.detailed_exitcode && runs {

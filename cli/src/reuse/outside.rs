@@ -6,6 +6,7 @@ use imgc_compiler::plan::Plan;
 use imgc_runtime::event::Redact as _;
 use imgc_runtime::preview::{Certainty, Finding, Making};
 use imgc_runtime::redact::Redactor;
+use imgc_runtime::reuse::Verdict;
 use serde_json::{Value as Json, json};
 
 use crate::plan_json::masked;
@@ -41,6 +42,33 @@ pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
         }
     }
     text
+}
+
+/// The builds that would fail of what was found, each with what that is about. One whose artifact is there takes nothing more of
+/// the outside than that.
+pub(crate) fn doomed(plan: &Plan, seen: &Seen) -> Vec<String> {
+    let previews = seen.previews.iter();
+    let doomed = previews.filter_map(|(id, preview)| {
+        let foresight = seen.builds.iter().find(|foresight| foresight.build == *id);
+        let is_there = foresight.is_some_and(|foresight| {
+            matches!(
+                foresight.verdict,
+                Verdict::UpToDate { .. } | Verdict::ArtifactThere { .. }
+            )
+        });
+        if is_there {
+            return None;
+        }
+        let findings = preview.findings.iter();
+        let mut about: Vec<&str> = findings
+            .filter(|finding| finding.state == Certainty::Trouble)
+            .map(|finding| finding.what.as_str())
+            .collect();
+        about.dedup();
+        let address = harmless(&plan.build(*id).address);
+        (!about.is_empty()).then(|| format!("{address}: {}", about.join(", ")))
+    });
+    doomed.collect()
 }
 
 fn finding(finding: &Finding) -> (String, String) {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use imgc_compiler::plan::{Plan, StepKind};
 use imgc_compiler::value::Value;
 
+use imgc_runtime::post_processors::has_checksums_only;
+
 use crate::plan_shape::component;
 
 /// Something that is there and will not be the same afterwards.
@@ -25,7 +27,10 @@ const BUILDERS: &[(&str, &str, bool)] = &[
 ];
 
 /// Options of post-processors that name an output, which they replace without being told to.
-const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), ("checksum", "output")];
+const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), (CHECKSUM, "output")];
+
+/// It keeps what others have written into its file.
+const CHECKSUM: &str = "checksum";
 
 /// Options of post-processors that name a file they write beside an artifact.
 const BESIDE: &[(&str, &str)] = &[("manifest", "output")];
@@ -98,6 +103,11 @@ pub(crate) fn outputs(plan: &Plan, force: bool) -> Vec<Output> {
                     None,
                     &mut found,
                 );
+                if *name == CHECKSUM {
+                    found.retain(|output| {
+                        output.address != step.address || !has_checksums_only(&output.path)
+                    });
+                }
             }
         }
     }

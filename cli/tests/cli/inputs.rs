@@ -378,6 +378,14 @@ fn an_image_that_was_altered_is_asked_about() {
     let reason = "output directory $TEST/out already exists";
     assert!(refused.stdout.contains(reason), "{}", refused.text());
     assert_eq!(image.test.read("out/notes.txt"), "mine\n");
+    // Also beside an image that was altered: to agree to one is not to agree to the other.
+    image
+        .test
+        .write("out/small.oci/index.json", format!("{index}\n"));
+    let refused = image.test.run(&["apply", "-auto-approve", "-var", &token]);
+    assert_ne!(refused.code, 0, "{}", refused.text());
+    assert!(refused.stdout.contains(reason), "{}", refused.text());
+    assert_eq!(image.test.read("out/notes.txt"), "mine\n");
 }
 
 /// The times in an image follow from its base, also where that was written in the second in which the run begins.

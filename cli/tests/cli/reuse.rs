@@ -340,6 +340,94 @@ build {{
     assert_eq!(sums(), ["a.txt 40", "a.txt 64", "b.txt 40", "b.txt 64"]);
 }
 
+/// Others' lines stay: nothing is replaced, and nobody is asked.
+#[test]
+fn a_build_that_joins_a_file_of_checksums_asks_nobody() {
+    let build = |name: &str| {
+        format!(
+            r#"
+source "file" "{name}" {{
+  content = "{name}"
+  target  = "{name}.txt"
+}}
+build {{
+  sources = ["source.file.{name}"]
+  post-processor "checksum" {{
+    checksum_types = ["sha1"]
+    output         = "SUMS"
+  }}
+}}
+"#
+        )
+    };
+    let test = Test::new(&(build("a") + &build("b")));
+    well(&test.run(&["apply", "-only=file.a"]));
+    well(&test.run(&["apply"]));
+    // And one that is new.
+    test.write("main.pkr.hcl", build("a") + &build("b") + &build("c"));
+    well(&test.run(&["apply"]));
+    assert_eq!(test.read("SUMS").lines().count(), 3);
+    let again = test.run(&["apply"]);
+    well(&again);
+    assert!(again.text().contains("nothing changed"), "{}", again.text());
+
+    // What is no checksum would be lost.
+    let other = Test::new(&build("a"));
+    other.write("SUMS", "my own notes\n");
+    let asked = other.run(&["apply"]);
+    assert_eq!(asked.code, 8, "{}", asked.text());
+    assert_eq!(other.read("SUMS"), "my own notes\n");
+}
+
+/// As after a run that was killed before it could record the file.
+#[test]
+fn a_file_of_checksums_that_no_run_is_known_to_have_made_is_in_nobodys_way() {
+    let test = Test::new(
+        r#"
+source "file" "a" {
+  content = "a"
+  target  = "a.txt"
+}
+build {
+  sources = ["source.file.a"]
+  post-processor "checksum" {
+    checksum_types = ["sha1"]
+    output         = "SUMS"
+  }
+}
+"#,
+    );
+    well(&test.run(&["apply"]));
+    std::fs::remove_dir_all(test.path(".imgc")).unwrap();
+    std::fs::remove_file(test.path("a.txt")).unwrap();
+    well(&test.run(&["apply"]));
+    assert_eq!(test.read("SUMS").lines().count(), 1);
+}
+
+#[test]
+fn a_build_block_by_another_name_is_up_to_date_and_asks_nobody() {
+    let template = r#"
+source "file" "a" {
+  content = "a"
+  target  = "a.txt"
+}
+build {
+  name    = "first"
+  sources = ["source.file.a"]
+}
+"#;
+    let test = Test::new(template);
+    well(&test.run(&["apply"]));
+    test.write("main.pkr.hcl", template.replace("first", "second"));
+    let renamed = test.run(&["apply"]);
+    well(&renamed);
+    assert!(
+        renamed.text().contains("nothing changed"),
+        "{}",
+        renamed.text()
+    );
+}
+
 #[test]
 fn a_build_that_uses_an_artifact_follows_it() {
     let test = Test::new(

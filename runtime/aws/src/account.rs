@@ -21,15 +21,13 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::client;
 use crate::credentials::Renewable;
 use crate::pace::Pace;
 use crate::region::RegionClient;
 
-/// Requests at the same time for one region of an account; after a refusal their pace is slower as well.
-const REQUESTS: usize = 16;
 /// Attempts for one request unless `max_retries` says otherwise.
 const ATTEMPTS: u32 = 10;
 /// The longest pause after the first failure; it doubles. Beside it there is the region's pace.
@@ -375,7 +373,7 @@ impl Account {
                 ),
                 name,
                 self.reach(),
-                (Arc::new(Semaphore::new(REQUESTS)), pace),
+                pace,
                 (&self.config, self.renewable.clone()),
             )
         };

@@ -110,7 +110,7 @@ async fn serve<T: Clone + Send + 'static, R: Send + 'static>(
         if wishes.is_empty() {
             return;
         }
-        settle(wishes, |things| perform(region.clone(), things)).await;
+        settle(wishes, |things| perform(region.shared(), things)).await;
     }
 }
 

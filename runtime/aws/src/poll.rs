@@ -26,7 +26,7 @@ const GROWTH: u32 = 130;
 /// At least this long between two requests, however many come to wait, and as often as long as the last one took: most of the
 /// time nobody is asked, by however many builds, and however slow the answers are.
 const BREATH: Duration = Duration::from_millis(50);
-const REST: u32 = 2;
+const REST: u32 = 3;
 /// Ids in one request: fewer than the 200 values that a filter may have.
 const BATCH: usize = 100;
 /// Requests that may fail in a row for a reason that passes.
@@ -223,7 +223,7 @@ async fn serve<T: Clone + Send + Sync + 'static>(
         ids.dedup();
         let begun = Instant::now();
         for batch in ids.chunks(BATCH) {
-            let answer = describe(region.clone(), batch.to_vec()).await;
+            let answer = describe(region.shared(), batch.to_vec()).await;
             match &answer {
                 Ok(_) => failures = 0,
                 Err(_) => failures += 1,

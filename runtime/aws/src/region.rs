@@ -30,16 +30,28 @@ use crate::poll::Poller;
 use crate::rehearsal::Rehearsals;
 use crate::rights::Place;
 
+/// Requests at the same time for one region of an account, of builds and of what is done for many at once; after a refusal their
+/// pace is slower as well.
+const REQUESTS: usize = 8;
+const SHARED_REQUESTS: usize = 4;
+
 /// A region's client. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
-pub(crate) struct RegionClient(Arc<Inner>);
+pub(crate) struct RegionClient {
+    inner: Arc<Inner>,
+    /// Whether its requests are for many builds.
+    is_shared: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
     ec2: Client,
     name: String,
     reach: BTreeMap<String, String>,
-    requests: Arc<Semaphore>,
+    requests: Semaphore,
+    /// Requests for many builds do not queue behind those that each build makes for itself: the sooner one build goes on, the less
+    /// all do the same at the same time.
+    shared_requests: Semaphore,
     pace: Pace,
     identities: Identities,
     quotas: Quotas,
@@ -68,17 +80,18 @@ impl RegionClient {
         (identities, quotas): (Identities, Quotas),
         name: &str,
         reach: BTreeMap<String, String>,
-        (requests, pace): (Arc<Semaphore>, Pace),
+        pace: Pace,
         (config, renewable): (&SdkConfig, Option<Renewable>),
     ) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             ec2,
             identities,
             quotas,
             rehearsals: Rehearsals::default(),
             name: name.to_owned(),
             reach,
-            requests,
+            requests: Semaphore::new(REQUESTS),
+            shared_requests: Semaphore::new(SHARED_REQUESTS),
             pace,
             instances: Poller::new(describe_instances),
             states: Poller::new(describe_states),
@@ -97,135 +110,155 @@ impl RegionClient {
             iam: OnceLock::new(),
             s3: OnceLock::new(),
             ssm: OnceLock::new(),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            is_shared: false,
+        }
+    }
+
+    /// The same region for requests that are made for many builds at once.
+    pub(crate) fn shared(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            is_shared: true,
+        }
     }
 
     /// Its name, such as `eu-west-1`.
     pub(crate) fn name(&self) -> &str {
-        &self.0.name
+        &self.inner.name
     }
 
     /// What leads back to the account in another process.
     pub(crate) fn reach(&self) -> &BTreeMap<String, String> {
-        &self.0.reach
+        &self.inner.reach
     }
 
     /// A build makes something here: where its credentials expire it rather waits for new ones than fails.
     pub(crate) fn attend(&self, cx: &Context) {
-        if let Some(renewable) = &self.0.renewable {
+        if let Some(renewable) = &self.inner.renewable {
             renewable.attend(cx);
         }
     }
 
     /// For making requests, which go through [`RegionClient::call`] or [`RegionClient::ask`].
     pub(crate) fn ec2(&self) -> &Client {
-        &self.0.ec2
+        &self.inner.ec2
     }
 
     /// For asking who asks, and what a refusal means.
     pub(crate) fn identities(&self) -> &Identities {
-        &self.0.identities
+        &self.inner.identities
     }
 
     /// For asking how much may be used.
     pub(crate) fn quotas(&self) -> &Quotas {
-        &self.0.quotas
+        &self.inner.quotas
     }
 
     /// What was rehearsed in this region.
     pub(crate) fn rehearsals(&self) -> &Rehearsals {
-        &self.0.rehearsals
+        &self.inner.rehearsals
     }
 
     /// Those who wait for instances.
     pub(crate) fn instances(&self) -> &Poller<Instance> {
-        &self.0.instances
+        &self.inner.instances
     }
 
     /// Those who wait for a state of instances that have been seen, and want to know no more of them.
     pub(crate) fn states(&self) -> &Poller<InstanceStateName> {
-        &self.0.states
+        &self.inner.states
     }
 
     /// Those who wait for images.
     pub(crate) fn images(&self) -> &Poller<Image> {
-        &self.0.images
+        &self.inner.images
     }
 
     /// Those who wait for images that are prepared for a fast start.
     pub(crate) fn fast_launches(&self) -> &Poller<DescribeFastLaunchImagesSuccessItem> {
-        &self.0.fast_launches
+        &self.inner.fast_launches
     }
 
     /// Keeps an image that is available, for steps that come later: they need not ask.
     pub(crate) fn remember(&self, id: &str, image: &Image) {
-        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self
+            .inner
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         made.insert(id.to_owned(), image.clone());
     }
 
     /// An image that this process has made.
     pub(crate) fn recall(&self, id: &str) -> Option<Image> {
-        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self
+            .inner
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         made.get(id).cloned()
     }
 
     /// Those who wait for snapshots.
     pub(crate) fn snapshots(&self) -> &Poller<Snapshot> {
-        &self.0.snapshots
+        &self.inner.snapshots
     }
 
     /// Those who wait for volumes.
     pub(crate) fn volumes(&self) -> &Poller<Volume> {
-        &self.0.volumes
+        &self.inner.volumes
     }
 
     /// What is done for several builds at once.
     pub(crate) fn together(&self) -> &Together {
-        &self.0.together
+        &self.inner.together
     }
 
     /// What is made once for the builds of a run.
     pub(crate) fn common(&self) -> &Common {
-        &self.0.common
+        &self.inner.common
     }
 
     /// For making requests of IAM, which go the same ways.
     pub(crate) fn iam(&self) -> &aws_sdk_iam::Client {
         let make = || {
-            let mut config = aws_sdk_iam::config::Builder::from(&self.0.config);
-            if let Some(renewable) = &self.0.renewable {
+            let mut config = aws_sdk_iam::config::Builder::from(&self.inner.config);
+            if let Some(renewable) = &self.inner.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
-            config = config.retry_classifier(self.0.pace.clone());
+            config = config.retry_classifier(self.inner.pace.clone());
             aws_sdk_iam::Client::from_conf(config.build())
         };
-        self.0.iam.get_or_init(make)
+        self.inner.iam.get_or_init(make)
     }
 
     /// For making requests of S3, which go the same ways.
     pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
         let make = || {
-            let config = &self.0.config;
+            let config = &self.inner.config;
             // Where S3 is not Amazon's, a bucket has no name of its own in the network.
             let own_place = config.endpoint_url().is_some();
             let mut config = aws_sdk_s3::config::Builder::from(config).force_path_style(own_place);
-            if let Some(renewable) = &self.0.renewable {
+            if let Some(renewable) = &self.inner.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
             aws_sdk_s3::Client::from_conf(config.build())
         };
-        self.0.s3.get_or_init(make)
+        self.inner.s3.get_or_init(make)
     }
 
     /// For making requests of Systems Manager, which go the same ways.
     pub(crate) fn ssm(&self) -> &aws_sdk_ssm::Client {
-        let make = || aws_sdk_ssm::Client::new(&self.0.config);
-        self.0.ssm.get_or_init(make)
+        let make = || aws_sdk_ssm::Client::new(&self.inner.config);
+        self.inner.ssm.get_or_init(make)
     }
 
     /// Where Systems Manager is, for programs that ask it themselves.
     pub(crate) fn ssm_endpoint(&self) -> String {
-        let own = self.0.config.endpoint_url().map(str::to_owned);
+        let own = self.inner.config.endpoint_url().map(str::to_owned);
         own.unwrap_or_else(|| {
             let region = self.name();
             let domain = match region.starts_with("cn-") {
@@ -243,11 +276,15 @@ impl RegionClient {
     ) -> Result<T, SdkError<E, R>> {
         // The future of a request is some tens of kilobytes: it would be part of every future above it.
         let request = Box::pin(request);
-        let _turn = self.0.requests.acquire().await;
-        self.0.pace.turn().await;
+        let line = match self.is_shared {
+            true => &self.inner.shared_requests,
+            false => &self.inner.requests,
+        };
+        let _turn = line.acquire().await;
+        self.inner.pace.turn().await;
         let answer = request.await;
         if answer.is_ok() {
-            self.0.pace.faster();
+            self.inner.pace.faster();
         }
         answer
     }
@@ -277,7 +314,7 @@ impl RegionClient {
     pub(crate) async fn denied(&self, action: &str, attempt: &str, message: &str) -> Error {
         let mut decoded = None;
         if let Some(encoded) = error::encoded_part(message) {
-            let request = self.0.identities.decode_authorization_message();
+            let request = self.inner.identities.decode_authorization_message();
             let request = request.encoded_message(encoded).send();
             let answer = self.ask(request).await.ok();
             decoded = answer.and_then(|answer| answer.decoded_message);

@@ -35,6 +35,15 @@ impl Looking<'_> {
         if !self.reaches_out(step) {
             return Ok(None);
         }
+        let last = self.state.last(&step.address, self.home.as_deref()).await?;
+        if let Some(last) = &last
+            && last.fingerprint.as_deref() == Some(&own.digest)
+            && !(is_done(last.status) || last.status == StepStatus::Ignored)
+        {
+            let run = resume::short(&last.run);
+            let text = format!("it has not ended well in run {run}");
+            return Ok(Some(why(&step.address, &text)));
+        }
         for path in leaves(step) {
             let shown = path.display().to_string();
             let looked = crate::files::blocking(move || Ok(path.symlink_metadata())).await?;
@@ -42,23 +51,12 @@ impl Looking<'_> {
                 return Ok(Some(gone(&step.address, &(shown, Fate::Gone))));
             }
         }
-        let Some(last) = self.state.last(&step.address, self.home.as_deref()).await? else {
-            return Ok(None);
-        };
-        let same = last.fingerprint.as_deref() == Some(&own.digest);
-        let settled = is_done(last.status) || last.status == StepStatus::Ignored;
-        let run = resume::short(&last.run);
-        Ok(match (same, settled) {
-            (true, true) => None,
-            (true, false) => Some(why(
-                &step.address,
-                &format!("it has not ended well in run {run}"),
-            )),
-            (false, _) => Some(why(
-                &step.address,
-                &format!("run {run} has done something else there since"),
-            )),
-        })
+        let other = last.filter(|last| last.fingerprint.as_deref() != Some(&own.digest));
+        Ok(other.map(|last| {
+            let run = resume::short(&last.run);
+            let text = format!("run {run} has done something else there since");
+            why(&step.address, &text)
+        }))
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Data {
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// When the steps at work began.
     pub(super) begun: BTreeMap<StepId, Instant>,
+    /// Facts of the builder's, kept when the machine has been released: post-processors ask for them.
+    pub(super) instance_facts: BTreeMap<String, String>,
     /// Facts of the machine, kept when the connection has ended.
     pub(super) machine_facts: BTreeMap<String, String>,
     pub(super) artifact: Option<Artifact>,
@@ -394,6 +396,14 @@ impl<'a> Work<'a> {
                 data.machine.clone(),
             )
         };
+        let instance_facts = match instance {
+            Some(instance) => {
+                let facts = instance.facts();
+                lock(&self.data).instance_facts.clone_from(&facts);
+                facts
+            }
+            None => lock(&self.data).instance_facts.clone(),
+        };
         let machine_facts = match machine {
             Some(machine) => machine.facts(),
             None => lock(&self.data).machine_facts.clone(),
@@ -402,9 +412,7 @@ impl<'a> Work<'a> {
             self.build,
             &run.run_id,
             source.as_ref(),
-            instance
-                .map(|instance| instance.facts())
-                .unwrap_or_default(),
+            instance_facts,
             machine_facts,
         );
         for value in build.values() {

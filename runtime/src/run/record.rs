@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use imgc_compiler::plan::{Step, StepId, StepKind};
 
 use crate::artifact::Artifact;
+use crate::builder::FACT;
 use crate::error::{Class, Error, Result};
 use crate::event::Redact as _;
 use crate::identity;
@@ -209,6 +210,11 @@ impl Work<'_> {
             kept: true,
             lineage: match step.kind {
                 StepKind::Publish { .. } => self.publish_lineage(step),
+                StepKind::Capture => {
+                    let mut lineage = self.lineage();
+                    lineage.extend(self.facts());
+                    lineage
+                }
                 _ => self.lineage(),
             },
             shell,
@@ -244,6 +250,15 @@ impl Work<'_> {
             Some((address.clone(), identities.get(address)?.clone()))
         });
         pins.chain(machine).chain(used).collect()
+    }
+
+    /// What the builder knows of the machine, for post-processors of a later run; without secrets.
+    fn facts(&self) -> Vec<(String, String)> {
+        let facts = lock(&self.data).instance_facts.clone().into_iter();
+        let redact = &self.run.redact;
+        facts
+            .map(|(name, value)| (format!("{FACT}{name}"), redact.redact(&value)))
+            .collect()
     }
 
     /// Artifacts that nobody keeps are about to be removed.

@@ -10,7 +10,7 @@ use imgc_compiler::source::World;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::{PACKAGES, Pin};
+use crate::builder::{FACT, PACKAGES, Pin};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::event::Event;
@@ -212,6 +212,11 @@ impl Work<'_> {
                 let lists = built.lineage.iter();
                 let lists = lists.filter(|(name, _)| name.starts_with(PACKAGES));
                 data.lineage = lists.cloned().collect();
+                let facts = built.lineage.iter();
+                let facts = facts.filter_map(|(name, value)| {
+                    Some((name.strip_prefix(FACT)?.to_owned(), value.clone()))
+                });
+                data.instance_facts = facts.collect();
                 data.artifact = Some(built.artifact.clone());
                 if let Some(capture) = self.step_of(&StepKind::Capture) {
                     data.records.insert(capture, built.clone());

@@ -167,7 +167,7 @@ fn a_template_says_what_the_instance_runs_on() {
     device_name = "/dev/sdf"
     volume_size = 3
   }
-  run_tags = { release = "{{ index .SourceAMITags \"Release\" }}", base = "{{ .SourceAMITags.Base }}" }"#,
+  run_tags = { release = "{{ index .SourceAMITags \"Release\" }}", base = "{{ .SourceAMITags.Base }}", none = "{{ .SourceAMITags.None }}" }"#,
     );
     let tags = [
         ("ResourceId.1", stock::UBUNTU),
@@ -200,6 +200,8 @@ fn a_template_says_what_the_instance_runs_on() {
     assert!(licenses.into_iter().any(|value| value.ends_with("lic-1")));
     assert_eq!(started.tags("instance")["release"], "noble");
     assert_eq!(started.tags("instance")["base"], "24.04");
+    // As Packer has it for a tag that the image lacks.
+    assert_eq!(started.tags("instance")["none"], "<no value>");
     let made = calls.one("CreateImage");
     assert_eq!(
         made.parameter("BlockDeviceMapping.1.DeviceName"),

@@ -13,6 +13,17 @@ fn plan(test: &Test) -> String {
     printed.stdout
 }
 
+/// The plan of a build that would fail of what `about` says.
+fn doomed(test: &Test, about: &str) -> String {
+    let printed = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(printed.code, 3, "{}", printed.text());
+    has(
+        &printed.stderr,
+        &["error: as things are a build would fail", about],
+    );
+    printed.stdout
+}
+
 fn has(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.contains(line), "no `{line}` in\n{text}");
@@ -171,7 +182,10 @@ fn what_has_the_name_already_is_said_and_what_that_means() {
         "main.pkr.hcl",
         text.replace("amazon-ebs.web", "amazon-ebs.app"),
     );
-    has(&plan(&other), &["name            ! `web-1` belongs to"]);
+    has(
+        &doomed(&other, "build.amazon-ebs.app: name"),
+        &["name            ! `web-1` belongs to"],
+    );
     let forced = other.read("main.pkr.hcl");
     other.write(
         "main.pkr.hcl",

@@ -91,6 +91,49 @@ fn builds_have_one_group_and_one_key_until_the_last_has_ended() {
     finished(&cloud, &test, 3);
 }
 
+/// A build whose instance is there goes on while the others still ask for theirs: what is asked for all does not queue behind what each
+/// asks for itself.
+#[test]
+fn who_is_ahead_does_not_wait_for_the_others() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    // More than may ask at the same time.
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+    let test = test(&cloud, &names, r#""true""#);
+    let started = AtomicUsize::new(0);
+    let (looked, late) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    {
+        let (looked, late) = (looked.clone(), late.clone());
+        cloud.hook(move |call, moment| {
+            match (call.action.as_str(), moment) {
+                ("RunInstances", Moment::Before) => {
+                    // The first is let through; the others wait until somebody has looked how it is.
+                    let is_first = started.fetch_add(1, Ordering::SeqCst) == 0;
+                    let mut tries = 0;
+                    while !is_first && looked.load(Ordering::SeqCst) == 0 {
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                        tries += 1;
+                        if tries > 600 {
+                            late.fetch_add(1, Ordering::SeqCst);
+                            break;
+                        }
+                    }
+                }
+                ("DescribeInstances" | "DescribeInstanceStatus", Moment::After)
+                    if started.load(Ordering::SeqCst) > 0 =>
+                {
+                    looked.fetch_add(1, Ordering::SeqCst);
+                }
+                _ => {}
+            }
+            Then::GoOn
+        });
+    }
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(late.load(Ordering::SeqCst), 0, "nobody could look");
+    finished(&cloud, &test, names.len());
+}
+
 /// What another build still needs stays when one fails.
 #[test]
 fn a_build_that_fails_takes_nothing_from_the_others() {

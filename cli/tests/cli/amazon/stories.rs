@@ -159,6 +159,59 @@ fn a_fleet_with_puppet_and_an_instance_store() {
     assert!(started.tags("instance").contains_key("imgc:run"));
 }
 
+/// Post-processors run when the instance is long gone, and in a later run when there was none.
+#[test]
+fn a_manifest_says_what_the_image_was_made_from() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let text = format!(
+        r#"source "amazon-ebs" "web" {{
+  ami_name      = "web"
+  instance_type = "t3.micro"
+  ssh_username  = "{}"
+  ssh_port      = {}
+  source_ami    = "{}"
+}}
+build {{
+  sources = ["amazon-ebs.web"]
+  post-processor "manifest" {{
+    custom_data = {{
+      base   = build.SourceAMI
+      name   = "${{build.SourceAMIName}} in ${{build.BuildRegion}}"
+      old    = "{{{{ build `SourceAMIName` }}}}"
+      ran_on = build.ID
+    }}
+  }}
+}}
+"#,
+        user(),
+        cloud.ssh_port(),
+        stock::UBUNTU
+    );
+    let test = of(&cloud, &text);
+    let said = || {
+        let manifest = test.read("packer-manifest.json");
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        manifest["builds"][0]["custom_data"].clone()
+    };
+    let made = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(made.code, 0, "{}", made.text());
+    let first = said();
+    assert_eq!(first["base"], stock::UBUNTU);
+    let name = first["old"].as_str().unwrap();
+    assert!(name.starts_with("ubuntu/images/"), "{first}");
+    assert_eq!(first["name"], format!("{name} in us-east-1"));
+    assert!(
+        first["ran_on"].as_str().unwrap().starts_with("i-"),
+        "{first}"
+    );
+
+    std::fs::remove_file(test.path("packer-manifest.json")).unwrap();
+    let again = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert_eq!(cloud.calls().of("RunInstances").len(), 1);
+    assert_eq!(said(), first);
+}
+
 #[test]
 fn an_application_s_image_goes_to_the_next_job_by_a_parameter() {
     let cloud = Cloud::with(behaviour()).unwrap();
