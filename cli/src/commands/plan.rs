@@ -13,13 +13,16 @@ use crate::diagnostics::json as problems;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reuse::Looks;
-use crate::terminal::{Terminal, complain, print, shown_path};
+use crate::terminal::{Terminal, complain, harmless, print, shown_path};
 use crate::world::RealWorld;
 use crate::{plan_file, plan_json, plan_text, reuse};
 
 use super::{
     compile, compile_in, exit_of, json_text, note_empty, note_ignored, planned, refuse_plan_file,
 };
+
+/// Characters of a managed policy at most, spaces not counted (IAM's quotas).
+const MANAGED_POLICY: usize = 6144;
 
 pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     note_ignored(&args.template.ignored);
@@ -129,7 +132,19 @@ fn policies(plan: &Plan, world: &Arc<RealWorld>, extent: Iam, offline: bool) -> 
         1 => policies.values().map(json_text).collect(),
         _ => json_text(&json!(policies)),
     };
-    print(&text).map(|()| Exit::Done)
+    print(&text)?;
+    for (holder, policy) in &policies {
+        let text = policy.to_string();
+        let size = text.chars().filter(|one| !one.is_whitespace()).count();
+        if size > MANAGED_POLICY {
+            complain(&format!(
+                "note: the policy of {} has {size} characters without spaces, and a managed policy of IAM holds {MANAGED_POLICY}: add it \
+                 to a role as a policy of its own (`aws iam put-role-policy`, up to 10240), or make two of its statements\n",
+                harmless(holder)
+            ));
+        }
+    }
+    Ok(Exit::Done)
 }
 
 /// For each variable the line its value is written in, as it continues the origin: `file x.pkrvars.hcl` with `:3`, `default`
