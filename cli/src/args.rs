@@ -254,6 +254,9 @@ pub(crate) struct PlanArgs {
         conflicts_with_all = ["json", "out"]
     )]
     pub(crate) iam: Option<Iam>,
+    /// Look ahead as `apply -force` would run: whatever has the name of what is made goes.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Show every input that differs from the last run's, old and new.
     #[arg(long, help_heading = "Reuse")]
     pub(crate) explain: bool,

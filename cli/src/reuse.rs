@@ -22,7 +22,7 @@ use imgc_runtime::pins::drift;
 use imgc_runtime::preview::{self, Look, Preview, Removing, Scope};
 use imgc_runtime::reuse::{self, Ahead, Foresight, Verdict};
 use imgc_runtime::settings::{Reuse, Settings};
-use imgc_runtime::state::{ArtifactRecord, Memory, Run, State};
+use imgc_runtime::state::{ArtifactRecord, FileIdentity, Memory, Run, State};
 
 use imgc_state::Sqlite;
 
@@ -275,16 +275,15 @@ pub(crate) fn altered(
         let of_build = |record: &&ArtifactRecord| {
             record.step == output.address || record.build == output.address
         };
-        let last = images.iter().find(of_build).map(|record| &record.run);
-        let of_last = |record: &&ArtifactRecord| Some(&record.run) == last;
-        let records: Vec<&ArtifactRecord> =
-            images.iter().filter(of_build).filter(of_last).collect();
+        let records: Vec<&ArtifactRecord> = images.iter().filter(of_build).collect();
+        let last = records.first().map(|record| &record.run);
         let is_touched = records.iter().any(|record| {
             let mut files = record.files.iter();
-            files.any(|file| {
-                file.path.starts_with(&path)
-                    && (record.shell || identity::fate(file) == Fate::Altered)
-            })
+            Some(&record.run) == last
+                && files.any(|file| {
+                    file.path.starts_with(&path)
+                        && (record.shell || identity::fate(file) == Fate::Altered)
+                })
         });
         let beside = replaced::beside(plan, &output.address).into_iter();
         let known = Known {
@@ -308,7 +307,7 @@ impl Known<'_> {
     fn covers(&self, path: &Path, counts: &dyn Fn(Fate) -> bool) -> bool {
         let mut files = self.records.iter().flat_map(|record| &record.files);
         if self.beside.iter().any(|beside| beside == path)
-            || files.any(|file| file.path == path && counts(identity::fate(file)))
+            || files.any(|file| file.path == path && counts(bytes(file)))
         {
             return true;
         }
@@ -318,6 +317,14 @@ impl Known<'_> {
         let mut entries = entries.map(|entry| entry.map(|entry| entry.path()));
         entries.all(|entry| entry.is_ok_and(|entry| self.covers(&entry, counts)))
     }
+}
+
+/// What has become of every byte of a file, also of those that others have written.
+fn bytes(known: &FileIdentity) -> Fate {
+    identity::fate(&FileIdentity {
+        lines: Vec::new(),
+        ..known.clone()
+    })
 }
 
 /// The builds among outputs.
@@ -344,6 +351,8 @@ pub(crate) struct Looks {
     pub(crate) locked: bool,
     /// Nobody is asked over the network.
     pub(crate) offline: bool,
+    /// Whatever has the name of what is made goes.
+    pub(crate) force: bool,
 }
 
 /// What would be reused of a plan, and what builders show of the outside; nothing is known of earlier runs where there is no
@@ -358,7 +367,7 @@ pub(crate) fn ahead(
         on: true,
         ..Reuse::default()
     };
-    looked(plan, world, state, (looks, reuse, false))
+    looked(plan, world, state, (looks, reuse))
 }
 
 /// What is seen when one looks ahead as a run does; `wanted` as the run has it, `force` whether whatever has the name of what is
@@ -369,12 +378,11 @@ pub(crate) fn before(
     state: &StateArgs,
     (wanted, force): (&Reuse, bool),
 ) -> Result<Seen, Failure> {
-    looked(
-        plan,
-        world,
-        state,
-        (Looks::default(), wanted.clone(), force),
-    )
+    let looks = Looks {
+        force,
+        ..Looks::default()
+    };
+    looked(plan, world, state, (looks, wanted.clone()))
 }
 
 impl Seen {
@@ -393,11 +401,12 @@ impl Seen {
 
     /// Whether a run would write an output.
     pub(crate) fn writes(&self, plan: &Plan, output: &Output) -> bool {
-        let mut builds = self.builds.iter();
-        let of_it = builds.find(|foresight| {
-            let build = &plan.build(foresight.build).address;
-            let step = output.address.strip_prefix(build.as_str());
-            step.is_some_and(|step| step.is_empty() || step.starts_with('.'))
+        let steps = plan.steps.iter();
+        let mut of_step = steps.filter(|step| step.address == output.address);
+        let build = of_step.next().map(|step| step.build);
+        let of_it = self.builds.iter().find(|foresight| match build {
+            Some(build) => foresight.build == build,
+            None => plan.build(foresight.build).address == output.address,
         });
         of_it.is_none_or(|foresight| match foresight.verdict {
             // What the builder writes is there.
@@ -431,9 +440,13 @@ fn looked(
     plan: &Plan,
     world: &Arc<RealWorld>,
     state: &StateArgs,
-    (looks, reuse, force): (Looks, Reuse, bool),
+    (looks, reuse): (Looks, Reuse),
 ) -> Result<Seen, Failure> {
-    let Looks { locked, offline } = looks;
+    let Looks {
+        locked,
+        offline,
+        force,
+    } = looks;
     let place = state::place_to_read(&plan.root, state);
     let mut settings = Settings::new(state::no_run(world));
     let known = state::existing(&place)?;

@@ -65,9 +65,6 @@ impl From<&Context> for Surroundings {
     }
 }
 
-/// What Go shows of a name that a map does not have.
-const NO_VALUE: &str = "<no value>";
-
 /// Renders a template. `fields` are the names after a dot; `option` is what an error is about.
 pub fn render(
     text: &str,
@@ -91,21 +88,24 @@ pub fn render_with(
     }
     let template = parse(&format!("{text}{LAST}"), Some(surroundings))
         .map_err(|error| failure(option, error))?;
-    let mut maps: BTreeMap<&str, BTreeMap<String, String>> = maps
+    let mut maps: BTreeMap<&str, BTreeMap<String, Option<String>>> = maps
         .iter()
-        .map(|(name, map)| (*name, (*map).clone()))
+        .map(|(name, map)| {
+            let parts = map.iter();
+            let parts = parts.map(|(name, value)| (name.clone(), Some(value.clone())));
+            (*name, parts.collect())
+        })
         .collect();
     let mut rendered = loop {
         let names = names(fields, &maps);
         match template.execute_to_string(&gotmpl::Value::from(names)) {
             Ok(rendered) => break rendered,
-            // A name that a map lacks is no mistake to Go.
+            // A name that a map lacks is no mistake to Go: it has no value, and is shown as that.
             Err(gotmpl::TemplateError::MissingKey { key })
                 if maps.values().any(|map| !map.contains_key(&*key)) =>
             {
                 for map in maps.values_mut() {
-                    let absent = || NO_VALUE.to_owned();
-                    map.entry(key.to_string()).or_insert_with(absent);
+                    map.entry(key.to_string()).or_default();
                 }
             }
             Err(error) => return Err(failure(option, plain(&error))),
@@ -121,7 +121,7 @@ pub fn render_with(
 /// What a template sees after a dot.
 fn names(
     fields: &[(&str, &str)],
-    maps: &BTreeMap<&str, BTreeMap<String, String>>,
+    maps: &BTreeMap<&str, BTreeMap<String, Option<String>>>,
 ) -> BTreeMap<Arc<str>, gotmpl::Value> {
     let mut names: BTreeMap<Arc<str>, gotmpl::Value> = fields
         .iter()
@@ -131,10 +131,11 @@ fn names(
         let map: BTreeMap<Arc<str>, gotmpl::Value> = map
             .iter()
             .map(|(name, value)| {
-                (
-                    Arc::from(name.as_str()),
-                    gotmpl::Value::from(value.as_str()),
-                )
+                let value = match value {
+                    Some(value) => gotmpl::Value::from(value.as_str()),
+                    None => gotmpl::Value::Nil,
+                };
+                (Arc::from(name.as_str()), value)
             })
             .collect();
         (Arc::from(*name), gotmpl::Value::from(map))
@@ -415,6 +416,15 @@ mod tests {
         };
         assert_eq!(shown("{{ index .Tags `Release` }}"), "9");
         assert_eq!(shown("<{{ index .Tags `other` }}>"), "<>");
+        assert_eq!(
+            shown("{{ .Tags.Release }} {{ .Tags.Other }}"),
+            "9 <no value>"
+        );
+        let either = "{{ if .Tags.Other }}{{ .Tags.Other }}{{ else }}none{{ end }}";
+        assert_eq!(shown(either), "none");
+        let maps = [("Tags", &tags)];
+        let misspelt = render_with("{{ .Tag.Release }}", &[], &maps, &surroundings(), "tags");
+        assert!(misspelt.is_err(), "{misspelt:?}");
     }
 
     #[test]

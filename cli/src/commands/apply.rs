@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 use crate::plan_file::{self, PlanFile};
 use crate::plan_text::{self, counted};
 use crate::reuse;
-use crate::run::replaced;
+use crate::run::replaced::{self, Output};
 use crate::run::{self, Asked};
 use crate::state;
 use crate::terminal::{Terminal, complain, harmless, print, shown_path};
@@ -218,16 +218,16 @@ fn approve(
     others.retain(|output| !ours.contains(output));
     // What was altered since is asked about. Whatever else is in the way stops the build, unless `-force` is given.
     let altered = reuse::altered(&others, plan, known)?;
-    let builds = reuse::builds(ours.iter().chain(&altered));
     let asked = replaced::outputs(plan, force);
     others.retain(|output| asked.contains(output) || altered.contains(output));
+    let approved = |agreed: &[Output]| reuse::builds(ours.iter().chain(agreed));
     if args.auto_approve {
-        return Ok(builds);
+        return Ok(approved(&altered));
     }
     // What is removed at a provider is gone for good, whoever has made it.
     let may_remove = replaced::may_remove(plan, force);
     if others.is_empty() && !may_remove {
-        return Ok(builds);
+        return Ok(approved(&[]));
     }
     let seen = reuse::before(plan, &ready.world, &args.run.state, (wanted, force))?;
     let removed = match may_remove {
@@ -237,8 +237,12 @@ fn approve(
     // What is up to date stays as it is.
     let mut replaced = others;
     replaced.retain(|output| seen.writes(plan, output));
+    let altered: Vec<Output> = altered
+        .into_iter()
+        .filter(|output| replaced.contains(output))
+        .collect();
     if replaced.is_empty() && removed.is_empty() {
-        return Ok(builds);
+        return Ok(approved(&altered));
     }
     let mut lines: Vec<String> = replaced
         .iter()
@@ -275,7 +279,7 @@ fn approve(
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     match read.is_ok() && answer.trim() == "yes" {
-        true => Ok(builds),
+        true => Ok(approved(&altered)),
         false => Err(Failure::new(Exit::Declined, "stopped: nothing was changed")),
     }
 }

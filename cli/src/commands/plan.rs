@@ -55,6 +55,7 @@ pub(super) fn run(args: &PlanArgs, terminal: Terminal) -> Outcome {
     let looks = Looks {
         locked: args.locked,
         offline: args.offline,
+        force: args.force,
     };
     let seen = reuse::ahead(&plan, &world, &args.state, looks)?;
     let foresights = &seen.builds;

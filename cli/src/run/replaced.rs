@@ -29,7 +29,7 @@ const BUILDERS: &[(&str, &str, bool)] = &[
 /// Options of post-processors that name an output, which they replace without being told to.
 const POST_PROCESSORS: &[(&str, &str)] = &[("compress", "output"), (CHECKSUM, "output")];
 
-/// It keeps what others have written into its file.
+/// It keeps what others have written into its file about other files.
 const CHECKSUM: &str = "checksum";
 
 /// Options of post-processors that name a file they write beside an artifact.

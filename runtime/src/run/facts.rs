@@ -25,7 +25,7 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// Values that are secret by nature.
-const SECRET: &[&str] = &["Password", "SSHPrivateKey", "WinRMPassword"];
+pub(super) const SECRET: &[&str] = &["Password", "SSHPrivateKey", "WinRMPassword"];
 
 /// The object: first what the source's options say, then what the builder, then what the machine says.
 pub(super) fn object(

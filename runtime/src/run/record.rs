@@ -15,6 +15,7 @@ use crate::reuse::PUBLISHED;
 use crate::state::{ArtifactRecord, FileIdentity, Moment, StepRecord, StepStatus};
 
 use super::build::Work;
+use super::facts::SECRET;
 use super::lock;
 
 /// The machine's clock: that of the compilation stands still.
@@ -257,7 +258,10 @@ impl Work<'_> {
         let facts = lock(&self.data).instance_facts.clone().into_iter();
         let redact = &self.run.redact;
         facts
-            .map(|(name, value)| (format!("{FACT}{name}"), redact.redact(&value)))
+            .filter(|(name, value)| {
+                !SECRET.contains(&name.as_str()) && redact.redact(value) == *value
+            })
+            .map(|(name, value)| (format!("{FACT}{name}"), value))
             .collect()
     }
 

@@ -186,6 +186,8 @@ fn what_has_the_name_already_is_said_and_what_that_means() {
         &doomed(&other, "build.amazon-ebs.app: name"),
         &["name            ! `web-1` belongs to"],
     );
+    let with_force = other.run(&["plan", "-color=false", "-force", "."]);
+    assert_eq!(with_force.code, 0, "{}", with_force.text());
     let forced = other.read("main.pkr.hcl");
     other.write(
         "main.pkr.hcl",

@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::{InstanceLifecycleType, InstanceType, InstanceTypeInfo};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
+use crate::options::Spot;
 use crate::region::{RegionClient, filter};
 
 /// What the quota means for the build.
@@ -51,34 +52,37 @@ fn code(kind: &str, spot: bool) -> Option<&'static str> {
     (!code.is_empty()).then_some(code)
 }
 
-fn is_spot(options: &Options<'_>) -> bool {
-    ["spot_price", "spot_instance_types"]
-        .iter()
-        .any(|name| options.is_given(name))
-}
-
 fn unknown(why: impl Into<String>) -> Error {
     Error::new(Class::Remote, "run/aws-request", why)
 }
 
-/// How the instance fits in.
+/// How the instance fits in: the first of its types that does, else the first.
 pub(super) async fn quota(region: &RegionClient, options: &Options<'_>) -> Result<Found> {
-    let spot = is_spot(options);
-    let kind = match options
-        .plain_strings("spot_instance_types")?
-        .into_iter()
-        .next()
-    {
-        Some(kind) => kind,
-        None => options.required("instance_type")?,
+    let spot = Spot::read(options)?;
+    let kinds = match &spot {
+        Some(spot) => spot.types.clone(),
+        None => vec![options.required("instance_type")?],
     };
-    let Some(code) = code(&kind, spot) else {
+    let mut exceeds = None;
+    for kind in &kinds {
+        match quota_of(region, kind, spot.is_some()).await? {
+            Found::Fits(text) => return Ok(Found::Fits(text)),
+            found @ Found::Exceeds(_) => {
+                exceeds.get_or_insert(found);
+            }
+        }
+    }
+    exceeds.ok_or_else(|| unknown("no instance type is given"))
+}
+
+async fn quota_of(region: &RegionClient, kind: &str, spot: bool) -> Result<Found> {
+    let Some(code) = code(kind, spot) else {
         return Err(unknown(format!(
             "which quota {kind} counts for is not known"
         )));
     };
     let (info, limit, used) = tokio::join!(
-        Box::pin(info(region, &kind)),
+        Box::pin(info(region, kind)),
         Box::pin(limit(region, code)),
         Box::pin(used(region, code, spot)),
     );
@@ -168,13 +172,10 @@ async fn used(region: &RegionClient, wanted: &str, spot: bool) -> Result<i64> {
 
 /// What an hour costs. EC2 tells prices of the spot market only.
 pub(super) async fn price(region: &RegionClient, options: &Options<'_>) -> Result<String> {
-    if !is_spot(options) {
+    let Some(spot) = Spot::read(options)? else {
         return Err(unknown("EC2 tells no prices of instances on demand"));
-    }
-    let mut kinds = options.plain_strings("spot_instance_types")?;
-    if kinds.is_empty() {
-        kinds.push(options.required("instance_type")?);
-    }
+    };
+    let kinds = spot.types;
     let mut request = region.ec2().describe_spot_price_history();
     for kind in &kinds {
         request = request.instance_types(InstanceType::from(kind.as_str()));
