@@ -398,7 +398,8 @@ fn all_that_is_missing_is_named(member: &Member) {
         cloud.calls().sequence()
     );
     let plan = test.run(&["plan", "-color=false", "."]);
-    assert_eq!(plan.code, 0, "{}", plan.text());
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(plan.stderr.contains(": rights\n"), "{}", plan.text());
     assert!(
         plan.stdout
             .contains("! 3 actions that this build needs are not allowed"),

@@ -243,6 +243,7 @@ fn a_policy_is_as_narrow_as_ec2_can_be() {
         statement(
             &[
                 "ec2:DescribeImages",
+                "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
                 "ec2:DescribeTags",
             ],
