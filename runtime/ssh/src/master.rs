@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
@@ -36,8 +36,9 @@ use crate::shell;
 const HIDDEN_HOST: &str = "machine";
 
 /// Run by `sh -c` with the master's process number as `$0`; its input ends when imgc does. The moment before is for the
-/// machine, to learn that it was not the connection that ended.
-const WATCHDOG: &str = "read -r end; sleep 1; kill \"$0\"";
+/// machine, to learn that it was not the connection that ended. A signal may be overlooked (see [`end`]): it is sent again.
+const WATCHDOG: &str =
+    "read -r end; sleep 1; kill \"$0\" && sleep 0.2 && kill \"$0\" && sleep 1 && kill -9 \"$0\"";
 
 /// What is needed to start a master, again and again.
 pub(crate) struct Road {
@@ -328,16 +329,7 @@ impl Master {
     pub(crate) async fn stop(&self) {
         let mut processes = self.processes.lock().await;
         let (child, watchdog) = &mut *processes;
-        if let Some(pid) = child.id() {
-            // Not waited for yet, so the number is still this process.
-            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
-            if tokio::time::timeout(Duration::from_secs(2), child.wait())
-                .await
-                .is_err()
-            {
-                let _ = child.kill().await;
-            }
-        }
+        end(child).await;
         let _ = watchdog.kill().await;
         let _ = fs::remove_file(&self.control);
         self.ledger.forget(self.record);
@@ -349,6 +341,30 @@ impl Drop for Master {
         // Both processes are killed with their handles; the record has served its purpose.
         self.ledger.forget(self.record);
     }
+}
+
+/// Asks `ssh` to say goodbye, and kills it after two seconds.
+///
+/// It is asked again and again: a signal that comes right before OpenSSH (9.2) begins to wait for its connections is
+/// remembered and not looked at until something else happens.
+async fn end(child: &mut Child) {
+    const LIMIT: Duration = Duration::from_secs(2);
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_millis(200);
+    let begun = Instant::now();
+    let mut pause = FIRST;
+    while begun.elapsed() < LIMIT {
+        let Some(pid) = child.id() else {
+            return;
+        };
+        // Not waited for yet, so the number is still this process.
+        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+        if tokio::time::timeout(pause, child.wait()).await.is_ok() {
+            return;
+        }
+        pause = LONGEST.min(pause * 2);
+    }
+    let _ = child.kill().await;
 }
 
 /// The line of a file of options that says what an argument says.
@@ -509,7 +525,31 @@ pub(crate) fn missing_program(name: &str, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::option_line;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_is_overlooked_is_sent_again() {
+        let mut child = Command::new("/bin/sh")
+            .args([
+                "-c",
+                "trap 'trap - TERM' TERM; echo x; while :; do sleep 0.01; done",
+            ])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        // The trap is set.
+        let mut ready = [0];
+        let mut output = child.stdout.take().unwrap();
+        output.read_exact(&mut ready).await.unwrap();
+        end(&mut child).await;
+        let status = child.wait().await.unwrap();
+        assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
+    }
 
     #[test]
     fn what_an_argument_says_a_line_of_options_says() {
