@@ -238,6 +238,10 @@ fn executed(profile: &str, program: &str) -> BTreeSet<String> {
 /// The sizes of a program's functions.
 struct Sizes {
     by_symbol: BTreeMap<String, u64>,
+    /// The address of each, and the symbols of each address: functions that are alike are one, under several names, of which the
+    /// section has one and the profile another.
+    addresses: BTreeMap<String, String>,
+    names: BTreeMap<String, Vec<String>>,
     /// Of all that have a pattern in common.
     by_pattern: BTreeMap<String, u64>,
 }
@@ -245,6 +249,14 @@ struct Sizes {
 impl Sizes {
     fn of(&self, pattern: &str) -> u64 {
         self.by_pattern.get(pattern).copied().unwrap_or_default()
+    }
+
+    /// A symbol and all others of its address.
+    fn alike<'a>(&'a self, symbol: &'a String) -> impl Iterator<Item = &'a String> {
+        let address = self.addresses.get(symbol);
+        let names = address.and_then(|address| self.names.get(address));
+        let others = names.into_iter().flatten();
+        others.filter(move |name| *name != symbol).chain([symbol])
     }
 }
 
@@ -256,11 +268,13 @@ fn sizes(program: &Path) -> Result<Sizes> {
         .context("cannot start nm: install binutils")?;
     let mut sizes = Sizes {
         by_symbol: BTreeMap::new(),
+        addresses: BTreeMap::new(),
+        names: BTreeMap::new(),
         by_pattern: BTreeMap::new(),
     };
     for line in String::from_utf8_lossy(&said.stdout).lines() {
         let mut words = line.split_ascii_whitespace();
-        let (Some(name), Some("t" | "T"), _, Some(size)) =
+        let (Some(name), Some("t" | "T"), Some(address), Some(size)) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             continue;
@@ -268,6 +282,9 @@ fn sizes(program: &Path) -> Result<Sizes> {
         if let (Some(pattern), Ok(size)) = (pattern(name), u64::from_str_radix(size, 16)) {
             *sizes.by_pattern.entry(pattern).or_default() += size;
             sizes.by_symbol.insert(name.to_owned(), size);
+            sizes.addresses.insert(name.to_owned(), address.to_owned());
+            let names = sizes.names.entry(address.to_owned()).or_default();
+            names.push(name.to_owned());
         }
     }
     Ok(sizes)
@@ -276,7 +293,7 @@ fn sizes(program: &Path) -> Result<Sizes> {
 /// The patterns of what is executed, without those that most of is not.
 fn patterns(executed: &BTreeSet<String>, sizes: &Sizes) -> BTreeSet<String> {
     let mut of_pattern: BTreeMap<String, u64> = BTreeMap::new();
-    for symbol in executed {
+    for symbol in executed.iter().flat_map(|symbol| sizes.alike(symbol)) {
         if let (Some(pattern), Some(size)) = (pattern(symbol), sizes.by_symbol.get(symbol)) {
             *of_pattern.entry(pattern).or_default() += size;
         }
@@ -370,7 +387,8 @@ fn script(groups: &[(&str, BTreeSet<String>)]) -> String {
         }
         text.push_str("    )\n");
     }
-    text.push_str("  }\n}\nINSERT BEFORE .text;\n");
+    // What the compiler takes for cold has sections of its own, some of which are used all the same.
+    text.push_str("    *(.text.unlikely .text.unlikely.*)\n  }\n}\nINSERT BEFORE .text;\n");
     text
 }
 
