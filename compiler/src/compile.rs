@@ -315,6 +315,8 @@ fn run(
     *shown = Some(names);
     made.root = files.root.clone();
     made.secrets = secrets;
+    made.secrets
+        .extend(std::mem::take(&mut cx.secrets).into_values());
     variables::hide_used_as_secrets(&mut given, module, &cx.secret_uses);
     made.set_variables(given);
     *out = cx.diagnostics;

@@ -10,6 +10,7 @@ mod each;
 mod operators;
 mod references;
 mod scope;
+mod secrets;
 mod template;
 mod template_file;
 pub(crate) mod trace;
@@ -27,6 +28,7 @@ use smol_str::SmolStr;
 pub(crate) use operators::equal;
 pub use references::{Reference, body_references, references};
 pub use scope::{Child, Empty};
+pub use secrets::Secrets;
 
 use crate::convert::{ConvertError, Step, convert, kinds, unify};
 use crate::diagnostic::registry::Entry;
@@ -174,6 +176,8 @@ pub struct Context<'a> {
     pub uses: Option<Uses>,
     /// What options that are secrets by their nature were given: the names in their expressions, and their values.
     pub secret_uses: Vec<(Vec<Reference>, Value)>,
+    /// The secrets that calls have given so far.
+    pub secrets: Secrets,
     /// Whether only constants are allowed: no names, no calls.
     constant: bool,
     /// Whether the text of a `templatefile` is evaluated.
@@ -192,6 +196,7 @@ impl<'a> Context<'a> {
             env_allowed: false,
             uses: None,
             secret_uses: Vec::new(),
+            secrets: Secrets::default(),
             constant: false,
             in_template_file: false,
             depth: 0,

@@ -13,7 +13,7 @@ use crate::artifacts::{Builds, Others, Uses, Values};
 use crate::convert::convert;
 use crate::diagnostic::Diagnostic;
 use crate::eval::trace::{self, Trace};
-use crate::eval::{self, Context};
+use crate::eval::{self, Context, Secrets};
 use crate::hir::Expr;
 use crate::scope::{Names, Place};
 use crate::source::World;
@@ -121,12 +121,14 @@ impl Tree {
         convert(&value, &late.ty).unwrap_or(value)
     }
 
-    /// The values of these late values, which include those they use, with the artifacts there are.
+    /// The values of these late values, which include those they use, with the artifacts there are; `secrets` gets what
+    /// calls gave on the way.
     pub(crate) fn known(
         &self,
         lates: &BTreeSet<LateId>,
         artifacts: &BTreeMap<String, Value>,
         world: &dyn World,
+        secrets: &mut Secrets,
     ) -> Result<Overlay, Vec<Diagnostic>> {
         let mut overlay = Overlay::new();
         for id in lates {
@@ -134,11 +136,13 @@ impl Tree {
                 continue;
             };
             let mut cx = Context::new(world, std::path::Path::new(""));
+            cx.secrets = std::mem::take(secrets);
             let values = Values::Running {
                 artifacts,
                 overlay: &overlay,
             };
             let value = self.evaluate(late, values, &mut cx);
+            *secrets = std::mem::take(&mut cx.secrets);
             cx.diagnostics.retain(Diagnostic::is_error);
             if !cx.diagnostics.is_empty() {
                 return Err(cx.diagnostics);

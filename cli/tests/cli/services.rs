@@ -78,6 +78,57 @@ fn secrets_of_aws_are_asked_by_a_run() {
 }
 
 #[test]
+fn a_secret_in_the_middle_of_a_text_is_hidden_where_a_program_prints_it() {
+    let moto = moto();
+    let template = r#"
+source "file" "note" {
+  content = "x"
+  target  = "note.txt"
+}
+build {
+  sources = ["source.file.note"]
+  provisioner "shell-local" {
+    inline = [
+      "T=${aws_secretsmanager_raw("web/plain")}; echo using $T now",
+      "U=${upper(aws_secretsmanager("web/database", "token"))}; echo with $U too",
+    ]
+  }
+  # Only the run knows which secret this is.
+  provisioner "shell-local" {
+    inline = ["V=${aws_secretsmanager("web/${substr(build.PackerRunUUID, 0, 0)}only", "key")}; echo and $V at last"]
+  }
+}
+output "joined" {
+  value     = join("/", [aws_secretsmanager("web/database", "password"), "x"])
+  sensitive = true
+}
+"#;
+    let test = test(&moto, template);
+    for words in [&["plan", "-v", "-online"] as &[&str], &["build", "."]] {
+        let printed = test.run(words);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        no_secret(&printed);
+        if words[0] == "build" {
+            let text = printed.text();
+            assert!(text.contains("using <sensitive> now"), "{text}");
+            assert!(text.contains("with <sensitive> too"), "{text}");
+            assert!(text.contains("and <sensitive> at last"), "{text}");
+        }
+    }
+    for (path, bytes) in test.files() {
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [
+            "hunter2-horse",
+            "T0KEN-OF-THE-WEB",
+            "plain-text",
+            "one-only",
+        ] {
+            assert!(!text.contains(secret), "{}: {secret}", path.display());
+        }
+    }
+}
+
+#[test]
 fn a_plan_made_offline_asks_when_it_is_applied() {
     let moto = moto();
     let test = test(&moto, TEMPLATE);

@@ -60,7 +60,11 @@ impl Evaluator<'_> {
             sensitive,
         };
         match functions::call(function, &arguments, &mut call_cx) {
-            Ok(value) => value.mark(sensitive),
+            Ok(value) => {
+                let value = value.mark(sensitive);
+                cx.secrets.keep(&value, &arguments);
+                value
+            }
             Err(error) => {
                 let diagnostic = failure(function, call, span, error);
                 cx.fail(diagnostic)

@@ -144,6 +144,27 @@ pub(crate) fn eval_default(text: &str) -> String {
     run(text, &world(), true)
 }
 
+/// The secrets that the calls in an expression give, where services answer; sorted.
+pub(crate) fn secrets(text: &str) -> Vec<String> {
+    let mut world = world();
+    for (call, answer) in [
+        ("vault(\"secret/data/web\", \"password\")", "battery-staple"),
+        ("consul_key(\"web/token\")", "t0ken"),
+        ("aws_secretsmanager(\"web\", \"key\")", "a-value"),
+        ("aws_secretsmanager_raw(\"web\")", "{\"key\": \"a-value\"}"),
+    ] {
+        world.services.insert(call.to_owned(), answer.to_owned());
+    }
+    let mut cx = Context::new(&world, Path::new("."));
+    let expr = crate::lower::hcl::expression(FileId(0), 0, text, &mut cx.diagnostics);
+    let value = evaluate(&expr, &Names, &mut cx);
+    assert!(cx.diagnostics.is_empty(), "{text}: {:?}", cx.diagnostics);
+    assert!(value.is_wholly_known(), "{text}");
+    let kept = cx.secrets.into_values().into_iter();
+    kept.map(|value| value.as_str().unwrap().to_owned())
+        .collect()
+}
+
 fn run(text: &str, world: &FixedWorld, env_allowed: bool) -> String {
     let mut cx = Context::new(world, Path::new("."));
     cx.env_allowed = env_allowed;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use imgc_syntax::Span;
 use smol_str::SmolStr;
 
+use super::options::{Deferred, Resolved};
 use super::unit::View;
-use super::{Open, RunValues, options::Deferred};
+use super::{Open, RunValues};
 use crate::artifacts::Values;
 use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
-use crate::eval::Context;
 use crate::eval::trace::{self, Trace};
+use crate::eval::{Context, Secrets};
 use crate::hir::{Body, Name};
 use crate::late::LateId;
 use crate::schema::Component;
@@ -104,10 +105,13 @@ impl Deferred for Late {
         open
     }
 
-    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
+    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Resolved, Vec<Diagnostic>> {
         let first = &self.layers[0].0;
-        let overlay = first.tree().known(&self.lates, &values.artifacts, world)?;
+        let mut secrets = Secrets::default();
+        let tree = first.tree();
+        let overlay = tree.known(&self.lates, &values.artifacts, world, &mut secrets)?;
         let mut cx = Context::new(world, &first.root);
+        cx.secrets = secrets;
         let places: Vec<Place<'_>> = self
             .layers
             .iter()
@@ -139,7 +143,7 @@ impl Deferred for Late {
         let value = configure::configure(&subject, &mut cx);
         cx.diagnostics.retain(Diagnostic::is_error);
         if cx.diagnostics.is_empty() {
-            Ok(value)
+            Ok(Resolved::new(value, cx.secrets))
         } else {
             Err(cx.diagnostics)
         }

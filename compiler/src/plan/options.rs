@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::diagnostic::Diagnostic;
+use crate::eval::Secrets;
 use crate::eval::trace::Trace;
 use crate::source::World;
 use crate::value::Value;
@@ -20,7 +21,7 @@ pub struct Options {
 /// Evaluates options again when the values of the running build are known.
 pub trait Deferred: Send + Sync {
     /// The options with the values of the run given; problems name the template's text.
-    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>>;
+    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Resolved, Vec<Diagnostic>>;
 
     /// What the options are made of that are unknown in `value`, which is what the plan knows of them.
     fn open(&self, value: &Value, world: &dyn World) -> Vec<Open> {
@@ -28,6 +29,23 @@ pub trait Deferred: Send + Sync {
         let entries = value.as_map().into_iter().flatten();
         let unknown = entries.filter(|(_, value)| !value.is_wholly_known());
         unknown.map(|(name, _)| Open::unexplained(name)).collect()
+    }
+}
+
+/// What came of evaluating options again.
+#[derive(Clone)]
+pub struct Resolved {
+    /// The options.
+    pub value: Value,
+    /// Secrets that calls gave on the way, marked: what hides secrets must know them, since in the options they may be in the
+    /// middle of other texts.
+    pub secrets: Vec<Value>,
+}
+
+impl Resolved {
+    pub(super) fn new(value: Value, secrets: Secrets) -> Self {
+        let secrets = secrets.into_values();
+        Self { value, secrets }
     }
 }
 
@@ -113,8 +131,18 @@ impl Options {
 
     /// The object with everything known.
     pub fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
+        Ok(self.resolve_with_secrets(values, world)?.value)
+    }
+
+    /// As [`resolve`](Self::resolve), with the secrets that are new by that: those of what is known in a plan are in
+    /// [`Plan::secrets`](super::Plan::secrets).
+    pub fn resolve_with_secrets(
+        &self,
+        values: &RunValues,
+        world: &dyn World,
+    ) -> Result<Resolved, Vec<Diagnostic>> {
         match &self.deferred {
-            None => Ok(self.value.clone()),
+            None => Ok(Resolved::new(self.value.clone(), Secrets::default())),
             Some(deferred) => deferred.resolve(values, world),
         }
     }

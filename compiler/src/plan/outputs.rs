@@ -9,17 +9,16 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::make::Maker;
-use super::options::Deferred;
+use super::options::{Deferred, Resolved};
 use super::unit::View;
 use super::{BuildId, Options, RunValues};
 use crate::artifacts::{BuildIndex, Uses, Values};
 use crate::diagnostic::Diagnostic;
-use crate::eval::{self, Context};
+use crate::eval::{self, Context, Secrets};
 use crate::hir::Expr;
 use crate::late::LateId;
 use crate::names;
 use crate::source::World;
-use crate::value::Value;
 
 /// An output of a template.
 #[derive(Clone, Debug)]
@@ -99,12 +98,12 @@ struct Late {
 }
 
 impl Deferred for Late {
-    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Value, Vec<Diagnostic>> {
-        let overlay = self
-            .view
-            .tree()
-            .known(&self.lates, &values.artifacts, world)?;
+    fn resolve(&self, values: &RunValues, world: &dyn World) -> Result<Resolved, Vec<Diagnostic>> {
+        let mut secrets = Secrets::default();
+        let tree = self.view.tree();
+        let overlay = tree.known(&self.lates, &values.artifacts, world, &mut secrets)?;
         let mut cx = Context::new(world, &self.root);
+        cx.secrets = secrets;
         let place = self.view.block(Values::Running {
             artifacts: &values.artifacts,
             overlay: &overlay,
@@ -112,7 +111,7 @@ impl Deferred for Late {
         let value = eval::evaluate(&self.expr, &place, &mut cx).mark(self.secret);
         cx.diagnostics.retain(Diagnostic::is_error);
         if cx.diagnostics.is_empty() {
-            Ok(value)
+            Ok(Resolved::new(value, cx.secrets))
         } else {
             Err(cx.diagnostics)
         }

@@ -290,8 +290,8 @@ impl Work<'_> {
             },
             false => RunValues::default(),
         };
-        let value = options
-            .resolve(&values, &*self.run.world)
+        let resolved = options
+            .resolve_with_secrets(&values, &*self.run.world)
             .map_err(|diagnostics| {
                 let messages: Vec<&str> = diagnostics
                     .iter()
@@ -307,9 +307,12 @@ impl Work<'_> {
                     diagnostics,
                 }
             })?;
-        for secret in crate::options::secrets(&value) {
-            cx.output.add_secret(&secret);
+        for value in resolved.secrets.iter().chain([&resolved.value]) {
+            for secret in crate::options::secrets(value) {
+                cx.output.add_secret(&secret);
+            }
         }
+        let value = resolved.value;
         let rendered = template::render_options(&value, late, &template::Surroundings::from(cx))?;
         for secret in crate::options::secrets(&rendered) {
             cx.output.add_secret(&secret);

@@ -51,8 +51,8 @@ impl Run {
             artifacts: self.ends.artifacts(),
             ..RunValues::default()
         };
-        let value = output.value.resolve(&values, &*self.world);
-        let value = value.map_err(|diagnostics| {
+        let resolved = output.value.resolve_with_secrets(&values, &*self.world);
+        let resolved = resolved.map_err(|diagnostics| {
             let messages: Vec<&str> = diagnostics
                 .iter()
                 .map(|diagnostic| diagnostic.message.as_str())
@@ -60,9 +60,12 @@ impl Run {
             let error = Error::new(Class::Template, "run/options", messages.join("; "));
             Failure::of(&error, &address, &*self.redact).at(diagnostics, &*self.redact)
         })?;
-        for secret in crate::options::secrets(&value) {
-            self.redact.add(&secret);
+        for value in resolved.secrets.iter().chain([&resolved.value]) {
+            for secret in crate::options::secrets(value) {
+                self.redact.add(&secret);
+            }
         }
+        let value = resolved.value;
         let shown = match value.contains_sensitive() {
             true => None,
             false => {
