@@ -408,15 +408,7 @@ impl Seen {
             Some(build) => foresight.build == build,
             None => plan.build(foresight.build).address == output.address,
         });
-        of_it.is_none_or(|foresight| match foresight.verdict {
-            // What the builder writes is there.
-            Verdict::ArtifactThere { .. }
-                if plan.build(foresight.build).address == output.address =>
-            {
-                false
-            }
-            _ => will_run(plan, foresight, &output.address),
-        })
+        of_it.is_none_or(|foresight| will_run(plan, foresight, &output.address))
     }
 }
 
@@ -488,6 +480,14 @@ fn looked(
         let (builds, previews) = tokio::join!(Box::pin(reuse::plan(&ahead)), Box::pin(previews));
         Ok((builds?, previews))
     })?;
+    let mut previews: Vec<(BuildId, Preview)> = previews;
+    for (id, preview) in &mut previews {
+        // What a step has done already it does not do again: what it would meet is nothing to be told.
+        if let Some(foresight) = builds.iter().find(|one| one.build == *id) {
+            let runs = |by: &str| by.is_empty() || will_run(plan, foresight, by);
+            preview.findings.retain(|finding| runs(&finding.by));
+        }
+    }
     let taken = builds.iter().flat_map(|build| &build.pins);
     if locked {
         lock::refuse(&plan.root, &drift(&settings.known, taken))?;

@@ -142,6 +142,11 @@ pub(crate) fn remarks(component: &Component) -> Vec<String> {
                 "`{}` needs `{}`.",
                 constraint.attributes[0], constraint.attributes[1]
             ),
+            ConstraintKind::Idles => format!(
+                "`{}` leaves {} without effect.",
+                constraint.attributes[0],
+                listed(&constraint.attributes[1..])
+            ),
         });
     }
     let body = &component.body;

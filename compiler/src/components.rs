@@ -104,12 +104,34 @@ impl Publish {
     }
 }
 
+/// What comes before a post-processor in its chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind<'a> {
+    /// The builder, which makes the artifact.
+    pub builder: &'a str,
+    /// Its options; parts may be unknown until run time.
+    pub options: &'a Value,
+    /// The post-processors in between, the first one first.
+    pub before: &'a [&'a str],
+}
+
 /// The components that can run.
 pub trait Components {
     /// Whether there is an implementation.
     fn has(&self, kind: ComponentKind, name: &str) -> bool;
     /// Checks of the implementation on options that agree with the schema; parts may be unknown until run time.
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem>;
+    /// Checks of a post-processor's options together with what makes its artifact; what [`check`](Self::check) says of them is
+    /// not said again.
+    fn check_behind(
+        &self,
+        post_processor: &str,
+        options: &Value,
+        behind: Behind<'_>,
+    ) -> Vec<Problem> {
+        let _ = (post_processor, options, behind);
+        Vec::new()
+    }
     /// The steps that publish what a builder makes with these options, each after those it needs; parts of the options may
     /// be unknown until run time.
     fn publishes(&self, builder: &str, options: &Value) -> Vec<Publish> {

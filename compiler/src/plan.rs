@@ -17,12 +17,13 @@ pub use instances::IDS as EXTENDS_IDS;
 pub use make::IDS;
 pub(crate) use make::make;
 pub use names::Key;
-pub use options::{Deferred, Open, Options, RunValues};
+pub use options::{Deferred, Open, Options, Resolved, RunValues};
 pub use outputs::Output;
 pub use pieces::IDS as GROUP_IDS;
 pub use repeat::IDS as REPEAT_IDS;
 pub(crate) use unit::Unit;
 
+mod behind;
 mod blocks;
 pub mod compare;
 mod component;
@@ -59,8 +60,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The variables with their values and where these came from, by name.
     pub variables: Vec<Variable>,
-    /// The values of locals that are sensitive or have sensitive parts: what hides secrets must know them, since they
-    /// need not be parts of a variable.
+    /// The values of locals that are sensitive or have sensitive parts, and what calls gave that is sensitive: what hides
+    /// secrets must know them, since they need not be parts of a variable.
     pub secrets: Vec<Value>,
     /// Everything outside the template text that the plan depends on.
     pub inputs: Vec<Input>,

@@ -134,6 +134,17 @@ impl Artifact {
     }
 }
 
+/// Each artifact once, in their order.
+pub(crate) fn distinct(artifacts: &[Artifact]) -> Vec<&Artifact> {
+    let mut found: Vec<&Artifact> = Vec::with_capacity(artifacts.len());
+    for artifact in artifacts {
+        if !found.contains(&artifact) {
+            found.push(artifact);
+        }
+    }
+    found
+}
+
 /// The ids of an artifact of several places.
 fn parts(id: &str) -> impl Iterator<Item = &str> {
     id.split(',').filter(|part| !part.is_empty())

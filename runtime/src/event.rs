@@ -135,10 +135,15 @@ pub enum Event {
         build: BuildId,
         /// Its name.
         name: String,
-        /// The final artifacts; empty if it failed early or made none.
+        /// The final artifacts; empty if it failed early or made none. One that is handed on unchanged is there more than once,
+        /// as Packer lists it; in JSON each is there once.
+        #[serde(serialize_with = "distinct_artifacts")]
         artifacts: Vec<Artifact>,
         /// What is wrong, if it failed.
         error: Option<String>,
+        /// The way out, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
         /// How long it took.
         #[serde(serialize_with = "seconds")]
         took: Duration,
@@ -293,6 +298,13 @@ impl Output {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+fn distinct_artifacts<S: serde::Serializer>(
+    artifacts: &[Artifact],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    crate::artifact::distinct(artifacts).serialize(serializer)
 }
 
 fn step_number<S: serde::Serializer>(step: &StepId, serializer: S) -> Result<S::Ok, S::Error> {

@@ -146,8 +146,9 @@ fn sends_generated(step: &Step) -> bool {
     provisioner == "file" && generated.and_then(Value::as_bool) == Some(true)
 }
 
-/// Options of sources that say how long and how often to try: what is made does not follow from them.
-const PATIENCE: &[&str] = &[
+/// Options of sources that say how long and how often to try, or who asks at this moment: what is made does not follow from them.
+const PASSING: &[&str] = &[
+    "mfa_code",
     "pause_before_connecting",
     "ssh_handshake_attempts",
     "ssh_keep_alive_interval",
@@ -156,6 +157,7 @@ const PATIENCE: &[&str] = &[
     "ssh_wait_timeout",
     "winrm_timeout",
 ];
+
 /// The fingerprints of all steps of a build. Reads files, and blocks.
 pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
     let build = basis.plan.build(basis.build);
@@ -184,7 +186,7 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                     making.home();
                 }
                 making.source(source.iter().filter(|input| {
-                    !is_late(input) && !is_last(input) && !PATIENCE.contains(&input.option.as_str())
+                    !is_late(input) && !is_last(input) && !PASSING.contains(&input.option.as_str())
                 }));
                 for pin in basis.pins {
                     let name = format!("base {}", pin.name);

@@ -378,7 +378,7 @@ fn fault(point: &str) -> Result<()> {
 }
 
 /// Whether `owner` is `prefix` or stands below it.
-fn owns(prefix: &str, owner: &str) -> bool {
+pub(crate) fn owns(prefix: &str, owner: &str) -> bool {
     match owner.strip_prefix(prefix) {
         Some(rest) => prefix.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']),
         None => false,

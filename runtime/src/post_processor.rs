@@ -18,6 +18,24 @@ pub trait PostProcessor: Send + Sync {
         Vec::new()
     }
 
+    /// Looks at the options together with what makes its artifact, without touching the outside. Asked where nothing between
+    /// the builder and this one makes another artifact; what [`check`](Self::check) says need not be said again.
+    fn check_behind(&self, options: &Value, origin: Origin<'_>) -> Vec<Problem> {
+        let _ = (options, origin);
+        Vec::new()
+    }
+
+    /// Whether the artifact that it yields is always the one that it is given.
+    fn passes_on(&self) -> bool {
+        false
+    }
+
+    /// Whether what it hands on unchanged is listed once more at the end of the run, as Packer does. Not where Packer knows no
+    /// such post-processor: a script that reads the list goes on to work when one is added.
+    fn lists_again(&self) -> bool {
+        true
+    }
+
     /// The options that are written down as they are, into the state and what is shown of it: they name what has to be found
     /// again. No secret may be part of one.
     fn recorded_options(&self) -> &'static [&'static str] {

@@ -51,6 +51,9 @@ pub struct Finding {
     pub state: Certainty,
     /// What is there, or why that is not known.
     pub text: String,
+    /// The address of the post-processor that asks; empty for the builder.
+    #[serde(skip)]
+    pub by: String,
 }
 
 /// How sure a fact is.
@@ -106,7 +109,12 @@ impl Preview {
 
     fn add(&mut self, what: &str, state: Certainty, text: String) {
         let what = what.to_owned();
-        self.findings.push(Finding { what, state, text });
+        self.findings.push(Finding {
+            what,
+            state,
+            text,
+            by: String::new(),
+        });
     }
 
     /// Adds something that will be made; those to whom it is open are added to what is given back.
@@ -288,6 +296,9 @@ impl Look<'_> {
                         let mut shown = post.preview(cx, own, origin).await?;
                         for removing in &mut shown.removes {
                             removing.by = step.address.to_string();
+                        }
+                        for finding in &mut shown.findings {
+                            finding.by = step.address.to_string();
                         }
                         Some(shown)
                     }

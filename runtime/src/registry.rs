@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use imgc_compiler::components::{ComponentKind, Components, Problem, Publish};
+use imgc_compiler::components::{Behind, ComponentKind, Components, Problem, Publish};
 use imgc_compiler::value::Value;
 use tokio::sync::Semaphore;
 
@@ -13,6 +13,7 @@ use crate::data_source::DataSource;
 use crate::event::Redact as _;
 use crate::options::secrets;
 use crate::post_processor::PostProcessor;
+use crate::preview::Origin;
 use crate::provisioner::Provisioner;
 use crate::redact::Redactor;
 use crate::template::{late, open_options};
@@ -172,6 +173,28 @@ impl Components for Registry {
             },
         ));
         problems
+    }
+
+    fn check_behind(
+        &self,
+        post_processor: &str,
+        options: &Value,
+        behind: Behind<'_>,
+    ) -> Vec<Problem> {
+        let find = |name: &str| self.post_processors.get(name);
+        let mut before = behind.before.iter();
+        let is_first = before.all(|name| find(name).is_some_and(|one| one.passes_on()));
+        let Some(found) = find(post_processor).filter(|_| is_first) else {
+            return Vec::new();
+        };
+        let source = late(ComponentKind::Builder, behind.builder);
+        let source = open_options(behind.options, source);
+        let origin = Origin {
+            builder: behind.builder,
+            options: &source,
+            before: &[],
+        };
+        found.check_behind(options, origin)
     }
 
     fn publishes(&self, builder: &str, options: &Value) -> Vec<Publish> {

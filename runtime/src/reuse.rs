@@ -26,7 +26,7 @@ use crate::checkpoint::{Capability, Checkpoint};
 use crate::error::Result;
 use crate::fingerprint::{Chain, Difference, Fingerprint};
 use crate::identity::{self, Fate, hex};
-use crate::ledger::Resource;
+use crate::ledger::{CloudResource, Resource};
 use crate::settings::{Remover, Reuse};
 use crate::state::{ArtifactRecord, CheckpointRecord, Met, State, StepStatus};
 
@@ -84,6 +84,19 @@ pub struct Why {
     pub differences: Vec<Difference>,
     /// Whether something that was made is not what it was.
     pub lost: bool,
+    /// What is not there any more at a provider, where that is why.
+    pub gone: Option<CloudResource>,
+}
+
+/// What of an artifact is not what it was.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// What, for people: a path, `aws image ami-1 (eu-west-1)`.
+    pub what: String,
+    /// What has become of it.
+    pub fate: Fate,
+    /// Which thing at a provider; `None` for a file.
+    pub thing: Option<CloudResource>,
 }
 
 /// What is foreseen of a build.
@@ -246,31 +259,26 @@ pub fn identity(artifact: &Artifact, record: &ArtifactRecord) -> String {
 }
 
 /// What of an artifact is not what it was: files, and things at a provider that one of `removers` knows.
-pub async fn lost(
-    removers: &[Arc<dyn Remover>],
-    record: &ArtifactRecord,
-) -> Result<Vec<(String, Fate)>> {
+pub async fn lost(removers: &[Arc<dyn Remover>], record: &ArtifactRecord) -> Result<Vec<Lost>> {
     let mut lost = things_lost(removers, &record.artifact).await?;
     if record.files.is_empty() {
         return Ok(lost);
     }
     let files = record.files.clone();
-    let files: Vec<(String, Fate)> = crate::files::blocking(move || {
-        let fates = files.into_iter().map(|file| {
-            let fate = identity::fate(&file);
-            (file.path.display().to_string(), fate)
+    let files: Vec<Lost> = crate::files::blocking(move || {
+        let fates = files.into_iter().map(|file| Lost {
+            fate: identity::fate(&file),
+            what: file.path.display().to_string(),
+            thing: None,
         });
-        Ok(fates.filter(|(_, fate)| *fate != Fate::Same).collect())
+        Ok(fates.filter(|lost| lost.fate != Fate::Same).collect())
     })
     .await?;
     lost.extend(files);
     Ok(lost)
 }
 
-async fn things_lost(
-    removers: &[Arc<dyn Remover>],
-    artifact: &Artifact,
-) -> Result<Vec<(String, Fate)>> {
+async fn things_lost(removers: &[Arc<dyn Remover>], artifact: &Artifact) -> Result<Vec<Lost>> {
     let mut lost = Vec::new();
     for thing in &artifact.things {
         let resource = Resource::Cloud(thing.clone());
@@ -278,7 +286,11 @@ async fn things_lost(
             if let Some(fate) = remover.fate(&resource).await {
                 let fate = fate?;
                 if fate != Fate::Same {
-                    lost.push((thing.describe(), fate));
+                    lost.push(Lost {
+                        what: thing.describe(),
+                        fate,
+                        thing: Some(thing.clone()),
+                    });
                 }
                 break;
             }

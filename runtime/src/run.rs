@@ -446,6 +446,10 @@ impl Run {
                 .error
                 .as_ref()
                 .map(|failure| failure.message.clone()),
+            help: outcome
+                .error
+                .as_ref()
+                .and_then(|failure| failure.help.clone()),
             took: outcome.took,
         });
     }

@@ -279,10 +279,22 @@ pub struct ChangeRecord {
 /// What something holds since it was removed ([`ChangeRecord::after`]): that is no value, and cannot be changed back.
 pub const REMOVED: &str = "removed";
 
+/// What something holds that a run has found gone, whoever has removed it.
+pub const GONE: &str = "gone";
+
 impl ChangeRecord {
     /// Whether the change has removed the thing for good.
     pub fn is_removal(&self) -> bool {
-        self.before.is_none() && self.after.version.is_none() && self.after.value == REMOVED
+        self.is_end(REMOVED)
+    }
+
+    /// Whether nothing was changed: the run has found that the thing is not there any more.
+    pub fn is_gone(&self) -> bool {
+        self.is_end(GONE)
+    }
+
+    fn is_end(&self, how: &str) -> bool {
+        self.before.is_none() && self.after.version.is_none() && self.after.value == how
     }
 }
 

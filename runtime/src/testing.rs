@@ -160,6 +160,7 @@ pub fn sample_events() -> Vec<Event> {
             name: "file.b".into(),
             artifacts: Vec::new(),
             error: Some("the script `inline` ended with exit code 3; allowed: 0".into()),
+            help: Some("see the output above".into()),
             took: Duration::from_millis(21),
         },
         Event::BuildFinished {
@@ -173,6 +174,7 @@ pub fn sample_events() -> Vec<Event> {
                 ..Artifact::default()
             }],
             error: None,
+            help: None,
             took: Duration::from_micros(1_234_567),
         },
         Event::RunFinished {

@@ -8,7 +8,7 @@ use imgc_compiler::plan::{Limits, Plan};
 use imgc_compiler::value::Value;
 use imgc_runtime::Class;
 use imgc_runtime::cancel::Cancel;
-use imgc_runtime::event::{Event, Sink};
+use imgc_runtime::event::{Event, Level, Sink};
 use imgc_runtime::report::{Recorder, Tee};
 use imgc_runtime::run::{RunResult, StepOutcome, exit_code, run};
 use imgc_runtime::settings::{Answer, Ask, OnError, Settings};
@@ -301,17 +301,50 @@ async fn a_failure_may_be_ignored() {
     assert_eq!(result.timings[3].outcome, StepOutcome::Ignored);
 }
 
+/// The end of a build tells of one failure.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_the_first_is_said_by_itself() {
+    let post = |name: &str| ("fake", object([("name", Value::string(name))]), None);
+    let theatre = Theatre::default()
+        .on("post x", [Act::Fail(Class::Timeout)])
+        .on("post y", [Act::Fail(Class::Timeout)]);
+    let chains = [vec![post("x")], vec![post("y")]];
+    let plan = PlanMaker::new().build("fake", "a", nothing(), [], chains);
+    let (result, events) = play(&theatre, plan.plan(), settings()).await;
+    let first = &result.builds[0].error.as_ref().unwrap().address;
+    let said: Vec<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Line {
+                level: Level::Error,
+                text,
+                ..
+            } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("build.fake.a.post-processor["));
+    assert!(!said[0].starts_with(first.as_str()), "{first} {said:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_our_mistake_and_ends_one_build() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let theatre = Theatre::default().on("provision a", [Act::Panic]);
     let plan = one("a").build("fake", "b", nothing(), [], []).plan();
-    let (result, _) = play(&theatre, plan, settings()).await;
+    let (result, events) = play(&theatre, plan, settings()).await;
     std::panic::set_hook(hook);
     let error = result.builds[0].error.as_ref().unwrap();
     assert_eq!((error.class, error.id), (Class::Bug, "run/panic"));
     assert!(result.builds[1].error.is_none());
+    // The way out stands with the error, for whoever shows it.
+    let helped = events.iter().any(|event| {
+        matches!(event, Event::BuildFinished { build, error, help, .. }
+            if build.0 == 0 && error.is_some() && *help == result.builds[0].error.as_ref().unwrap().help)
+    });
+    assert!(helped && result.builds[0].error.as_ref().unwrap().help.is_some());
     assert!(theatre.calls().contains(&"release a".to_owned()));
     assert_eq!(exit_code(&result), 70);
 }

@@ -97,7 +97,8 @@ pub(crate) struct RunArgs {
     /// Put the time in front of every line of the log.
     #[arg(long, help_heading = "Run")]
     pub(crate) timestamp_ui: bool,
-    /// Run the builds one after another, with more in the log.
+    /// Run the builds one after another, with more in the log; at a terminal, pause before each step until Enter is pressed. The
+    /// temporary key of a build at Amazon is in the working directory meanwhile, as `ec2_NAME.pem`.
     #[arg(long, help_heading = "Run")]
     pub(crate) debug: bool,
     /// Refuse to run where something outside is not as `imgc.lock` has it, or is missing there; never write that file.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use imgc_runtime::builder::{FACT, PACKAGES};
 use imgc_runtime::identity::{self, Fate};
+use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::state::{ArtifactRecord, ChangeRecord, FileIdentity, State as _};
 use serde_json::json;
 
@@ -47,9 +48,11 @@ pub(super) fn run(args: &ImagesArgs) -> Outcome {
 fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
     images.retain(|image| !is_said_only(image));
     let made_before = |at: usize, one: &ArtifactRecord| {
-        images[at + 1..].iter().any(|other| {
+        let before = &images[at + 1..];
+        let is_same = |other: &ArtifactRecord| {
             (&other.run, &other.build, &other.artifact) == (&one.run, &one.build, &one.artifact)
-        })
+        };
+        before.iter().any(is_same) || is_given_on(one, before)
     };
     let again: Vec<bool> = images
         .iter()
@@ -61,9 +64,20 @@ fn distinct(mut images: Vec<ArtifactRecord>) -> Vec<ArtifactRecord> {
     images
 }
 
-/// What runs have removed of what was finished, such as `amazon-retention`.
+/// Whether all that it is made of stands in records of before, perhaps of several steps and of another run: who has given an
+/// image on, such as `amazon-ssm-parameter`, has not made it.
+fn is_given_on(record: &ArtifactRecord, before: &[ArtifactRecord]) -> bool {
+    let artifact = &record.artifact;
+    let is_known = |thing: &CloudResource| {
+        let mut known = before.iter().flat_map(|other| &other.artifact.things);
+        known.any(|other| other.is(thing))
+    };
+    artifact.files.is_empty() && !artifact.things.is_empty() && artifact.things.iter().all(is_known)
+}
+
+/// What runs have removed of what was finished, such as `amazon-retention`, and what they have found gone.
 pub(super) fn removals(mut changes: Vec<ChangeRecord>) -> Vec<ChangeRecord> {
-    changes.retain(ChangeRecord::is_removal);
+    changes.retain(|change| change.is_removal() || change.is_gone());
     changes
 }
 
@@ -143,13 +157,16 @@ pub(super) fn text(
         lines.push("  after somebody had a shell on the machine".to_owned());
     }
     for change in gone(record, removals) {
-        lines.push(format!(
-            "  removed {} by run {} ({}): {}",
-            state::time(change.at),
-            state::short(&change.run),
-            harmless(&change.step),
-            harmless(&change.thing.describe())
-        ));
+        let (at, run) = (state::time(change.at), state::short(&change.run));
+        let what = change.thing.describe();
+        let what = harmless(&what);
+        lines.push(match change.is_gone() {
+            true => format!("  gone, as run {run} has found {at}: {what}"),
+            false => format!(
+                "  removed {at} by run {run} ({}): {what}",
+                harmless(&change.step)
+            ),
+        });
     }
     for path in &record.artifact.files {
         let note = fate(record, path, later).map_or_else(String::new, |note| format!("  ({note})"));
@@ -172,6 +189,7 @@ pub(super) fn object(
                 "run": change.run,
                 "step": change.step,
                 "at": change.at,
+                "found_gone": change.is_gone(),
             })
         })
         .collect();

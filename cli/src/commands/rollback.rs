@@ -4,6 +4,8 @@
 //! Every parameter is looked at by itself: one that somebody else has written since, or whose image is gone, is refused and
 //! the others go back.
 
+use std::path::Path;
+
 use imgc_aws::{Obstacle, Outlook};
 use imgc_runtime::state::{ChangeRecord, Content, NewRun, Run, RunStatus, State as _};
 use imgc_state::Sqlite;
@@ -18,6 +20,9 @@ use crate::state::{self, Look, now};
 use crate::terminal::{complain, harmless, print};
 
 use super::json_text;
+
+/// Where a path belongs.
+const A_TEMPLATE: &str = "a template is named by `-template PATH`; what stands alone is a run, or the address of a build";
 
 /// What these runs are called in the history.
 const COMMAND: &str = "rollback";
@@ -68,6 +73,11 @@ fn chosen(look: &Look, args: &RollbackArgs) -> Result<Vec<ChangeRecord>, Failure
     };
     let mut changes = look.wait(state.changes())?;
     changes.retain(imgc_aws::can_be_undone);
+    let all = changes.clone();
+    let left = |changes: Vec<ChangeRecord>| match args.to {
+        None => not_undone(changes),
+        Some(_) => Ok(newest_of(&changes, &all)),
+    };
     match args.what.as_deref() {
         Some(address) if address.contains('.') => {
             let of = |change: &ChangeRecord| is_below(&change.step, address);
@@ -77,23 +87,40 @@ fn chosen(look: &Look, args: &RollbackArgs) -> Result<Vec<ChangeRecord>, Failure
                     "no run is remembered in which `{}` has written a parameter",
                     harmless(address)
                 ))
-                .help("`imgc history` lists the runs, and `imgc show RUN` what one has written"));
+                .help(match is_path(address) {
+                    true => A_TEMPLATE,
+                    false => {
+                        "`imgc history` lists the runs, and `imgc show RUN` what one has written"
+                    }
+                }));
             }
-            last(changes)
+            left(last(changes)?)
         }
         Some(run) => {
-            let run = look.run(run)?.new.id;
+            let found = look.run(run);
+            let run = match is_path(run) {
+                true => found.map_err(|failure| failure.help(A_TEMPLATE)),
+                false => found,
+            };
+            let run = run?.new.id;
             changes.retain(|change| change.run == run);
             match changes.is_empty() {
                 true => Err(Failure::usage(format!(
                     "run {} has written no parameter",
                     state::short(&run)
                 ))),
-                false => not_undone(changes),
+                false => left(changes),
             }
         }
-        None => last(changes),
+        None => left(last(changes)?),
     }
+}
+
+/// Whether what is meant as an address is the path of a template or of a directory.
+fn is_path(address: &str) -> bool {
+    let path = Path::new(address);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.exists() || matches!(extension, Some("hcl" | "json" | "toml"))
 }
 
 /// Whether a step is the one of an address, or of the build of that address, with or without the word `build`.
@@ -112,7 +139,26 @@ fn last(mut changes: Vec<ChangeRecord>) -> Result<Vec<ChangeRecord>, Failure> {
         return Err(nothing());
     };
     changes.retain(|change| change.run == run);
-    not_undone(changes)
+    Ok(changes)
+}
+
+/// What these changes have come to: one that was taken back is followed to what took it back. The parameters then stand as
+/// the last of them has left them, and from there another version may be gone to.
+fn newest_of(changes: &[ChangeRecord], all: &[ChangeRecord]) -> Vec<ChangeRecord> {
+    let sure = changes.iter().filter(|one| !is_superseded(one, changes));
+    sure.map(|change| {
+        let mut newest = change;
+        while let Some(by) = &newest.undone_by {
+            let took_back =
+                |other: &&ChangeRecord| other.undoes == Some(newest.id) && other.run == *by;
+            match all.iter().find(took_back) {
+                Some(next) => newest = next,
+                None => break,
+            }
+        }
+        newest.clone()
+    })
+    .collect()
 }
 
 fn not_undone(changes: Vec<ChangeRecord>) -> Result<Vec<ChangeRecord>, Failure> {
@@ -135,7 +181,9 @@ fn not_undone(changes: Vec<ChangeRecord>) -> Result<Vec<ChangeRecord>, Failure> 
                 state::short(&by)
             ),
         )
-        .help("to go further back name an earlier run: `imgc rollback RUN`")),
+        .help(
+            "to go further back name an earlier run, `imgc rollback RUN`, or a version of the parameters, `imgc rollback --to VERSION`",
+        )),
         _ => Ok(left),
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             artifacts.reverse();
             let mut changes = state.changes().await?;
             let removals = images::removals(changes.clone());
-            changes.retain(|change| change.run == id);
+            changes.retain(|change| change.run == id && !change.is_gone());
             changes.reverse();
             Ok(Known {
                 steps: state.steps(&id).await?,

@@ -45,23 +45,21 @@ pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
 }
 
 /// The builds that would fail of what was found, each with what that is about. One whose artifact is there takes nothing more of
-/// the outside than that.
+/// the outside than its post-processors do.
 pub(crate) fn doomed(plan: &Plan, seen: &Seen) -> Vec<String> {
     let previews = seen.previews.iter();
     let doomed = previews.filter_map(|(id, preview)| {
         let foresight = seen.builds.iter().find(|foresight| foresight.build == *id);
-        let is_there = foresight.is_some_and(|foresight| {
-            matches!(
-                foresight.verdict,
-                Verdict::UpToDate { .. } | Verdict::ArtifactThere { .. }
-            )
-        });
-        if is_there {
-            return None;
-        }
+        let verdict = foresight.map(|foresight| &foresight.verdict);
+        let builds = match verdict {
+            Some(Verdict::UpToDate { .. }) => return None,
+            Some(Verdict::ArtifactThere { .. }) => false,
+            _ => true,
+        };
         let findings = preview.findings.iter();
         let mut about: Vec<&str> = findings
             .filter(|finding| finding.state == Certainty::Trouble)
+            .filter(|finding| builds || !finding.by.is_empty())
             .map(|finding| finding.what.as_str())
             .collect();
         about.dedup();

@@ -24,6 +24,7 @@ mod going_on;
 mod import;
 mod launching;
 mod leaks;
+mod logins;
 mod network;
 mod odds;
 mod only_copies;
@@ -34,6 +35,7 @@ mod publish;
 mod renewal;
 mod resume;
 mod retention;
+mod roads;
 mod sessions;
 mod shared;
 mod stories;
@@ -146,6 +148,8 @@ fn an_image_is_made_and_nothing_else_stays() {
             if !tags.is_empty() && call.action != "CreateTags" {
                 let both = ["imgc:run", "imgc:expires"];
                 assert!(both.iter().all(|tag| tags.contains_key(tag)), "{call:?}");
+                let is_run = !["image", "volume"].contains(&kind);
+                assert!(!is_run || tags["team"] == "web", "{call:?}");
             }
         }
     }

@@ -241,3 +241,49 @@ fn sarif_is_for_code_scanning() {
         (0, &serde_json::json!([]))
     );
 }
+
+#[test]
+fn what_a_source_gets_from_builds_that_are_not_selected_is_not_missed() {
+    let test = Test::new(
+        r#"
+source "file" "base" {
+  content = "x"
+}
+build {
+  name = "apps"
+  source "file.base" {
+    name   = "web"
+    target = "web.txt"
+  }
+  source "file.base" {
+    name   = "db"
+    target = "db.txt"
+  }
+}
+"#,
+    );
+    let printed = test.run(&["build", "-only=nothing", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    let said = &printed.stderr;
+    assert!(said.contains("`-only=nothing` matches no build"), "{said}");
+    assert!(!said.contains("missing-option"), "{said}");
+    let printed = test.run(&["build", "-only=apps.file.web", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert!(
+        !printed.text().contains("missing-option"),
+        "{}",
+        printed.text()
+    );
+    // Where no build gives it, it is missing.
+    let text = test
+        .read("main.pkr.hcl")
+        .replace("base", "other")
+        .replace("build {", "source \"file\" \"base\" {}\nbuild {");
+    test.write("main.pkr.hcl", text);
+    let printed = test.run(&["validate", "."]);
+    assert!(
+        printed.stderr.contains("`file` needs the option `target`"),
+        "{}",
+        printed.text()
+    );
+}

@@ -167,6 +167,10 @@ fn rules(component: &Component, name: &str) -> Vec<String> {
         .iter()
         .filter(|all| all.first().is_some_and(|first| *first == name));
     lines.extend(needs.map(|all| format!("Needs {}.", others(all))));
+    let idle = of_kind(ConstraintKind::Idles);
+    let idle = idle.iter().filter_map(|all| all.first().copied());
+    let idle = idle.filter(|first| *first != name);
+    lines.extend(idle.map(|first| format!("No effect beside `{first}`.")));
     lines
 }
 

@@ -64,7 +64,44 @@ fn rule(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut 
                 );
             }
         }
+        ConstraintKind::Idles => idle(subject, constraint, given, cx),
     }
+}
+
+/// Options that another one makes needless.
+fn idle(subject: &Subject<'_>, constraint: &Constraint, given: &Given, cx: &mut Context<'_>) {
+    let Some((first, others)) = constraint.attributes.split_first() else {
+        return;
+    };
+    let decided = given.attributes.get(first.as_str());
+    let decided = decided.is_some_and(|(value, _)| value.is_known() && given.has(first));
+    if !decided || given.computed.contains(first.as_str()) {
+        // Such a block is for several ways, with the options of all of them.
+        return;
+    }
+    let idle: Vec<&str> = others
+        .iter()
+        .map(SmolStr::as_str)
+        .filter(|name| given.has(name))
+        .collect();
+    let Some(place) = idle.first().and_then(|name| given.place(name)) else {
+        return;
+    };
+    let verb = if idle.len() == 1 { "has" } else { "have" };
+    let message = format!(
+        "{} {verb} no effect: {} has `{first}`",
+        quoted_list(idle.iter().copied()),
+        subject.what
+    );
+    let diagnostic = Diagnostic::warning("check/idle-option", place, message);
+    let diagnostic = match given.place(first) {
+        Some(said) => diagnostic.label(said, "chosen here"),
+        None => diagnostic,
+    };
+    cx.report(diagnostic.help(match idle.len() {
+        1 => format!("remove it, or `{first}`"),
+        _ => format!("remove them, or `{first}`"),
+    }));
 }
 
 /// Checks one option's value against the list of accepted ones and the form of a duration.

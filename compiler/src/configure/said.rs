@@ -7,7 +7,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::{find_inner_option, find_option};
-use crate::components::{ComponentKind, Components, Problem};
+use crate::components::{Behind, ComponentKind, Components, Problem};
 use crate::diagnostic::Diagnostic;
 use crate::hir::{Body, Expr};
 use crate::redact::sensitive_strings;
@@ -33,13 +33,36 @@ impl Asked<'_> {
         components: &dyn Components,
         reported: &[Diagnostic],
     ) -> Vec<Diagnostic> {
-        let problems = components.check(self.kind, self.name, self.options);
-        let problems = problems.into_iter();
+        self.found(
+            &|options| components.check(self.kind, self.name, options),
+            reported,
+        )
+    }
+
+    /// The same of a post-processor and what makes its artifact.
+    pub(crate) fn problems_behind(
+        &self,
+        components: &dyn Components,
+        behind: Behind<'_>,
+        reported: &[Diagnostic],
+    ) -> Vec<Diagnostic> {
+        self.found(
+            &|options| components.check_behind(self.name, options, behind),
+            reported,
+        )
+    }
+
+    fn found(
+        &self,
+        check: &dyn Fn(&Value) -> Vec<Problem>,
+        reported: &[Diagnostic],
+    ) -> Vec<Diagnostic> {
+        let problems = check(self.options).into_iter();
         let mut problems: Vec<Problem> = problems
             .filter(|problem| !self.is_reported(problem, reported))
             .collect();
         if !problems.is_empty() && self.options.contains_sensitive() {
-            let harmless = components.check(self.kind, self.name, &stand_in(self.options, false));
+            let harmless = check(&stand_in(self.options, false));
             let secrets = sensitive_strings(self.options);
             for problem in &mut problems {
                 self.keep_secrets(problem, &secrets, &harmless);

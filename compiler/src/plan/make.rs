@@ -169,7 +169,9 @@ pub(crate) fn make(
             maker.declared(unit, source);
         }
         for source in unit.module.sources.values() {
-            for declared in maker.unseen(unit, source) {
+            for mut declared in maker.unseen(unit, source) {
+                // What it lacks may be in a build that is not selected.
+                declared.whole &= !all.adds_to((unit.id(source), declared.at));
                 maker.unused_source(unit, source, declared);
             }
         }
@@ -197,9 +199,13 @@ impl<'a> Maker<'a, '_> {
         for part in &provisioners {
             self.check_fit(&source, instance, part);
         }
+        let chains = self.chains(build, instance, generated);
+        for chain in &chains {
+            self.check_chain(&source, instance, chain);
+        }
         Some(Parts {
             provisioners,
-            chains: self.chains(build, instance, generated),
+            chains,
             cleanup: self.cleanup(build, instance, generated),
             source,
         })

@@ -12,6 +12,7 @@ use super::blocks::Block;
 use super::instance::{Instance, Parts};
 use super::make::Maker;
 use super::names::InstanceName;
+use super::unit::SourceId;
 use super::{BuildId, layout};
 use crate::artifacts::{BuildIndex, Builds};
 use crate::diagnostic::Diagnostic;
@@ -56,6 +57,13 @@ impl<'b, 'a> All<'b, 'a> {
             names,
             addresses,
         }
+    }
+
+    /// Whether a build, selected or not, adds something of its own to an instance of a source.
+    pub(super) fn adds_to(&self, source: (SourceId, usize)) -> bool {
+        self.instances.iter().any(|(_, instance)| {
+            instance.is_nested && (instance.home.id(instance.source), instance.at) == source
+        })
     }
 
     /// As expressions name them.

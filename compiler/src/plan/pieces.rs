@@ -17,7 +17,7 @@ use crate::components::ComponentKind;
 use crate::diagnostic::registry::Entry;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::eval;
-use crate::hir::{Expr, ExprKind, Name};
+use crate::hir::{Body, Expr, ExprKind, Name};
 use crate::module::{self, Chain, Group, GroupUse, Label, Provisioning};
 use crate::scope::{BuildValues, Place};
 use crate::types::Type;
@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub(super) label: String,
     /// Its place in the template.
     pub(super) span: imgc_syntax::Span,
+    /// What is written in it.
+    pub(super) body: Arc<Body>,
     pub(super) made: Arc<Configured>,
 }
 
@@ -259,6 +261,7 @@ impl<'a> Maker<'a, '_> {
                     ty: piece.ty.text,
                     label,
                     span: block.span,
+                    body: Arc::clone(&block.body),
                     made,
                 });
             }

@@ -190,6 +190,8 @@ pub enum ConstraintKind {
     NotTogether,
     /// The first needs the second.
     Requires,
+    /// Beside the first, the others have no effect.
+    Idles,
 }
 
 /// How a component uses the files an option names.

@@ -97,6 +97,7 @@ mod tests {
         elevated_password
         linode_token
         login_password
+        mfa_code
         nutanix_password
         oidc_request_token
         pass_phrase

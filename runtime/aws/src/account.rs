@@ -24,6 +24,7 @@ use imgc_runtime::options::Options;
 use tokio::sync::OnceCell;
 
 use crate::client;
+use crate::connect;
 use crate::credentials::Renewable;
 use crate::pace::Pace;
 use crate::region::RegionClient;
@@ -44,6 +45,8 @@ pub(crate) struct Access {
     endpoint: Option<String>,
     role: Option<Role>,
     attempts: Option<u32>,
+    /// `mfa_code`, for the role of a profile.
+    code: Option<Code>,
     /// `skip_region_validation`: the region is taken as it is.
     any_region: bool,
 }
@@ -58,6 +61,16 @@ struct Keys {
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// The code of a device, good for half a minute.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Code(String);
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code").finish_non_exhaustive()
     }
 }
 
@@ -83,16 +96,10 @@ const ANY_REGION: &str = "skip_region_validation";
 impl Access {
     /// Reads the options.
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
-        for (option, why) in [
-            (
-                "insecure_skip_tls_verify",
-                "certificates are always checked; name your own authority in the file of AWS_CA_BUNDLE",
-            ),
-            (
-                "mfa_code",
-                "take a session with `aws sts get-session-token` (or `aws sso login`) and give it by the environment or a profile",
-            ),
-        ] {
+        for (option, why) in [(
+            "insecure_skip_tls_verify",
+            "certificates are always checked; name your own authority in the file of AWS_CA_BUNDLE",
+        )] {
             if options.is_given(option) {
                 return Err(refused(option, why));
             }
@@ -123,6 +130,7 @@ impl Access {
             region: options.string("region")?,
             endpoint: options.string(ENDPOINT)?,
             role: role(options)?,
+            code: options.string("mfa_code")?.map(Code),
             attempts: options
                 .integer("max_retries")?
                 .and_then(|retries| u32::try_from(retries).ok())
@@ -354,6 +362,7 @@ impl Account {
                 .region(Region::new(name.to_owned()))
                 .retry_classifier(client::Capacity)
                 .retry_classifier(client::Foreign)
+                .retry_classifier(client::Silent::default())
                 .retry_classifier(pace.clone());
             if let Some(renewable) = &self.renewable {
                 config = config.retry_classifier(renewable.clone());
@@ -362,8 +371,10 @@ impl Account {
                 config = config.endpoint_url(endpoint);
             }
             let identities = aws_sdk_sts::config::Builder::from(&self.config)
+                .retry_classifier(client::Silent::default())
                 .region(Region::new(name.to_owned()));
             let quotas = aws_sdk_servicequotas::config::Builder::from(&self.config)
+                .retry_classifier(client::Silent::default())
                 .region(Region::new(name.to_owned()));
             RegionClient::new(
                 aws_sdk_ec2::Client::from_conf(config.build()),
@@ -390,7 +401,7 @@ impl Account {
 /// Configuration and credentials as they are found now.
 async fn load(access: &Access) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(client::http())
+        .http_client(connect::client())
         // Ours keeps them, and renews them.
         .identity_cache(IdentityCache::no_cache())
         .retry_config(
@@ -417,7 +428,10 @@ async fn load(access: &Access) -> SdkConfig {
             "template",
         ));
     }
-    let config = loader.load().await;
+    let mut config = loader.load().await;
+    if let Some(provider) = profile::provider(access, &config).await {
+        config = config.into_builder().credentials_provider(provider).build();
+    }
     let Some(role) = &access.role else {
         return config;
     };

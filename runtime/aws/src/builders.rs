@@ -15,7 +15,7 @@ mod launch;
 mod on_instance;
 mod render;
 
-pub(crate) use chroot::AmazonChroot;
-pub(crate) use family::{Facts, Family};
+pub(crate) use chroot::{AmazonChroot, root_of};
+pub(crate) use family::{Facts, Family, no_bucket};
 pub(crate) use launch::attached;
 pub(crate) use on_instance::OnInstance;

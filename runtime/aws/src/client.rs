@@ -1,19 +1,15 @@
-//! The SDK's HTTP client and configuration, made when they are needed.
+//! The SDK's configuration, made when it is needed, and judges of answers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::{Builder, tls};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
-/// TLS by `ring`; the trust store is the system's. It is read with the first request.
-pub(crate) fn http() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https()
-}
+use crate::connect;
+use crate::error::{STRANGER, reasons};
 
 /// Judges answers that look as if asking again could help and where it does not: there is no more capacity for an instance a few
 /// seconds later, and another type or place is to be tried.
@@ -74,10 +70,70 @@ fn is_foreign(status: u16, body: &[u8]) -> bool {
     status < 500 && !matches!(status, 408 | 429) && !is_ours
 }
 
+/// How long a server that has never answered is asked, and after how long without a failure that begins anew.
+const PATIENCE: Duration = Duration::from_secs(8);
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// Judges connections that fail: to a server that has answered before, it is worth trying on; one that never has is most likely
+/// not there, or not at this address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Silent(Arc<Silence>);
+
+#[derive(Debug, Default)]
+struct Silence {
+    has_answered: AtomicBool,
+    /// The first and the last failure of those that came one after the other.
+    series: Mutex<Option<(Instant, Instant)>>,
+}
+
+impl Silent {
+    fn heard(&self) {
+        self.0.has_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// A connection has failed: whether another one is worth it.
+    fn missed(&self, now: Instant) -> bool {
+        let since = {
+            let series = self.0.series.lock();
+            let mut series = series.unwrap_or_else(PoisonError::into_inner);
+            let since = match *series {
+                Some((first, last)) if now < last + FORGOTTEN => first,
+                _ => now,
+            };
+            *series = Some((since, now));
+            since
+        };
+        self.0.has_answered.load(Ordering::Relaxed) || now < since + PATIENCE
+    }
+}
+
+impl ClassifyRetry for Silent {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        if context.response().is_some() {
+            self.heard();
+            return RetryAction::NoActionIndicated;
+        }
+        let error = context.output_or_error().and_then(|ended| ended.err());
+        let Some(error) = error.and_then(|error| error.as_connector_error()) else {
+            return RetryAction::NoActionIndicated;
+        };
+        // A server whose certificate nobody here believes has the same one a second later.
+        let is_stranger = reasons(error).contains(STRANGER);
+        match is_stranger || !self.missed(Instant::now()) {
+            true => RetryAction::RetryForbidden,
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "nobody there"
+    }
+}
+
 /// Configuration from the environment.
 pub(crate) async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http())
+        .http_client(connect::client())
         .load()
         .await
 }
@@ -101,6 +157,18 @@ pub(crate) fn wait<T: Send>(request: impl Future<Output = T> + Send) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_never_answered_is_given_up() {
+        let silent = Silent::default();
+        let begun = Instant::now();
+        assert!(silent.missed(begun));
+        assert!(silent.missed(begun + PATIENCE / 2));
+        assert!(!silent.missed(begun + PATIENCE));
+        assert!(silent.missed(begun + PATIENCE + FORGOTTEN));
+        silent.heard();
+        assert!(silent.missed(begun + PATIENCE * 100));
+    }
 
     #[test]
     fn what_is_not_amazon_s_is_not_asked_again() {

@@ -341,8 +341,8 @@ fn every_option_of_a_data_source_is_read() {
             .body;
         for option in body.attributes.keys().chain(body.blocks.keys()) {
             let read = access.iter().any(|(_, seen)| seen == option) || is_named(file, option);
-            // `filters` and `filter` are read together, for all that have them.
-            let read = read || ["filters", "filter"].contains(&option.as_str());
+            // These are read together, for all that have them.
+            let read = read || ["filters", "filter", "owners"].contains(&option.as_str());
             let idle = IDLE_IN_DATA.iter().any(|(known, _)| option == known);
             if !read && !idle && !in_a_table(option) {
                 missing.push(format!("{name}.{option}"));

@@ -38,16 +38,18 @@ fn not_read(error: Error, what: &str, region: &str, list: &str) -> Error {
     if error.id != "run/aws-missing" {
         return error;
     }
-    let mut missing = Error::new(
-        error.class,
-        error.id,
-        format!("there is no {what} in {region}"),
-    )
-    .because(error)
-    .help(format!(
+    let help = format!(
         "check `name` and `region`, and that the account is the one meant (`profile`): what is there shows \
          `aws {list} --region {region}`"
-    ));
+    );
+    missing(error, format!("there is no {what} in {region}"), help)
+}
+
+/// What a failure means, in place of its own words.
+fn missing(error: Error, message: String, help: String) -> Error {
+    let mut missing = Error::new(error.class, error.id, message)
+        .because(error)
+        .help(help);
     missing.again = Some(false);
     missing
 }

@@ -283,6 +283,12 @@ fn causes<'a>(
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
+/// What is said where nobody is known who could ask.
+pub(crate) const NO_CREDENTIALS: &str = "there are no credentials that can be used";
+
+/// What TLS says of a server whose certificate is not believed.
+pub(crate) const STRANGER: &str = "invalid peer certificate";
+
 /// No answer came: no credentials, no way, no time.
 fn unanswered(action: &str, attempt: &str, error: &(dyn std::error::Error + 'static)) -> Error {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
@@ -294,7 +300,7 @@ fn unanswered(action: &str, attempt: &str, error: &(dyn std::error::Error + 'sta
         return Error::new(
             Class::Environment,
             "run/aws-account",
-            format!("cannot {attempt}: there are no credentials that can be used: {why}"),
+            format!("cannot {attempt}: {NO_CREDENTIALS}: {why}"),
         )
         .help(
             "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; in a template: \
@@ -302,12 +308,19 @@ fn unanswered(action: &str, attempt: &str, error: &(dyn std::error::Error + 'sta
         );
     }
     let detail = reasons(error);
-    Error::new(
+    let error = Error::new(
         Class::Remote,
         "run/aws-unreachable",
         format!("cannot {attempt}: {action} has no answer: {detail}"),
-    )
-    .transient()
+    );
+    if detail.contains(STRANGER) {
+        return error.permanent().help(
+            "whoever answers shows a certificate that nobody here believes: name the file of your own authority, such as that of a \
+             proxy which looks into what passes it, in AWS_CA_BUNDLE",
+        );
+    }
+    error
+        .transient()
     .help("check the network, a proxy (HTTPS_PROXY), `region`, and `custom_endpoint_ec2` if it is set")
 }
 
@@ -380,6 +393,20 @@ mod tests {
         assert_eq!(meaning("VcpuLimitExceeded"), Meaning::Quota);
         assert_eq!(meaning("UnauthorizedOperation"), Meaning::Denied);
         assert_eq!(meaning("InvalidParameterValue"), Meaning::Other);
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_believed_is_not_waited_for() {
+        let stranger = std::io::Error::other("invalid peer certificate: UnknownIssuer");
+        let error = unanswered("DescribeImages", "find it", &stranger);
+        assert!(!error.is_transient());
+        assert!(
+            error
+                .help
+                .is_some_and(|help| help.contains("AWS_CA_BUNDLE"))
+        );
+        let refused = std::io::Error::other("connection refused");
+        assert!(unanswered("DescribeImages", "find it", &refused).is_transient());
     }
 
     #[test]

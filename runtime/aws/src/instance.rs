@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ssh_key::PrivateKey;
 
 use crate::share::Shares;
+use crate::tags::Tags;
 
 mod address;
 mod caller;
@@ -30,11 +31,11 @@ pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Fresh, Start, known, start};
 pub(crate) use stop::stop;
-pub(crate) use user_data::{HostKey, UserData, put_off, switch};
+pub(crate) use user_data::{HostKey, UserData, check_user_data, put_off, switch};
 
 /// What the instances of a run have in common in a region, where they need the same.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     groups: Shares<Opening, ()>,
-    keys: Shares<(String, String, Option<u32>), Arc<PrivateKey>>,
+    keys: Shares<(String, String, Option<u32>, Tags), Arc<PrivateKey>>,
 }

@@ -8,6 +8,7 @@ mod account;
 mod builders;
 mod client;
 mod clock;
+mod connect;
 #[cfg(test)]
 mod coverage;
 mod credentials;

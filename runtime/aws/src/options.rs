@@ -19,12 +19,13 @@ mod image;
 mod network;
 mod policy;
 mod publish;
+mod region;
 mod run;
 mod spot;
 mod surrogate;
 mod volume;
 
-pub(crate) use bundle::Bundle;
+pub(crate) use bundle::{Bundle, uploads_with_tools};
 pub(crate) use chroot::{Chroot, Mounting};
 pub(crate) use devices::{Device, mappings, template};
 pub(crate) use encryption::Encryption;
@@ -32,7 +33,10 @@ pub(crate) use hardware::{Hardware, Reservation};
 pub(crate) use image::{Image, ONLY_COPIES, check_name};
 pub(crate) use network::{Network, Pick};
 pub(crate) use publish::{A_MOMENT, FastLaunch, NO_GUARD, Publish, Sharing, V2, moment};
-pub(crate) use run::{Run, Source};
+pub(crate) use region::{
+    KNOWN_REGIONS, check_region, is_slip, misspelt_region, no_region, region_problem,
+};
+pub(crate) use run::{Run, Source, owners};
 pub(crate) use spot::{IN_ORDER, Spot};
 pub(crate) use surrogate::{Surrogate, Traits};
 pub(crate) use volume::{EbsVolume, Volume};
@@ -97,6 +101,7 @@ fn interface(options: &Options<'_>) -> Result<()> {
             Ok(())
         }
         Some(other) => Err(wrong(&format!("`ssh_interface` is `{other}`"))
+            .of("ssh_interface")
             .help("it may be public_ip, private_ip, public_dns, private_dns, session_manager")),
     }
 }

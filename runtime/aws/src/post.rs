@@ -11,12 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imgc_runtime::artifact::Artifact;
+use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::Processed;
+use imgc_runtime::preview::Origin;
 
 use crate::account::{Access, Account, Accounts};
+use crate::options::ONLY_COPIES;
 use crate::resource::{Kind, PROVIDER};
+use crate::rights::copies;
 
 pub use import::Import;
 pub(crate) use import::is_stored;
@@ -73,8 +77,7 @@ pub(crate) fn chosen(
     let all = images(artifact);
     let wrong = |message: String| Error::new(Class::Template, "run/aws-option", message);
     if all.is_empty() {
-        return Err(wrong(format!("{component} has no image to work with"))
-            .help("put it behind a source that makes images at Amazon, such as `amazon-ebs`"));
+        return Err(wrong(format!("{component} has no image to work with")).help(BEHIND));
     }
     let mut there = BTreeSet::new();
     for image in &all {
@@ -85,16 +88,80 @@ pub(crate) fn chosen(
             )));
         }
     }
-    if let Some(missing) = regions.iter().find(|name| !there.contains(name.as_str())) {
-        let there: Vec<&str> = there.into_iter().collect();
-        return Err(wrong(format!(
-            "{component} has no image in {missing}, only in {}",
-            there.join(", ")
-        ))
-        .help("`regions` names regions the image is copied to"));
-    }
+    all_there(component, regions, &there)?;
     let wanted = |image: &Finished| regions.is_empty() || regions.contains(&image.region);
     Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// Where a post-processor of images has to stand.
+const BEHIND: &str = "put it behind a source that makes images at Amazon, such as `amazon-ebs`";
+
+/// Whether there is an image in each of the regions that are chosen.
+fn all_there(component: &str, regions: &[String], there: &BTreeSet<&str>) -> Result<()> {
+    let Some(missing) = regions.iter().find(|name| !there.contains(name.as_str())) else {
+        return Ok(());
+    };
+    let there: Vec<&str> = there.iter().copied().collect();
+    let message = format!(
+        "{component} has no image in {missing}, only in {}",
+        there.join(", ")
+    );
+    Err(Error::new(Class::Template, "run/aws-option", message)
+        .of("regions")
+        .help("`regions` names regions the image is copied to (`ami_regions` of the source)"))
+}
+
+/// What is wrong with a post-processor of images where it stands, as far as it follows from the template: a source without an
+/// image, a region without one. What only the run, or the environment, knows is let through.
+pub(crate) fn misplaced(
+    component: &str,
+    options: &Options<'_>,
+    origin: Origin<'_>,
+) -> Vec<Problem> {
+    let source = Options::new("builder", origin.options);
+    let none = |why: &str| {
+        let message = format!("{component} has no image to work with: {why}");
+        vec![
+            Problem::new(message).help(format!("{BEHIND}, or leave this source out with `except`")),
+        ]
+    };
+    match origin.builder {
+        "amazon-chroot" | "amazon-ebs" | "amazon-ebssurrogate" | "amazon-instance" => {}
+        "amazon-ebsvolume" | "file" | "null" | "rootfs" => {
+            return none(&format!("`{}` makes none", origin.builder));
+        }
+        _ => return Vec::new(),
+    }
+    if let Ok(true) = source.bool("skip_create_ami") {
+        return none("`skip_create_ami` is set");
+    }
+    let places = ["ami_regions", "region", ONLY_COPIES];
+    // Without `region` it is the environment that says where the image is made.
+    let (Ok(chosen), Ok(Some(home))) = (options.plain_strings("regions"), source.string("region"))
+    else {
+        return Vec::new();
+    };
+    if places
+        .iter()
+        .any(|name| source.is_unknown(name) || source.is_sensitive(name))
+    {
+        return Vec::new();
+    }
+    let there = image_regions(&source, &home);
+    let there = there.iter().map(String::as_str).collect();
+    match all_there(component, &chosen, &there) {
+        Err(error) => vec![error.into()],
+        Ok(()) => Vec::new(),
+    }
+}
+
+/// The regions that a source's image will be in; `home` is where it is built. One that is not known is empty.
+pub(crate) fn image_regions(source: &Options<'_>, home: &str) -> Vec<String> {
+    let (mut regions, _) = copies(source, home);
+    if !source.is_given(ONLY_COPIES) {
+        regions.push(home.to_owned());
+    }
+    regions
 }
 
 /// The account of an image: as the options of the post-processor say, else as it was made.

@@ -14,8 +14,12 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::{Access, Account, Accounts};
+use crate::builders::no_bucket;
+use crate::error::NO_CREDENTIALS;
 use crate::instance::{LogIn, caller_address, session};
-use crate::lookup::{Place, find_groups, find_place, find_source, taken};
+use crate::lookup::{
+    Place, bucket_of, check_groups, find_groups, find_place, find_source, has_bucket, taken,
+};
 use crate::options::{Network, ONLY_COPIES, Pick, Source};
 use crate::region::{RegionClient, filter};
 use crate::rehearsal::{Plans, refused, rehearse};
@@ -47,8 +51,12 @@ pub(crate) async fn preview(
     };
     let account = match opened {
         Ok(account) => account,
+        // Without an answer of anybody's it is what this machine or the template has, and the run has the same.
         Err(error) => {
-            note(&mut shown, "account", &error);
+            match error.is_transient() {
+                true => note(&mut shown, "account", &error),
+                false => doomed(&mut shown, "account", &error),
+            }
             return shown;
         }
     };
@@ -57,7 +65,11 @@ pub(crate) async fn preview(
         Ok(text) => shown.known("account", text),
         Err(error) if error.id == "run/aws-account" => {
             // Nothing else could be asked either, and all would say the same.
-            note(&mut shown, "account", &error);
+            match error.message.contains(NO_CREDENTIALS) {
+                // A plan may be made where nobody can log in.
+                true => note(&mut shown, "account", &error),
+                false => doomed(&mut shown, "account", &error),
+            }
             shown.known("region", region.name());
             let view = View {
                 cx,
@@ -79,7 +91,10 @@ pub(crate) async fn preview(
         account: account.clone(),
         region,
     };
-    Box::pin(view.asked(&mut shown)).await;
+    match family {
+        Family::Chroot => Box::pin(view.asked_here(&mut shown)).await,
+        _ => Box::pin(view.asked(&mut shown)).await,
+    }
     shown
 }
 
@@ -169,17 +184,27 @@ async fn identity(region: &RegionClient) -> Result<String> {
 }
 
 /// A failure, as what it means for the run: what only the run knows and what cannot be asked is no trouble.
-fn note(shown: &mut Preview, what: &str, error: &Error) {
-    let text = match &error.help {
+pub(crate) fn note(shown: &mut Preview, what: &str, error: &Error) {
+    match (error.class, error.id) {
+        (Class::Template, _) | (_, "run/unknown-option" | "run/aws-name-taken") => {
+            doomed(shown, what, error);
+        }
+        _ => shown.unknown(what, with_help(error)),
+    }
+}
+
+/// A failure that a run here and now has as well, unless it is of something that only the run knows.
+pub(crate) fn doomed(shown: &mut Preview, what: &str, error: &Error) {
+    match error.id {
+        "run/unknown-option" => shown.unknown(what, "only the run knows: an option is unknown"),
+        _ => shown.trouble(what, with_help(error)),
+    }
+}
+
+fn with_help(error: &Error) -> String {
+    match &error.help {
         Some(help) => format!("{}; {help}", error.chain()),
         None => error.chain(),
-    };
-    match (error.class, error.id) {
-        (_, "run/unknown-option") => {
-            shown.unknown(what, "only the run knows: an option is unknown")
-        }
-        (Class::Template, _) | (_, "run/aws-name-taken") => shown.trouble(what, text),
-        _ => shown.unknown(what, text),
     }
 }
 
@@ -234,10 +259,7 @@ impl View<'_> {
                 shown.known(what, text.as_str());
             }
             if self.has_groups() {
-                let groups = match Network::read(&self.options) {
-                    Ok(network) => find_groups(&self.region, &network, place).await,
-                    Err(error) => Err(error),
-                };
+                let groups = Box::pin(self.groups(place)).await;
                 if let Some(groups) = noted(shown, "security groups", groups) {
                     shown.known(
                         "security groups",
@@ -258,6 +280,9 @@ impl View<'_> {
             Ok(text) => shown.known("price per hour", text),
             Err(error) => note(shown, "price per hour", &error),
         }
+        if self.family == Family::Store {
+            Box::pin(self.bucket(shown)).await;
+        }
         if session::is_wanted(&self.options) {
             match session::check_plugin().await {
                 Ok(()) => shown.known("Session Manager", "the program that reaches it is here"),
@@ -267,6 +292,51 @@ impl View<'_> {
         self.rehearsed(shown, source.as_ref()).await;
         let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
         self.makes(shown, source.as_ref(), caller.as_deref());
+    }
+
+    /// What a build finds that starts no instance.
+    async fn asked_here(&self, shown: &mut Preview) {
+        let source = async {
+            match self.options.bool("from_scratch")? {
+                true => Ok(None),
+                false => {
+                    let source = Source::read(&self.options)?;
+                    find_source(&self.region, &source).await.map(Some)
+                }
+            }
+        };
+        let (source, names) = tokio::join!(Box::pin(source), Box::pin(self.names()));
+        let source = noted(shown, "source image", source);
+        match &source {
+            Some(Some(image)) => shown.known("source image", told(image)),
+            Some(None) => shown.known("source image", "none: `from_scratch`"),
+            None => {}
+        }
+        self.told_names(shown, names);
+        self.makes(shown, source.flatten().as_ref(), None);
+    }
+
+    /// The groups that the template names or finds.
+    async fn groups(&self, place: &Place) -> Result<Vec<String>> {
+        let network = Network::read(&self.options)?;
+        check_groups(&self.region, &network).await?;
+        find_groups(&self.region, &network, place).await
+    }
+
+    /// Whether the bucket of a bundle is there.
+    async fn bucket(&self, shown: &mut Preview) {
+        let found = async {
+            let place = self.options.required("s3_bucket")?;
+            let is_there = has_bucket(&self.region, &place).await?;
+            Ok::<_, Error>((place, is_there))
+        };
+        match noted(shown, "bucket", found.await) {
+            Some((place, true)) => {
+                shown.known("bucket", format!("{} is there", bucket_of(&place)));
+            }
+            Some((place, false)) => shown.unknown("bucket", no_bucket(&place, &self.options)),
+            None => {}
+        }
     }
 
     fn has_groups(&self) -> bool {

@@ -237,6 +237,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Bundle, "s3:DeleteObject", On::Named(&["object"])),
     row(Part::Bundle, "s3:ListBucket", On::All),
     row(Part::BundleUpload, "s3:PutObject", On::Named(&["object"])),
+    // `ec2-upload-bundle` lets EC2 read what it uploads.
+    row(Part::BundleUpload, "s3:PutObjectAcl", On::Named(&["object"])),
     row(Part::Chroot, "ec2:AttachVolume", On::Named(&["instance"])),
     row(Part::Chroot, "ec2:AttachVolume", On::Ours(&["volume"])),
     row(Part::Chroot, "ec2:CreateSnapshot", On::Made(&["snapshot"])),

@@ -50,6 +50,10 @@ struct Listed {
 
 #[async_trait]
 impl PostProcessor for Manifest {
+    fn passes_on(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         let options = Options::new("post-processor `manifest`", options);
         let output = options.string("output")?;

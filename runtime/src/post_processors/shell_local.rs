@@ -33,6 +33,10 @@ impl PostProcessor for ShellLocal {
         script::check(&Options::new("post-processor `shell-local`", options))
     }
 
+    fn passes_on(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
         local::run(cx, options, &self.permits).await?;
         Ok(super::unchanged(artifact))

@@ -87,7 +87,7 @@ mod tests {
         {"time":"2023-11-14T22:13:20.000Z","event":"step_finished","step":0,"address":"build.null.a.provisioner[0]","took":1.5}
         {"time":"2023-11-14T22:13:20.000Z","event":"step_failed","step":1,"address":"build.file.b.provisioner[0]","id":"run/exit-code","message":"the script `inline` ended with exit code 3; allowed: 0","help":"see the output above","took":0.02,"retry_in":null}
         {"time":"2023-11-14T22:13:20.000Z","event":"step_skipped","step":2,"address":"build.file.b.capture","reason":"`build.file.b.provisioner[0]` has not been done"}
-        {"time":"2023-11-14T22:13:20.000Z","event":"build_finished","build":1,"name":"file.b","artifacts":[],"error":"the script `inline` ended with exit code 3; allowed: 0","took":0.021}
+        {"time":"2023-11-14T22:13:20.000Z","event":"build_finished","build":1,"name":"file.b","artifacts":[],"error":"the script `inline` ended with exit code 3; allowed: 0","help":"see the output above","took":0.021}
         {"time":"2023-11-14T22:13:20.000Z","event":"build_finished","build":0,"name":"null.a","artifacts":[{"builder_id":"packer.file","id":"File","files":["out, put.txt"],"description":"Stored file: out, put.txt","metadata":{}}],"error":null,"took":1.234567}
         {"time":"2023-11-14T22:13:20.000Z","event":"run_finished","succeeded":1,"failed":1,"cancelled":0,"interrupted":false,"left":0,"took":1.3}
         "#);

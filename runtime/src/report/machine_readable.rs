@@ -24,6 +24,7 @@ struct End {
     id: BuildId,
     name: String,
     error: Option<String>,
+    help: Option<String>,
     artifacts: Vec<Artifact>,
 }
 
@@ -98,6 +99,9 @@ impl<W: Write + Send> MachineReadable<W> {
                 if let Some(error) = &end.error {
                     self.write(&end.name, "error", &[error]);
                     self.ui("error", &format!("--> {}: {error}", end.name));
+                    for line in end.help.iter().flat_map(|help| help.lines()) {
+                        self.ui("error", &format!("    help: {line}"));
+                    }
                 }
             }
         }
@@ -149,20 +153,27 @@ impl<W: Write + Send> Sink for MachineReadable<W> {
                 name,
                 artifacts,
                 error,
+                help,
                 took,
             } => {
                 let took = words(*took);
                 match error {
                     None => self.ui("say", &format!("Build '{name}' finished after {took}.")),
-                    Some(error) => self.ui(
-                        "error",
-                        &format!("Build '{name}' errored after {took}: {error}"),
-                    ),
+                    Some(error) => {
+                        self.ui(
+                            "error",
+                            &format!("Build '{name}' errored after {took}: {error}"),
+                        );
+                        for line in help.iter().flat_map(|help| help.lines()) {
+                            self.ui("error", &format!("==> {name}: help: {line}"));
+                        }
+                    }
                 }
                 lock(&self.ends).push(End {
                     id: *build,
                     name: name.clone(),
                     error: error.clone(),
+                    help: help.clone(),
                     artifacts: artifacts.clone(),
                 });
             }
@@ -190,6 +201,34 @@ mod tests {
     use crate::testing::{fixed_clock, sample_events};
 
     #[test]
+    fn what_is_handed_on_is_counted_again() {
+        let artifact = Artifact {
+            id: "us-east-1:ami-1".into(),
+            description: "AMIs were created:\nus-east-1: ami-1\n".into(),
+            ..Artifact::default()
+        };
+        let fold = MachineReadable::new(Vec::new(), fixed_clock());
+        fold.event(&Event::BuildFinished {
+            build: BuildId(0),
+            name: "web".into(),
+            artifacts: vec![artifact.clone(), artifact],
+            error: None,
+            help: None,
+            took: std::time::Duration::ZERO,
+        });
+        fold.end();
+        let text = String::from_utf8(fold.into_inner()).unwrap();
+        for line in [
+            "1700000000,web,artifact-count,2\n",
+            "1700000000,web,artifact,0,string,AMIs were created:\\nus-east-1: ami-1\\n\n",
+            "1700000000,web,artifact,1,id,us-east-1:ami-1\n",
+            "1700000000,,ui,say,--> web: AMIs were created:\\nus-east-1: ami-1\\n\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+    }
+
+    #[test]
     fn the_shape_of_packers_lines() {
         let fold = MachineReadable::new(Vec::new(), fixed_clock());
         for event in sample_events() {
@@ -201,12 +240,14 @@ mod tests {
         1700000000,,ui,error,==> file.b: oops
         1700000000,,ui,error,==> file.b: odd
         1700000000,,ui,error,Build 'file.b' errored after 21 milliseconds: the script `inline` ended with exit code 3; allowed: 0
+        1700000000,,ui,error,==> file.b: help: see the output above
         1700000000,,ui,say,Build 'null.a' finished after 1 second 234 milliseconds.
         1700000000,,ui,say,\n==> Wait completed after 1 second 300 milliseconds
         1700000000,,error-count,1
         1700000000,,ui,error,\n==> Some builds didn't complete successfully and had errors:
         1700000000,file.b,error,the script `inline` ended with exit code 3; allowed: 0
         1700000000,,ui,error,--> file.b: the script `inline` ended with exit code 3; allowed: 0
+        1700000000,,ui,error,    help: see the output above
         1700000000,,ui,say,\n==> Builds finished. The artifacts of successful builds are:
         1700000000,null.a,artifact-count,1
         1700000000,null.a,artifact,0,builder-id,packer.file

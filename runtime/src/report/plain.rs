@@ -36,7 +36,8 @@ pub struct Plain<W> {
 
 #[derive(Default)]
 struct Ends {
-    failed: Vec<(BuildId, String, String)>,
+    /// With the error, and the way out.
+    failed: Vec<(BuildId, String, String, Option<String>)>,
     artifacts: Vec<(BuildId, String, Vec<Artifact>)>,
 }
 
@@ -135,8 +136,11 @@ impl<W: Write + Send> Plain<W> {
             self.write("", None);
             let title = "==> Some builds didn't complete successfully and had errors:";
             self.write(title, Some((RED, true)));
-            for (_, name, error) in &failed {
+            for (_, name, error, help) in &failed {
                 self.write(&format!("--> {name}: {error}"), Some((RED, true)));
+                for line in help.iter().flat_map(|help| help.lines()) {
+                    self.write(&format!("    help: {line}"), Some((YELLOW, false)));
+                }
             }
         }
         if self.closes {
@@ -162,8 +166,10 @@ impl<W: Write + Send> Plain<W> {
                     "" => "<nothing>",
                     text => text,
                 };
-                for line in format!("--> {name}: {text}").lines() {
-                    self.write(line, Some((color(*id), false)));
+                // Where it ends in a line end there is an empty line after it, as in Packer: scripts count lines from the end.
+                for line in format!("--> {name}: {text}").split('\n') {
+                    let look = (!line.is_empty()).then_some((color(*id), false));
+                    self.write(line, look);
                 }
             }
         }
@@ -186,24 +192,12 @@ impl<W: Write + Send> Sink for Plain<W> {
             Event::StepWaiting {
                 build, name, text, ..
             } => self.line(Some(*build), name, Level::Detail, text),
-            Event::StepFailed {
-                address,
-                help: Some(help),
-                retry_in: None,
-                ..
-            } => {
-                for line in help.lines() {
-                    self.write(
-                        &format!("    {address}: help: {line}"),
-                        Some((YELLOW, false)),
-                    );
-                }
-            }
             Event::BuildFinished {
                 build,
                 name,
                 artifacts,
                 error,
+                help,
                 took,
             } => {
                 let took = words(*took);
@@ -212,14 +206,20 @@ impl<W: Write + Send> Sink for Plain<W> {
                         &format!("Build '{name}' finished after {took}."),
                         Some((color(*build), true)),
                     ),
-                    Some(error) => self.write(
-                        &format!("Build '{name}' errored after {took}: {error}"),
-                        Some((RED, true)),
-                    ),
+                    Some(error) => {
+                        self.write(
+                            &format!("Build '{name}' errored after {took}: {error}"),
+                            Some((RED, true)),
+                        );
+                        for line in help.iter().flat_map(|help| help.lines()) {
+                            self.write(&format!("==> {name}: help: {line}"), Some((YELLOW, false)));
+                        }
+                    }
                 }
                 let mut end = lock(&self.end);
                 if let Some(error) = error {
-                    end.failed.push((*build, name.clone(), error.clone()));
+                    let failed = (*build, name.clone(), error.clone(), help.clone());
+                    end.failed.push(failed);
                 }
                 end.artifacts
                     .push((*build, name.clone(), artifacts.clone()));
@@ -264,14 +264,15 @@ mod tests {
             null.a: hello, world
         ==> file.b: oops
         ==> file.b: Warning: odd
-            build.file.b.provisioner[0]: help: see the output above
         Build 'file.b' errored after 21 milliseconds: the script `inline` ended with exit code 3; allowed: 0
+        ==> file.b: help: see the output above
         Build 'null.a' finished after 1 second 234 milliseconds.
 
         ==> Wait completed after 1 second 300 milliseconds
 
         ==> Some builds didn't complete successfully and had errors:
         --> file.b: the script `inline` ended with exit code 3; allowed: 0
+            help: see the output above
 
         ==> Builds finished. The artifacts of successful builds are:
         --> null.a: Stored file: out, put.txt
@@ -292,6 +293,36 @@ mod tests {
             });
             let shown = String::from_utf8(plain.into_inner()).unwrap();
             assert_eq!(shown.contains("Cleanly cancelled"), cleanly, "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_artifact_that_ends_in_a_line_end_has_an_empty_line_after_it() {
+        let artifact = Artifact {
+            description: "AMIs were created:\nus-east-1: ami-1\n".into(),
+            ..Artifact::default()
+        };
+        for color in [false, true] {
+            let style = Style {
+                color,
+                timestamps: None,
+            };
+            let plain = Plain::new(Vec::new(), style);
+            plain.event(&Event::BuildFinished {
+                build: BuildId(0),
+                name: "amazon-ebs.web".into(),
+                artifacts: vec![artifact.clone()],
+                error: None,
+                help: None,
+                took: std::time::Duration::ZERO,
+            });
+            plain.close();
+            let shown = String::from_utf8(plain.into_inner()).unwrap();
+            // `tail -n 2 | head -n 1`
+            let mut last = shown.lines().rev();
+            assert_eq!(last.next(), Some(""), "{shown}");
+            let line = last.next().unwrap();
+            assert!(line.contains("us-east-1: ami-1"), "{shown}");
         }
     }
 

@@ -250,6 +250,8 @@ impl Looking<'_> {
                 position,
                 artifact: Some(record.artifact.clone()),
                 keep_input: record.keep_input || keep_input == Some(true),
+                // How often something is listed is nothing to what stays.
+                lists_again: true,
             }),
             _ => None,
         };

@@ -1,6 +1,6 @@
 //! Why a build is not up to date: what has changed since its steps were done, in words.
 
-use super::{Foresight, Looking, Why, resume};
+use super::{Foresight, Looking, Lost, Why, resume};
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, explain, follows};
 use crate::identity::Fate;
@@ -108,6 +108,7 @@ impl Looking<'_> {
             text,
             differences,
             lost: false,
+            gone: None,
         }))
     }
 }
@@ -118,6 +119,7 @@ pub(super) fn why(address: &str, text: &str) -> Why {
         text: text.to_owned(),
         differences: Vec::new(),
         lost: false,
+        gone: None,
     }
 }
 
@@ -132,13 +134,15 @@ fn is_entered(why: &Why) -> bool {
     why.text.starts_with(SHELL)
 }
 
-pub(super) fn gone(address: &str, (what, fate): &(String, Fate)) -> Why {
-    let happened = match fate {
-        Fate::Gone => "has been deleted",
-        Fate::Altered | Fate::Same => "has been altered",
+pub(super) fn gone(address: &str, lost: &Lost) -> Why {
+    let is_gone = lost.fate == Fate::Gone;
+    let happened = match is_gone {
+        true => "has been deleted",
+        false => "has been altered",
     };
     Why {
         lost: true,
-        ..why(address, &format!("`{what}` {happened}"))
+        gone: lost.thing.clone().filter(|_| is_gone),
+        ..why(address, &format!("`{}` {happened}", lost.what))
     }
 }

@@ -2,7 +2,7 @@
 
 use imgc_compiler::plan::{StepId, StepKind};
 
-use super::{Foresight, Living, Looking, Verdict, changes, resume, since};
+use super::{Foresight, Living, Looking, Verdict, Why, changes, is_done, resume, since};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 
@@ -111,6 +111,8 @@ impl Looking<'_> {
                 && found.build == build.address
                 && line.contains(&found.run)
         }) else {
+            let let_go = self.let_go(&line, &fingerprint).await?;
+            foresight.why.extend(let_go);
             return Ok(());
         };
         let known = resume::done(&**self.state, run, &build.address).await?;
@@ -132,5 +134,31 @@ impl Looking<'_> {
             done,
         });
         Ok(())
+    }
+    /// Why there is no machine of the resumed run, or of one that it went on with: it was made as it would be made now, and
+    /// has been let go.
+    async fn let_go(&self, line: &[String], launch: &str) -> Result<Option<Why>> {
+        let build = &self.plan.build(self.build).address;
+        for run in line {
+            let steps = self.state.steps(run).await?;
+            let was_made = steps.iter().any(|step| {
+                step.build == *build
+                    && step.kind == "launch"
+                    && is_done(step.status)
+                    && step.fingerprint.as_deref() == Some(launch)
+            });
+            if was_made {
+                let text = format!(
+                    "the machine of run {} was let go, so every step runs again on a new one; a failed run leaves its machine \
+                     for `-resume` with `-on-error=abort`",
+                    resume::short(run)
+                );
+                return Ok(Some(Why {
+                    lost: true,
+                    ..changes::why(build, &text)
+                }));
+            }
+        }
+        Ok(None)
     }
 }

@@ -143,7 +143,7 @@ impl Looking<'_> {
             }
             let gone = super::lost(self.removers, &record).await?;
             let is_there =
-                |thing: &&CloudResource| gone.iter().all(|(gone, _)| *gone != thing.describe());
+                |thing: &&CloudResource| gone.iter().all(|gone| gone.what != thing.describe());
             let things: Vec<&CloudResource> =
                 record.artifact.things.iter().filter(is_there).collect();
             if things.is_empty() {

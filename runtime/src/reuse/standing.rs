@@ -10,7 +10,7 @@ use imgc_compiler::plan::{Step, StepId, StepKind};
 use imgc_compiler::value::Value;
 
 use super::changes::{gone, why};
-use super::{Looking, Why, is_done, resume};
+use super::{Looking, Lost, Why, is_done, resume};
 use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::fingerprint::{Fingerprint, is_here};
@@ -48,7 +48,12 @@ impl Looking<'_> {
             let shown = path.display().to_string();
             let looked = crate::files::blocking(move || Ok(path.symlink_metadata())).await?;
             if looked.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                return Ok(Some(gone(&step.address, &(shown, Fate::Gone))));
+                let lost = Lost {
+                    what: shown,
+                    fate: Fate::Gone,
+                    thing: None,
+                };
+                return Ok(Some(gone(&step.address, &lost)));
             }
         }
         let other = last.filter(|last| last.fingerprint.as_deref() != Some(&own.digest));

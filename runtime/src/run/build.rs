@@ -145,6 +145,7 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         }
         let kept: Vec<&Artifact> = artifacts.iter().collect();
         undo::sweep(run, &work.output, &build.address, &kept).await;
+        work.forget_files_of_the_old().await;
     }
     let failure = lock(&work.data).failure.take();
     let cancelled = failure
@@ -358,17 +359,22 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn post_of(&self, step: &Step, artifact: Option<Artifact>, keep: bool) -> Post {
-        let (chain, position) = match step.kind {
+        let (chain, position, name) = match &step.kind {
             StepKind::PostProcess {
-                chain, position, ..
-            } => (chain, position),
-            _ => (0, 0),
+                chain,
+                position,
+                post_processor,
+                ..
+            } => (*chain, *position, post_processor.as_str()),
+            _ => (0, 0, ""),
         };
+        let post_processor = self.run.registry.post_processors.get(name);
         Post {
             chain,
             position,
             artifact,
             keep_input: keep,
+            lists_again: post_processor.is_none_or(|known| known.lists_again()),
         }
     }
 

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::Work;
 use super::lock;
 use crate::builder::Target;
+use crate::error::Class;
 use crate::settings::{Answer, OnError};
 
 impl Work<'_> {
@@ -15,7 +16,7 @@ impl Work<'_> {
         let Some(failure) = &data.failure else {
             return false;
         };
-        if failure.class == crate::Class::Cancelled || !data.broken {
+        if failure.class == Class::Cancelled || !data.broken {
             return false;
         }
         match data.answer {
@@ -48,6 +49,9 @@ impl Work<'_> {
         if runs_cleanup {
             self.error_cleanup().await;
         }
+        if !abandoned && answer.is_none() {
+            self.tell_how_to_keep();
+        }
         self.disconnect().await;
         if abandoned {
             if let Some(instance) = instance {
@@ -64,6 +68,26 @@ impl Work<'_> {
         } else if instance.is_some() {
             self.release_unplanned().await;
         }
+    }
+
+    /// A machine that could have been gone on with is let go, with all that was done on it: how the next one stays is said.
+    fn tell_how_to_keep(&self) {
+        let settings = &self.run.settings;
+        let is_kept = settings.hold.is_some() || settings.new_run.is_none();
+        if is_kept || !self.lives_on() {
+            return;
+        }
+        {
+            let data = lock(&self.data);
+            let failed = data.failure.as_ref().map(|failure| failure.class);
+            if data.machine.is_none() || failed.is_none_or(|class| class == Class::Cancelled) {
+                return;
+            }
+        }
+        self.output.say(
+            "the machine is let go, so the next run begins anew; with `-on-error=abort` it stays for `imgc apply -resume`, with \
+             `-on-failure=hold` for a look at it",
+        );
     }
 
     async fn error_cleanup(&self) {

@@ -7,6 +7,7 @@ use super::build::Work;
 use super::lock;
 use crate::duration::short;
 use crate::error::{Class, Error, Result};
+use crate::event::Level;
 use crate::hold::{Held, Why};
 use crate::state::MachineRecord;
 
@@ -48,8 +49,10 @@ impl Work<'_> {
         let Some(limit) = self.run.settings.hold else {
             return;
         };
-        let failure = match &lock(&self.data).failure {
-            Some(failure) if failure.class != Class::Cancelled => failure.message.clone(),
+        let (failure, help) = match &lock(&self.data).failure {
+            Some(failure) if failure.class != Class::Cancelled => {
+                (failure.message.clone(), failure.help.clone())
+            }
             _ => return,
         };
         if lock(&self.data).machine.is_none() {
@@ -63,6 +66,9 @@ impl Work<'_> {
                 return;
             }
         };
+        // The build ends when nobody looks at the machine any more, and says so then.
+        self.output.line(Level::Error, &failure);
+        self.say_help(help.as_deref());
         self.enterable(Some(failure)).await;
         self.run.held.fetch_add(1, Relaxed);
         let run = &self.run.run_id[..self.run.run_id.len().min(8)];

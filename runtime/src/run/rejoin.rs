@@ -15,7 +15,7 @@ use crate::checkpoint::Capability;
 use crate::context::Context;
 use crate::error::Result;
 use crate::event::Redact as _;
-use crate::ledger::Resource;
+use crate::ledger::{self, Resource};
 use crate::machine::Machine;
 use crate::reuse::{Foresight, Living, Verdict, line};
 use crate::state::{Met, Owned, Owner, StepStatus};
@@ -203,8 +203,54 @@ impl Work<'_> {
         }
     }
 
+    /// What the resumed run and those before it have recorded as files on the machine: when that has ended, nobody looks for
+    /// them there.
+    pub(super) async fn forget_files_of_the_old(&self) {
+        if self.run.settings.reuse.resume.is_none() || !self.lives_on() || lock(&self.data).stays {
+            return;
+        }
+        if let Err(error) = self.forget_gone_files().await {
+            self.output.warn(error.chain());
+        }
+    }
+
+    async fn forget_gone_files(&self) -> Result<()> {
+        let (Some(resumed), Some(launch)) = (
+            &self.run.settings.reuse.resume,
+            self.step_of(&StepKind::Launch),
+        ) else {
+            return Ok(());
+        };
+        let launch = &self.run.plan.step(launch).address;
+        let is_there = |owner: &str, resource: &Resource| {
+            owner == launch && matches!(resource, Resource::Cloud(_))
+        };
+        // What could not be removed may be the machine.
+        let mut own = self.run.ledger.outstanding(launch).into_iter();
+        if own.any(|record| is_there(&record.owner, &record.resource)) {
+            return Ok(());
+        }
+        let state = &self.run.settings.state;
+        let mut left = Vec::new();
+        for run in line(&**state, resumed).await? {
+            left.extend(state.resources(Owner::Run(&run)).await?);
+        }
+        left.retain(|owned| ledger::owns(&self.build.address, &owned.record.owner));
+        let mut all = left.iter().map(|owned| &owned.record);
+        // Whoever of them has the machine has what is on it.
+        if all.any(|record| is_there(&record.owner, &record.resource)) {
+            return Ok(());
+        }
+        for owned in left {
+            if matches!(owned.record.resource, Resource::RemoteFile { .. }) {
+                state.forget(owned.record.id);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the builder's machines live on where they were made.
-    fn lives_on(&self) -> bool {
+    pub(super) fn lives_on(&self) -> bool {
         let data = lock(&self.data);
         data.capability == Capability::Living
     }

@@ -15,11 +15,13 @@ use crate::checkpoint::Capability;
 use crate::error::Result;
 use crate::event::Event;
 use crate::fingerprint::{Basis, Chain, chain, home};
+use crate::ledger::CloudResource;
 use crate::reuse::{Foresight, Looking, Verdict, foresee, unknown_pin};
-use crate::state::StepStatus;
+use crate::state::{ChangeRecord, Content, GONE, StepStatus};
 use crate::template;
 
 use super::build::Work;
+use super::record::now;
 use super::{Run, State, StepOutcome, lock};
 
 impl Work<'_> {
@@ -201,6 +203,10 @@ impl Work<'_> {
     /// Begins with what is there.
     async fn take(&self, foresight: Foresight) {
         self.say(&foresight);
+        let gone = foresight.why.iter().filter_map(|why| why.gone.as_ref());
+        if let Err(error) = self.note_gone(gone.collect()).await {
+            self.output.warn(error.chain());
+        }
         let foresight = Arc::new(foresight);
         let reused: Vec<(StepId, String)> = foresight
             .reused()
@@ -238,6 +244,38 @@ impl Work<'_> {
         }
         self.inherit_shells(&foresight);
         self.note_reused(&reused);
+    }
+
+    /// Records what is not there any more: whoever lists the images then knows.
+    async fn note_gone(&self, things: Vec<&CloudResource>) -> Result<()> {
+        if things.is_empty() || self.run.settings.new_run.is_none() {
+            return Ok(());
+        }
+        let mut known = self.run.settings.state.changes().await?;
+        known.retain(|change| change.is_gone() || change.is_removal());
+        for thing in things {
+            if known.iter().any(|change| change.thing.is(thing)) {
+                continue;
+            }
+            let change = ChangeRecord {
+                id: 0,
+                run: String::new(),
+                build: self.build.address.clone(),
+                step: self.build.address.clone(),
+                at: now(),
+                thing: thing.clone(),
+                before: None,
+                after: Content {
+                    version: None,
+                    value: GONE.to_owned(),
+                },
+                undoes: None,
+                undone_by: None,
+            };
+            self.run.ledger.change(&change).await?;
+            known.push(change);
+        }
+        Ok(())
     }
 
     fn say(&self, foresight: &Foresight) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Commit;
 use crate::error::{Class, Error, Result};
-use crate::event::{Event, Redact as _};
+use crate::event::{Event, Level, Redact as _};
 use crate::settings::{Answer, OnError};
 use crate::watch::Watch;
 
@@ -287,6 +287,7 @@ impl Work<'_> {
         };
         let message = self.run.redact.redact(&error.chain());
         let _one = self.run.asking.lock().await;
+        self.say_help(error.help.as_deref());
         let answer = tokio::select! {
             answer = ask.on_error(&self.build.name, &step.address, &message) => answer,
             () = self.stop.cancelled() => Answer::Cleanup,
@@ -308,6 +309,7 @@ impl Work<'_> {
                 "going on although this failed: {}",
                 failure.message
             ));
+            self.say_help(failure.help.as_deref());
             self.run.states.set(id, State::Done);
             self.run.time(id, took, StepOutcome::Ignored);
             return;
@@ -332,7 +334,20 @@ impl Work<'_> {
                 self.run.states.set(id, State::Dead);
             }
         }
+        // The end of the build tells of its first failure only.
+        if !cancelled && lock(&self.data).failure.is_some() {
+            let text = format!("{}: {}", failure.address, failure.message);
+            self.output.line(Level::Error, &text);
+            self.say_help(failure.help.as_deref());
+        }
         self.fail(failure);
+    }
+
+    /// The way out of a failure, where the end of the build does not tell it or comes later.
+    pub(super) fn say_help(&self, help: Option<&str>) {
+        for line in help.iter().flat_map(|help| help.lines()) {
+            self.output.detail(format!("help: {line}"));
+        }
     }
 }
 

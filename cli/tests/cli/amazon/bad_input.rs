@@ -70,6 +70,7 @@ fn what_amazon_would_refuse_after_the_work_is_found_by_validate() {
     let lines = r#"  shutdown_behavior = "hibernate"
   ssh_keypair_name  = "ops"
   temporary_security_group_source_cidrs = ["203.0.113.1"]
+  user_data_file = "nowhere.sh"
   metadata_options {
     http_tokens = "maybe"
   }
@@ -86,6 +87,7 @@ fn what_amazon_would_refuse_after_the_work_is_found_by_validate() {
         "the key pair `ops` is named, and not where its private half is",
         "`temporary_security_group_source_cidrs` has `203.0.113.1`",
         "`http_tokens` is `maybe`",
+        "there is no file `nowhere.sh`",
         "the templates in `tags` know no `.SourceAMINane`",
         "there is one with a similar name: `{{ .SourceAMIName }}`",
         "the templates in `parameter` know no `.Nane`",
@@ -103,7 +105,10 @@ fn what_amazon_would_refuse_after_the_work_is_found_by_validate() {
 fn what_only_the_run_may_refuse_it_refuses_before_anything_is_made() {
     let cloud = Cloud::with(behaviour()).unwrap();
     for (line, said) in [
-        ("user_data_file = \"nowhere.sh\"", "nowhere.sh"),
+        (
+            "user_data_file = \"big.bin\"",
+            "the user data has 20000 bytes",
+        ),
         (
             "ami_users = [\"1234\"]",
             "`1234` is not the number of an account",
@@ -111,6 +116,7 @@ fn what_only_the_run_may_refuse_it_refuses_before_anything_is_made() {
     ] {
         let lines = format!("  {line}\n  ami_name");
         let test = edited(&cloud, "  ami_name", &lines);
+        test.write("big.bin", vec![b'x'; 20_000]);
         let valid = test.run(&["validate", "."]);
         assert_eq!(valid.code, 0, "{}", valid.text());
         fails(&cloud, &test, &[said]);
@@ -127,23 +133,150 @@ fn what_only_the_run_may_refuse_it_refuses_before_anything_is_made() {
 #[test]
 fn a_group_of_the_template_that_is_not_there_is_asked_for_once() {
     let cloud = Cloud::with(behaviour()).unwrap();
-    cloud.hook(|call, moment| match call.action.as_str() {
-        "RunInstances" if moment == Moment::Before => Then::Refuse(
-            400,
-            "InvalidGroup.NotFound".to_owned(),
-            "The security group 'sg-0123' does not exist".to_owned(),
-        ),
+    let groups = cloud.texts("us-east-1", "DescribeSecurityGroups", &[]);
+    let group = groups["securityGroupInfo/1/groupId"].clone();
+    let message = format!("The security group '{group}' does not exist");
+    // Somebody has removed it since it was looked for.
+    cloud.hook(move |call, moment| match call.action.as_str() {
+        "RunInstances" if moment == Moment::Before => {
+            Then::Refuse(400, "InvalidGroup.NotFound".to_owned(), message.clone())
+        }
         _ => Then::GoOn,
     });
     let test = edited(
         &cloud,
         "  ami_name",
-        "  security_group_ids = [\"sg-0123\"]\n  ami_name",
+        &format!("  security_group_ids = [{group:?}]\n  ami_name"),
     );
-    fails(&cloud, &test, &["InvalidGroup.NotFound", "sg-0123"]);
+    fails(&cloud, &test, &["InvalidGroup.NotFound", &group]);
     cloud.unhook();
     let asked = cloud.calls().of("RunInstances").len();
     assert_eq!(asked, 1, "{}", cloud.calls().sequence());
+}
+
+#[test]
+fn groups_that_are_not_there_are_said_by_the_plan_and_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let groups = cloud.texts("us-east-1", "DescribeSecurityGroups", &[]);
+    let group = &groups["securityGroupInfo/1/groupId"];
+    let line = format!("  security_group_ids = [{group:?}, \"default\", \"sg-0123\"]\n  ami_name");
+    let test = edited(&cloud, "  ami_name", &line);
+    let said = "there are no security groups `default`, `sg-0123` in us-east-1";
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(
+        plan.stdout.contains(&format!("! {said}")),
+        "{}",
+        plan.text()
+    );
+    fails(
+        &cloud,
+        &test,
+        &[said, "`security_group_filter` finds them by name"],
+    );
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+    // Who may not look finds out from the start of the instance.
+    cloud.change(|behaviour| behaviour.denied = vec!["ec2:DescribeSecurityGroups".to_owned()]);
+    let line = format!("  security_group_ids = [{group:?}]\n  ami_name");
+    let blind = edited(&cloud, "  ami_name", &line);
+    let plan = blind.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    let printed = blind.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+}
+
+#[test]
+fn without_a_region_the_plan_says_that_the_build_would_fail() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let mut test = Test::new(&test(&cloud).read("main.pkr.hcl"));
+    for (name, value) in cloud.environment() {
+        if !name.contains("REGION") {
+            test = test.env(name, &value);
+        }
+    }
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    for said in ["! no region is set", "AWS_REGION"] {
+        assert!(plan.stdout.contains(said), "{}", plan.text());
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}
+
+/// What a post-processor cannot do with what its source makes follows from the template.
+#[test]
+fn a_post_processor_that_stands_behind_the_wrong_source_is_found_by_validate() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let behind = |source: &str, post: &str| {
+        let text = format!(
+            "{source}\nbuild {{\n  sources = [\"x.y\"]\n  post-processors {{\n    post-processor \"shell-local\" {{\n      \
+             inline = [\"true\"]\n    }}\n    {post}\n  }}\n}}\n"
+        );
+        let builder = source.split('"').nth(1).unwrap();
+        super::of(&cloud, &text.replace("x.y", &format!("{builder}.y")))
+    };
+    let parameter = "post-processor \"amazon-ssm-parameter\" {\n      parameter = \"/golden\"\n      regions   = \
+                     [\"eu-west-1\"]\n    }";
+    let retention =
+        "post-processor \"amazon-retention\" {\n      family = \"web\"\n      keep   = 2\n    }";
+    let import = "post-processor \"amazon-import\" {\n      s3_bucket_name = \"images\"\n      format         = \"raw\"\n    }";
+    let ebs = |more: &str| {
+        format!(
+            "source \"amazon-ebs\" \"y\" {{\n  region = \"us-east-1\"\n  ami_name = \"web\"\n  instance_type = \"t3.micro\"\n  \
+             ssh_username = \"root\"\n  source_ami = \"ami-1\"\n  {more}\n}}"
+        )
+    };
+    let volumes = "source \"amazon-ebsvolume\" \"y\" {\n  region = \"us-east-1\"\n  instance_type = \"t3.micro\"\n  \
+                   ssh_username = \"root\"\n  source_ami = \"ami-1\"\n}";
+    let file = "source \"file\" \"y\" {\n  content = \"x\"\n  target = \"disk.raw\"\n}";
+    for (source, post, said) in [
+        (
+            ebs("ami_regions = [\"us-west-2\"]"),
+            parameter,
+            "has no image in eu-west-1, only in us-east-1, us-west-2",
+        ),
+        (
+            ebs("skip_create_ami = true"),
+            retention,
+            "has no image to work with: `skip_create_ami` is set",
+        ),
+        (
+            volumes.to_owned(),
+            parameter,
+            "has no image to work with: `amazon-ebsvolume` makes none",
+        ),
+        (
+            file.to_owned(),
+            retention,
+            "has no image to work with: `file` makes none",
+        ),
+        (
+            ebs(""),
+            import,
+            "has no file to import: `amazon-ebs` makes none",
+        ),
+    ] {
+        let printed = behind(&source, post).run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{said}: {}", printed.text());
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    for (source, post) in [
+        (ebs("ami_regions = [\"eu-west-1\"]"), parameter),
+        (ebs(""), retention),
+        (file.to_owned(), import),
+        // Where it is made the environment says.
+        (ebs("").replace("  region = \"us-east-1\"\n", ""), parameter),
+    ] {
+        let printed = behind(&source, post).run(&["validate", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+    }
+    // What is between them makes another artifact, of which nobody knows.
+    let other = format!(
+        "post-processor \"artifice\" {{\n      files = [\"disk.raw\"]\n    }}\n    {import}"
+    );
+    let printed = behind(&ebs(""), &other).run(&["validate", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    assert_eq!(cloud.calls().len(), 0);
 }
 
 #[test]
@@ -155,6 +288,28 @@ fn a_region_that_is_none() {
     ] {
         let lines = format!("  region = {region:?}\n  ami_name");
         fails(&cloud, &edited(&cloud, "  ami_name", &lines), &[said]);
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}
+
+/// Also where it is not Amazon that is asked.
+#[test]
+fn a_region_that_is_misspelt_is_found_by_validate() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    for lines in [
+        "region = \"us-wst-2\"",
+        "ami_regions = [\"eu-west-1\", \"us-wst-2\"]",
+    ] {
+        let test = edited(&cloud, "  ami_name", &format!("  {lines}\n  ami_name"));
+        let printed = test.run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        for said in ["there is no region `us-wst-2`", "did you mean us-west-2?"] {
+            assert!(printed.text().contains(said), "{}", printed.text());
+        }
+        let lines = format!("  skip_region_validation = true\n  {lines}\n  ami_name");
+        let test = edited(&cloud, "  ami_name", &lines);
+        let printed = test.run(&["validate", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
     }
     assert_eq!(cloud.calls().len(), 0);
 }
@@ -295,4 +450,32 @@ fn credentials_that_are_renewed_in_the_middle() {
         "{}",
         cloud.left()
     );
+}
+
+#[test]
+fn a_data_source_that_takes_anybodys_image() {
+    let template = |owners: &str| {
+        format!(
+            "data \"amazon-ami\" \"ubuntu\" {{\n  filters     = {{ name = \"ubuntu/*\" }}\n  most_recent = true\n{owners}}}\n\
+             source \"null\" \"here\" {{\n  communicator = \"none\"\n}}\nbuild {{\n  sources = [\"null.here\"]\n  \
+             provisioner \"shell-local\" {{\n    inline = [\"echo ${{data.amazon-ami.ubuntu.id}}\"]\n  }}\n}}\n"
+        )
+    };
+    let validated = |owners: &str| {
+        Test::new(&template(owners))
+            .env("AWS_REGION", "us-east-1")
+            .run(&["validate", "."])
+    };
+    for owners in ["", "  owners = []\n"] {
+        let printed = validated(owners);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        for said in [
+            "`amazon-ami` needs `owners`: anybody may publish an image of that name",
+            "`aws-marketplace`",
+        ] {
+            assert!(printed.text().contains(said), "{}", printed.text());
+        }
+    }
+    let printed = validated("  owners = [\"099720109477\"]\n");
+    assert_eq!(printed.code, 0, "{}", printed.text());
 }

@@ -174,12 +174,6 @@ const ALWAYS: &[Known] = &[
         "the host key that the instance must show, and the dead man's switch",
     ),
     Known(
-        "instance tag Name",
-        "Packer Builder",
-        "imgc builder",
-        "where the template gives none, who has started it",
-    ),
-    Known(
         "door open for",
         "0.0.0.0/0",
         "127.0.0.1/32",

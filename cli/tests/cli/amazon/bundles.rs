@@ -165,7 +165,7 @@ fn what_is_missing_is_said_before_anything_is_made() {
     ]);
     assert_ne!(printed.code, 0);
     assert!(
-        printed.text().contains("`x509_key_path` cannot be read"),
+        printed.text().contains("there is no file `keys/key.pem`"),
         "{}",
         printed.text()
     );
@@ -176,6 +176,14 @@ fn what_is_missing_is_said_before_anything_is_made() {
         "account=me",
         "fleet.json",
     ]);
+    let text = test.read("fleet.json");
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("x509_key_path"))
+        .unwrap();
+    for said in ["check/missing-file", &format!("fleet.json:{line}:")] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
     assert_ne!(printed.code, 0);
     assert!(
         printed.text().contains("`account_id` is `me`"),
@@ -188,4 +196,46 @@ fn what_is_missing_is_said_before_anything_is_made() {
         "{}",
         cloud.calls().sequence()
     );
+}
+
+/// Amazon's `ec2-upload-bundle` makes the bucket, so that it is no failure; other commands may not.
+#[test]
+fn a_bucket_that_is_not_there_is_said_before_anything_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = fleet(&cloud, "true");
+    let account = ["-var", "account=123456789012", "fleet.json"];
+    let plan = |said: &str| {
+        let printed = test.run(&[&["plan", "-color=false"], &account[..]].concat());
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        let line = printed
+            .stdout
+            .lines()
+            .find(|line| line.contains("  bucket ") && !line.contains(" = "));
+        assert!(
+            line.is_some_and(|line| line.contains(said)),
+            "{}",
+            printed.text()
+        );
+    };
+    plan(
+        "(unknown) there is no bucket images: the upload fails unless `bundle_upload_command` makes it",
+    );
+    let printed = test.run(&[&["build", "-color=false"], &account[..]].concat());
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert!(
+        printed
+            .text()
+            .contains("there is no bucket images: the upload fails"),
+        "{}",
+        printed.text()
+    );
+    let own = test.read("fleet.json");
+    let (_, upload) = commands(&cloud);
+    let upload = serde_json::to_string(&upload).unwrap();
+    let usual = own.replace(&upload, "\"ec2-upload-bundle -b {{.BucketName}}\"");
+    assert_ne!(usual, own);
+    test.write("fleet.json", usual);
+    plan("(unknown) there is no bucket images: `ec2-upload-bundle` makes it");
+    bucket(&cloud);
+    plan("images is there");
 }

@@ -456,6 +456,36 @@ fn elsewhere_than_on_an_instance_it_is_said_before_anything_is_made() {
 }
 
 #[test]
+fn a_source_image_beside_from_scratch_is_said_to_do_nothing() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let scratch = source("");
+    let (test, _) = test(&cloud, &scratch, "true");
+    let quiet = test.run(&["validate", "."]);
+    assert_eq!(quiet.code, 0, "{}", quiet.text());
+    assert!(!quiet.text().contains("idle-option"), "{}", quiet.text());
+    let template = test.read("main.pkr.hcl");
+    let both = "  from_scratch            = true\n  source_ami = \"ami-1\"\n";
+    test.write(
+        "main.pkr.hcl",
+        template.replace("  from_scratch            = true\n", both),
+    );
+    let printed = test.run(&["validate", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    for said in [
+        "warning[check/idle-option]",
+        "`source_ami` has no effect: builder `amazon-chroot` has `from_scratch`",
+    ] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    let strict = test.run(&["validate", "-strict", "."]);
+    assert!(
+        strict.text().contains("error[check/idle-option]"),
+        "{}",
+        strict.text()
+    );
+}
+
+#[test]
 fn options_that_cannot_be_are_said_when_the_template_is_checked() {
     let cloud = Cloud::with(behaviour()).unwrap();
     for (options, what) in [
@@ -474,5 +504,64 @@ fn options_that_cannot_be_are_said_when_the_template_is_checked() {
         let printed = test.run(&["validate", "."]);
         assert_ne!(printed.code, 0, "{what}");
         assert!(printed.text().contains(what), "{}", printed.text());
+    }
+}
+
+#[test]
+fn a_plan_says_what_is_made_here_and_whether_this_machine_is_an_instance() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = format!(
+        "  source_ami = \"{}\"\n  encrypt_boot = true",
+        stock::UBUNTU
+    );
+    let (test, id) = test(&cloud, &source(&options), "true");
+    cloud.forget_calls();
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    for said in [
+        &format!("{} (ubuntu/images/", stock::UBUNTU),
+        "`own-1` is free in us-east-1",
+        &format!("the instance {id}"),
+        "volume in us-east-1: the disk of the source image, 8 GiB, encrypted with the account's key, attached to this machine \
+         (until the build ends)",
+        "image in us-east-1: own-1, encrypted with the account's key of us-east-1 (stays)",
+        "snapshot in us-east-1: of its disk",
+    ] {
+        assert!(plan.stdout.contains(said), "no `{said}` in {}", plan.text());
+    }
+    for said in ["key pair", "security group", "VPC"] {
+        assert!(!plan.stdout.contains(said), "`{said}` in {}", plan.text());
+    }
+    // A port where nobody listens.
+    let nowhere = test.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9");
+    let plan = nowhere.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(
+        plan.stdout.contains("! this machine is no instance of EC2"),
+        "{}",
+        plan.text()
+    );
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+}
+
+#[test]
+fn entries_of_mounts_that_are_none_are_said_where_they_stand() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let (test, _) = test(&cloud, &source("  source_ami = \"ami-1\""), "true");
+    let text = test.read("main.pkr.hcl");
+    let text = text.replace("[\"proc\", \"proc\", \"/proc\"]", "[\"proc\", \"proc\"]");
+    test.write("main.pkr.hcl", &text);
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("chroot_mounts"))
+        .unwrap();
+    let printed = test.run(&["validate", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    for said in [
+        "an entry of `chroot_mounts` has not three texts",
+        &format!("main.pkr.hcl:{line}:"),
+    ] {
+        assert!(printed.text().contains(said), "{}", printed.text());
     }
 }

@@ -172,6 +172,29 @@ fn an_import_without_a_file_or_a_bucket_says_so() {
     assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
 }
 
+#[test]
+fn a_plan_says_what_an_import_makes_and_whether_its_bucket_is_there() {
+    let cloud = cloud();
+    let there = test(&cloud, "ami_name = \"disk-1\"");
+    let plan = there.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    for said in [
+        "images is there",
+        "S3 object in us-east-1: in the bucket images (until the build ends)",
+        "image in us-east-1: disk-1 (stays)",
+    ] {
+        assert!(plan.stdout.contains(said), "no `{said}` in {}", plan.text());
+    }
+    let text = there.read("main.pkr.hcl");
+    there.write("main.pkr.hcl", text.replace("\"images\"", "\"nowhere\""));
+    let plan = there.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    let said =
+        "! there is no bucket nowhere: make it, or name one that is there with `s3_bucket_name`";
+    assert!(plan.stdout.contains(said), "{}", plan.text());
+    assert_eq!(cloud.calls().changes().of("PutObject").len(), 0);
+}
+
 /// After every single call of an import in parts: the process is killed when the call has had its effect, `imgc gc` runs, and
 /// nothing is left, or the finished image.
 #[test]

@@ -105,6 +105,7 @@ fn a_profile_made_of_a_policy_goes_with_the_build() {
     let text = template(
         &cloud,
         r#"  instance_type = "t3.micro"
+  run_tags      = { team = "web" }
   temporary_iam_instance_profile_policy_document {
     Version = "2012-10-17"
     Statement {
@@ -126,6 +127,10 @@ fn a_profile_made_of_a_policy_goes_with_the_build() {
     let policy = calls.one("PutRolePolicy");
     assert!(policy.parameter("PolicyDocument").contains("s3:GetObject"));
     let role = calls.one("CreateRole");
+    for made in [&role, &calls.one("CreateInstanceProfile")] {
+        let mut tags = (1..9).map(|at| made.parameter(&format!("Tags.member.{at}.Key")));
+        assert!(tags.any(|key| key == "team"), "{made:?}");
+    }
     assert!(
         role.parameter("AssumeRolePolicyDocument")
             .contains("ec2.amazonaws.com")

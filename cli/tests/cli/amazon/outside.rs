@@ -222,3 +222,53 @@ fn a_plan_file_does_not_mind_what_moves_outside() {
     let applied = test.run(&["apply", "-color=false", "web.plan"]);
     assert_eq!(applied.code, 0, "{}", applied.text());
 }
+
+#[test]
+fn everything_that_is_made_on_the_way_is_named() {
+    let cloud = Cloud::start().unwrap();
+    let test = test(&cloud);
+    let text = test.read("main.pkr.hcl");
+    let asks = r#"  spot_instance_types = ["t3.large", "t3a.large"]
+  temporary_security_group_source_cidrs = ["0.0.0.0/0"]
+  temporary_iam_instance_profile_policy_document {
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["*"]
+    }
+  }"#;
+    let text = text.replacen("  instance_type = \"t3.micro\"", asks, 1);
+    test.write("main.pkr.hcl", &text);
+    has(
+        &plan(&test),
+        &[
+            "role in us-east-1: with the policy of the template (until the build ends)",
+            "instance profile in us-east-1: with that role (until the build ends)",
+            "launch template in us-east-1: ",
+            "fleet in us-east-1: ",
+            "instance in us-east-1: t3.large or t3a.large, on the spot market",
+            "open to 0.0.0.0/0",
+        ],
+    );
+
+    // What is open is known without asking anybody.
+    let mut nobody = Test::new(&text);
+    for (name, value) in cloud.environment() {
+        if !name.contains("KEY") {
+            nobody = nobody.env(name, &value);
+        }
+    }
+    has(&plan(&nobody), &["open; open to 0.0.0.0/0"]);
+    // Keys that Amazon refuses are refused to the run as well.
+    let refusing = Cloud::with(Behaviour {
+        expires_after: Some(0),
+        ..Behaviour::default()
+    })
+    .unwrap();
+    let mut expired = Test::new(&text);
+    for (name, value) in refusing.environment() {
+        expired = expired.env(name, &value);
+    }
+    let shown = doomed(&expired, "build.amazon-ebs.web: account");
+    has(&shown, &["account  ! cannot see who asks: "]);
+}

@@ -188,6 +188,105 @@ fn a_parameter_names_the_image_and_goes_back() {
 }
 
 #[test]
+fn after_a_rollback_any_version_can_be_gone_to() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = golden(&cloud);
+    let [first, second, third] = ["1", "2", "3"].map(|release| released(&cloud, &test, release));
+    let back = test.run(&["rollback"]);
+    assert_eq!(back.code, 0, "{}", back.text());
+    assert_eq!(*values(&cloud).last().unwrap(), second);
+    for (words, wanted) in [
+        (&["rollback", "-to", "3"] as &[&str], &third),
+        (&["rollback", "amazon-ebs.web", "-to", "1"], &first),
+        (&["rollback", "--to", "2"], &second),
+    ] {
+        let went = test.run(words);
+        assert_eq!(went.code, 0, "{words:?}: {}", went.text());
+        assert_eq!(values(&cloud).last(), Some(wanted), "{words:?}");
+    }
+    let there = test.run(&["rollback", "-to", "2"]);
+    assert_eq!(there.code, 0, "{}", there.text());
+    assert!(there.stdout.contains("already"), "{}", there.text());
+    let none = test.run(&["rollback", "-to", "99"]);
+    assert_eq!(none.code, 4, "{}", none.text());
+    for said in ["has no version 99", "it has 1, 2, 3, 4, 5, 6, 7"] {
+        assert!(none.stderr.contains(said), "{}", none.text());
+    }
+    // Without a version the run stays rolled back, and what others write is still not lost.
+    let again = test.run(&["rollback"]);
+    assert_eq!(again.code, 4, "{}", again.text());
+    for said in [
+        "has been rolled back already",
+        "`imgc rollback --to VERSION`",
+    ] {
+        assert!(again.stderr.contains(said), "{}", again.text());
+    }
+    put(&cloud, "ami-0000000000000000f", "String");
+    let refused = test.run(&["rollback", "-to", "1"]);
+    assert_eq!(refused.code, 4, "{}", refused.text());
+    let said = "has written ami-0000000000000000f (version 8)";
+    assert!(refused.stderr.contains(said), "{}", refused.text());
+}
+
+#[test]
+fn an_image_is_listed_once_by_who_made_it_and_as_gone_when_it_is() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = golden(&cloud);
+    let first = released(&cloud, &test, "1");
+    // Only the post-processor runs again, in a run of its own.
+    let template = test.read("main.pkr.hcl");
+    test.write("main.pkr.hcl", template.replace(NAME, "/other/ami"));
+    assert_eq!(released(&cloud, &test, "1"), first);
+    let made = |listed: &str| {
+        let lines = listed.lines().filter(|line| line.starts_with("  made "));
+        let all: Vec<String> = lines.map(str::to_owned).collect();
+        all
+    };
+    let listed = test.run(&["images"]);
+    let lines = made(&listed.stdout);
+    assert_eq!(lines.len(), 1, "{}", listed.text());
+    assert!(lines[0].ends_with(".capture)"), "{}", listed.text());
+    assert!(!listed.stdout.contains("gone"), "{}", listed.text());
+
+    cloud
+        .ec2("us-east-1", "DeregisterImage", &[("ImageId", &first)])
+        .unwrap();
+    let second = released(&cloud, &test, "1");
+    assert_ne!(second, first);
+    let listed = test.run(&["images"]);
+    assert_eq!(made(&listed.stdout).len(), 2, "{}", listed.text());
+    let gone: Vec<&str> = listed
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("  gone, as run "))
+        .collect();
+    assert_eq!(gone.len(), 1, "{}", listed.text());
+    let what = format!(": aws image {first} (us-east-1)");
+    assert!(gone[0].ends_with(&what), "{}", listed.text());
+    // Nothing was written by finding it.
+    let show = test.run(&["show"]);
+    assert!(!show.stdout.contains("= gone"), "{}", show.text());
+}
+
+#[test]
+fn a_path_where_a_run_is_meant_is_told_where_it_belongs() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = golden(&cloud);
+    released(&cloud, &test, "1");
+    for path in ["main.pkr.hcl", "elsewhere/web.pkr.json", "/tmp"] {
+        let printed = test.run(&["rollback", path]);
+        assert_eq!(printed.code, 2, "{}", printed.text());
+        assert!(
+            printed.stderr.contains("`-template PATH`"),
+            "{}",
+            printed.text()
+        );
+    }
+    let address = test.run(&["rollback", "amazon-ebs.other"]);
+    assert!(!address.stderr.contains("-template"), "{}", address.text());
+}
+
+#[test]
 fn going_back_is_refused_where_others_have_written_or_the_image_is_gone() {
     let cloud = Cloud::with(behaviour()).unwrap();
     let test = golden(&cloud);
@@ -262,6 +361,49 @@ fn a_refused_parameter_leaves_the_image_and_is_written_by_the_next_run() {
     assert_eq!(values(&cloud), [made]);
     let calls = cloud.calls();
     assert!(calls.of("RunInstances").is_empty(), "{}", calls.sequence());
+}
+
+#[test]
+fn a_plan_says_which_parameters_are_written_and_which_cannot_be() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let plan = |options: &str, code: i32, said: &str| {
+        let test = test(&cloud, &format!("parameter = {NAME:?}\n      {options}"));
+        let text = test.read("main.pkr.hcl");
+        let copies = "ami_regions   = [\"eu-west-1\"]\n  instance_type";
+        test.write("main.pkr.hcl", text.replace("instance_type", copies));
+        let printed = test.run(&["plan", "-color=false", "."]);
+        assert_eq!(printed.code, code, "{}", printed.text());
+        assert!(printed.stdout.contains(said), "{}", printed.text());
+    };
+    plan(
+        "",
+        0,
+        &format!("parameter in eu-west-1: {NAME}, a new one (stays)"),
+    );
+    plan(
+        "regions = [\"eu-west-3\"]",
+        3,
+        "! post-processor `amazon-ssm-parameter` has no image in eu-west-3, only in eu-west-1, us-east-1",
+    );
+    put(&cloud, "ami-0123", "String");
+    plan(
+        "",
+        0,
+        &format!("parameter in us-east-1: {NAME}, after its version 1 (stays)"),
+    );
+    plan(
+        "overwrite = false",
+        3,
+        &format!("! the parameter {NAME} in us-east-1 is there and holds ami-0123 (version 1)"),
+    );
+    put(&cloud, "hunter2-of-the-database", "SecureString");
+    plan(
+        "",
+        3,
+        &format!("! the parameter {NAME} in us-east-1 holds a secret"),
+    );
+    let calls = cloud.calls();
+    assert!(calls.of("PutParameter").is_empty(), "{}", calls.sequence());
 }
 
 #[test]
@@ -469,5 +611,71 @@ build {{
         "aws ssm describe-parameters --region us-east-1",
     ] {
         assert!(missing.text().contains(said), "{}", missing.text());
+    }
+}
+
+#[test]
+fn a_version_that_is_missing_is_told_from_a_name_that_is() {
+    let cloud = Cloud::start().unwrap();
+    put(&cloud, "ami-00000000000000001", "String");
+    let secret = r#"{"Name": "app/db", "SecretString": "{\"user\": \"root\"}", "ClientRequestToken": "00000000-0000-0000-0000-000000000001"}"#;
+    let moto = cloud.moto();
+    moto.call("secretsmanager", "CreateSecret", secret).unwrap();
+    let other = "00000000-0000-0000-0000-000000000002";
+    for (ty, lines, said) in [
+        (
+            "parameterstore",
+            format!("name = \"{NAME}:7\""),
+            vec![
+                format!("the parameter `{NAME}` in us-east-1 has no version 7"),
+                format!("aws ssm get-parameter-history --name {NAME} --region us-east-1"),
+            ],
+        ),
+        (
+            "parameterstore",
+            format!("name = \"{NAME}:live\""),
+            vec![format!(
+                "the parameter `{NAME}` in us-east-1 has no version with the label `live`"
+            )],
+        ),
+        (
+            "parameterstore",
+            "name = \"/no:7\"".to_owned(),
+            vec!["there is no parameter `/no` in us-east-1".to_owned()],
+        ),
+        (
+            "secretsmanager",
+            "name = \"app/db\"\n  version_stage = \"NOPE\"".to_owned(),
+            vec![
+                "the secret `app/db` in us-east-1 has no version with the stage `NOPE`".to_owned(),
+                "aws secretsmanager list-secret-version-ids --secret-id app/db".to_owned(),
+            ],
+        ),
+        (
+            "secretsmanager",
+            format!("name = \"app/db\"\n  version_id = \"{other}\""),
+            vec![format!(
+                "the secret `app/db` in us-east-1 has no version `{other}`"
+            )],
+        ),
+        (
+            "secretsmanager",
+            "name = \"app/none\"\n  version_stage = \"NOPE\"".to_owned(),
+            vec!["there is no secret `app/none` in us-east-1".to_owned()],
+        ),
+    ] {
+        let mut test = Test::new(&format!(
+            "data \"amazon-{ty}\" \"x\" {{\n  {lines}\n}}\nsource \"null\" \"here\" {{\n  communicator = \"none\"\n}}\n\
+             build {{\n  sources = [\"null.here\"]\n  provisioner \"shell-local\" {{\n    env    = {{ X = data.amazon-{ty}.x.value }}\n    \
+             inline = [\"true\"]\n  }}\n}}\n"
+        ));
+        for (name, value) in cloud.environment() {
+            test = test.env(name, &value);
+        }
+        let printed = test.run(&["build", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        for said in said {
+            assert!(printed.text().contains(&said), "{said}: {}", printed.text());
+        }
     }
 }

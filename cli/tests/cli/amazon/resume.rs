@@ -57,6 +57,10 @@ fn resumed(cloud: &Cloud, test: &Test) -> Printed {
     assert_eq!(printed.code, 0, "{}", printed.text());
     assert_eq!(test.read("done"), "one\ntwo\n", "{}", printed.text());
     assert_eq!(instances(&cloud.calls()), 1, "{}", cloud.calls().sequence());
+    // The machine has ended: what the run before had put on it is nobody's to remove.
+    let left = test.run(&["gc", "--dry-run"]);
+    let there = format!(" on {}@", user());
+    assert!(!left.stdout.contains(&there), "{}", left.text());
     finished(cloud, test);
     printed
 }
@@ -135,6 +139,31 @@ fn a_failed_step_is_mended_and_done_on_the_same_instance() {
     assert_eq!(ended.list("InstanceId"), [instance.as_str()]);
     assert_eq!(calls.of("StartInstances").len(), 0);
     assert_eq!(calls.of("ImportKeyPair").len(), 1);
+}
+
+/// Nothing is left to go on with: both runs say so, and the first how it would be otherwise.
+#[test]
+fn a_machine_that_was_let_go_after_a_failure_is_made_anew_and_that_is_said() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let failed = test.run(&["apply", "-color=false", "."]);
+    assert_eq!(failed.code, 1, "{}", failed.text());
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+    let said = "the machine is let go, so the next run begins anew; with `-on-error=abort` it stays for `imgc apply -resume`";
+    assert!(failed.text().contains(said), "{}", failed.text());
+    test.write("mended", "");
+    let again = test.run(&["apply", "-color=false", "-resume", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert!(
+        again
+            .text()
+            .contains(" was let go, so every step runs again on a new one"),
+        "{}",
+        again.text()
+    );
+    assert_eq!(test.read("done"), "one\none\ntwo\n");
+    assert_eq!(instances(&cloud.calls()), 2);
+    finished(&cloud, &test);
 }
 
 #[test]

@@ -130,6 +130,20 @@ fn with_create_image_the_disk_takes_the_place_of_the_root() {
     assert_eq!(left.of("image").len(), 1, "{left}");
 }
 
+/// What the template says of the volumes holds for the instances of the image: those of the build end with it.
+#[test]
+fn a_plan_says_that_the_volumes_of_the_build_end_with_it() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let printed = of(&cloud, &template(&cloud, "")).run(&["plan", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    for said in [
+        "volume in us-east-1: /dev/xvdf, 10 GiB, gp3 (until the build ends)",
+        "volume in us-east-1: /dev/xvdg, 20 GiB (until the build ends)",
+    ] {
+        assert!(printed.stdout.contains(said), "{}", printed.text());
+    }
+}
+
 #[test]
 fn a_root_that_no_device_gives_is_refused() {
     let cloud = Cloud::with(behaviour()).unwrap();
@@ -139,11 +153,25 @@ fn a_root_that_no_device_gives_is_refused() {
     );
     let printed = of(&cloud, &text).run(&["validate", "-color=false", "."]);
     assert_ne!(printed.code, 0);
-    assert!(
-        printed.text().contains("`source_device_name` is /dev/xvdz"),
-        "{}",
-        printed.text()
-    );
+    let line = |text: &str, option: &str| {
+        let at = text.lines().position(|line| line.contains(option));
+        format!("main.pkr.hcl:{}:", 1 + at.unwrap())
+    };
+    for said in [
+        "`source_device_name` is /dev/xvdz",
+        &line(&text, "source_device_name"),
+    ] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    let text = template(&cloud, "").replace("\"hvm\"", "\"hvn\"");
+    let printed = of(&cloud, &text).run(&["validate", "-color=false", "."]);
+    assert_ne!(printed.code, 0);
+    for said in [
+        "`ami_virtualization_type` is `hvn`",
+        &line(&text, "ami_virtualization_type"),
+    ] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
     let left_out = template(&cloud, "").replace(
         "volume_type = \"gp3\"",
         "volume_type = \"gp3\"\n    omit_from_artifact = true",

@@ -8,8 +8,8 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use crate::instance::{LogIn, check_range};
-use crate::options::{NO_GUARD, V2};
+use crate::instance::{LogIn, check_range, check_user_data};
+use crate::options::{NO_GUARD, V2, region_problem};
 
 /// The options of a source that are one of a few words.
 const WORDS: &[(&str, &[&str])] = &[
@@ -24,6 +24,8 @@ const METADATA_WORDS: &[(&str, &[&str])] = &[
     ("instance_metadata_tags", &["enabled", "disabled"]),
 ];
 const RANGES: &str = "temporary_security_group_source_cidrs";
+const USER_DATA: &str = "user_data";
+const USER_DATA_FILE: &str = "user_data_file";
 
 /// The problems of options, of which parts may be unknown.
 pub(super) fn problems(value: &Value) -> Vec<Problem> {
@@ -44,19 +46,47 @@ pub(super) fn problems(value: &Value) -> Vec<Problem> {
         Some(Problem::from(error.of(RANGES)))
     }));
     found.extend(key_pair(&options));
+    found.extend(region_problem(&options));
+    found.extend(user_data(&options));
     found
 }
 
 /// The same when everything is known: the first is the failure.
 pub(super) fn verify(value: &Value) -> Result<()> {
     match problems(value).into_iter().next() {
-        None => Ok(()),
+        None => user_data_file(value),
         Some(problem) => {
             let mut error = Error::new(Class::Template, "run/aws-option", problem.message);
             error.options = problem.options;
             error.help = problem.help;
             Err(error)
         }
+    }
+}
+
+/// User data in the template that is more than EC2 takes.
+fn user_data(options: &Options<'_>) -> Option<Problem> {
+    let text = options.string(USER_DATA).ok().flatten()?;
+    // What is rendered first may become shorter.
+    if text.contains("{{") {
+        return None;
+    }
+    let error = check_user_data(text.into_bytes()).err()?;
+    Some(Problem::from(error.of(USER_DATA)))
+}
+
+/// The same of a file, which has to be read for it; whether it is there is looked at elsewhere.
+fn user_data_file(value: &Value) -> Result<()> {
+    let options = Options::new("builder", value);
+    if options.is_given(USER_DATA) {
+        return Ok(());
+    }
+    let Some(file) = options.string(USER_DATA_FILE)? else {
+        return Ok(());
+    };
+    match std::fs::read(file) {
+        Ok(content) => check_user_data(content).map_err(|error| error.of(USER_DATA_FILE)),
+        Err(_) => Ok(()),
     }
 }
 
@@ -100,6 +130,7 @@ fn key_pair(options: &Options<'_>) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use imgc_compiler::types::Type;
 
     use super::*;
@@ -136,6 +167,25 @@ mod tests {
                 "temporary_security_group_source_cidrs: `temporary_security_group_source_cidrs` has `::/129`",
             ]
         );
+    }
+
+    #[test]
+    fn user_data_that_is_too_much_is_found_before_anything_is_made() {
+        let long = "x".repeat(20_000);
+        let text = |text: &str| vec![("user_data", Value::string(text))];
+        assert_eq!(
+            said(&text(&long)),
+            ["user_data: the user data has 20000 bytes"]
+        );
+        assert_eq!(said(&text(&format!("{{{{uuid}}}}{long}"))), [""; 0]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = Value::string(file.path().to_str().unwrap());
+        let options = Value::object([("user_data_file", path)]);
+        verify(&options).unwrap();
+        std::fs::write(file.path(), long).unwrap();
+        let error = verify(&options).unwrap_err();
+        assert_eq!(error.message, "the user data has 20000 bytes");
+        assert_eq!(error.options, ["user_data_file"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::mounts::Busy;
 use imgc_runtime::options::Options;
-use imgc_runtime::preview::{Right, Scope};
+use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::Access;
 use crate::builders::artifact::of_image;
@@ -35,7 +35,7 @@ use crate::builders::render::Render;
 use crate::error::{Meaning, answer, failed};
 use crate::image::{self, Contents, snapshot};
 use crate::options::{Chroot, Device, Traits};
-use crate::preview::rights_of;
+use crate::preview::{doomed, preview, rights_of};
 use crate::publish;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
@@ -134,6 +134,26 @@ impl Builder for AmazonChroot {
         let _ = cx;
         let asks = (rights::Family::Chroot, COMPONENT);
         Box::pin(rights_of(self.family.accounts(), asks, options, scope)).await
+    }
+
+    async fn preview(&self, cx: &Context, value: &Value) -> Option<Preview> {
+        let asks = (rights::Family::Chroot, COMPONENT);
+        let options = Options::new(COMPONENT, value);
+        let here = async {
+            let (_, _, region) = self.family.account(&options).await.ok()?;
+            Some(device::own_instance(&region).await)
+        };
+        let (mut shown, here) = tokio::join!(
+            Box::pin(preview(cx, self.family.accounts(), asks, value)),
+            Box::pin(here),
+        );
+        match here {
+            Some(Ok(id)) => shown.known("this machine", format!("the instance {id}")),
+            Some(Err(error)) => doomed(&mut shown, "this machine", &error),
+            // Without a region nothing is known of it, and that is said of the account.
+            None => {}
+        }
+        Some(shown)
     }
 
     async fn prepare(&self, cx: &Context, value: &Value) -> Result<()> {
@@ -304,7 +324,7 @@ async fn make_volume(
 }
 
 /// The disk that an image starts from.
-fn root_of(image: &Image) -> Option<&EbsBlockDevice> {
+pub(crate) fn root_of(image: &Image) -> Option<&EbsBlockDevice> {
     let name = image.root_device_name()?;
     let mut devices = image.block_device_mappings().iter();
     let root = devices.find(|device| device.device_name() == Some(name))?;

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::account::{Access, Account, Accounts};
 use crate::instance::LogIn;
-use crate::lookup::find_source;
+use crate::lookup::{bucket_of, check_groups, find_source, has_bucket};
 use crate::options::{self, Source};
 use crate::publish;
 use crate::region::RegionClient;
@@ -131,7 +131,7 @@ impl Family {
         publish::names_are_free(&account, options, image, free).await
     }
 
-    /// Asks whether what makes the first things is allowed, before anything is made.
+    /// Asks whether what the template names is there and what makes the first things is allowed, before anything is made.
     pub(crate) async fn rehearse(
         &self,
         cx: &Context,
@@ -140,6 +140,15 @@ impl Family {
         source: &Image,
     ) -> Result<()> {
         let (_, _, region) = self.account(options).await?;
+        let (groups, ()) = tokio::join!(
+            Box::pin(check_groups(&region, &launch.network)),
+            Box::pin(bucket(cx, &region, options)),
+        );
+        match groups {
+            // Who may not look finds out from the start of the instance.
+            Err(error) if error.id == "run/aws-denied" => cx.output.detail(error.chain()),
+            groups => groups?,
+        }
         let log_in = LogIn::read(options)?;
         let plans = Plans {
             group: log_in != LogIn::None && !launch.network.has_groups(),
@@ -156,6 +165,31 @@ impl Family {
     /// The accounts of this process.
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+}
+
+/// Says that a bucket is not there. It is no failure: Amazon's `ec2-upload-bundle` makes it.
+async fn bucket(cx: &Context, region: &RegionClient, options: &Options<'_>) {
+    let Ok(Some(place)) = options.string("s3_bucket") else {
+        return;
+    };
+    match has_bucket(region, &place).await {
+        Ok(true) => {}
+        Ok(false) => cx.output.warn(no_bucket(&place, options)),
+        Err(error) => cx.output.detail(error.chain()),
+    }
+}
+
+/// What it means for `amazon-instance` that there is no bucket for its bundle.
+pub(crate) fn no_bucket(place: &str, options: &Options<'_>) -> String {
+    let name = bucket_of(place);
+    match options::uploads_with_tools(options) {
+        true => format!(
+            "there is no bucket {name}: `ec2-upload-bundle` makes it, where the name is free and s3:CreateBucket is allowed"
+        ),
+        false => format!(
+            "there is no bucket {name}: the upload fails unless `bundle_upload_command` makes it"
+        ),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::lookup::{Place, find_groups, find_place};
 use crate::options::{self, Launch};
 use crate::region::RegionClient;
 use crate::resource::{Made, remove};
+use crate::tags::Tags;
 
 /// How long a console may take to tell the host keys, unless `ssh_timeout` gives less.
 const CONSOLE: Duration = Duration::from_secs(600);
@@ -100,14 +101,21 @@ impl Temporary {
             Some(after) => Some(after),
             None => Some(instance::switch(cx.limit)),
         };
+        let tags = render.tags(&launch.run.tags, "run_tags")?;
         let data = UserData::join(own_data, host_key.as_ref(), switch)?;
         // All are let come to their end: what has been made by then is on record.
         let (group, key, profile) = tokio::join!(
             Box::pin(temporary_group(
-                cx, &account, &region, launch, &place, options, &log_in
+                cx,
+                (&account, &region),
+                launch,
+                &place,
+                options,
+                &log_in,
+                &tags
             )),
-            Box::pin(temporary_key(cx, &region, &log_in)),
-            Box::pin(temporary_profile(cx, &region, &launch.run)),
+            Box::pin(temporary_key(cx, &region, &log_in, &tags)),
+            Box::pin(temporary_profile(cx, &region, &launch.run, &tags)),
         );
         let ((groups, group), key, profile) = (group?, key?, profile?);
         cx.output.say("launching a source instance");
@@ -128,7 +136,7 @@ impl Temporary {
                 None => launch.run.profile.clone(),
             },
             user_data: data.text,
-            tags: render.tags(&launch.run.tags, "run_tags")?,
+            tags,
             volume_tags: render.tags(&launch.run.volume_tags, "run_volume_tags")?,
             spot_tags: match spot {
                 Some(spot) => render.tags(&spot.tags, "spot_tags")?,
@@ -405,12 +413,12 @@ impl Trust {
 /// The group that is made for the build, if one is, and the groups of the instance.
 async fn temporary_group(
     cx: &Context,
-    account: &Account,
-    region: &RegionClient,
+    (account, region): (&Account, &RegionClient),
     launch: &Launch,
     place: &Place,
     options: &Options<'_>,
     log_in: &LogIn,
+    tags: &Tags,
 ) -> Result<(Vec<String>, Option<Made>)> {
     let network = &launch.network;
     if network.has_groups() || *log_in == LogIn::None {
@@ -429,7 +437,7 @@ async fn temporary_group(
         _ => port("ssh_port", 22)?,
     };
     let port = (!session::is_wanted(options)).then_some(port);
-    let made = make_group(cx, account, region, network, place, port).await?;
+    let made = make_group(cx, account, region, network, place, port, tags).await?;
     Ok((vec![made.id().to_owned()], Some(made)))
 }
 
@@ -437,11 +445,12 @@ async fn temporary_key(
     cx: &Context,
     region: &RegionClient,
     log_in: &LogIn,
+    tags: &Tags,
 ) -> Result<Option<TemporaryKey>> {
     let LogIn::Temporary { name, kind, bits } = log_in else {
         return Ok(None);
     };
-    TemporaryKey::make(cx, region, name.as_deref(), kind, *bits)
+    TemporaryKey::make(cx, region, name.as_deref(), kind, *bits, tags)
         .await
         .map(Some)
 }
@@ -450,11 +459,14 @@ async fn temporary_profile(
     cx: &Context,
     region: &RegionClient,
     run: &options::Run,
+    tags: &Tags,
 ) -> Result<Option<TemporaryProfile>> {
     let Some(policy) = &run.policy else {
         return Ok(None);
     };
-    TemporaryProfile::make(cx, region, policy).await.map(Some)
+    TemporaryProfile::make(cx, region, policy, tags)
+        .await
+        .map(Some)
 }
 
 /// The template's user data; an error of the option where its file cannot be read.

@@ -11,7 +11,7 @@ use crate::lookup::Place;
 use crate::options::Network;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
-use crate::tags;
+use crate::tags::{self, Tags};
 
 /// What a group is for: builds of a run that need the same have one together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +20,10 @@ pub(crate) struct Opening {
     vpc: Option<String>,
     port: Option<u16>,
     cidrs: Vec<String>,
+    tags: Tags,
 }
 
-/// The group in which `port` is open, if any is to be: made, or that of other builds of this run.
+/// The group in which `port` is open, if any is to be: made with the template's `run_tags`, or that of other builds of this run.
 pub(crate) async fn make_group(
     cx: &Context,
     account: &Account,
@@ -30,6 +31,7 @@ pub(crate) async fn make_group(
     network: &Network,
     place: &Place,
     port: Option<u16>,
+    tags: &Tags,
 ) -> Result<Made> {
     let cidrs = match network.cidrs.is_empty() {
         _ if port.is_none() => Vec::new(),
@@ -41,6 +43,7 @@ pub(crate) async fn make_group(
         vpc: place.vpc.clone(),
         port,
         cidrs,
+        tags: tags.clone(),
     };
     let groups = &region.common().groups;
     let make = || make(cx, region, &opening);
@@ -62,7 +65,7 @@ async fn make(cx: &Context, region: &RegionClient, opening: &Opening) -> Result<
         None => None,
     };
     let thing = Thing::new(Kind::SecurityGroup)?;
-    let tags = thing.tags(cx, &tags::Tags::new());
+    let tags = thing.tags(cx, &opening.tags);
     let request = region
         .ec2()
         .create_security_group()

@@ -22,7 +22,7 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use crate::random;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
-use crate::tags;
+use crate::tags::{self, Tags};
 
 /// How one logs in, as the template has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,23 +82,27 @@ pub(crate) struct TemporaryKey {
     pub(crate) file: PathBuf,
     pub(crate) made: Made,
     file_record: u64,
+    /// The file that `-debug` has put into the working directory, and its record.
+    shown: Option<(PathBuf, u64)>,
 }
 
 impl TemporaryKey {
-    /// Makes one, or takes that of other builds of this run.
+    /// Makes one with the template's `run_tags`, or takes that of other builds of this run.
     pub(crate) async fn make(
         cx: &Context,
         region: &RegionClient,
         name: Option<&str>,
         kind: &str,
         bits: Option<u32>,
+        tags: &Tags,
     ) -> Result<Self> {
         let (made, key) = match name {
             // Builds that ask for the same name are to hear that it is taken.
-            Some(_) => bring(cx, region, name, kind, bits).await?,
+            Some(_) => bring(cx, region, name, kind, bits, tags).await?,
             None => {
-                let wanted = (cx.run_id.to_string(), kind.to_owned(), bits);
-                let bring = || bring(cx, region, None, kind, bits);
+                let run = cx.run_id.to_string();
+                let wanted = (run, kind.to_owned(), bits, tags.clone());
+                let bring = || bring(cx, region, None, kind, bits, tags);
                 region.common().keys.get(cx, wanted, bring).await?
             }
         };
@@ -106,45 +110,85 @@ impl TemporaryKey {
             .to_openssh(LineEnding::LF)
             .map_err(|error| bug(&error))?;
         let file = file(cx)?;
-        let resource = Resource::File { path: file.clone() };
-        let path = file.clone();
-        let write = files::blocking(move || {
-            write(&path, private.as_bytes())
-                .map_err(|error| files::failure("run/local-file", "write", &path, error))
-        });
-        let (file_record, ()) = cx.ledger.create(&cx.address, resource, write).await?;
+        let file_record = put(cx, &file, private.as_bytes().to_vec()).await?;
+        let shown = match cx.debug {
+            true => show(cx, private.as_bytes()).await,
+            false => None,
+        };
         Ok(Self {
             name: made.id().to_owned(),
             file,
             made,
             file_record,
+            shown,
         })
     }
 
     /// Takes over the key of an earlier run: a copy of the file with the private half, which goes with that run.
     pub(crate) async fn adopt(cx: &Context, made: Made, kept: &Path) -> Result<Self> {
         let file = file(cx)?;
-        let (from, to) = (kept.to_owned(), file.clone());
-        let copy = files::blocking(move || {
-            let private = std::fs::read(&from)
-                .map_err(|error| files::failure("run/local-file", "read", &from, error))?;
-            write(&to, &private)
-                .map_err(|error| files::failure("run/local-file", "write", &to, error))
+        let from = kept.to_owned();
+        let private = files::blocking(move || {
+            std::fs::read(&from)
+                .map_err(|error| files::failure("run/local-file", "read", &from, error))
         });
-        let resource = Resource::File { path: file.clone() };
-        let (file_record, ()) = cx.ledger.create(&cx.address, resource, copy).await?;
+        let private = private.await?;
+        let file_record = put(cx, &file, private.clone()).await?;
+        let shown = match cx.debug {
+            true => show(cx, &private).await,
+            false => None,
+        };
         Ok(Self {
             name: made.id().to_owned(),
             file,
             made,
             file_record,
+            shown,
         })
     }
 
-    /// Removes the file with the private half.
+    /// Removes the files with the private half.
     pub(crate) async fn remove_file(&self, cx: &Context) {
-        if tokio::fs::remove_file(&self.file).await.is_ok() {
-            cx.ledger.forget(self.file_record);
+        let shown = self.shown.iter().map(|(file, record)| (file, *record));
+        for (file, record) in shown.chain([(&self.file, self.file_record)]) {
+            if tokio::fs::remove_file(file).await.is_ok() {
+                cx.ledger.forget(record);
+            }
+        }
+    }
+}
+
+/// Writes a private half down; gives the number of the file's record.
+async fn put(cx: &Context, file: &Path, private: Vec<u8>) -> Result<u64> {
+    let path = file.to_owned();
+    let resource = Resource::File { path: path.clone() };
+    let write = files::blocking(move || {
+        write(&path, &private)
+            .map_err(|error| files::failure("run/local-file", "write", &path, error))
+    });
+    let (record, ()) = cx.ledger.create(&cx.address, resource, write).await?;
+    Ok(record)
+}
+
+/// With `-debug`: the private half where Packer puts it, for whoever wants to look at the machine while the build pauses.
+async fn show(cx: &Context, private: &[u8]) -> Option<(PathBuf, u64)> {
+    let name = format!("ec2_{}.pem", cx.source_name.replace('/', "_"));
+    let file = cx.world.working_directory().join(&name);
+    if file.exists() {
+        cx.output.warn(format!(
+            "{name} is there already and is left as it is: the key is not saved for debug purposes"
+        ));
+        return None;
+    }
+    match put(cx, &file, private.to_vec()).await {
+        Ok(record) => {
+            cx.output
+                .say(format!("Saving key for debug purposes: {name}"));
+            Some((file, record))
+        }
+        Err(error) => {
+            cx.output.warn(error.chain());
+            None
         }
     }
 }
@@ -156,13 +200,14 @@ async fn bring(
     name: Option<&str>,
     kind: &str,
     bits: Option<u32>,
+    tags: &Tags,
 ) -> Result<(Made, Arc<PrivateKey>)> {
     let thing = Thing::new(Kind::KeyPair)?;
     let name = name.unwrap_or(&thing.name).to_owned();
     let wanted = kind.to_owned();
     let key = files::blocking(move || generate(&wanted, bits)).await?;
     let public = key.public_key().to_openssh().map_err(|error| bug(&error))?;
-    let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, &tags::Tags::new()));
+    let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, tags));
     let request = region
         .ec2()
         .import_key_pair()

@@ -16,8 +16,13 @@ pub(crate) struct TemporaryProfile {
 }
 
 impl TemporaryProfile {
-    /// Makes it. EC2 learns of it a little later.
-    pub(crate) async fn make(cx: &Context, region: &RegionClient, policy: &str) -> Result<Self> {
+    /// Makes it, with the template's `run_tags`. EC2 learns of it a little later.
+    pub(crate) async fn make(
+        cx: &Context,
+        region: &RegionClient,
+        policy: &str,
+        own: &Tags,
+    ) -> Result<Self> {
         let iam = region.iam();
         let thing = Thing::new(Kind::Role)?;
         // One name for both: whoever removes the profile knows the role in it.
@@ -30,7 +35,7 @@ impl TemporaryProfile {
             .path(PATH)
             .description("temporary role of an image build by imgc")
             .assume_role_policy_document(trust(region.name()))
-            .set_tags(Some(tags(&thing.tags(cx, &Tags::new()))?));
+            .set_tags(Some(tags(&thing.tags(cx, own))?));
         let make = async {
             let attempt = "make a role for the instance";
             region
@@ -56,7 +61,7 @@ impl TemporaryProfile {
             .create_instance_profile()
             .instance_profile_name(&name)
             .path(PATH)
-            .set_tags(Some(tags(&thing.tags(cx, &Tags::new()))?));
+            .set_tags(Some(tags(&thing.tags(cx, own))?));
         let make = async {
             let attempt = "make an instance profile";
             region

@@ -78,8 +78,9 @@ pub(crate) struct Started {
     pub(crate) others: Vec<Made>,
 }
 
-/// The name of instances that the template gives none, as the console shows it.
-const NAME: &str = "imgc builder";
+/// The name of instances that the template gives none, as the console shows it. Packer's: what removes, counts and allows instances
+/// goes by it; who has started it, and when it may go, say the other tags.
+const NAME: &str = "Packer Builder";
 
 /// How long a profile that was just made may be unknown to EC2.
 const UNKNOWN: Duration = Duration::from_secs(90);

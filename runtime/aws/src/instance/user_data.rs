@@ -130,6 +130,11 @@ impl UserData {
     }
 }
 
+/// Whether EC2 takes user data of a template, packed where it may be: what alone is too much is so with our parts as well.
+pub(crate) fn check_user_data(own: Vec<u8>) -> Result<()> {
+    encoded(own).map(drop)
+}
+
 /// Whether cloud-init reads it as one part among others.
 fn takes_parts(own: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(own) else {
@@ -317,7 +322,10 @@ mod tests {
             [0x1f, 0x8b]
         );
         let noise = vec![b'x'; 20_000];
-        let error = UserData::join(Some(noise), None, None).err().unwrap();
-        assert_eq!(error.id, "run/aws-option");
+        let error = UserData::join(Some(noise.clone()), None, None);
+        assert_eq!(error.err().unwrap().id, "run/aws-option");
+        let error = check_user_data(noise).unwrap_err();
+        assert_eq!(error.message, "the user data has 20000 bytes");
+        check_user_data(vec![b'x'; 16_384]).unwrap();
     }
 }

@@ -115,6 +115,49 @@ fn choose(mut found: Vec<Subnet>, network: &Network, region: &str) -> Result<Sub
     Ok(found.swap_remove(0))
 }
 
+/// Whether the groups that the template names are there; nothing is asked where it names none.
+pub(crate) async fn check_groups(region: &RegionClient, network: &Network) -> Result<()> {
+    let mut wanted = network.groups.clone();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    // A filter gives what is there; ids would end at the first that is not, and at what is no id at all.
+    let request = region.ec2().describe_security_groups();
+    let request = request.filters(filter("group-id", wanted.iter().cloned()));
+    let answer = region.call(
+        "DescribeSecurityGroups",
+        "look for the security groups",
+        request.send(),
+    );
+    let found = answer.await?.security_groups.unwrap_or_default();
+    wanted.retain(|id| {
+        let mut found = found.iter();
+        !found.any(|group| group.group_id.as_deref() == Some(id.as_str()))
+    });
+    let what = match wanted.len() {
+        1 => "is no security group",
+        _ => "are no security groups",
+    };
+    match wanted.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(
+            Class::Template,
+            "run/aws-network",
+            format!(
+                "there {what} `{}` in {}",
+                wanted.join("`, `"),
+                region.name()
+            ),
+        )
+        .of("security_group_ids")
+        .of("security_group_id")
+        .help(
+            "groups are named by their ids (sg-…), which differ from region to region: check `region` and the account; \
+             `security_group_filter` finds them by name, and without either one is made for the build",
+        )),
+    }
+}
+
 /// The groups that the template names or finds.
 pub(crate) async fn find_groups(
     region: &RegionClient,

@@ -47,6 +47,8 @@ impl Bundle {
                 "run/aws-option",
                 "an image whose disk lies in S3 cannot be encrypted with a key of EBS (`encrypt_boot`, `kms_key_id`)",
             )
+            .of("encrypt_boot")
+            .of("kms_key_id")
             .help("use `amazon-ebs` for an encrypted image"));
         }
         let account = options.required("account_id")?.replace('-', "");
@@ -56,6 +58,7 @@ impl Bundle {
                 "run/aws-option",
                 format!("`account_id` is `{account}`"),
             )
+            .of("account_id")
             .help("it has twelve digits, such as 1234-5678-9012; `aws sts get-caller-identity` tells it"));
         }
         let has_profile = launch.run.profile.is_some() || launch.run.policy.is_some();
@@ -87,6 +90,14 @@ impl Bundle {
             upload_path: directory("x509_upload_path")?,
             polling: Polling::read(options)?,
         })
+    }
+}
+
+/// Whether the bundle is uploaded by Amazon's AMI tools, which make a bucket that is not there; not known counts as yes.
+pub(crate) fn uploads_with_tools(options: &Options<'_>) -> bool {
+    match options.string("bundle_upload_command") {
+        Ok(Some(command)) => command.contains("ec2-upload-bundle"),
+        _ => true,
     }
 }
 

@@ -92,6 +92,7 @@ impl Chroot {
             return Err(wrong(
                 "`root_volume_kms_key_id` is set and `root_volume_encrypt_boot` is not".to_owned(),
             )
+            .of("root_volume_kms_key_id")
             .help("write root_volume_encrypt_boot = true"));
         }
         let given = [
@@ -107,7 +108,9 @@ impl Chroot {
         let missing =
             |names: &[(&str, bool)], why: &str| match names.iter().find(|(_, given)| !given) {
                 None => Ok(()),
-                Some((name, _)) => Err(wrong(format!("`{name}` is not set")).help(why.to_owned())),
+                Some((name, _)) => Err(wrong(format!("`{name}` is not set"))
+                    .of(*name)
+                    .help(why.to_owned())),
             };
         if self.source.is_none() {
             missing(
@@ -125,6 +128,7 @@ impl Chroot {
                 Err(wrong(format!(
                     "`root_device_name` is {root}, and no block of `ami_block_device_mappings` has that name"
                 ))
+                .of("root_device_name")
                 .help("the volume becomes the device of that name: give it a block"))
             }
             _ => Ok(()),
@@ -217,6 +221,7 @@ fn mounts(options: &Options<'_>) -> Result<Vec<[String; 3]>> {
                 .and_then(|words| <[String; 3]>::try_from(words).ok())
                 .ok_or_else(|| {
                     wrong("an entry of `chroot_mounts` has not three texts".to_owned())
+                        .of("chroot_mounts")
                         .help("write type, source, and place: [\"bind\", \"/dev\", \"/dev\"]")
                 })
         })

@@ -34,20 +34,8 @@ impl Source {
             return Ok(Self::Id(options.required("source_ami")?));
         };
         let block = Options::new("`source_ami_filter`", value);
-        let mut owners = block.plain_strings("owners")?;
-        owners.retain(|owner| !owner.is_empty());
-        if owners.is_empty() {
-            return Err(Error::new(
-                Class::Template,
-                "run/aws-option",
-                "`source_ami_filter` needs `owners`: anybody may publish an image of that name",
-            )
-            .of("owners")
-            .of("source_ami_filter")
-            .help(
-                "name the account, or `self`, `amazon`, `aws-marketplace`: `owners = [\"amazon\"]`",
-            ));
-        }
+        let owners =
+            owners(&block, "source_ami_filter").map_err(|error| error.of("source_ami_filter"))?;
         Ok(Self::Filter {
             option: "source_ami_filter",
             filters: filters(&block)?,
@@ -56,6 +44,20 @@ impl Source {
             deprecated: block.bool("include_deprecated")?,
         })
     }
+}
+
+/// The accounts whose images a filter may find. An error where none is named: `what`, as the template calls it, would take
+/// the image of whoever gives his the newest date.
+pub(crate) fn owners(options: &Options<'_>, what: &str) -> Result<Vec<String>> {
+    let mut owners = options.plain_strings("owners")?;
+    owners.retain(|owner| !owner.is_empty());
+    if !owners.is_empty() {
+        return Ok(owners);
+    }
+    let message = format!("`{what}` needs `owners`: anybody may publish an image of that name");
+    Err(Error::new(Class::Template, "run/aws-option", message)
+        .of("owners")
+        .help("name the account, or `self`, `amazon`, `aws-marketplace`: `owners = [\"amazon\"]`"))
 }
 
 /// The options of the instance.

@@ -70,6 +70,7 @@ impl Traits {
                 && !known.contains(&value.as_str())
             {
                 return Err(wrong(format!("`{option}` is `{value}`"))
+                    .of(option)
                     .help(format!("it may be {}", known.join(", "))));
             }
         }
@@ -83,6 +84,7 @@ impl Traits {
                 return Err(wrong(format!(
                     "`{option}` takes UEFI, and `boot_mode` is `legacy-bios`"
                 ))
+                .of(option)
                 .help("set `boot_mode = \"uefi\"`"));
             }
         }
@@ -108,6 +110,7 @@ impl Surrogate {
             return Err(wrong(format!(
                 "`source_device_name` is {source_device}, and no block of `{DEVICES}` has that name"
             ))
+            .of("source_device_name")
             .help("the device that becomes the root of the image is attached by such a block"));
         }
         let mut omitted = BTreeSet::new();
@@ -121,6 +124,7 @@ impl Surrogate {
             return Err(wrong(format!(
                 "the device {source_device} becomes the root of the image and is to be left out of it"
             ))
+            .of("source_device_name")
             .help("remove `omit_from_artifact` from its block"));
         }
         let traits = Traits::read(options)?;

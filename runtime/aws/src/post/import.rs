@@ -25,14 +25,16 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
-use imgc_runtime::preview::{Origin, Right, Scope};
+use imgc_runtime::preview::{Origin, Preview, Right, Scope};
 use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Account, Accounts};
 use crate::image;
+use crate::lookup::has_bucket;
 use crate::options::{Polling, V2};
 use crate::post::rights::{Asks, rights};
 use crate::post::{is_news, made};
+use crate::preview::{doomed, note};
 use crate::publish::check_account;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, PROVIDER, Thing, snapshots_of};
@@ -211,6 +213,75 @@ impl PostProcessor for Import {
             scope,
         };
         Box::pin(rights(&self.accounts, asks)).await
+    }
+
+    fn check_behind(&self, options: &Value, origin: Origin<'_>) -> Vec<Problem> {
+        let _ = options;
+        let builder = origin.builder;
+        match builder.starts_with("amazon-") || builder == "null" {
+            true => vec![
+                Problem::new(format!(
+                    "{COMPONENT} has no file to import: `{builder}` makes none"
+                ))
+                .help(
+                    "put it behind a source that makes a disk image, such as `rootfs`, or leave this source out with `except`",
+                ),
+            ],
+            false => Vec::new(),
+        }
+    }
+
+    async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
+        let _ = (cx, origin);
+        let options = Options::new(COMPONENT, options);
+        let mut shown = Preview::default();
+        let account = match Access::read(&options) {
+            Ok(access) => self.accounts.get(&access).await,
+            Err(error) => Err(error),
+        };
+        let account = match account {
+            Ok(account) => account,
+            Err(error) => {
+                match error.is_transient() {
+                    true => note(&mut shown, "account", &error),
+                    false => doomed(&mut shown, "account", &error),
+                }
+                return Some(shown);
+            }
+        };
+        let wanted = match Wanted::read(&options) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                doomed(&mut shown, "import", &error);
+                return Some(shown);
+            }
+        };
+        let region = account.region(account.home());
+        let bucket = &wanted.target.bucket;
+        match has_bucket(&region, bucket).await {
+            Ok(true) => shown.known("bucket", format!("{bucket} is there")),
+            Ok(false) => shown.trouble(
+                "bucket",
+                format!(
+                    "there is no bucket {bucket}: make it, or name one that is there with `s3_bucket_name`"
+                ),
+            ),
+            Err(error) => note(&mut shown, "bucket", &error),
+        }
+        let object = shown.make(
+            "S3 object",
+            region.name(),
+            format!("in the bucket {bucket}"),
+        );
+        object.stays = wanted.skip_clean;
+        let name = wanted.name.as_deref();
+        let made = shown.make(
+            "image",
+            region.name(),
+            name.unwrap_or("with a name that the import gives it"),
+        );
+        made.stays = true;
+        Some(shown)
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {

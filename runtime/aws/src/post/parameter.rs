@@ -18,14 +18,17 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::options::Options;
 use imgc_runtime::post_processor::{PostProcessor, Processed};
-use imgc_runtime::preview::{Origin, Right, Scope};
+use imgc_runtime::preview::{Origin, Preview, Right, Scope};
 use imgc_runtime::state::{ChangeRecord, Content, Moment};
 use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Accounts};
 use crate::parameters::{IMAGE, Parameters, Version, Write};
 use crate::post::rights::{Asks, foreseen, rights};
-use crate::post::{Finished, account, chosen, is_news, joined, made, unchanged};
+use crate::post::{
+    Finished, account, all_there, chosen, is_news, joined, made, misplaced, unchanged,
+};
+use crate::preview::{doomed, note};
 use crate::rights::Part;
 use crate::tags::{self, Tags};
 
@@ -107,6 +110,11 @@ impl Wanted {
             },
             regions: options.plain_strings("regions")?,
         })
+    }
+
+    /// Whether a version may be followed by another one.
+    fn may_replace(&self, now: &Version) -> bool {
+        self.overwrite && !is_secret(now)
     }
 
     /// Whether a version is what would be written.
@@ -208,6 +216,18 @@ impl PostProcessor for SsmParameter {
         }
     }
 
+    fn check_behind(&self, options: &Value, origin: Origin<'_>) -> Vec<Problem> {
+        misplaced(COMPONENT, &Options::new(COMPONENT, options), origin)
+    }
+
+    fn passes_on(&self) -> bool {
+        true
+    }
+
+    fn lists_again(&self) -> bool {
+        false
+    }
+
     async fn rights(
         &self,
         cx: &Context,
@@ -224,6 +244,67 @@ impl PostProcessor for SsmParameter {
             scope,
         };
         Box::pin(rights(&self.accounts, asks)).await
+    }
+
+    async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
+        const WHAT: &str = "parameter";
+        let options = Options::new(COMPONENT, options);
+        let mut shown = Preview::default();
+        let foreseen = foreseen(&self.accounts, &options, Some(origin)).await;
+        let wanted = match Wanted::read(&options) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                doomed(&mut shown, WHAT, &error);
+                return Some(shown);
+            }
+        };
+        if !foreseen.is_sure || foreseen.regions.iter().any(String::is_empty) {
+            shown.unknown(WHAT, "only the run knows the images it is about");
+            return Some(shown);
+        }
+        if let Some(images) = &foreseen.images
+            && !images.iter().any(String::is_empty)
+        {
+            let there = images.iter().map(String::as_str).collect();
+            if let Err(error) = all_there(COMPONENT, &wanted.regions, &there) {
+                doomed(&mut shown, WHAT, &error);
+                return Some(shown);
+            }
+        }
+        for region in &foreseen.regions {
+            let fields = [("BuildRegion", region.as_str()), ("Region", region)];
+            let surroundings = Surroundings::from(cx);
+            let name = template::render(&wanted.name, &fields, &surroundings, "parameter");
+            let name = name.ok().filter(|name| !name.contains("{{"));
+            let about = match &name {
+                // It speaks of the image.
+                None => wanted.name.clone(),
+                Some(name) => {
+                    let access = foreseen.access.clone().in_region(region);
+                    let looked = async {
+                        let account = self.accounts.get(&access).await?;
+                        Parameters::new(&account, region).get(name).await
+                    };
+                    let what = format!("{WHAT} {region}");
+                    match Box::pin(looked).await {
+                        Err(error) => {
+                            note(&mut shown, &what, &error);
+                            name.clone()
+                        }
+                        Ok(None) => format!("{name}, a new one"),
+                        Ok(Some(now)) if wanted.may_replace(&now) => {
+                            format!("{name}, after its version {}", now.number)
+                        }
+                        Ok(Some(now)) => {
+                            doomed(&mut shown, &what, &occupied(region, name, &now));
+                            continue;
+                        }
+                    }
+                }
+            };
+            shown.make(WHAT, region, about).stays = true;
+        }
+        Some(shown)
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
@@ -295,8 +376,8 @@ impl Place<'_> {
                 Some(now) if wanted.is_there(&now, value) => {
                     return Ok(line(format!("version {}, as it was", now.number)));
                 }
-                Some(now) if !wanted.overwrite || is_secret(&now) => {
-                    return Err(self.occupied(&name, &now));
+                Some(now) if !wanted.may_replace(&now) => {
+                    return Err(occupied(&self.image.region, &name, &now));
                 }
                 Some(now) => {
                     let before = Content {
@@ -403,29 +484,6 @@ impl Place<'_> {
         }
     }
 
-    fn occupied(&self, name: &str, now: &Version) -> Error {
-        let region = &self.image.region;
-        if is_secret(now) {
-            return Error::new(
-                Class::Environment,
-                TROUBLE,
-                format!(
-                    "the parameter {name} in {region} holds a secret that is no id of an image"
-                ),
-            )
-            .help("name another `parameter` for the image");
-        }
-        Error::new(
-            Class::Environment,
-            TROUBLE,
-            format!(
-                "the parameter {name} in {region} is there and holds {} (version {})",
-                now.value, now.number
-            ),
-        )
-        .help("name another `parameter`, or allow it with `overwrite = true`; the value it has then stays as a version")
-    }
-
     fn text(&self, text: &str, option: &str) -> Result<String> {
         let fields = [
             ("BuildRegion", self.image.region.as_str()),
@@ -434,6 +492,27 @@ impl Place<'_> {
         ];
         template::render(text, &fields, &Surroundings::from(self.cx), option)
     }
+}
+
+/// The failure where a parameter is there and is not to be replaced.
+fn occupied(region: &str, name: &str, now: &Version) -> Error {
+    if is_secret(now) {
+        return Error::new(
+            Class::Environment,
+            TROUBLE,
+            format!("the parameter {name} in {region} holds a secret that is no id of an image"),
+        )
+        .help("name another `parameter` for the image");
+    }
+    Error::new(
+        Class::Environment,
+        TROUBLE,
+        format!(
+            "the parameter {name} in {region} is there and holds {} (version {})",
+            now.value, now.number
+        ),
+    )
+    .help("name another `parameter`, or allow it with `overwrite = true`; the value it has then stays as a version")
 }
 
 /// Whether somebody keeps a secret there: it is neither replaced nor shown.

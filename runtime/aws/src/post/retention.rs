@@ -26,7 +26,7 @@ use crate::builders::artifact::thing;
 use crate::error::{answer, failed};
 use crate::post::parameter::written;
 use crate::post::rights::{Asks, foreseen, rights};
-use crate::post::{account, chosen, is_news, joined, unchanged};
+use crate::post::{account, chosen, is_news, joined, misplaced, unchanged};
 use crate::region::{RegionClient, filter};
 use crate::resource::{Kind, snapshots_of};
 use crate::rights::Part;
@@ -138,6 +138,18 @@ impl PostProcessor for Retention {
             Err(error) if is_news(&error) => vec![error.into()],
             _ => Vec::new(),
         }
+    }
+
+    fn check_behind(&self, options: &Value, origin: Origin<'_>) -> Vec<Problem> {
+        misplaced(COMPONENT, &Options::new(COMPONENT, options), origin)
+    }
+
+    fn passes_on(&self) -> bool {
+        true
+    }
+
+    fn lists_again(&self) -> bool {
+        false
     }
 
     async fn rights(

@@ -10,10 +10,9 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Origin, Right, Scope};
 
 use crate::account::{Access, Accounts};
-use crate::options::ONLY_COPIES;
-use crate::post::WHO;
+use crate::post::{WHO, image_regions};
 use crate::preview::{asking, held};
-use crate::rights::{self, Part, Place, copies, in_bucket};
+use crate::rights::{self, Part, Place, in_bucket};
 
 /// What a post-processor is about to do.
 pub(super) struct Asks<'a> {
@@ -56,6 +55,8 @@ pub(super) struct Foreseen {
     pub(super) access: Access,
     /// One that only the run knows is empty.
     pub(super) regions: Vec<String>,
+    /// Where a builder of ours makes images, chosen or not, likewise.
+    pub(super) images: Option<Vec<String>>,
     /// Whether it works with what a builder of ours makes, or says itself where.
     pub(super) is_sure: bool,
 }
@@ -83,23 +84,21 @@ pub(super) async fn foreseen(
         None => access.clone(),
     };
     let home = asking(accounts, &home, nobody).await.0.region;
-    let mut regions = match &source {
-        Some(source) => copies(source, &home).0,
-        None => Vec::new(),
+    let images = source.map(|source| image_regions(&source, &home));
+    let is_sure = images.is_some() || options.is_given("regions");
+    let regions = match (options.is_given("regions"), &images) {
+        (true, _) => {
+            let chosen = options.plain_strings("regions");
+            chosen.unwrap_or_else(|_| vec![String::new()])
+        }
+        (false, Some(images)) => images.clone(),
+        (false, None) => vec![home],
     };
-    let only_copies = source.is_some_and(|source| source.is_given(ONLY_COPIES));
-    if !only_copies {
-        regions.push(home);
-    }
-    let chooses = options.is_given("regions");
-    if chooses {
-        let chosen = options.plain_strings("regions");
-        regions = chosen.unwrap_or_else(|_| vec![String::new()]);
-    }
     Foreseen {
         access,
         regions,
-        is_sure: source.is_some() || chooses,
+        images,
+        is_sure,
     }
 }
 

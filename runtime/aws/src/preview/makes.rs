@@ -1,12 +1,13 @@
 //! What a build will make, and who else can reach or use it.
 
-use aws_sdk_ec2::types::Image;
+use aws_sdk_ec2::types::{EbsBlockDevice, Image};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::Preview;
 
 use super::View;
+use crate::builders::root_of;
 use crate::instance::{LogIn, session};
-use crate::options::{ONLY_COPIES, list};
+use crate::options::{Network, ONLY_COPIES, Spot, list};
 use crate::rights::Family;
 
 impl View<'_> {
@@ -17,6 +18,62 @@ impl View<'_> {
         source: Option<&Image>,
         callers: Option<&[String]>,
     ) {
+        match self.family {
+            Family::Chroot => self.volume_here(shown, source),
+            _ => self.instance(shown, source, callers),
+        }
+        if self.family.makes_images() && !self.options.is_given("skip_create_ami") {
+            self.images(shown, source);
+        }
+    }
+
+    /// The volume that is attached to this machine.
+    fn volume_here(&self, shown: &mut Preview, source: Option<&Image>) {
+        let options = &self.options;
+        let text = |name: &str| options.string(name).ok().flatten();
+        let own = options.integer("root_volume_size").ok().flatten();
+        let least = source
+            .and_then(root_of)
+            .and_then(EbsBlockDevice::volume_size);
+        // It holds what it starts from, whatever is asked for.
+        let size = own.filter(|size| *size > 0).max(least.map(i64::from));
+        let size = size.map(|size| format!(", {size} GiB"));
+        let kind = text("root_volume_type").map(|kind| format!(", {kind}"));
+        let encrypted = match (self.encrypts(), self.key_at_home()) {
+            (true, Some(key)) => format!(", encrypted with {key}"),
+            (true, None) => ", encrypted with the account's key".to_owned(),
+            (false, _) => String::new(),
+        };
+        let contents = match options.is_given("from_scratch") {
+            true => "empty",
+            false => "the disk of the source image",
+        };
+        let about = format!(
+            "{contents}{}{}{encrypted}, attached to this machine",
+            size.unwrap_or_default(),
+            kind.unwrap_or_default()
+        );
+        shown.make("volume", self.region.name(), about);
+    }
+
+    /// Whether the image is encrypted wherever it is.
+    fn encrypts(&self) -> bool {
+        let given = |name: &str| self.options.is_given(name);
+        given("encrypt_boot") || self.family == Family::Chroot && given("root_volume_encrypt_boot")
+    }
+
+    /// The key of the image where it is built, if one is named.
+    fn key_at_home(&self) -> Option<String> {
+        let text = |name: &str| self.options.string(name).ok().flatten();
+        let of_volume = match self.family {
+            Family::Chroot => text("root_volume_kms_key_id"),
+            _ => None,
+        };
+        of_volume.or_else(|| text("kms_key_id"))
+    }
+
+    /// The instance, and what is made for it and of it.
+    fn instance(&self, shown: &mut Preview, source: Option<&Image>, callers: Option<&[String]>) {
         let options = &self.options;
         let region = self.region.name();
         let text = |name: &str| options.string(name).ok().flatten();
@@ -35,21 +92,36 @@ impl View<'_> {
                 false => {
                     let about = format!("port {} open", self.port());
                     let made = shown.make("security group", region, about);
-                    made.open_to = match callers {
-                        Some(callers) => callers.to_vec(),
-                        None => vec!["this machine's address, which is not known".to_owned()],
+                    let asked = Network::read(options).map(|network| network.cidrs);
+                    made.open_to = match (asked, callers) {
+                        (Ok(asked), _) if !asked.is_empty() => asked,
+                        (_, Some(callers)) => callers.to_vec(),
+                        _ => vec!["this machine's address, which is not known".to_owned()],
                     };
                 }
             }
         }
-        let kind = text("instance_type").unwrap_or_else(|| "of an unknown type".to_owned());
-        let market = match ["spot_price", "spot_instance_types"]
-            .iter()
-            .any(|name| options.is_given(name))
-        {
-            true => ", on the spot market",
-            false => "",
-        };
+        if options.is_given("temporary_iam_instance_profile_policy_document") {
+            // IAM is the same in all regions.
+            shown.make("role", region, "with the policy of the template");
+            shown.make("instance profile", region, "with that role");
+        }
+        let spot = Spot::read(options).ok().flatten();
+        let types = spot.as_ref().map(|spot| spot.types.join(" or "));
+        let kind = types
+            .filter(|types| !types.is_empty())
+            .or_else(|| text("instance_type"));
+        let kind = kind.unwrap_or_else(|| "of an unknown type".to_owned());
+        let mut market = "";
+        if spot.is_some() {
+            market = ", on the spot market";
+            shown.make(
+                "launch template",
+                region,
+                "what the instance is asked for with",
+            );
+            shown.make("fleet", region, "of one instance, asked for once");
+        }
         let public = match options.value("associate_public_ip_address") {
             None => "",
             Some(_) => match options.bool("associate_public_ip_address") {
@@ -72,9 +144,6 @@ impl View<'_> {
             let bucket = text("s3_bucket").unwrap_or_else(|| "an unknown bucket".to_owned());
             let made = shown.make("bundle", region, format!("in the bucket {bucket}"));
             made.stays = true;
-        }
-        if self.family.makes_images() && !self.options.is_given("skip_create_ami") {
-            self.images(shown, source);
         }
     }
 
@@ -128,8 +197,9 @@ impl View<'_> {
                 kind.unwrap_or_default()
             );
             let made = shown.make("volume", region, about);
-            // Packer's default is to leave it.
-            made.stays = !block.is_given("delete_on_termination");
+            // Packer's default is to leave it. Where a volume is not what is made, it ends with the build: what the template
+            // says of it holds for the instances of the image.
+            made.stays = self.family == Family::Volumes && !block.is_given("delete_on_termination");
             if self.family == Family::Volumes && block.is_given("snapshot_volume") {
                 let made = shown.make("snapshot", region, format!("of {name}{encrypted}"));
                 made.stays = true;
@@ -169,7 +239,7 @@ impl View<'_> {
         let name = text("ami_name").unwrap_or_else(|| "(unknown)".to_owned());
         let words = |name: &str| options.plain_strings(name).unwrap_or_default();
         let keys = options.map("region_kms_key_ids").unwrap_or_default();
-        let encrypts = options.is_given("encrypt_boot");
+        let encrypts = self.encrypts();
         let home = self.region.name().to_owned();
         let only_copies = options.is_given(ONLY_COPIES);
         let mut regions = words("ami_regions");
@@ -179,7 +249,7 @@ impl View<'_> {
             let own = keys.get(&region).map(|key| key.text.clone());
             let own = own.filter(|key| !key.is_empty());
             let key = match region == home {
-                true => text("kms_key_id").or(own),
+                true => self.key_at_home().or(own),
                 false => own,
             };
             let encrypted = match key {
@@ -239,6 +309,17 @@ impl View<'_> {
                 !none.iter().any(|name| block.is_given(name))
             });
             return Some(taken.count());
+        }
+        if self.family == Family::Chroot {
+            let blocks = list(&self.options, "ami_block_device_mappings");
+            // They stand for all those of the source image.
+            if !blocks.is_empty() {
+                let taken = blocks.into_iter().filter(|block| {
+                    let block = Options::new("ami_block_device_mappings", block);
+                    !block.is_given("no_device") && !block.is_given("virtual_name")
+                });
+                return Some(taken.count());
+            }
         }
         let devices = source?.block_device_mappings().iter();
         let mut names: Vec<String> = devices

@@ -5,7 +5,7 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use crate::options::{A_MOMENT, Encryption, ONLY_COPIES, Publish, moment};
+use crate::options::{A_MOMENT, Encryption, ONLY_COPIES, Publish, misspelt_region, moment};
 
 use super::is_open;
 
@@ -114,6 +114,11 @@ impl Check<'_> {
                     format!("`{region}` is not the name of a region"),
                     "regions are called like eu-west-1; if this is one, write skip_region_validation = true",
                 );
+                continue;
+            }
+            let is_looked_at = is_checked && !self.options.is_sensitive("ami_regions");
+            if let Some(problem) = misspelt_region(region).filter(|_| is_looked_at) {
+                self.found.push(problem.of("ami_regions"));
             }
         }
     }
@@ -423,6 +428,12 @@ mod tests {
             said(&[regions(&["eu-west-1", "eu-west-1", "eu-west1"])]),
             ["ami_regions: `eu-west1` is not the name of a region"]
         );
+        assert_eq!(
+            said(&[regions(&["us-wst-2", "us-east-9"])]),
+            ["ami_regions: there is no region `us-wst-2`"]
+        );
+        let taken = ("skip_region_validation", Value::bool(true));
+        assert_eq!(said(&[regions(&["us-wst-2"]), taken]), [""; 0]);
         assert_eq!(
             said(&[
                 regions(&["eu-west-1", "us-gov-east-1"]),

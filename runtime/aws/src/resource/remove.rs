@@ -129,13 +129,12 @@ impl AwsRemover {
             let request = request.filters(filter("image-id", [id])).send();
             let answer = region.call("DescribeImages", "see whether an image is there", request);
             let found = answer.await?.images.unwrap_or_default();
-            let mut found = found.iter();
-            Ok(
-                match found.any(|image| image.state == Some(ImageState::Available)) {
-                    true => Fate::Same,
-                    false => Fate::Gone,
-                },
-            )
+            Ok(match found.first() {
+                Some(image) if image.state == Some(ImageState::Available) => Fate::Same,
+                // Somebody has disabled it, say: it cannot be used, and is not gone.
+                Some(image) if image.state != Some(ImageState::Deregistered) => Fate::Altered,
+                _ => Fate::Gone,
+            })
         };
         Some(looked.await)
     }

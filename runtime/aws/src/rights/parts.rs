@@ -16,7 +16,7 @@ pub(crate) enum Part {
     Vpc,
     /// `subnet_filter`, or the VPC of a subnet.
     Subnet,
-    /// `security_group_filter`.
+    /// `security_group_filter`, and whether groups that are named are there.
     GroupFilter,
     /// The temporary security group.
     Group,
@@ -194,12 +194,7 @@ fn on_instance(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
             false => given("subnet_filter"),
         },
     );
-    add(
-        Part::GroupFilter,
-        given("security_group_filter")
-            && !given("security_group_id")
-            && !given("security_group_ids"),
-    );
+    add(Part::GroupFilter, has_groups);
     let by_session = session::is_wanted(options) && log_in != LogIn::None;
     add(Part::Group, !has_groups && log_in != LogIn::None);
     add(

@@ -152,6 +152,8 @@ const COME_WITH_OTHERS: &[&str] = &[
     "iam:PassRole",
     // Whether an object is there is not said without it.
     "s3:GetObject",
+    // The AMI tools give it on the machine.
+    "s3:PutObjectAcl",
     // A parameter is made with its tags.
     "ssm:AddTagsToResource",
     "kms:Encrypt",
@@ -245,6 +247,7 @@ fn a_policy_is_as_narrow_as_ec2_can_be() {
                 "ec2:DescribeImages",
                 "ec2:DescribeInstanceStatus",
                 "ec2:DescribeInstances",
+                "ec2:DescribeSecurityGroups",
                 "ec2:DescribeTags",
             ],
             &["*".to_owned()],

@@ -16,14 +16,13 @@ use super::upstream::REGION;
 pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// Parameters that are credentials or made from them; never kept.
-const SECRETS: [&str; 13] = [
+const SECRETS: [&str; 12] = [
     "AWSAccessKeyId",
     "SAMLAssertion",
     "SecretBinary",
     "SecretString",
     "SecurityToken",
     "Signature",
-    "TokenCode",
     "WebIdentityToken",
     "X-Amz-Credential",
     "X-Amz-Security-Token",

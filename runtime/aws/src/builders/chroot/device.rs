@@ -13,7 +13,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use tokio::time::Instant;
 
-use crate::client::http;
+use crate::connect;
 use crate::options::Mounting;
 use crate::region::{RegionClient, incomplete};
 
@@ -26,7 +26,7 @@ static USED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The id of the instance that this machine is, which has to be in `region`.
 pub(super) async fn own_instance(region: &RegionClient) -> Result<String> {
-    let config = ProviderConfig::without_region().with_http_client(http());
+    let config = ProviderConfig::without_region().with_http_client(connect::client());
     let client = imds::Client::builder()
         .configure(&config)
         .max_attempts(2)
