@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::error::Result;
-use crate::state::{CheckpointRecord, State};
+use crate::ledger::CloudResource;
+use crate::state::{CheckpointRecord, Moment, State};
 
 /// What a builder can go back to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub enum Capability {
     Living,
     /// What the machine's disk was like after a step: any later run can start there.
     Layer,
+    /// As [`Living`](Self::Living); besides, images of the machine are kept after the steps that ask for it: any later run can
+    /// start from one.
+    Image,
 }
 
 /// A place to go back to.
@@ -41,6 +45,19 @@ pub struct Checkpoint {
     pub data: serde_json::Value,
     /// Names of directories in the cache that it consists of, those of earlier steps included.
     pub parts: Vec<String>,
+    /// What it consists of at a provider, the first of which uses the others: these things are the checkpoint's and no run's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub things: Vec<CloudResource>,
+    /// After this moment it counts no more, and goes with whoever collects garbage; `None` for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Moment>,
+}
+
+impl Checkpoint {
+    /// Whether it still counts.
+    pub fn is_valid(&self, now: Moment) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
 }
 
 /// Where a component puts checkpoints. Cheap to clone.

@@ -76,6 +76,7 @@ mod stop;
 mod undo;
 
 pub(crate) use ends::value as artifact_value;
+pub(crate) use record::now;
 pub use outputs::OutputValue;
 pub use result::{
     BuildOutcome, EXIT_CODES, ExitCode, Failure, RunResult, StepOutcome, Timing, class_code,

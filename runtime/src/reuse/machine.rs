@@ -14,6 +14,10 @@ impl Looking<'_> {
             Capability::Layer => self.layers(foresight).await,
             Capability::Machine => self.lived(foresight).await,
             Capability::Living => self.living(foresight).await,
+            Capability::Image => {
+                self.living(foresight).await?;
+                self.layers(foresight).await
+            }
         }
     }
 
@@ -36,9 +40,14 @@ impl Looking<'_> {
 
     async fn layers(&self, foresight: &mut Foresight) -> Result<()> {
         let builder = self.plan.build(self.build).builder.as_str();
+        let now = crate::run::now();
         for (step, fingerprint) in self.acts(foresight).await?.into_iter().rev() {
             let found = self.state.find_checkpoint(&fingerprint).await?;
-            let Some(found) = found.filter(|found| found.builder == builder) else {
+            let Some(found) = found.filter(|found| {
+                found.builder == builder
+                    && found.checkpoint.capability == self.capability
+                    && found.checkpoint.is_valid(now)
+            }) else {
                 continue;
             };
             if (self.stands)(&found.checkpoint) {
@@ -49,7 +58,9 @@ impl Looking<'_> {
                 foresight.why.push(changes::why(address, text));
             }
         }
-        if let Some((step, found)) = foresight.checkpoints.first() {
+        if let Some((step, found)) = foresight.checkpoints.first()
+            && foresight.living.is_none()
+        {
             foresight.verdict = Verdict::From {
                 step: *step,
                 run: found.run.clone(),

@@ -19,7 +19,7 @@ use super::facts::SECRET;
 use super::lock;
 
 /// The machine's clock: that of the compilation stands still.
-pub(super) fn now() -> Moment {
+pub(crate) fn now() -> Moment {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

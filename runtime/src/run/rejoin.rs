@@ -252,7 +252,7 @@ impl Work<'_> {
     /// Whether the builder's machines live on where they were made.
     pub(super) fn lives_on(&self) -> bool {
         let data = lock(&self.data);
-        data.capability == Capability::Living
+        matches!(data.capability, Capability::Living | Capability::Image)
     }
 }
 

@@ -110,6 +110,8 @@ impl Theatre {
                 version: 1,
                 data: serde_json::Value::Null,
                 parts: Vec::new(),
+                things: Vec::new(),
+                expires: None,
             };
             checkpoints.put(fingerprint, address, checkpoint).await?;
         }

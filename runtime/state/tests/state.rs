@@ -95,6 +95,8 @@ fn checkpoint(fingerprint: &str, used: i64) -> CheckpointRecord {
             version: 1,
             data: serde_json::json!({ "layers": 2 }),
             parts: vec!["p".into()],
+            things: Vec::new(),
+            expires: None,
         },
     }
 }

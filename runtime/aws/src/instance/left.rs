@@ -78,6 +78,8 @@ impl Left {
             version: VERSION,
             data,
             parts: Vec::new(),
+            things: Vec::new(),
+            expires: None,
         };
         checkpoints.put(fingerprint, &cx.address, checkpoint).await
     }

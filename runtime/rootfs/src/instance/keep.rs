@@ -160,6 +160,8 @@ async fn keep(session: &Session, shelf: &Arc<Shelf>, sealed: Sealed) -> Result<b
         version: VERSION,
         data,
         parts,
+        things: Vec::new(),
+        expires: None,
     };
     checkpoints
         .put(&fingerprint, &sealed.address, checkpoint)

@@ -44,6 +44,8 @@ impl Bed {
                 version: 1,
                 data: serde_json::Value::Null,
                 parts: parts.iter().map(|part| (*part).to_owned()).collect(),
+                things: Vec::new(),
+                expires: None,
             },
         };
         self.state.checkpoint(&record).await.unwrap();
