@@ -67,7 +67,7 @@ pub(crate) fn plan(plan: &Plan) -> Json {
 }
 
 fn build(plan: &Plan, build: &Build, value: &dyn Fn(&Value) -> Json) -> Json {
-    json!({
+    let mut object = json!({
         "address": build.address,
         "name": build.name,
         "builder": build.builder.as_str(),
@@ -82,12 +82,25 @@ fn build(plan: &Plan, build: &Build, value: &dyn Fn(&Value) -> Json) -> Json {
         "options": value(build.source.value()),
         "uses": build.uses.iter().map(|used| plan.build(*used).address.as_str()).collect::<Vec<_>>(),
         "selected": build.selected,
-        "cleanup": build.cleanup.iter().map(|step| json!({
+        "cleanup": inside(&build.cleanup, value),
+    });
+    if !build.checks.is_empty() {
+        object["checks"] = inside(&build.checks, value);
+    }
+    object
+}
+
+/// Steps that are no steps of the graph by themselves.
+fn inside(steps: &[Step], value: &dyn Fn(&Value) -> Json) -> Json {
+    let steps = steps.iter();
+    let steps = steps.map(|step| {
+        json!({
             "address": step.address,
             "component": component(step),
             "options": value(step.options.value()),
-        })).collect::<Vec<_>>(),
-    })
+        })
+    });
+    steps.collect()
 }
 
 fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json) -> Json {
@@ -118,6 +131,9 @@ fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json)
     });
     if let StepKind::PostProcess { keep_input, .. } = step.kind {
         object["keep_input"] = json!(keep_input);
+    }
+    if step.checkpoint {
+        object["checkpoint"] = json!(true);
     }
     if let StepKind::Publish { makes, .. } = &step.kind {
         object["makes"] = value(&Value::string(makes.as_str()));

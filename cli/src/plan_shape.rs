@@ -71,6 +71,7 @@ pub(crate) fn kind_word(kind: &StepKind) -> &'static str {
         StepKind::Connect => "connect",
         StepKind::Provision { .. } => "provision",
         StepKind::Capture => "capture",
+        StepKind::Check => "check",
         StepKind::Publish { .. } => "publish",
         StepKind::Release => "release",
         StepKind::PostProcess { .. } => "post-process",

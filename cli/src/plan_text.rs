@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use imgc_compiler::components::{ComponentKind, Components as _};
-use imgc_compiler::plan::{Build, BuildId, Limits, NeedKind, Plan, Step, StepId, StepKind};
+use imgc_compiler::plan::{Build, Limits, NeedKind, Plan, Step, StepId, StepKind};
 use imgc_compiler::value::Value;
 use imgc_runtime::event::Redact as _;
 use imgc_runtime::redact::Redactor;
@@ -99,9 +99,14 @@ impl View<'_> {
             self.heading(build, out);
             for id in &by_build[at] {
                 self.step(*id, out);
+                if self.plan.step(*id).kind == StepKind::Check {
+                    for step in &build.checks {
+                        self.inside(step, build, "on the machine that is checked", out);
+                    }
+                }
             }
             for step in &build.cleanup {
-                self.cleanup(step, BuildId(at as u32), out);
+                self.inside(step, build, "only after a failure", out);
             }
             out.push('\n');
         }
@@ -178,6 +183,8 @@ impl View<'_> {
             if !self.can_run(step) {
                 text.push_str(&self.look.paint(Style::Faint, IDLE));
             }
+        } else if step.kind == StepKind::Check {
+            text.push_str("  on a machine that is started from what was made");
         } else if let StepKind::Publish { makes, .. } = &step.kind {
             let _ = write!(text, "  {}", harmless(&self.redact.redact(makes)));
         } else if self.verbose && !name.ends_with(kind_word(&step.kind)) {
@@ -188,18 +195,19 @@ impl View<'_> {
         }
         line(out, &text);
         self.options(step.options.value(), 6, out);
-        let limits = limits(&step.limits);
-        if !limits.is_empty() {
-            line(
-                out,
-                &format!(
-                    "      {}",
-                    self.look.paint(Style::Faint, &limits.join(", "))
-                ),
-            );
-        }
+        self.limits(step, out);
         if self.verbose {
             self.reasons(id, step, out);
+        }
+    }
+
+    fn limits(&self, step: &Step, out: &mut String) {
+        let mut limits = limits(&step.limits);
+        if step.checkpoint {
+            limits.push("a later run can begin behind it".to_owned());
+        }
+        if !limits.is_empty() {
+            line(out, &self.faint(&format!("      {}", limits.join(", "))));
         }
     }
 
@@ -222,10 +230,11 @@ impl View<'_> {
         line(out, &self.faint(&format!("      digest {digest}")));
     }
 
-    fn cleanup(&self, step: &Step, build: BuildId, out: &mut String) {
+    /// A step that is none of the graph by itself; `when` it runs.
+    fn inside(&self, step: &Step, build: &Build, when: &str, out: &mut String) {
         let short = step
             .address
-            .strip_prefix(self.plan.build(build).address.as_str())
+            .strip_prefix(build.address.as_str())
             .map_or(step.address.as_str(), |rest| rest.trim_start_matches('.'));
         let name = self.look.paint(Style::Name, &harmless(short));
         let component = component(step).unwrap_or_default();
@@ -233,10 +242,11 @@ impl View<'_> {
             out,
             &format!(
                 "   -  {name}  {component}  {}",
-                self.faint("(only after a failure)")
+                self.faint(&format!("({when})"))
             ),
         );
         self.options(step.options.value(), 6, out);
+        self.limits(step, out);
     }
 
     /// The options, one a line; nothing for null and for what is not an object.
@@ -438,6 +448,7 @@ mod tests {
            3  post-processor[1][0]  manifest
            -  error-cleanup-provisioner[0]  shell  (only after a failure)
               inline = ["echo sorry"]
+              waits 1m30s before, at most 10m, up to 2 retries
 
         Steps with the same number can run at the same time.
 
@@ -503,6 +514,7 @@ mod tests {
               digest 0909090909090909090909090909090909090909090909090909090909090909
            -  error-cleanup-provisioner[0]  shell  (only after a failure)
               inline = ["echo sorry"]
+              waits 1m30s before, at most 10m, up to 2 retries
 
         Steps with the same number can run at the same time.
 

@@ -138,6 +138,7 @@ fn build(plan: &mut Plan, address: &str, name: &str, builder: &str) -> BuildId {
         timeout: None,
         communicator: "ssh".into(),
         source: Options::default(),
+        checks: Vec::new(),
         cleanup: Vec::new(),
         uses: Vec::new(),
         selected: true,
@@ -162,6 +163,7 @@ fn step(plan: &mut Plan, build: BuildId, name: &str, kind: StepKind, needs: &[St
         undo: None,
         limits: Limits::default(),
         cache: true,
+        checkpoint: false,
         digest: format!("{:02x}", id.0).repeat(32),
         span: Span::new(FileId(0), 0, 0),
     });

@@ -89,6 +89,9 @@ pub struct Publish {
     pub needs: Vec<SmolStr>,
     /// Whether it stands for all there are, which only the run can tell apart.
     pub open: bool,
+    /// Whether it is a part of making the artifact, rather than of giving it to others: what checks the artifact comes behind it, and
+    /// everything else behind the checks. What it needs is of the same kind.
+    pub makes_whole: bool,
 }
 
 impl Publish {
@@ -100,6 +103,7 @@ impl Publish {
             options: Value::from_data(Data::Object(Arc::default())),
             needs: Vec::new(),
             open: true,
+            makes_whole: false,
         }
     }
 }
@@ -137,6 +141,16 @@ pub trait Components {
     fn publishes(&self, builder: &str, options: &Value) -> Vec<Publish> {
         let _ = (builder, options);
         Vec::new()
+    }
+    /// Whether a builder can start a machine from what it makes, so that this can be checked (`on = "image"`).
+    fn boots(&self, builder: &str) -> bool {
+        let _ = builder;
+        true
+    }
+    /// Whether a builder can keep a machine as it is between two provisioners (`checkpoint = true`).
+    fn keeps_checkpoints(&self, builder: &str) -> bool {
+        let _ = builder;
+        true
     }
     /// Reads a data source: its outputs as one object. May take a while; called only where the request is online, and at
     /// most once for each data source of a compilation.

@@ -240,6 +240,8 @@ pub struct Meta {
     pub max_retries: Option<Box<Attribute>>,
     pub timeout: Option<Box<Attribute>>,
     pub continue_on_error: Option<Box<Attribute>>,
+    pub on: Option<Box<Attribute>>,
+    pub checkpoint: Option<Box<Attribute>>,
     pub keep_input_artifact: Option<Box<Attribute>>,
     pub cache: Option<Box<Attribute>>,
 }
@@ -267,6 +269,8 @@ pub(crate) fn meta_names(post_processor: bool) -> &'static [&'static str] {
             "max_retries",
             "timeout",
             "continue_on_error",
+            "on",
+            "checkpoint",
             "cache",
             "for_each",
             "count",

@@ -116,6 +116,8 @@ pub struct Build {
     pub communicator: SmolStr,
     /// The source's options, nested ones merged in; communicator options are among them.
     pub source: Options,
+    /// What the step [`StepKind::Check`] runs on a machine that is started from the artifact, in order; empty where there is none.
+    pub checks: Vec<Step>,
     /// Steps to run on failure before the machine is released (`error-cleanup-provisioner`), in order.
     pub cleanup: Vec<Step>,
     /// The builds whose artifacts it uses; they stand before it.
@@ -147,6 +149,8 @@ pub struct Step {
     pub limits: Limits,
     /// Whether what it has done before counts; `cache = false` makes it run in every run, with all that follows.
     pub cache: bool,
+    /// Whether the machine is to be kept as it is when this has been done (`checkpoint = true`), so that later runs can begin there.
+    pub checkpoint: bool,
     /// Identity in a plan, lower-case hexadecimal SHA-256: options, every byte read, the digests of what it
     /// needs; not names, limits, or display.
     pub digest: String,
@@ -172,6 +176,8 @@ pub enum StepKind {
     },
     /// The builder turns the machine into an artifact.
     Capture,
+    /// The artifact is checked on a machine that is started from it.
+    Check,
     /// The builder publishes the artifact: copies it, lets others use it.
     Publish {
         /// What tells it from the others of the build, such as a region.

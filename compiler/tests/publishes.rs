@@ -33,6 +33,7 @@ impl Components for Publisher {
             options: Value::object([("place", Value::string(host))]),
             needs: Vec::new(),
             open: false,
+            makes_whole: false,
         };
         let share = Publish {
             name: "share".into(),

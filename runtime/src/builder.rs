@@ -104,6 +104,36 @@ pub trait Builder: Send + Sync {
         Ok(None)
     }
 
+    /// Whether [`boot`](Self::boot) can start a machine from what this builder makes.
+    fn boots(&self) -> bool {
+        false
+    }
+
+    /// Starts a machine from what the build has made, as little different as can be from those that will be started from it
+    /// later: what of the options is about the machine (size, network, login) holds, what is about its disks does not. `None`
+    /// where nothing was made. The runtime connects to it, checks, and releases it; it is never captured.
+    async fn boot(
+        &self,
+        cx: &Context,
+        options: &Value,
+        artifact: &Artifact,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let _ = (cx, options, artifact);
+        Ok(None)
+    }
+
+    /// Called when everything that [`boot`](Self::boot) was wanted for has ended well: from now on the artifact is not only
+    /// made but to be kept. Where [`Context::is_checked`] holds, a capture leaves that to this.
+    async fn passed(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<()> {
+        let _ = (cx, options, artifact);
+        Ok(())
+    }
+
+    /// Whether a machine can be kept as it is between two provisioners, and later be begun from.
+    fn keeps_checkpoints(&self) -> bool {
+        false
+    }
+
     /// Whether a machine can still be made from a checkpoint, as far as a glance tells that touches nothing: what a plan
     /// promises. [`restore`](Self::restore) looks closely.
     fn stands(&self, cx: &Context, checkpoint: &Checkpoint) -> bool {
@@ -229,16 +259,22 @@ pub trait Instance: Send + Sync {
         Vec::new()
     }
 
-    /// Called after each finished provisioner, so that a builder with layers can seal one. `address` is the step's
-    /// address, `summary` a short text for a history. With `cx.fingerprint` and `cx.checkpoints` it becomes a checkpoint,
-    /// now or as soon as it is on disk.
-    async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
-        let _ = (cx, address, summary);
+    /// Called after each finished provisioner, so that a builder with layers can seal one, and where the template asks for it
+    /// one with images can make one. With `cx.fingerprint` and `cx.checkpoints` it becomes a checkpoint, now or as soon as it is
+    /// on disk.
+    async fn seal(&self, cx: &Context, sealed: &Sealed<'_>) -> Result<()> {
+        let _ = (cx, sealed);
         Ok(())
     }
 
     /// Whether the machine is there when it has been released, with everything that was put on it.
     fn stays(&self) -> bool {
+        false
+    }
+
+    /// Whether nobody can log in to the machine any more, because the capture of an earlier run has begun: its target is then
+    /// [`Target::None`], and that capture is all that can be done.
+    fn is_shut(&self) -> bool {
         false
     }
 
@@ -284,6 +320,19 @@ pub trait Instance: Send + Sync {
     /// Lets the machine go, with all that was made for it. Called once after `capture` or after a failure; goes on past
     /// its own failures and reports what is left.
     async fn release(&self, cx: &Context) -> Result<()>;
+}
+
+/// A provisioner that has ended well, and the machine it has worked on.
+#[derive(Clone, Copy)]
+pub struct Sealed<'a> {
+    /// The step's address.
+    pub address: &'a str,
+    /// A short text for a history.
+    pub summary: &'a str,
+    /// Whether the template asks for a checkpoint here (`checkpoint = true`).
+    pub is_wanted: bool,
+    /// The machine, where there is a connection to one.
+    pub machine: Option<&'a dyn Machine>,
 }
 
 /// How a launched machine is reached.

@@ -14,6 +14,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub mod prune;
+mod stock;
+pub mod things;
 
 /// The cache's directory. Cheap to clone.
 #[derive(Clone, Debug)]

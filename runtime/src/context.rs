@@ -75,6 +75,8 @@ pub struct Context {
     pub commit: Commit,
     /// What of the build goes on when its step is stopped.
     pub aside: Aside,
+    /// Whether what is made is checked before it is kept: see [`Builder::passed`](crate::builder::Builder::passed).
+    pub is_checked: bool,
     /// Where a step publishes an artifact of an earlier run: what the newest run that has done this step to it has added. `None`
     /// where none has.
     pub before: Option<Arc<Artifact>>,
@@ -213,6 +215,7 @@ impl<'a> Onlooker<'a> {
             watch: crate::watch::Watch::new(),
             commit: Commit::default(),
             aside: Aside::default(),
+            is_checked: false,
             before: None,
         }
     }

@@ -208,6 +208,28 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                 making.place();
                 making.home();
             }
+            StepKind::Check => {
+                for inside in &build.checks {
+                    let StepKind::Provision { provisioner, .. } = &inside.kind else {
+                        continue;
+                    };
+                    let component = schema::component(ComponentKind::Provisioner, provisioner);
+                    let local = inside.address.strip_prefix(build.address.as_str());
+                    let local = local.unwrap_or(&inside.address).trim_start_matches('.');
+                    making.plain(
+                        local.to_owned(),
+                        provisioner.as_bytes(),
+                        provisioner.to_string(),
+                    );
+                    let own = basis.inputs(component, &inside.options, read);
+                    let own = own.into_iter().map(|input| StepInput {
+                        name: format!("{local} {}", input.name),
+                        ..input
+                    });
+                    making.source(own.collect::<Vec<_>>().iter());
+                }
+                making.place();
+            }
             StepKind::Publish { open, .. } => {
                 let own = basis.inputs(None, &step.options, read);
                 making.source(own.iter());
@@ -243,7 +265,7 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
             }
         }
         making.uses(step);
-        if let StepKind::Publish { .. } = step.kind {
+        if matches!(step.kind, StepKind::Check | StepKind::Publish { .. }) {
             making.after("input", capture.as_ref());
             for need in &step.needs {
                 if let StepKind::Publish { name, .. } = &basis.plan.step(need.step).kind {
@@ -277,6 +299,8 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                 published.insert(name.clone(), link);
             }
             StepKind::Capture => capture = Some(link),
+            // What is published is so whatever has been checked.
+            StepKind::Check => {}
             _ => before = Some(link),
         }
         chain.steps.insert(id, fingerprint);

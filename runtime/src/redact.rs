@@ -122,9 +122,10 @@ impl Redactor {
 fn options(plan: &Plan) -> impl Iterator<Item = &Value> {
     let sources = plan.builds.iter().map(|build| build.source.value());
     let steps = plan.steps.iter().map(|step| step.options.value());
-    let cleanups = plan.builds.iter().flat_map(|build| &build.cleanup);
-    let cleanups = cleanups.map(|step| step.options.value());
-    sources.chain(steps).chain(cleanups)
+    let inside = plan.builds.iter();
+    let inside = inside.flat_map(|build| build.checks.iter().chain(&build.cleanup));
+    let inside = inside.map(|step| step.options.value());
+    sources.chain(steps).chain(inside)
 }
 
 impl Redact for Redactor {

@@ -202,6 +202,16 @@ impl Components for Registry {
         builder.map_or_else(Vec::new, |builder| builder.publishes(options))
     }
 
+    fn boots(&self, builder: &str) -> bool {
+        let builder = self.builders.get(builder);
+        builder.is_none_or(|builder| builder.boots())
+    }
+
+    fn keeps_checkpoints(&self, builder: &str) -> bool {
+        let builder = self.builders.get(builder);
+        builder.is_none_or(|builder| builder.keeps_checkpoints())
+    }
+
     fn read(&self, name: &str, options: &Value) -> Result<Value, Problem> {
         match self.data_sources.get(name) {
             Some(source) => source

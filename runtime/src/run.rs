@@ -9,6 +9,7 @@
 //! - `run/record.rs`: what is remembered of steps and artifacts.
 //! - `run/restore.rs`, `run/outside.rs`: what a machine is made of: a checkpoint, or what is outside now.
 //! - `run/build.rs`: one build from its first step to its last.
+//! - `run/check.rs`: checking what was made, on a machine that is started from it.
 //! - `run/cleanup.rs`: undoing, where it has not come to its end.
 //! - `run/step.rs`: one step: waiting, attempts, timeouts, panics.
 //! - `run/stop.rs`: deadlines, and other reasons for an early end.
@@ -52,6 +53,7 @@ use crate::report::{LogFiles, Tee};
 use crate::settings::Settings;
 
 mod build;
+mod check;
 mod cleanup;
 mod ends;
 mod execute;
@@ -76,8 +78,8 @@ mod stop;
 mod undo;
 
 pub(crate) use ends::value as artifact_value;
-pub(crate) use record::now;
 pub use outputs::OutputValue;
+pub(crate) use record::now;
 pub use result::{
     BuildOutcome, EXIT_CODES, ExitCode, Failure, RunResult, StepOutcome, Timing, class_code,
     exit_code,

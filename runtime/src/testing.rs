@@ -95,6 +95,7 @@ pub fn context(recorder: Arc<Recorder>, scratch: &Path) -> Context {
         watch: Watch::new(),
         commit: crate::context::Commit::default(),
         aside: crate::context::Aside::default(),
+        is_checked: false,
         before: None,
     }
 }

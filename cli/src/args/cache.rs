@@ -9,9 +9,9 @@ use super::{LookArgs, TemplateArgs};
 /// What is asked about the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CacheAction {
-    /// List what builds can be gone on with, and what it takes.
+    /// List what builds can be gone on with, what it takes, and where it is.
     Ls,
-    /// Remove what is beyond the limits, damaged, or nobody's.
+    /// Remove what is beyond the limits, expired, damaged, or nobody's.
     Prune,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct CacheArgs {
     /// Remove everything that no running build uses.
     #[arg(long, help_heading = "Limits for prune")]
     pub(crate) all: bool,
-    /// How much may stay, what was used last: `10GiB`, `500M`.
+    /// How much may stay here, what was used last: `10GiB`, `500M`. Images at a provider do not count.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits for prune")]
     pub(crate) keep_size: Option<u64>,
     /// Remove what was used longer ago than this: `30d`, `12h`.

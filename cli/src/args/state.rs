@@ -167,7 +167,7 @@ pub(crate) struct GcArgs {
     pub(crate) forget: Vec<String>,
     /// Look at this provider (`aws`) for what carries the marks of runs, instead of here: works from any machine and
     /// without the state. What is past its expiry goes, and what belongs to a run that is known to be over; the rest is
-    /// listed. Finished images are never touched.
+    /// listed. Finished images are never touched, and neither are checkpoints that the state knows, until they expire.
     #[arg(long, value_name = "PROVIDER", help_heading = "At a provider")]
     pub(crate) cloud: Option<String>,
     /// Only in this region; all that the account can use unless given. May be given several times.

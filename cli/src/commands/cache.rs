@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use imgc_runtime::cache::Cache;
 use imgc_runtime::cache::prune::{Entry, Inventory, Limits, Pruned, list, prune};
+use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::settings::Settings;
 use imgc_runtime::state::{CheckpointRecord, Memory, State};
 use serde_json::json;
@@ -13,6 +14,7 @@ use crate::args::{CacheAction, CacheArgs};
 use crate::components;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::plan_text::counted;
 use crate::state::{self, Look};
 use crate::table;
 use crate::terminal::{complain, harmless, print, shown_path};
@@ -61,6 +63,7 @@ fn limits(args: &CacheArgs) -> Limits {
         nothing: args.all,
         bytes: args.keep_size.or((!given).then(size_after_runs)),
         since,
+        now,
     }
 }
 
@@ -86,6 +89,11 @@ fn show(args: &CacheArgs, cache: &Cache, inventory: &Inventory) -> Outcome {
         let heading = ["AFTER STEP", "SIZE", "OWN", "MADE", "USED", ""];
         print(&table::columns(heading, &rows))?;
     }
+    let mut records = inventory.entries.iter().map(|entry| &entry.record);
+    if inventory.bytes == 0 && records.all(|record| record.checkpoint.parts.is_empty()) {
+        // All of it is elsewhere.
+        return Ok(Exit::Done);
+    }
     let orphaned = match inventory.orphaned_bytes {
         0 => String::new(),
         bytes => format!(
@@ -101,18 +109,36 @@ fn show(args: &CacheArgs, cache: &Cache, inventory: &Inventory) -> Outcome {
 }
 
 fn row(entry: &Entry) -> [String; 6] {
-    let note = match (entry.whole, entry.in_use) {
-        (false, _) => "damaged",
-        (true, true) => "in use",
-        (true, false) => "",
-    };
+    let record = &entry.record;
+    let checkpoint = &record.checkpoint;
+    let (mut size, mut own) = (Vec::new(), String::new());
+    if !checkpoint.parts.is_empty() {
+        size.push(bytes_text(entry.bytes));
+        own = bytes_text(entry.own_bytes);
+    }
+    let mut notes = Vec::new();
+    // The first thing uses the others: it is what they are kept for.
+    if let Some(thing) = checkpoint.things.first() {
+        size.push(format!("at {} {}", thing.provider, thing.place));
+        notes.push(thing.id.clone().unwrap_or_else(|| thing.name.clone()));
+    }
+    match checkpoint.expires {
+        Some(_) if !checkpoint.is_valid(state::now()) => notes.push("expired".to_owned()),
+        Some(expires) => notes.push(format!("until {}", state::time(expires))),
+        None => {}
+    }
+    match (entry.whole, entry.in_use) {
+        (false, _) => notes.push("damaged".to_owned()),
+        (true, true) => notes.push("in use".to_owned()),
+        (true, false) => {}
+    }
     [
-        harmless(&entry.record.step).into_owned(),
-        bytes_text(entry.bytes),
-        bytes_text(entry.own_bytes),
-        state::time(entry.record.made),
-        state::time(entry.record.used),
-        note.to_owned(),
+        harmless(&record.step).into_owned(),
+        harmless(&size.join(", ")).into_owned(),
+        own,
+        state::time(record.made),
+        state::time(record.used),
+        harmless(&notes.join(", ")).into_owned(),
     ]
 }
 
@@ -130,6 +156,8 @@ fn object(entry: &Entry) -> serde_json::Value {
         "own_bytes": entry.own_bytes,
         "in_use": entry.in_use,
         "whole": entry.whole,
+        "things": things(record),
+        "expires": record.checkpoint.expires,
     })
 }
 
@@ -146,14 +174,22 @@ fn tell(args: &CacheArgs, pruned: &Pruned) -> Outcome {
         print(&json_text(&all))?;
     } else {
         for record in &pruned.entries {
-            print(&format!("{}\n", harmless(&record.step)))?;
+            print(&format!("{}\n", harmless(&line(record))))?;
         }
         let verb = match args.dry_run {
             true => "would be removed",
             false => "removed",
         };
+        let things = pruned
+            .entries
+            .iter()
+            .map(|record| &record.checkpoint.things);
+        let elsewhere = match things.flatten().count() {
+            0 => String::new(),
+            count => format!(" and {} elsewhere", counted(count, "thing")),
+        };
         print(&format!(
-            "{} {verb}, {} kept\n",
+            "{}{elsewhere} {verb}, {} kept\n",
             bytes_text(pruned.bytes),
             bytes_text(pruned.kept_bytes)
         ))?;
@@ -170,7 +206,35 @@ fn tell(args: &CacheArgs, pruned: &Pruned) -> Outcome {
 }
 
 fn removed(record: &CheckpointRecord) -> serde_json::Value {
-    json!({ "build": record.build, "step": record.step, "fingerprint": record.fingerprint })
+    json!({
+        "build": record.build,
+        "step": record.step,
+        "fingerprint": record.fingerprint,
+        "things": things(record),
+    })
+}
+
+/// What it consists of at a provider.
+fn things(record: &CheckpointRecord) -> Vec<serde_json::Value> {
+    let object = |thing: &CloudResource| {
+        json!({
+            "provider": thing.provider,
+            "kind": thing.kind,
+            "place": thing.place,
+            "id": thing.id,
+        })
+    };
+    record.checkpoint.things.iter().map(object).collect()
+}
+
+/// Its step, and what it consists of at a provider.
+fn line(record: &CheckpointRecord) -> String {
+    let things = record.checkpoint.things.iter();
+    let things: Vec<String> = things.map(CloudResource::describe).collect();
+    match things.is_empty() {
+        true => record.step.clone(),
+        false => format!("{}: {}", record.step, things.join(", ")),
+    }
 }
 
 /// What stays after a run.
@@ -189,29 +253,45 @@ fn size_after_runs() -> u64 {
 
 /// After a run: makes room for the next one. What cannot be done is said and fails nothing.
 pub(crate) async fn limit_after_run(cache: &Cache, settings: &Settings) {
-    if !cache.root().is_dir() {
-        return;
-    }
     let limits = Limits {
         bytes: Some(size_after_runs()),
+        now: state::now(),
         ..Limits::default()
     };
     let pruning = prune(cache, &*settings.state, limits, &settings.removers, false);
     // What it does not get to is done after the next run.
     match tokio::time::timeout(Duration::from_secs(60), pruning).await {
-        // What is forgotten because somebody has removed it makes no room.
-        Ok(Ok(pruned)) if pruned.bytes == 0 => {}
-        Ok(Ok(pruned)) => complain(&format!(
-            "note: {} removed from the cache, {} kept: the limit is {} (IMGC_CACHE_SIZE)\n",
-            bytes_text(pruned.bytes),
-            bytes_text(pruned.kept_bytes),
-            bytes_text(size_after_runs())
-        )),
+        Ok(Ok(pruned)) => say_after_run(&pruned),
         Ok(Err(error)) => complain(&format!(
             "note: the cache is not cleaned up: {}\n",
             error.chain()
         )),
         Err(_) => {}
+    }
+}
+
+fn say_after_run(pruned: &Pruned) {
+    // What is forgotten because somebody has removed it makes no room.
+    if pruned.bytes > 0 {
+        complain(&format!(
+            "note: {} removed from the cache, {} kept: the limit is {} (IMGC_CACHE_SIZE)\n",
+            bytes_text(pruned.bytes),
+            bytes_text(pruned.kept_bytes),
+            bytes_text(size_after_runs())
+        ));
+    }
+    let elsewhere = |record: &&CheckpointRecord| !record.checkpoint.things.is_empty();
+    for record in pruned.entries.iter().filter(elsewhere) {
+        complain(&format!(
+            "note: what could be gone on with has expired and is removed: {}\n",
+            harmless(&line(record))
+        ));
+    }
+    for left in &pruned.left {
+        complain(&format!(
+            "note: not removed from the cache: {}\n",
+            harmless(left)
+        ));
     }
 }
 

@@ -4,8 +4,10 @@
 //! temporary directories, and processes. What cannot be judged is listed and left, and so is what stands on a machine that
 //! nobody here can log in to: `--forget` is for machines that are gone.
 //!
-//! `--cloud` looks at a provider instead (`gc/cloud.rs`).
+//! `--cloud` looks at a provider instead (`gc/cloud.rs`). A checkpoint is nobody's leftover until it expires, though its run is
+//! over (`gc/checkpoints.rs`).
 
+mod checkpoints;
 mod cloud;
 mod report;
 
@@ -29,6 +31,7 @@ use crate::state::{self, Look};
 use crate::terminal::{harmless, print};
 
 use super::json_text;
+use checkpoints::{Standing, things_of};
 use report::{Fate, Found};
 
 pub(super) fn run(args: &GcArgs) -> Outcome {
@@ -44,6 +47,7 @@ pub(super) fn run(args: &GcArgs) -> Outcome {
         dead: BTreeSet::new(),
         ended: BTreeSet::new(),
         foreign: BTreeSet::new(),
+        in_use: Vec::new(),
         found: Vec::new(),
         unseen: Vec::new(),
     };
@@ -87,6 +91,8 @@ struct Gc {
     ended: BTreeSet<String>,
     /// Runs that were begun on another host.
     foreign: BTreeSet<String>,
+    /// What a run that lives may be starting from, at a provider.
+    in_use: Vec<CloudResource>,
     found: Vec<Found>,
     /// What could not be looked at.
     unseen: Vec<Unseen>,
@@ -120,7 +126,10 @@ impl Gc {
         let kept: BTreeSet<String> = checkpoints
             .flat_map(|known| known.checkpoint.parts)
             .collect();
-        let things = cloud::kept_things(state).await?;
+        let mut things = cloud::kept_things(state).await?;
+        // What has expired as well: its checkpoint is what keeps it, and is let go as a whole.
+        let standing = Standing::look(state).await?;
+        things.extend(things_of(standing.all()));
         let mut finished = BTreeSet::new();
         for owned in &all {
             if remove::is_finished(&**state, &owned.record.resource).await? {
@@ -193,6 +202,7 @@ impl Gc {
             }
             self.note(owned, fate);
         }
+        self.expired(state, &standing).await;
         Ok(())
     }
 

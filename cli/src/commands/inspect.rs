@@ -107,11 +107,12 @@ fn block<'a>(plan: &'a Plan, builds: &[usize]) -> Block<'a> {
         let name = name.and_then(|name| name.strip_prefix('.'));
         name.unwrap_or(&build.name)
     };
+    let checks = first.checks.iter().filter_map(component);
     Block {
         name: &first.block_name,
         description: first.description.as_deref(),
         sources: builds.iter().map(short).collect(),
-        provisioners: provisioners.into_values().collect(),
+        provisioners: provisioners.into_values().chain(checks).collect(),
         post_processors: chains
             .into_values()
             .map(|chain| chain.into_values().collect())

@@ -262,6 +262,7 @@ fn component_of(
     let repeat = Repeat::take(&mut body, out);
     let mut meta = Meta::default();
     let post_processor = kind == "post-processor";
+    let provisioner = kind == "provisioner";
     body.attributes = unique(body.attributes, out);
     let mut rest = Vec::with_capacity(body.attributes.len());
     for attribute in body.attributes {
@@ -276,6 +277,8 @@ fn component_of(
             "max_retries" if !post_processor => &mut meta.max_retries,
             "timeout" if !post_processor => &mut meta.timeout,
             "continue_on_error" if !post_processor => &mut meta.continue_on_error,
+            "on" if provisioner => &mut meta.on,
+            "checkpoint" if provisioner => &mut meta.checkpoint,
             _ => {
                 rest.push(attribute);
                 continue;

@@ -201,6 +201,16 @@ fn build(key: &str, old: &Build, new: &Build, out: &mut Vec<String>) {
             new.cleanup.len()
         ));
     }
+    if old.checks.len() != new.checks.len() {
+        out.push(format!(
+            "{key}: {} → {} checks of its image",
+            old.checks.len(),
+            new.checks.len()
+        ));
+    }
+    for (old, new) in old.checks.iter().zip(&new.checks) {
+        options(&format!("{key}, check"), &old.options, &new.options, out);
+    }
     for (old, new) in old.cleanup.iter().zip(&new.cleanup) {
         options(&format!("{key}, cleanup"), &old.options, &new.options, out);
     }

@@ -34,6 +34,10 @@ pub(super) struct Configured {
     pub(super) limits: Limits,
     pub(super) keep_input: Option<bool>,
     pub(super) cache: bool,
+    /// It checks the image that was made.
+    pub(super) on_image: bool,
+    /// The machine is kept as it is behind it.
+    pub(super) checkpoint: bool,
     /// The builds whose artifacts the options use.
     pub(super) uses: BuildsUsed,
 }
@@ -298,6 +302,8 @@ impl<'a> Maker<'a, '_> {
         let limits = self.limits(block, &place);
         let keep_input = self.flag(meta.keep_input_artifact.as_deref(), &place);
         let cache = self.flag(meta.cache.as_deref(), &place).unwrap_or(true);
+        let on_image = self.is_on_image(block, &place);
+        let checkpoint = self.flag(meta.checkpoint.as_deref(), &place);
         let options = if value.is_wholly_known() {
             Options::known(value)
         } else {
@@ -320,6 +326,8 @@ impl<'a> Maker<'a, '_> {
             limits,
             keep_input,
             cache,
+            on_image,
+            checkpoint: checkpoint.unwrap_or(false),
             uses: uses.into_inner().builds,
         });
         let mentions = self.mentions.entry(id);
@@ -374,6 +382,8 @@ impl<'a> Maker<'a, '_> {
         };
         configure::configure(&subject, self.cx);
         self.limits(block, &place);
+        self.is_on_image(block, &place);
+        self.flag(block.meta.checkpoint.as_deref(), &place);
     }
 
     /// Asks the implementation; what has been reported since `mark` it need not say again.

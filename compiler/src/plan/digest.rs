@@ -24,6 +24,7 @@ pub(super) fn step<'a>(
             part(&mut hasher, provisioner.as_bytes());
         }
         StepKind::Capture => part(&mut hasher, b"capture"),
+        StepKind::Check => part(&mut hasher, b"check"),
         StepKind::Publish { name, .. } => {
             part(&mut hasher, b"publish");
             part(&mut hasher, name.as_bytes());

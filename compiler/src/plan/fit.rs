@@ -53,6 +53,46 @@ pub(super) type Said = HashSet<Span>;
 
 impl Maker<'_, '_> {
     /// Warns where a provisioner has nothing to work on.
+    /// Whether the builder can do what is asked of it around a provisioner.
+    pub(super) fn check_abilities(&mut self, instance: &Instance<'_>, part: &Part) {
+        let builder = &instance.source.ty.text;
+        if let Some(span) = part.on.filter(|_| part.made.on_image)
+            && !self.components.boots(builder)
+        {
+            let message = format!(
+                "the builder `{builder}` starts no machine from what it makes, so nothing can be checked on one"
+            );
+            let help = "leave `on` out to check the machine before it becomes an image, or leave this source out with `except`";
+            self.once(
+                span,
+                Diagnostic::error("check/invalid-value", span, message).help(help),
+            );
+        }
+        if let Some(span) = part.checkpoint.filter(|_| part.made.checkpoint) {
+            let problem = if part.made.on_image {
+                let message = "what only checks an image leaves nothing to keep";
+                Diagnostic::error("check/invalid-value", span, message)
+                    .help("leave `checkpoint` out here")
+            } else if !self.components.keeps_checkpoints(builder) {
+                let message = format!(
+                    "the builder `{builder}` keeps no machine as it is between two provisioners: `checkpoint` does nothing there"
+                );
+                Diagnostic::warning("check/unfit-provisioner", span, message)
+                    .help("leave it out, or leave this source out with `except`")
+            } else {
+                return;
+            };
+            self.once(span, problem);
+        }
+    }
+
+    /// Says it once, however many sources it is about.
+    fn once(&mut self, span: Span, problem: Diagnostic) {
+        if self.remarks.unfit.insert(span) {
+            self.cx.report(problem);
+        }
+    }
+
     pub(super) fn check_fit(
         &mut self,
         source: &ConfiguredSource,

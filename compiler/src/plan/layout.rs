@@ -80,6 +80,9 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         base,
     );
     let launch = layout.derived(StepKind::Launch, &[(prepare, NeedKind::Data)], span);
+    let (checks, provisioners): (Vec<Part>, Vec<Part>) = provisioners
+        .into_iter()
+        .partition(|part| part.made.on_image);
     let mut last = launch;
     if source.communicator != "none" {
         last = layout.derived(StepKind::Connect, &[(launch, NeedKind::Data)], span);
@@ -97,7 +100,16 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         vec![(launch, NeedKind::Data), (last, NeedKind::Order)]
     };
     let capture = layout.derived(StepKind::Capture, &capture_needs, span);
-    let published = layout.publishes(&source.publishes, capture, span);
+    let (own, others): (Vec<&Publish>, Vec<&Publish>) =
+        source.publishes.iter().partition(|one| one.makes_whole);
+    let mut published = Published::new(capture);
+    layout.publishes(&own, &mut published, span);
+    let mut checked = Layout::inside(id, &layout.address, digests);
+    if !checks.is_empty() {
+        let step = layout.check(&checks, &mut checked, &published);
+        published.before.push(step);
+    }
+    layout.publishes(&others, &mut published, span);
     let release = layout.derived(StepKind::Release, &[(capture, NeedKind::Order)], span);
     // Each chain waits for the one before it, as in Packer: scripts read what earlier chains have written.
     let mut before = release;
@@ -113,7 +125,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
             let mut needs = vec![(input, NeedKind::Data)];
             if input == capture {
                 // What is published is a part of the artifact.
-                needs.extend(published.iter().map(|step| (*step, NeedKind::Data)));
+                needs.extend(published.steps().map(|step| (step, NeedKind::Data)));
                 needs.push((before, NeedKind::Order));
             }
             input = layout.configured("post-processor", kind, part, &needs);
@@ -122,14 +134,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
             before = input;
         }
     }
-    let mut undoing = Layout {
-        build: id,
-        address: layout.address.clone(),
-        first: 0,
-        steps: Vec::new(),
-        digests,
-        last: HashMap::new(),
-    };
+    let mut undoing = Layout::inside(id, &layout.address, digests);
     for (index, part) in cleanup.iter().enumerate() {
         let kind = StepKind::Provision {
             provisioner: part.ty.clone(),
@@ -149,6 +154,7 @@ pub(super) fn add(plan: &mut Plan, parts: Parts, named: Named<'_, '_>) {
         timeout: block.timeout,
         communicator: source.communicator,
         source: source.options,
+        checks: checked.steps,
         cleanup: undoing.steps,
         uses,
         selected,
@@ -172,6 +178,31 @@ fn last_steps(
         .collect()
 }
 
+/// What has been laid out behind an artifact.
+struct Published<'p> {
+    capture: StepId,
+    ids: HashMap<&'p str, StepId>,
+    /// What everything else comes behind.
+    before: Vec<StepId>,
+}
+
+impl Published<'_> {
+    fn new(capture: StepId) -> Self {
+        Self {
+            capture,
+            ids: HashMap::new(),
+            before: Vec::new(),
+        }
+    }
+
+    /// In plan order.
+    fn steps(&self) -> impl Iterator<Item = StepId> {
+        let mut steps: Vec<StepId> = self.ids.values().chain(&self.before).copied().collect();
+        steps.sort_unstable();
+        steps.into_iter()
+    }
+}
+
 /// The steps of one build as they are laid out.
 struct Layout {
     build: BuildId,
@@ -184,6 +215,18 @@ struct Layout {
 }
 
 impl Layout {
+    /// For steps that are a part of one step.
+    fn inside(build: BuildId, address: &str, digests: bool) -> Self {
+        Self {
+            build,
+            address: address.to_owned(),
+            first: 0,
+            steps: Vec::new(),
+            digests,
+            last: HashMap::new(),
+        }
+    }
+
     /// Adds a step that needs steps of this build, and the artifacts of others.
     fn add(
         &mut self,
@@ -223,6 +266,7 @@ impl Layout {
             needs,
             limits: Limits::default(),
             cache: true,
+            checkpoint: false,
             digest,
             span,
             kind,
@@ -245,14 +289,13 @@ impl Layout {
     }
 
     /// The steps that publish what `capture` makes.
-    fn publishes(&mut self, publishes: &[Publish], capture: StepId, span: Span) -> Vec<StepId> {
-        let mut ids: HashMap<&str, StepId> = HashMap::new();
+    fn publishes<'p>(&mut self, publishes: &[&'p Publish], done: &mut Published<'p>, span: Span) {
         let nothing = BuildsUsed::new();
-        let mut steps = Vec::with_capacity(publishes.len());
         for publish in publishes {
-            let mut needs = vec![(capture, NeedKind::Data)];
+            let mut needs = vec![(done.capture, NeedKind::Data)];
             let others = publish.needs.iter();
-            let others = others.filter_map(|name| ids.get(name.as_str()));
+            let others = others.filter_map(|name| done.ids.get(name.as_str()));
+            let others = others.chain(&done.before);
             needs.extend(others.map(|step| (*step, NeedKind::Data)));
             let kind = StepKind::Publish {
                 name: publish.name.clone(),
@@ -263,10 +306,40 @@ impl Layout {
             let content = digest::component(&options, &[]);
             let local = format!("{}{}", kind.word(), Key::Text(publish.name.clone()));
             let step = self.add(&local, kind, options, (&needs, &nothing), span, content);
-            ids.insert(&publish.name, step);
-            steps.push(step);
+            done.ids.insert(&publish.name, step);
         }
-        steps
+    }
+
+    /// The step that checks what `capture` makes, with all that is a part of making it.
+    fn check(&mut self, parts: &[Part], inside: &mut Self, done: &Published<'_>) -> StepId {
+        let mut uses = BuildsUsed::new();
+        for (index, part) in parts.iter().enumerate() {
+            let kind = StepKind::Provision {
+                provisioner: part.ty.clone(),
+                index: index as u32,
+            };
+            inside.configured("provisioner", kind, part, &[]);
+            uses.extend(&part.made.uses);
+        }
+        let digests: Vec<&str> = inside
+            .steps
+            .iter()
+            .map(|step| step.digest.as_str())
+            .collect();
+        let mut needs = vec![(done.capture, NeedKind::Data)];
+        needs.extend(done.steps().map(|step| (step, NeedKind::Data)));
+        let kind = StepKind::Check;
+        let step = self.add(
+            kind.word(),
+            kind,
+            Options::default(),
+            (&needs, &uses),
+            parts[0].span,
+            digests.join(" "),
+        );
+        let is_cached = inside.steps.iter().all(|step| step.cache);
+        self.steps[(step.0 - self.first) as usize].cache = is_cached;
+        step
     }
 
     fn configured(
@@ -293,6 +366,7 @@ impl Layout {
         );
         let step = &mut self.steps[(id.0 - self.first) as usize];
         step.cache = made.cache;
+        step.checkpoint = made.checkpoint;
         if let Some(limits) = limits {
             step.limits = limits;
         }
@@ -309,6 +383,7 @@ impl StepKind {
             Self::Connect => "connect",
             Self::Provision { .. } => "provisioner",
             Self::Capture => "capture",
+            Self::Check => "check",
             Self::Publish { .. } => "publish",
             Self::Release => "release",
             Self::PostProcess { .. } => "post-processor",
@@ -323,7 +398,7 @@ impl StepKind {
             Self::Capture | Self::Publish { .. } | Self::PostProcess { .. } => {
                 vec![(SmolStr::new_static("artifact"), artifact_type())]
             }
-            Self::Prepare | Self::Provision { .. } | Self::Release => Vec::new(),
+            Self::Prepare | Self::Provision { .. } | Self::Check | Self::Release => Vec::new(),
         }
     }
 
@@ -331,6 +406,7 @@ impl StepKind {
         match self {
             Self::Launch => Some("release the machine and everything made for it"),
             Self::Connect => Some("disconnect"),
+            Self::Check => Some("let the machine that is checked go"),
             _ => None,
         }
     }

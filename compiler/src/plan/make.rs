@@ -198,6 +198,7 @@ impl<'a> Maker<'a, '_> {
         let provisioners = self.provisioners(build, instance, generated);
         for part in &provisioners {
             self.check_fit(&source, instance, part);
+            self.check_abilities(instance, part);
         }
         let chains = self.chains(build, instance, generated);
         for chain in &chains {

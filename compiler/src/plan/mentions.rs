@@ -27,6 +27,8 @@ impl Mentions {
             &meta.max_retries,
             &meta.timeout,
             &meta.continue_on_error,
+            &meta.on,
+            &meta.checkpoint,
             &meta.keep_input_artifact,
             &meta.cache,
         ];

@@ -8,12 +8,16 @@ use super::Limits;
 use super::instance::Instance;
 use super::make::Maker;
 use crate::configure::{self, Overrides};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::duration;
 use crate::eval::{self, Scope};
 use crate::hir::Attribute;
 use crate::module;
 use crate::types::Type;
+
+/// What a provisioner acts on: the machine that becomes an image, or one that is started from that image.
+const MACHINE: &str = "machine";
+const IMAGE: &str = "image";
 
 impl Maker<'_, '_> {
     pub(super) fn meta_name(
@@ -142,6 +146,34 @@ impl Maker<'_, '_> {
                 0
             }
         }
+    }
+
+    /// Whether a provisioner checks the image that was made: `on = "image"`.
+    pub(super) fn is_on_image(&mut self, block: &module::Component, place: &dyn Scope) -> bool {
+        let Some(attribute) = block.meta.on.as_deref() else {
+            return false;
+        };
+        let span = attribute.value.span;
+        let value = eval::evaluate_as(&attribute.value, &Type::String, place, self.cx, "on");
+        if !value.is_known() && !value.is_error() {
+            self.not_yet(span, "on");
+        }
+        match value.as_str() {
+            Some(IMAGE) => return true,
+            None | Some(MACHINE) => {}
+            Some(other) => {
+                let message = format!("`{other}` is nothing a provisioner can act on");
+                let near = nearest(other, [IMAGE, MACHINE]);
+                let problem = Diagnostic::error("check/invalid-value", span, message);
+                self.cx.report(match near {
+                    Some(near) => problem.help(format!("did you mean \"{near}\"?")),
+                    None => problem.help(
+                        "write \"image\" to check the finished image on a machine of its own, or leave `on` out",
+                    ),
+                });
+            }
+        }
+        false
     }
 
     pub(super) fn flag(

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::component::Configured;
@@ -50,9 +51,12 @@ pub(super) struct Part {
     /// The last part of its address, behind the word: `[2]["eu"]`.
     pub(super) label: String,
     /// Its place in the template.
-    pub(super) span: imgc_syntax::Span,
+    pub(super) span: Span,
     /// What is written in it.
     pub(super) body: Arc<Body>,
+    /// Where it says what it acts on, and that a checkpoint follows it.
+    pub(super) on: Option<Span>,
+    pub(super) checkpoint: Option<Span>,
     pub(super) made: Arc<Configured>,
 }
 
@@ -262,6 +266,8 @@ impl<'a> Maker<'a, '_> {
                     label,
                     span: block.span,
                     body: Arc::clone(&block.body),
+                    on: block.meta.on.as_ref().map(|one| one.value.span),
+                    checkpoint: block.meta.checkpoint.as_ref().map(|one| one.value.span),
                     made,
                 });
             }

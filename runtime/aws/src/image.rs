@@ -249,10 +249,14 @@ pub(crate) async fn network(
     Ok(())
 }
 
+/// Takes the mark of something temporary from what an image consists of, by ids.
+pub(crate) async fn keep_all(region: &RegionClient, ids: Vec<String>) -> Result<()> {
+    let keeps = &region.together().keeps;
+    keeps.with(region, ids).await
+}
+
 /// Takes the mark of something temporary from a finished image and its snapshots.
 pub(crate) async fn keep(region: &RegionClient, image: &Image) -> Result<()> {
     let id = image.image_id.clone();
-    let ids = id.into_iter().chain(snapshots_of(image)).collect();
-    let keeps = &region.together().keeps;
-    keeps.with(region, ids).await
+    keep_all(region, id.into_iter().chain(snapshots_of(image)).collect()).await
 }

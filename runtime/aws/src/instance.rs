@@ -8,6 +8,7 @@ use crate::share::Shares;
 use crate::tags::Tags;
 
 mod address;
+pub(crate) mod authorized;
 mod caller;
 mod console;
 mod fleet;
@@ -26,7 +27,7 @@ pub(crate) use caller::address as caller_address;
 pub(crate) use console::host_keys;
 pub(crate) use group::{Opening, check_range, make_group};
 pub(crate) use key::{LogIn, TemporaryKey};
-pub(crate) use left::{Left, LeftKey, Taken};
+pub(crate) use left::{Door, Keeper, Left, LeftKey, Taken};
 pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Fresh, Start, known, start};

@@ -27,7 +27,7 @@ mod volume;
 
 pub(crate) use bundle::{Bundle, uploads_with_tools};
 pub(crate) use chroot::{Chroot, Mounting};
-pub(crate) use devices::{Device, mappings, template};
+pub(crate) use devices::{Device, kept, mappings, template};
 pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};
 pub(crate) use image::{Image, ONLY_COPIES, check_name};
@@ -50,6 +50,18 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
+    /// The same on the disks of an image that was made with these options: they are what they were made to be.
+    pub(crate) fn without_disks(&self) -> Self {
+        Self {
+            run: Run {
+                devices: Vec::new(),
+                encryption: Encryption::default(),
+                ..self.run.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     /// `devices` names the block with the disks the instance is started with.
     pub(crate) fn read(options: &Options<'_>, devices: &str) -> Result<Self> {
         interface(options)?;

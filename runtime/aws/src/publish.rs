@@ -206,6 +206,7 @@ fn steps(options: &Options<'_>, publish: &Publish) -> Vec<Step> {
             options: Value::object(own),
             needs: Vec::new(),
             open: false,
+            makes_whole: false,
         });
         say(options, publish, Some(region), &mut steps);
     }
@@ -216,6 +217,7 @@ fn steps(options: &Options<'_>, publish: &Publish) -> Vec<Step> {
             options: Value::object([(ONLY_COPIES, Value::bool(true))]),
             needs: copies,
             open: false,
+            makes_whole: false,
         });
     }
     steps
@@ -242,6 +244,8 @@ fn say(options: &Options<'_>, publish: &Publish, region: Option<&str>, steps: &m
             options: Value::object(own.collect::<Vec<_>>()),
             needs: region.map(SmolStr::from).into_iter().collect(),
             open: false,
+            // What is started from it to be checked takes it as others will.
+            makes_whole: say == Say::Metadata && region.is_none(),
         });
     }
 }

@@ -19,10 +19,11 @@ mod remove;
 mod renew;
 mod sweep;
 
+pub(crate) use find::by_name;
 pub(crate) use iam::{PATH, POLICY, tag};
 pub use remove::AwsRemover;
 pub(crate) use remove::{remove, snapshots_of};
-pub(crate) use renew::finish;
+pub(crate) use renew::{finish, settle};
 
 /// The provider's name in records.
 pub(crate) const PROVIDER: &str = "aws";

@@ -17,6 +17,8 @@ pub(crate) const NAME: &str = "imgc:resource";
 /// On an instance: the bundle that is made of its disk, `bucket/prefix@milliseconds`. On a task that imports: the object it reads,
 /// `bucket/key`, where that is to go. What lies in a bucket cannot be found by tags of its own.
 pub(crate) const STORED: &str = "imgc:stored";
+/// On an image that is a checkpoint, and on its snapshots: the address of the step it was made after.
+pub(crate) const CHECKPOINT: &str = "imgc:checkpoint";
 /// The longest value of a tag.
 pub(crate) const LONGEST: usize = 256;
 /// Images of which `amazon-retention` keeps only some.

@@ -106,6 +106,10 @@ impl Builder for RootfsBuilder {
         Capability::Layer
     }
 
+    fn keeps_checkpoints(&self) -> bool {
+        true
+    }
+
     fn recorded_options(&self) -> &'static [&'static str] {
         &["output_directory", "image_name", "tag"]
     }

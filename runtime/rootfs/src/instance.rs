@@ -10,7 +10,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use imgc_runtime::Result;
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::builder::{Instance, Target};
+use imgc_runtime::builder::{Instance, Sealed, Target};
 use imgc_runtime::context::Context;
 use imgc_runtime::ledger::{Ledger, Resource};
 use serde_json::{Map, Value as Json};
@@ -495,8 +495,9 @@ impl Instance for RootfsInstance {
         self.packages.iter().cloned().collect()
     }
 
-    async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
-        self.seal_layer(cx, address, summary, true).await
+    async fn seal(&self, cx: &Context, sealed: &Sealed<'_>) -> Result<()> {
+        self.seal_layer(cx, sealed.address, sealed.summary, true)
+            .await
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {

@@ -24,6 +24,8 @@ pub(super) const NOT_MADE: &str = "that artifact is not made yet";
 const LASTING: &[&str] = &["ConnType", "Password", "User", "WinRMPassword", "name"];
 /// Builders that make no machine of their own: all values of `build` but the run's id follow from the template.
 const MACHINELESS: &[&str] = &["file", "null"];
+/// What a step that checks an artifact is called.
+const CHECK: &str = "check";
 /// More characters of a value than this are not kept for people.
 const SHOWN: usize = 2000;
 
@@ -43,6 +45,7 @@ impl<'a> Making<'a> {
         let kind = match &step.kind {
             StepKind::Launch => "launch".to_owned(),
             StepKind::Capture => "capture".to_owned(),
+            StepKind::Check => CHECK.to_owned(),
             StepKind::Publish { name, .. } => format!("publish {name}"),
             StepKind::Provision { provisioner, .. } => format!("provision {provisioner}"),
             StepKind::PostProcess { post_processor, .. } => {
@@ -216,7 +219,10 @@ impl<'a> Making<'a> {
     fn run_value(&mut self, member: &str, option: &str) {
         let name = format!("value build.{member}");
         let machineless = MACHINELESS.contains(&self.build.builder.as_str());
-        let lasts = LASTING.contains(&member) || machineless && member != "PackerRunUUID";
+        // A check is made on a machine that is new every time: which one it was says nothing of what has passed.
+        let is_fresh = self.kind == CHECK;
+        let lasts =
+            LASTING.contains(&member) || (machineless || is_fresh) && member != "PackerRunUUID";
         match lasts {
             true => self.plain(name, member.as_bytes(), String::new()),
             false => {

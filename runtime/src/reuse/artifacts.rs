@@ -18,7 +18,7 @@ impl Looking<'_> {
     /// Looks for what was made: the artifact, and what post-processors made of it.
     pub(super) async fn artifacts(&self, foresight: &mut Foresight) -> Result<()> {
         let machine_counts = self.steps().all(|(id, step)| match step.kind {
-            StepKind::Publish { .. } | StepKind::PostProcess { .. } => true,
+            StepKind::Check | StepKind::Publish { .. } | StepKind::PostProcess { .. } => true,
             _ => {
                 let own = foresight.chain.get(id);
                 own.is_none_or(|own| self.counts(id, own)) && !self.is_replaced(id)
@@ -82,7 +82,7 @@ impl Looking<'_> {
         posts.retain(|step, _| !together.contains(step));
         missing.extend(together);
         let on_the_way = published.replaces(&built);
-        if missing.is_empty() && published.missing.is_empty() {
+        if missing.is_empty() && published.is_whole() {
             let whole = published.whole(&built.artifact);
             let built = (!on_the_way).then_some(&built);
             self.kept((capture, built, &whole), &posts, &mut missing, &mut lost)
@@ -110,7 +110,7 @@ impl Looking<'_> {
             }
         }
         needs_built |= missing.iter().any(|step| self.input(*step).is_none());
-        needs_built |= !published.missing.is_empty();
+        needs_built |= !published.is_whole();
         if on_the_way {
             // The others work on what is there.
             needs_built = published.needs_built(self);
@@ -267,11 +267,13 @@ impl Looking<'_> {
         posts: BTreeMap<StepId, ArtifactRecord>,
         mut missing: BTreeSet<StepId>,
     ) {
-        missing.extend(&published.missing);
+        missing.extend(published.missing.iter().chain(&published.unchecked));
         for (id, step) in self.steps() {
             let run = match step.kind {
                 _ if missing.contains(&id) => continue,
-                StepKind::Publish { .. } => published.records.get(&id).map(|record| &record.run),
+                StepKind::Check | StepKind::Publish { .. } => {
+                    published.records.get(&id).map(|record| &record.run)
+                }
                 StepKind::PostProcess { .. } => posts.get(&id).map(|record| &record.run),
                 _ => Some(&built.run),
             };

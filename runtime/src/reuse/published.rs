@@ -21,9 +21,16 @@ pub(crate) const PUBLISHED: &str = "artifact";
 pub(super) struct Published {
     pub(super) records: BTreeMap<StepId, ArtifactRecord>,
     pub(super) missing: BTreeSet<StepId>,
+    /// The step that checks the artifact, where that has not been done. What has been published without it stays.
+    pub(super) unchecked: Option<StepId>,
 }
 
 impl Published {
+    /// Whether there is nothing left to do to the artifact.
+    pub(super) fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.unchecked.is_none()
+    }
+
     /// An artifact with all that has been added.
     pub(super) fn whole(&self, built: &Artifact) -> Artifact {
         built.with(self.records.values().map(|record| &record.artifact))
@@ -40,7 +47,8 @@ impl Looking<'_> {
     ) -> Result<Published> {
         let mut found = Published::default();
         for (id, step) in self.steps() {
-            if !matches!(step.kind, StepKind::Publish { .. }) {
+            let is_check = step.kind == StepKind::Check;
+            if !is_check && !matches!(step.kind, StepKind::Publish { .. }) {
                 continue;
             }
             let input = found.input(step, &built.artifact, self);
@@ -56,6 +64,7 @@ impl Looking<'_> {
                 Some(record) => {
                     found.records.insert(id, record);
                 }
+                None if is_check => found.unchecked = Some(id),
                 None => {
                     found.missing.insert(id);
                 }
@@ -198,10 +207,13 @@ impl Published {
 
     /// Whether something that has to be published works on the builder's artifact itself.
     pub(super) fn needs_built(&self, looking: &Looking<'_>) -> bool {
-        self.missing.iter().any(|step| {
-            let mut needs = looking.plan.step(*step).needs.iter();
-            !needs.any(|need| matches!(looking.plan.step(need.step).kind, StepKind::Publish { .. }))
-        })
+        self.unchecked.is_some()
+            || self.missing.iter().any(|step| {
+                let mut needs = looking.plan.step(*step).needs.iter();
+                !needs.any(|need| {
+                    matches!(looking.plan.step(need.step).kind, StepKind::Publish { .. })
+                })
+            })
     }
 
     /// What a step works on, as its record has it; `None` where something it needs has to be published again.

@@ -25,6 +25,7 @@ use crate::settings::Answer;
 use crate::state::{ArtifactRecord, Met, Moment};
 use crate::watch::Watch;
 
+use super::check::Checked;
 use super::ends::Progress;
 use super::keep::{self, Post};
 use super::stop::Why;
@@ -64,6 +65,10 @@ pub(super) struct Data {
     /// Facts of the machine, kept when the connection has ended.
     pub(super) machine_facts: BTreeMap<String, String>,
     pub(super) artifact: Option<Artifact>,
+    /// The machine that was started from the artifact, while that is checked.
+    pub(super) checked: Option<Checked>,
+    /// Such a machine is left as it is.
+    pub(super) left_checked: bool,
     /// What the builder can go back to.
     pub(super) capability: Capability,
     /// What has been done before, and the fingerprints.
@@ -267,7 +272,7 @@ impl<'a> Work<'a> {
         match step.kind {
             StepKind::PostProcess { .. } => self.no_post(step),
             // The machine has nothing to do with it any more.
-            StepKind::Publish { .. } => {}
+            StepKind::Check | StepKind::Publish { .. } => {}
             // Undoing releases what was launched, and says so then.
             StepKind::Release => {
                 let mut data = lock(&self.data);
@@ -393,14 +398,9 @@ impl<'a> Work<'a> {
         output: Output,
         cancel: CancellationToken,
     ) -> Context {
-        let run = self.run;
-        let (source, instance, machine) = {
+        let (instance, machine) = {
             let data = lock(&self.data);
-            (
-                data.source.clone(),
-                data.instance.clone(),
-                data.machine.clone(),
-            )
+            (data.instance.clone(), data.machine.clone())
         };
         let instance_facts = match instance {
             Some(instance) => {
@@ -414,6 +414,19 @@ impl<'a> Work<'a> {
             Some(machine) => machine.facts(),
             None => lock(&self.data).machine_facts.clone(),
         };
+        self.context_with(address, output, cancel, (instance_facts, machine_facts))
+    }
+
+    /// The same with what is known of a machine: by the builder, and by the way to it.
+    pub(super) fn context_with(
+        &self,
+        address: &str,
+        output: Output,
+        cancel: CancellationToken,
+        (instance_facts, machine_facts): (BTreeMap<String, String>, BTreeMap<String, String>),
+    ) -> Context {
+        let run = self.run;
+        let source = lock(&self.data).source.clone();
         let build = super::facts::object(
             self.build,
             &run.run_id,
@@ -455,6 +468,7 @@ impl<'a> Work<'a> {
             watch: self.watch.clone(),
             commit: crate::context::Commit::default(),
             aside: self.aside.clone(),
+            is_checked: !self.build.checks.is_empty(),
             before: None,
         }
     }

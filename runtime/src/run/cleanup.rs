@@ -16,6 +16,9 @@ impl Work<'_> {
         let Some(failure) = &data.failure else {
             return false;
         };
+        if data.left_checked {
+            return true;
+        }
         if failure.class == Class::Cancelled || !data.broken {
             return false;
         }

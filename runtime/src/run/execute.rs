@@ -1,16 +1,19 @@
 //! What each kind of step does.
 
+use std::sync::Arc;
+
 use imgc_compiler::components::ComponentKind;
 use imgc_compiler::plan::{Options, RunValues, Step, StepKind};
 use imgc_compiler::value::Value;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
-use crate::builder::Target;
+use crate::builder::{Instance, Sealed, Target};
 use crate::context::{Commit, Context};
 use crate::error::{Class, Error, Result};
 use crate::event::Output;
+use crate::machine::Machine;
 use crate::template;
 use crate::watch::Watch;
 
@@ -43,6 +46,12 @@ impl Work<'_> {
                 Some(self.id),
                 format!("{} ({name})", self.build.name),
             ),
+            StepKind::Check => Output::new(
+                watch.listen(self.run.sink.clone()),
+                self.run.redact.clone(),
+                Some(self.id),
+                format!("{} (check)", self.build.name),
+            ),
             _ => self.output.clone(),
         };
         let mut cx = self.context(&step.address, output, cancel);
@@ -74,6 +83,7 @@ impl Work<'_> {
                 lock(&self.data).artifact = Some(artifact);
                 Ok(())
             }
+            StepKind::Check => self.check(&cx, step).await,
             StepKind::Publish { name, open, .. } => self.publish(&cx, step, name, *open).await,
             StepKind::Release => {
                 self.disconnect().await;
@@ -122,17 +132,39 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn launch_turn(&self, cx: &Context) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn launch_turn(&self, cx: &Context) -> Option<SemaphorePermit<'_>> {
         let _waiting = cx.waiting("its turn to launch");
         self.run.launches.acquire().await.ok()
     }
 
     async fn connect(&self, cx: &Context) -> Result<(), Trouble> {
         let instance = lock(&self.data).instance.clone().ok_or_else(no_instance)?;
-        let machine = match instance.target() {
-            Target::None => return Ok(()),
-            Target::Machine(machine) => machine,
-            Target::Address(_) if self.build.communicator == "none" => return Ok(()),
+        let Some(Reached { machine, place }) = self.reach(cx, &*instance).await? else {
+            return Ok(());
+        };
+        lock(&self.data).place = place;
+        let met = self.met(&*machine).await;
+        {
+            let mut data = lock(&self.data);
+            data.machine_facts = machine.facts();
+            data.machine = Some(machine);
+        }
+        self.is_the_same(met.as_ref()).await?;
+        lock(&self.data).met = met;
+        self.enterable(None).await;
+        Ok(())
+    }
+
+    /// The machine that a builder has launched; `None` where nobody goes to it.
+    pub(super) async fn reach(
+        &self,
+        cx: &Context,
+        instance: &dyn Instance,
+    ) -> Result<Option<Reached>, Trouble> {
+        let (machine, place) = match instance.target() {
+            Target::None => return Ok(None),
+            Target::Machine(machine) => (machine, None),
+            Target::Address(_) if self.build.communicator == "none" => return Ok(None),
             Target::Address(mut endpoint) => {
                 let source = self.source(cx)?;
                 let name = self.build.communicator.as_str();
@@ -165,23 +197,19 @@ impl Work<'_> {
                         return Err(failure.into());
                     }
                 };
-                lock(&self.data).place = place;
-                machine
+                (machine, place)
             }
         };
-        let met = self.met(&*machine).await;
-        {
-            let mut data = lock(&self.data);
-            data.machine_facts = machine.facts();
-            data.machine = Some(machine);
-        }
-        self.is_the_same(met.as_ref()).await?;
-        lock(&self.data).met = met;
-        self.enterable(None).await;
-        Ok(())
+        Ok(Some(Reached { machine, place }))
     }
 
-    async fn provision(&self, cx: &Context, step: &Step, name: &str) -> Result<(), Trouble> {
+    /// Has a provisioner act on a machine; gives what it has done, in short.
+    pub(super) async fn act(
+        &self,
+        cx: &Context,
+        (options, name): (&Options, &str),
+        machine: Option<&dyn Machine>,
+    ) -> Result<String, Trouble> {
         let provisioner = self
             .run
             .registry
@@ -189,9 +217,8 @@ impl Work<'_> {
             .get(name)
             .ok_or_else(|| absent(ComponentKind::Provisioner, name))?;
         let late = template::late(ComponentKind::Provisioner, name);
-        let options = self.options(cx, &step.options, late)?;
-        let machine = lock(&self.data).machine.clone();
-        let work = provisioner.run(cx, &options, machine.as_deref());
+        let options = self.options(cx, options, late)?;
+        let work = provisioner.run(cx, &options, machine);
         match provisioner.waits(&options) {
             None => work.await?,
             Some(why) => {
@@ -199,20 +226,33 @@ impl Work<'_> {
                 self.waiting_for_somebody(why, work).await?;
             }
         }
+        Ok(cx.output.redact(&provisioner.summary(&options)))
+    }
+
+    async fn provision(&self, cx: &Context, step: &Step, name: &str) -> Result<(), Trouble> {
+        let machine = lock(&self.data).machine.clone();
+        let summary = self
+            .act(cx, (&step.options, name), machine.as_deref())
+            .await?;
         let (instance, cleaning) = {
             let data = lock(&self.data);
             (data.instance.clone(), data.cleaning)
         };
         // What an error-cleanup provisioner does is no layer of an image.
         if let Some(instance) = instance.filter(|_| !cleaning) {
-            let summary = cx.output.redact(&provisioner.summary(&options));
             let mut cx = cx.clone();
             self.look_for_shells().await?;
             if let Some(id) = self.id_of(step) {
                 self.read_the_rest(id).await?;
             }
             self.checkpointed(step, &mut cx);
-            instance.seal(&cx, &step.address, &summary).await?;
+            let sealed = Sealed {
+                address: &step.address,
+                summary: &summary,
+                is_wanted: step.checkpoint,
+                machine: machine.as_deref(),
+            };
+            self.seal(&cx, &*instance, &sealed).await?;
         }
         Ok(())
     }
@@ -319,6 +359,12 @@ impl Work<'_> {
         }
         Ok(rendered)
     }
+}
+
+/// A machine that is reached, and its place among those of its host.
+pub(super) struct Reached {
+    pub(super) machine: Arc<dyn Machine>,
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 fn absent(kind: ComponentKind, name: &str) -> Error {

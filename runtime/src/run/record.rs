@@ -171,6 +171,8 @@ impl Work<'_> {
             let data = lock(&self.data);
             match &step.kind {
                 StepKind::Capture => data.artifact.clone().map(|artifact| (artifact, true)),
+                // It adds nothing: that it has been done to this artifact is what is remembered.
+                StepKind::Check => Some((Artifact::default(), true)),
                 StepKind::Publish { name, .. } => {
                     let added = data.published.get(name);
                     added.map(|added| (added.clone(), true))
@@ -210,7 +212,7 @@ impl Work<'_> {
             keep_input,
             kept: true,
             lineage: match step.kind {
-                StepKind::Publish { .. } => self.publish_lineage(step),
+                StepKind::Check | StepKind::Publish { .. } => self.publish_lineage(step),
                 StepKind::Capture => {
                     let mut lineage = self.lineage();
                     lineage.extend(self.facts());
@@ -393,6 +395,7 @@ fn is_on_machine(kind: &StepKind) -> bool {
     !matches!(
         kind,
         StepKind::Prepare
+            | StepKind::Check
             | StepKind::Publish { .. }
             | StepKind::Release
             | StepKind::PostProcess { .. }
@@ -410,6 +413,7 @@ fn kind(kind: &StepKind) -> &'static str {
         StepKind::Connect => "connect",
         StepKind::Provision { .. } => "provision",
         StepKind::Capture => "capture",
+        StepKind::Check => "check",
         StepKind::Publish { .. } => "publish",
         StepKind::Release => "release",
         StepKind::PostProcess { .. } => "post-process",

@@ -34,6 +34,18 @@ impl Work<'_> {
         let found = builder
             .restore(cx, source, &living.record.checkpoint)
             .await?;
+        let more = self.steps_besides(&living.done);
+        let found = match found {
+            Some(instance) if instance.is_shut() && more > 0 => {
+                self.output.say(format!(
+                    "nobody can log in to the machine of run {run} any more, since it was ready to be captured, and there is more to \
+                     do on it ({more})"
+                ));
+                instance.release(cx).await?;
+                None
+            }
+            found => found,
+        };
         match &found {
             Some(_) => {
                 let done = living.done.len();
@@ -47,8 +59,12 @@ impl Work<'_> {
                 self.have_been_done(living.done.clone());
             }
             None => {
-                self.output
-                    .warn(format!("the machine of run {run} is gone: it is made anew"));
+                let foresight = self.foresight();
+                let has_others = foresight.is_some_and(|known| !known.checkpoints.is_empty());
+                self.output.warn(match has_others {
+                    true => format!("the machine of run {run} is gone"),
+                    false => format!("the machine of run {run} is gone: it is made anew"),
+                });
                 let state = &self.run.settings.state;
                 state.forget_checkpoint(&living.record.fingerprint).await?;
             }
@@ -56,6 +72,17 @@ impl Work<'_> {
         let launch = &self.run.plan.step(living.launch).address;
         self.inherit(launch).await?;
         Ok(found)
+    }
+
+    /// How many provisioners of the build are not among these.
+    fn steps_besides(&self, done: &[(StepId, String)]) -> usize {
+        let plan = &self.run.plan;
+        let own = plan.step_ids().filter(|id| {
+            let step = plan.step(*id);
+            step.build == self.id && matches!(step.kind, StepKind::Provision { .. })
+        });
+        own.filter(|id| done.iter().all(|(known, _)| known != id))
+            .count()
     }
 
     /// Which machine has been reached; `None` where it is at no address.
@@ -137,7 +164,7 @@ impl Work<'_> {
 
     /// What the resumed run and those before it have recorded for a step: what is in this run's ledger is this run's now, the
     /// rest is removed.
-    async fn inherit(&self, step: &str) -> Result<()> {
+    pub(super) async fn inherit(&self, step: &str) -> Result<()> {
         let Some(resumed) = &self.run.settings.reuse.resume else {
             return Ok(());
         };

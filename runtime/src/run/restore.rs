@@ -9,10 +9,12 @@ use imgc_compiler::value::Value;
 use super::build::Work;
 use super::lock;
 use super::reused::short;
-use crate::builder::{Builder, Instance};
-use crate::checkpoint::Checkpoints;
+use super::undo;
+use crate::builder::{Builder, Instance, Sealed};
+use crate::checkpoint::{Capability, Checkpoints};
 use crate::context::Context;
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
+use crate::state::CheckpointRecord;
 
 impl Work<'_> {
     /// What a step's component needs to make a checkpoint; nothing where none is to be made.
@@ -48,6 +50,99 @@ impl Work<'_> {
         }
     }
 
+    /// Has the builder keep the machine as it is. Where it cannot, what has been done still has been: only where a machine consists
+    /// of such layers does the step fail.
+    pub(super) async fn seal(
+        &self,
+        cx: &Context,
+        instance: &dyn Instance,
+        sealed: &Sealed<'_>,
+    ) -> Result<()> {
+        let is_image = lock(&self.data).capability == Capability::Image;
+        if is_image && sealed.is_wanted && cx.fingerprint.is_none() {
+            cx.output.warn(format!(
+                "no checkpoint after {}: {}",
+                sealed.address,
+                self.why_never(sealed.address)
+            ));
+        }
+        let kept = instance.seal(cx, sealed).await;
+        if !is_image || !sealed.is_wanted {
+            return kept;
+        }
+        match kept {
+            Err(error) if error.class == Class::Cancelled => Err(error),
+            Err(error) => {
+                undo::sweep_attempt(self.run, &cx.output, sealed.address).await;
+                cx.output.warn(format!(
+                    "no checkpoint after {}: {}",
+                    sealed.address,
+                    error.chain()
+                ));
+                if let Some(help) = &error.help {
+                    cx.output.detail(format!("help: {help}"));
+                }
+                Ok(())
+            }
+            Ok(()) => {
+                if let (Some(own), Some(_)) = (&cx.fingerprint, &cx.checkpoints) {
+                    self.let_older_go(cx, sealed.address, own).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Why nothing can be found again by what a step has done.
+    fn why_never(&self, address: &str) -> String {
+        if self.was_entered() {
+            return "somebody has had a shell on the machine".to_owned();
+        }
+        let plan = &self.run.plan;
+        let known = self.foresight();
+        let step = plan.step_ids().find(|id| plan.step(*id).address == address);
+        let own = step.and_then(|id| known.as_ref()?.chain.get(id));
+        let moving = own.and_then(|own| own.moving.first());
+        match moving {
+            Some((name, why)) => format!("it would be another one in every run ({name}: {why})"),
+            None => "what comes before it would be another one in every run".to_owned(),
+        }
+    }
+
+    /// A new checkpoint takes the place of what earlier runs have kept after the same step.
+    async fn let_older_go(&self, cx: &Context, step: &str, own: &str) {
+        let state = &self.run.settings.state;
+        let older = async {
+            let all = state.checkpoints().await?.into_iter();
+            let older = all.filter(|known| {
+                known.step == step
+                    && known.build == self.build.address
+                    && known.checkpoint.capability == Capability::Image
+                    && known.fingerprint != own
+            });
+            for record in older {
+                self.drop_checkpoint(&record).await?;
+                cx.output.detail(format!(
+                    "removed the checkpoint of run {} after this step",
+                    short(&record.run)
+                ));
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = older.await {
+            cx.output.warn(format!(
+                "an older checkpoint after {step} stays until it expires: {}",
+                error.chain()
+            ));
+        }
+    }
+
+    /// Removes a checkpoint, with what it consists of at a provider.
+    async fn drop_checkpoint(&self, record: &CheckpointRecord) -> Result<()> {
+        let settings = &self.run.settings;
+        crate::cache::things::let_go(&*settings.state, &settings.removers, record).await
+    }
+
     /// The id of a step of the plan; error-cleanup provisioners have none.
     pub(super) fn id_of(&self, step: &Step) -> Option<StepId> {
         let mut all = self.run.plan.step_ids();
@@ -64,10 +159,14 @@ impl Work<'_> {
         let Some(foresight) = self.foresight() else {
             return Ok(None);
         };
-        if let Some(living) = &foresight.living {
-            return self.rejoin(cx, builder, source, living).await;
+        match &foresight.living {
+            Some(living) => {
+                if let Some(found) = self.rejoin(cx, builder, source, living).await? {
+                    return Ok(Some(found));
+                }
+            }
+            None => self.leave_nothing_of_the_old().await?,
         }
-        self.leave_nothing_of_the_old().await?;
         let state = &self.run.settings.state;
         for (step, known) in &foresight.checkpoints {
             let address = &self.run.plan.step(*step).address;
@@ -94,7 +193,7 @@ impl Work<'_> {
             self.output.warn(format!(
                 "cannot go back to the machine after {address}: {why}"
             ));
-            if let Err(error) = state.forget_checkpoint(&known.fingerprint).await {
+            if let Err(error) = self.drop_checkpoint(known).await {
                 self.output.warn(error.chain());
             }
         }

@@ -79,7 +79,9 @@ impl Work<'_> {
             };
             // What the attempt was doing when it was stopped comes to its end, and takes with it what it can.
             self.aside.ended().await;
-            undo::sweep_attempt(self.run, &self.output, &step.address).await;
+            if !self.end_check(step, &trouble.error).await {
+                undo::sweep_attempt(self.run, &self.output, &step.address).await;
+            }
             let wait = self.wait_before_retry(step, attempt, &trouble.error);
             self.failed(id, step, &trouble.error, begun.elapsed(), wait);
             let Some(wait) = wait else {
@@ -125,7 +127,7 @@ impl Work<'_> {
         }
     }
 
-    async fn pause_before(&self, step: &Step) {
+    pub(super) async fn pause_before(&self, step: &Step) {
         if let Some(pause) = step.limits.pause_before {
             self.output.say(format!(
                 "Pausing {} before the next provisioner...",
@@ -137,7 +139,7 @@ impl Work<'_> {
     }
 
     /// Sleeps unless the run is stopped.
-    async fn sleep(&self, duration: Duration) -> Result<()> {
+    pub(super) async fn sleep(&self, duration: Duration) -> Result<()> {
         if lock(&self.data).cleaning {
             tokio::time::sleep(duration).await;
             return Ok(());
@@ -158,7 +160,9 @@ impl Work<'_> {
         };
         // These run side by side; what comes before them does not.
         let watch = match step.kind {
-            StepKind::Publish { .. } | StepKind::PostProcess { .. } => Watch::new(),
+            StepKind::Check | StepKind::Publish { .. } | StepKind::PostProcess { .. } => {
+                Watch::new()
+            }
             _ => self.watch.clone(),
         };
         let commit = Commit::default();
@@ -202,7 +206,12 @@ impl Work<'_> {
     /// How long to wait for the next attempt; `None` if there is none. Provisioners are tried again as the template
     /// says, as with Packer; what reaches out by itself, as the error says, and only when nothing of the failed attempt
     /// is left.
-    fn wait_before_retry(&self, step: &Step, attempt: u32, error: &Error) -> Option<Duration> {
+    pub(super) fn wait_before_retry(
+        &self,
+        step: &Step,
+        attempt: u32,
+        error: &Error,
+    ) -> Option<Duration> {
         let again = match step.kind {
             StepKind::Provision { .. } => {
                 !matches!(error.class, Class::Cancelled | Class::Bug | Class::Template)
@@ -230,7 +239,7 @@ impl Work<'_> {
         }
     }
 
-    fn say_again(&self, step: &Step, attempt: u32, error: &Error, wait: Duration) {
+    pub(super) fn say_again(&self, step: &Step, attempt: u32, error: &Error, wait: Duration) {
         let (why, wait) = (error.chain(), crate::duration::short(wait));
         let left = (self.retries(step) + 1).saturating_sub(attempt);
         self.output.say(match step.kind {
@@ -324,7 +333,7 @@ impl Work<'_> {
             // The machine may still be there, but the artifact is made: what follows needs no machine.
             StepKind::Release => self.run.states.set(id, State::Done),
             // The artifact is made, and stays.
-            StepKind::Publish { .. } => self.run.states.set(id, State::Dead),
+            StepKind::Check | StepKind::Publish { .. } => self.run.states.set(id, State::Dead),
             StepKind::PostProcess { .. } => {
                 self.no_post(step);
                 self.run.states.set(id, State::Dead);
@@ -351,7 +360,7 @@ impl Work<'_> {
     }
 }
 
-fn timed_out(limit: Duration, watch: &Watch) -> Error {
+pub(super) fn timed_out(limit: Duration, watch: &Watch) -> Error {
     let mut message = format!(
         "the step took longer than its timeout of {}",
         crate::duration::short(limit)

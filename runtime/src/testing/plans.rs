@@ -42,6 +42,7 @@ impl PlanMaker {
             timeout: None,
             communicator: "none".into(),
             source: Options::known(source),
+            checks: Vec::new(),
             cleanup: Vec::new(),
             uses: Vec::new(),
             selected: true,
@@ -65,6 +66,7 @@ impl PlanMaker {
                 undo: None,
                 limits,
                 cache: true,
+                checkpoint: false,
                 digest: String::new(),
                 span: span(),
             });
@@ -146,9 +148,79 @@ impl PlanMaker {
             undo: None,
             limits: Limits::default(),
             cache: true,
+            checkpoint: false,
             digest: String::new(),
             span: span(),
         });
+        self
+    }
+
+    /// Has what the last build makes checked by a provisioner before it is post-processed.
+    #[must_use]
+    pub fn check(mut self, provisioner: &str, options: Value) -> Self {
+        let id = BuildId(self.plan.builds.len() as u32 - 1);
+        let at = StepId(self.plan.steps.len() as u32);
+        let build = self.plan.builds.last_mut().expect("a build comes first");
+        let address = build.address.clone();
+        let part = |address: String, kind: StepKind, options: Options| Step {
+            address,
+            build: id,
+            kind,
+            options,
+            needs: Vec::new(),
+            outputs: Vec::new(),
+            undo: None,
+            limits: Limits::default(),
+            cache: true,
+            checkpoint: false,
+            digest: String::new(),
+            span: span(),
+        };
+        let kind = StepKind::Provision {
+            provisioner: provisioner.into(),
+            index: 0,
+        };
+        let inside = part(
+            format!("{address}.provisioner[99]"),
+            kind,
+            Options::known(options),
+        );
+        build.checks.push(inside);
+        let mut check = part(
+            format!("{address}.check"),
+            StepKind::Check,
+            Options::default(),
+        );
+        for number in 0..at.0 {
+            let step = &mut self.plan.steps[number as usize];
+            match step.kind {
+                StepKind::Capture if step.build == id => check.needs.push(Need {
+                    step: StepId(number),
+                    kind: NeedKind::Data,
+                }),
+                StepKind::PostProcess { .. } if step.build == id => step.needs.push(Need {
+                    step: at,
+                    kind: NeedKind::Order,
+                }),
+                _ => {}
+            }
+        }
+        self.plan.steps.push(check);
+        self
+    }
+
+    /// Has the machine kept as it is behind the last build's provisioner of this number.
+    #[must_use]
+    pub fn checkpoint(mut self, wanted: u32) -> Self {
+        let id = BuildId(self.plan.builds.len() as u32 - 1);
+        for step in &mut self.plan.steps {
+            if let StepKind::Provision { index, .. } = step.kind
+                && step.build == id
+                && index == wanted
+            {
+                step.checkpoint = true;
+            }
+        }
         self
     }
 

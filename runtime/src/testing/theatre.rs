@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use imgc_compiler::value::Value;
 
 use crate::artifact::Artifact;
-use crate::builder::{Builder, Instance, Known, Pin, Target};
+use crate::builder::{Builder, Instance, Known, Pin, Sealed, Target};
 use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
@@ -64,7 +64,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Theatre {
-    /// The next acts of a call: `launch`, `provision`, `cleanup`, `capture`, `release`, `disconnect`, `post`, `prepare`,
+    /// The next acts of a call: `boot`, `passed`, `launch`, `provision`, `cleanup`, `capture`, `release`, `disconnect`, `post`, `prepare`,
     /// or one of them with a source's name: `launch a`.
     #[must_use]
     pub fn on(self, call: &str, acts: impl IntoIterator<Item = Act>) -> Self {
@@ -82,7 +82,7 @@ impl Theatre {
         self
     }
 
-    /// What the builder can go back to; with layers it makes a checkpoint of every step.
+    /// What the builder can go back to; with layers it makes a checkpoint of every step, with images of those that ask for it.
     #[must_use]
     pub fn capable(mut self, capability: Capability) -> Self {
         self.capability = capability;
@@ -101,12 +101,17 @@ impl Theatre {
         std::mem::take(&mut *lock(&self.calls))
     }
 
-    async fn checkpoint(&self, cx: &Context, address: &str) -> Result<()> {
-        if let (Capability::Layer, Some(fingerprint), Some(checkpoints)) =
-            (self.capability, &cx.fingerprint, &cx.checkpoints)
+    async fn checkpoint(&self, cx: &Context, address: &str, is_wanted: bool) -> Result<()> {
+        let makes = match self.capability {
+            Capability::Layer => true,
+            Capability::Image => is_wanted,
+            _ => false,
+        };
+        if let (true, Some(fingerprint), Some(checkpoints)) =
+            (makes, &cx.fingerprint, &cx.checkpoints)
         {
             let checkpoint = Checkpoint {
-                capability: Capability::Layer,
+                capability: self.capability,
                 version: 1,
                 data: serde_json::Value::Null,
                 parts: Vec::new(),
@@ -220,7 +225,7 @@ impl Builder for Theatre {
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {
         let _ = options;
         self.act(Some(cx), "launch", &cx.source_name).await?;
-        self.checkpoint(cx, &cx.address).await?;
+        self.checkpoint(cx, &cx.address, false).await?;
         Ok(Arc::new(FakeInstance {
             theatre: self.clone(),
             name: cx.source_name.to_string(),
@@ -230,6 +235,29 @@ impl Builder for Theatre {
     fn capability(&self, options: &Value) -> Capability {
         let _ = options;
         self.capability
+    }
+
+    fn boots(&self) -> bool {
+        true
+    }
+
+    async fn boot(
+        &self,
+        cx: &Context,
+        options: &Value,
+        artifact: &Artifact,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let _ = options;
+        self.act(Some(cx), "boot", &artifact.id).await?;
+        Ok(Some(Arc::new(FakeInstance {
+            theatre: self.clone(),
+            name: artifact.id.clone(),
+        })))
+    }
+
+    async fn passed(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<()> {
+        let _ = options;
+        self.act(Some(cx), "passed", &artifact.id).await
     }
 
     fn capture_options(&self) -> &'static [&'static str] {
@@ -280,10 +308,12 @@ impl Instance for FakeInstance {
         BTreeMap::from([("ID".into(), format!("i-{}", self.name))])
     }
 
-    async fn seal(&self, cx: &Context, address: &str, summary: &str) -> Result<()> {
-        let _ = summary;
+    async fn seal(&self, cx: &Context, sealed: &Sealed<'_>) -> Result<()> {
         self.theatre.act(Some(cx), "seal", &self.name).await?;
-        self.theatre.checkpoint(cx, address).await
+        let Sealed {
+            address, is_wanted, ..
+        } = *sealed;
+        self.theatre.checkpoint(cx, address, is_wanted).await
     }
 
     async fn capture(&self, cx: &Context) -> Result<Artifact> {

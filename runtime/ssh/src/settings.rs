@@ -379,7 +379,8 @@ impl<'a> Reader<'a> {
         }
         if self.flag("ssh_clear_authorized_keys") {
             notes.push(
-                "`ssh_clear_authorized_keys` changes nothing: a key that imgc has made goes with the build, others stay"
+                "`ssh_clear_authorized_keys` changes nothing: a key that imgc has made goes from an image of the machine's disk in any \
+                 case, of all users; keys that the template brings stay, as with Packer"
                     .to_owned(),
             );
         }

@@ -16,7 +16,7 @@ pub mod tree;
 pub use cloud::Cloud;
 pub use moto::Moto;
 pub use proxy::DelayProxy;
-pub use sshd::{ORDINARY_USER, Options, PASSWORD, Sshd};
+pub use sshd::{FOREIGN_KEY, ORDINARY_USER, Options, PASSWORD, Sshd};
 
 /// Ends a test that needs root where it is not. The names of such tests begin with `as_root_`, so that ordinary users leave
 /// them out by name (`cargo nextest run --profile ordinary`), where they are counted as skipped.

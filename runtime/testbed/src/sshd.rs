@@ -21,6 +21,9 @@ pub const PASSWORD: &str = "open sesame, testbed";
 /// The login name without privileges of a server with [`Options::accounts`].
 pub const ORDINARY_USER: &str = "tester";
 
+/// What stands beside the keys of a server with [`Options::first_boot`]: somebody else's.
+pub const FOREIGN_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHP+Ve8daaD08FDQAUGG5Xhra7A2HbKfaScyizquaLN7 ops@example.com";
+
 /// [`PASSWORD`] as `crypt(3)` stores it (SHA-512).
 const PASSWORD_HASH: &str = "$6$imgctest$DuLIjfD/ceQfVfzr4bWWnTW6JEzGwDiMhiugh4AsQJEwUkuf7qf.hi/GW9lr2ob9jEnzcSAeyUmaNL1qDUILE/";
 
@@ -38,6 +41,9 @@ pub struct Options {
     pub host_key: Option<String>,
     /// Further public keys that are accepted, as in `authorized_keys`.
     pub authorized_keys: Vec<String>,
+    /// Whether those are in the home of its sessions, with [`FOREIGN_KEY`], as the first boot of a machine leaves them: whoever takes
+    /// one from there locks it out.
+    pub first_boot: bool,
     /// Whether passwords are accepted and [`ORDINARY_USER`] exists. Needs root: the server then runs in a mount
     /// namespace of its own, where `/etc/passwd`, `/etc/group` and `/etc/shadow` are copies with these accounts. The
     /// machine's own files stay as they are.
@@ -77,15 +83,27 @@ impl Sshd {
         generate_key(&directory.path().join("client"))?;
         let authorized = directory.path().join("authorized_keys");
         let mut keys = fs::read_to_string(directory.path().join("client.pub"))?;
-        for key in &options.authorized_keys {
-            keys.push_str(key);
-            keys.push('\n');
-        }
-        fs::write(&authorized, keys)?;
-        fs::set_permissions(&authorized, fs::Permissions::from_mode(0o644))?;
         for home in ["home", "home-ordinary"] {
             fs::create_dir(directory.path().join(home))?;
         }
+        let lines = |keys: &[String]| {
+            keys.iter()
+                .map(|key| format!("{key}\n"))
+                .collect::<String>()
+        };
+        match options.first_boot {
+            true => {
+                let own = directory.path().join("home/.ssh");
+                fs::create_dir(&own)?;
+                let own = own.join("authorized_keys");
+                let text = format!("{FOREIGN_KEY}\n{}", lines(&options.authorized_keys));
+                fs::write(&own, text)?;
+                fs::set_permissions(&own, fs::Permissions::from_mode(0o644))?;
+            }
+            false => keys.push_str(&lines(&options.authorized_keys)),
+        }
+        fs::write(&authorized, keys)?;
+        fs::set_permissions(&authorized, fs::Permissions::from_mode(0o644))?;
         if options.accounts {
             write_accounts(directory.path())?;
         }
@@ -296,7 +314,9 @@ impl Sshd {
             format!("ListenAddress {}", self.address().ip()),
             format!("Port {}", self.port),
             format!("HostKey {directory}/host"),
-            format!("AuthorizedKeysFile {directory}/authorized_keys"),
+            format!(
+                "AuthorizedKeysFile {directory}/authorized_keys {directory}/home/.ssh/authorized_keys"
+            ),
             "PidFile none".to_owned(),
             "StrictModes no".to_owned(),
             "UsePAM no".to_owned(),

@@ -73,9 +73,19 @@ impl Lab {
     }
 
     pub(crate) async fn run(&mut self, plan: PlanMaker, reuse: Reuse) -> Done {
+        self.run_with(plan, reuse, |_| {}).await
+    }
+
+    pub(crate) async fn run_with(
+        &mut self,
+        plan: PlanMaker,
+        reuse: Reuse,
+        change: impl FnOnce(&mut Settings),
+    ) -> Done {
         self.runs += 1;
         let id = format!("{:08}-0000-4000-8000-000000000000", self.runs);
-        let settings = self.settings(reuse, &id);
+        let mut settings = self.settings(reuse, &id);
+        change(&mut settings);
         self.theatre.new_calls();
         let recorder = Arc::new(Recorder::default());
         let result = run(

@@ -1,6 +1,7 @@
 //! What need not run again, and what must: builds against a builder in memory, one run after another.
 #![allow(clippy::unwrap_used)]
 
+mod checks;
 mod lab;
 mod shells;
 

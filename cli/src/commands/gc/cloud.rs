@@ -1,7 +1,8 @@
 //! `imgc gc --cloud PROVIDER`: what carries the marks of runs there, from any machine.
 //!
 //! What has no expiry is finished and never seen here. Of the rest goes what is past its expiry, what belongs to a run that
-//! this state knows to be over, or everything of the run that `--run` names. What a run at work on this machine owns stays.
+//! this state knows to be over, or everything of the run that `--run` names. What a run at work on this machine owns stays, and so
+//! does what it may be starting from; a checkpoint that this state knows stays until it expires or `--run` names its run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use crate::failure::Failure;
 use crate::state::{self, Look};
 use crate::terminal::harmless;
 
-use super::{Fate, Found, Gc};
+use super::{Fate, Found, Gc, Standing, things_of};
 
 /// How often it is looked again: what was made a moment ago may not be seen at once.
 const LOOKS: usize = 3;
 /// What is said of a thing that is not as it was a moment ago.
 const MEANWHILE: &str = "meanwhile its run has finished it, or marked it as still in use";
+/// What is said of a thing that neither its expiry nor its run's name takes away.
+const IN_USE: &str = "a run that is at work may be starting from it";
 /// A run's id is given with at least this many characters: others use the account as well.
 const LEAST: usize = 8;
 
@@ -37,9 +40,16 @@ impl Gc {
     ) -> Result<(), Failure> {
         let remover = self.remover_of(provider)?;
         let mut kept = Vec::new();
+        let mut known = None;
         if let Some(state) = &look.state {
             look.wait(self.learn(state))?;
             kept = look.wait(kept_things(state))?;
+            let standing = look.wait(Standing::look(state))?;
+            if args.run.is_none() {
+                kept.extend(things_of(&standing.valid));
+            }
+            self.in_use.clone_from(&standing.in_use);
+            known = Some((state, standing));
         }
         self.learn_who_lives_here();
         let area = Area {
@@ -65,6 +75,12 @@ impl Gc {
             if self.dry_run {
                 break;
             }
+        }
+        if let Some((state, standing)) = known {
+            look.wait(async {
+                self.taken(state, &standing).await;
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -161,12 +177,13 @@ impl Gc {
         if self.live.contains(&one.run) {
             return Verdict::Silent;
         }
-        match named {
-            Some(run) if run == one.run => return Verdict::Goes,
-            Some(_) => return Verdict::Silent,
-            None => {}
+        if named.is_some_and(|run| run != one.run) {
+            return Verdict::Silent;
         }
-        if one.expires <= state::now() {
+        if self.in_use.iter().any(|used| used.is(&one.thing)) {
+            return Verdict::Stays(IN_USE.to_owned());
+        }
+        if named.is_some() || one.expires <= state::now() {
             return Verdict::Goes;
         }
         if self.foreign.contains(&one.run) && self.dead.contains(&one.run) {

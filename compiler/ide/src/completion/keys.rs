@@ -50,7 +50,7 @@ fn is_repetition(name: &str) -> bool {
 fn is_beyond_packer(name: &str) -> bool {
     matches!(
         name,
-        "count" | "enabled" | "extends" | "for_each" | "continue_on_error"
+        "checkpoint" | "continue_on_error" | "count" | "enabled" | "extends" | "for_each" | "on"
     )
 }
 

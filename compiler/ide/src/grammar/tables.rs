@@ -551,6 +551,24 @@ const PROVISIONER: &[CoreOption] = &[
         ),
         TRUE_FALSE,
     ),
+    one_of(
+        option(
+            "on",
+            "string",
+            "\"${1:image}\"",
+            "What it acts on: the machine, or, to check it, one that is started from the finished image.",
+        ),
+        &["image", "machine"],
+    ),
+    one_of(
+        option(
+            "checkpoint",
+            "bool",
+            "${1:true}",
+            "Keeps the machine as it is behind it, so that a later run can begin there.",
+        ),
+        TRUE_FALSE,
+    ),
     FOR_EACH,
     COUNT,
     ENABLED,

@@ -95,14 +95,17 @@ async fn with_key(
         ])
         .text(&options.bundle_command, "bundle_vol_command")?;
     cx.output.say("bundling the volume");
-    run(
+    let bundled = run(
         cx,
         machine,
         &command,
         "bundle_vol_command",
         "is ec2-bundle-vol on the machine?",
     )
-    .await?;
+    .await;
+    // The bundle is without the key; whoever goes on with the machine, or looks at it, needs it.
+    temporary.put_key_back(cx, machine).await?;
+    bundled?;
     let manifest = format!("{}/{prefix}.manifest.xml", options.destination);
     let credentials = credentials(cx, &temporary.account, &options.upload_command).await?;
     let command = Render::new(cx, &temporary.facts)

@@ -481,7 +481,7 @@ impl Instance for ChrootInstance {
             read.polling,
         ))
         .await?;
-        finish(region, &read.encryption, &image, &finished).await?;
+        finish(cx, region, &read.encryption, &image, &finished).await?;
         Ok(of_image(BUILDER_ID, region, &image, &made, &finished))
     }
 

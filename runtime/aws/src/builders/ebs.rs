@@ -11,9 +11,9 @@ use imgc_runtime::options::Options;
 
 use crate::builders::artifact::of_image;
 use crate::builders::launch::{Temporary, finish, stop, wanted};
-use crate::builders::on_instance::Recipe;
+use crate::builders::on_instance::{Disk, Recipe};
 use crate::image;
-use crate::options::{Ebs, Image, Launch};
+use crate::options::{Ebs, Image, Launch, Polling};
 use crate::rights;
 
 /// Packer's id for its artifacts.
@@ -43,6 +43,10 @@ impl Recipe for Ebs {
         "ebs",
         "use the builder `amazon-instance`, or start from an image on EBS",
     );
+    const DISK: Disk = Disk::Own;
+
+    const BOOTS: bool = true;
+    const KEEPS: bool = true;
 
     type Progress = ();
 
@@ -56,6 +60,10 @@ impl Recipe for Ebs {
 
     fn image(&self) -> Option<&Image> {
         Some(&self.image)
+    }
+
+    fn polling(&self) -> Option<Polling> {
+        Some(self.polling)
     }
 
     /// An image made of an instance has the virtualization of the source.
@@ -93,14 +101,27 @@ impl Recipe for Ebs {
             });
         }
         image::inherit(region, instance, &self.image).await?;
-        let wanted = wanted(cx, &temporary.facts, &self.image)?;
+        let mut image = self.image.clone();
+        for device in &temporary.kept {
+            if image.devices.iter().all(|own| own.name != device.name) {
+                image.devices.push(device.clone());
+            }
+        }
+        let wanted = wanted(cx, &temporary.facts, &image)?;
         if self.image.replaces_at_home(cx.force) {
             image::let_go(cx, region, &self.image).await?;
         }
         cx.output.say(format!("creating AMI {}", self.image.name));
         let (made, finished) =
             Box::pin(image::create(cx, region, instance, &wanted, self.polling)).await?;
-        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        finish(
+            cx,
+            region,
+            &self.launch.run.encryption,
+            &self.image,
+            &finished,
+        )
+        .await?;
         Ok(of_image(BUILDER_ID, region, &self.image, &made, &finished))
     }
 }

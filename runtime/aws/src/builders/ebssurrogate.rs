@@ -55,6 +55,8 @@ impl Recipe for Surrogate {
     ];
     const ROOT: (&'static str, &'static str) = ("ebs", "start from an image on EBS");
 
+    const BOOTS: bool = true;
+
     type Progress = ();
 
     fn read(options: &Options<'_>) -> Result<Self> {
@@ -93,7 +95,14 @@ impl Recipe for Surrogate {
             }
             false => Box::pin(self.register(cx, temporary, &wanted)).await?,
         };
-        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        finish(
+            cx,
+            region,
+            &self.launch.run.encryption,
+            &self.image,
+            &finished,
+        )
+        .await?;
         Ok(of_image(BUILDER_ID, region, &self.image, &made, &finished))
     }
 }

@@ -13,7 +13,7 @@ use imgc_runtime::options::Options;
 use crate::builders::artifact::of_image;
 use crate::builders::bundle::{Bundled, bundle};
 use crate::builders::launch::{Temporary, finish, wanted};
-use crate::builders::on_instance::Recipe;
+use crate::builders::on_instance::{Disk, Recipe};
 use crate::image::{self, Contents};
 use crate::instance::LogIn;
 use crate::options::{Bundle, Device, Image, Launch, Traits};
@@ -64,6 +64,9 @@ impl Recipe for Bundle {
         "instance-store",
         "use the builder `amazon-ebs` for an image on EBS",
     );
+    const DISK: Disk = Disk::Bundled;
+
+    const BOOTS: bool = true;
 
     type Progress = Progress;
 
@@ -158,7 +161,14 @@ impl Recipe for Bundle {
             self.polling,
         ))
         .await?;
-        finish(region, &self.launch.run.encryption, &self.image, &finished).await?;
+        finish(
+            cx,
+            region,
+            &self.launch.run.encryption,
+            &self.image,
+            &finished,
+        )
+        .await?;
         let mut artifact = of_image(BUILDER_ID, region, &self.image, &made, &finished);
         artifact.things.push(bundle);
         Ok(artifact)

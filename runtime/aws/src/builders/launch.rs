@@ -9,6 +9,7 @@ use imgc_runtime::builder::{Endpoint, Target};
 use imgc_runtime::checkpoint::Checkpoint;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::machine::{Machine, OsFamily};
 use imgc_runtime::options::Options;
 
 use crate::account::Account;
@@ -18,11 +19,11 @@ use crate::diagnose::{Case, Way, diagnose};
 use crate::image;
 use crate::instance::session::{self, Tunnel};
 use crate::instance::{
-    self, Fresh, HostKey, Left, LeftKey, LogIn, Start, Taken, TemporaryKey, TemporaryProfile,
-    UserData, address, make_group, ready,
+    self, Door, Fresh, HostKey, Keeper, Left, LeftKey, LogIn, Start, Taken, TemporaryKey,
+    TemporaryProfile, UserData, address, authorized, make_group, ready,
 };
 use crate::lookup::{Place, find_groups, find_place};
-use crate::options::{self, Launch};
+use crate::options::{self, Device, Launch};
 use crate::region::RegionClient;
 use crate::resource::{Made, remove};
 use crate::tags::Tags;
@@ -32,6 +33,15 @@ const CONSOLE: Duration = Duration::from_secs(600);
 /// Packer's limits.
 const SSH_TIMEOUT: Duration = Duration::from_secs(300);
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(1200);
+
+/// An image to start from in place of the template's: one that was made of it.
+pub(crate) struct Origin {
+    pub(crate) image: Image,
+    /// What is known of the template's own.
+    pub(crate) facts: Option<Facts>,
+    /// Public halves of keys of earlier runs that are on its disk.
+    pub(crate) keys: Vec<String>,
+}
 
 /// An instance that runs, and all that was made for it.
 pub(crate) struct Temporary {
@@ -47,6 +57,15 @@ pub(crate) struct Temporary {
     /// What goes after it as well, because it has become a thing of its own.
     more: Mutex<Vec<Made>>,
     key: Option<TemporaryKey>,
+    /// The public keys that imgc has made and that may be on its disk, in base64, its own first.
+    pub(crate) keys_on_disk: Vec<String>,
+    /// The volumes of the image it was started from that stay when an instance of that ends.
+    pub(crate) kept: Vec<Device>,
+    /// It has no `authorized_keys` that we know of.
+    windows: bool,
+    /// What is recorded of it, and where.
+    left: Mutex<Left>,
+    keeper: Option<Keeper>,
     /// The way by Session Manager.
     tunnel: Mutex<Option<Tunnel>>,
     /// How long the console is asked for host keys.
@@ -69,14 +88,28 @@ impl Temporary {
         Box::pin(diagnose(cx, &self.account, &self.region, &case)).await;
     }
 
-    /// Starts it and waits until it runs. `start` is told of the image it starts from.
+    /// Starts it and waits until it runs: from the image of the template, or from another one in its place.
     pub(crate) async fn launch(
         cx: &Context,
         family: &Family,
         options: &Options<'_>,
         launch: &Launch,
+        origin: Option<Origin>,
     ) -> Result<Self> {
         let (access, account, region) = family.account(options).await?;
+        // Disks and their encryption are those of an image that was made of this template.
+        let bare = origin.is_some().then(|| launch.without_disks());
+        let launch = bare.as_ref().unwrap_or(launch);
+        let (own, known, older) = match origin {
+            Some(Origin { image, facts, keys }) => (Some(image), facts, keys),
+            None => (None, None, Vec::new()),
+        };
+        let source = async {
+            match own {
+                Some(image) => Ok(image),
+                None => Box::pin(family.source(&access, &region, &launch.source)).await,
+            }
+        };
         let has_profile = launch.run.profile.is_some() || launch.run.policy.is_some();
         if session::is_wanted(options) && !has_profile {
             cx.output.warn(
@@ -85,14 +118,17 @@ impl Temporary {
             );
         }
         let (source, place) = tokio::join!(
-            Box::pin(family.source(&access, &region, &launch.source)),
+            Box::pin(source),
             Box::pin(find_place(&region, &launch.network)),
         );
         let (source, place) = (source?, place?);
-        let facts = Facts::new(&region, &source);
+        let facts = known.unwrap_or_else(|| Facts::new(&region, &source));
         let render = Render::new(cx, &facts);
         let log_in = LogIn::read(options)?;
-        let trust = Trust::read(options, &log_in, &source)?;
+        let trust = Trust {
+            kept: options::kept(&source, &launch.run.devices),
+            ..Trust::read(options, &log_in, &source)?
+        };
         let host_key = trust.ours.then(HostKey::make).transpose()?;
         let own_data = own_user_data(cx, &launch.run)?;
         let switch = match launch.run.shutdown_after {
@@ -168,8 +204,14 @@ impl Temporary {
             }),
             host_key: data.host_key,
             facts,
+            keys_on_disk: key
+                .iter()
+                .map(|key| key.blob().to_owned())
+                .chain(older)
+                .collect(),
+            door: Door::Open,
         };
-        left.keep(cx).await?;
+        left.keep(Keeper::of(cx).as_ref()).await?;
         let running = match ready(cx, &region, instance.id()).await {
             Ok(running) => running,
             Err(failure) => {
@@ -213,9 +255,17 @@ impl Temporary {
         if let (Some(known), Some(key)) = (&mut left.key, &taken.key) {
             known.file.clone_from(&key.file);
         }
-        left.keep(cx).await?;
+        if let Some(key) = &taken.key {
+            // What older versions have recorded does not name it.
+            left.keys_on_disk.retain(|known| known != key.blob());
+            left.keys_on_disk.insert(0, key.blob().to_owned());
+        }
+        left.keep(Keeper::of(cx).as_ref()).await?;
         let source = family.source(&access, &home, &launch.source).await?;
-        let trust = Trust::read(options, &LogIn::read(options)?, &source)?;
+        let trust = Trust {
+            kept: options::kept(&source, &launch.run.devices),
+            ..Trust::read(options, &LogIn::read(options)?, &source)?
+        };
         let reached = Self::reached(cx, account, region, options, &trust, left, taken);
         Ok(Some(reached.await?))
     }
@@ -233,16 +283,36 @@ impl Temporary {
         let mut temporary = Self {
             region,
             account,
-            facts: left.facts,
+            facts: left.facts.clone(),
             instance: taken.instance,
             running: taken.running,
             target: Target::None,
             used: taken.used,
             more: Mutex::default(),
             key: taken.key,
+            keys_on_disk: left.keys_on_disk.clone(),
+            kept: trust.kept.clone(),
+            windows: trust.windows,
+            keeper: Keeper::of(cx),
             tunnel: Mutex::default(),
             patience: trust.patience,
+            left: Mutex::new(left.clone()),
         };
+        if temporary.is_shut() {
+            // What the connection would have said.
+            let texts = &mut temporary.facts.texts;
+            let host = match options.string("ssh_host")? {
+                Some(host) => Some(host),
+                None => {
+                    let interface = options.string("ssh_interface")?;
+                    address(&temporary.running, interface.as_deref()).ok()
+                }
+            };
+            texts.extend(host.map(|host| ("Host".to_owned(), host)));
+            let port = options.integer("ssh_port")?.filter(|port| *port != 0);
+            texts.insert("Port".to_owned(), port.unwrap_or(22).to_string());
+            return Ok(temporary);
+        }
         let log_in = LogIn::read(options)?;
         temporary.target = temporary
             .target(cx, options, &log_in, trust, left.host_key)
@@ -315,6 +385,59 @@ impl Temporary {
         }))
     }
 
+    /// Whether nobody can log in any more: its disk is ready to become an image.
+    pub(crate) fn is_shut(&self) -> bool {
+        lock(&self.left).door == Door::Closed
+    }
+
+    /// Takes the keys that imgc has made off the disk, of all users; whether that came to its end. From now on nobody may be able to
+    /// log in anew, which is recorded before: a run that goes on with this instance must not try.
+    pub(crate) async fn take_keys_off(&self, cx: &Context, machine: &dyn Machine) -> Result<bool> {
+        let Some(key) = &self.key else {
+            return Ok(false);
+        };
+        if self.windows || machine.os() != OsFamily::Unix {
+            return Ok(false);
+        }
+        self.record(Door::Closing).await?;
+        Ok(authorized::remove(cx, machine, &key.name, &self.keys_on_disk).await)
+    }
+
+    /// Its keys are off, and what comes now needs no login.
+    pub(crate) async fn shut(&self) -> Result<()> {
+        self.record(Door::Closed).await
+    }
+
+    /// Lets its login in again: what was made of the disk is made, and the machine goes on.
+    pub(crate) async fn put_key_back(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        if lock(&self.left).door == Door::Open {
+            return Ok(());
+        }
+        match machine.query(&authorized::add(&key.public)).await {
+            Ok(_) => self.record(Door::Open).await,
+            Err(error) => {
+                cx.output.detail(format!(
+                    "the key `{}` cannot be put back for `-resume`: {}",
+                    key.name,
+                    error.chain()
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    async fn record(&self, door: Door) -> Result<()> {
+        let left = {
+            let mut left = lock(&self.left);
+            left.door = door;
+            left.clone()
+        };
+        left.keep(self.keeper.as_ref()).await
+    }
+
     /// Further things that go when it has ended.
     pub(crate) fn goes_too(&self, things: impl IntoIterator<Item = Made>) {
         lock(&self.more).extend(things);
@@ -380,13 +503,15 @@ pub(crate) async fn gone(cx: &Context, region: &RegionClient, made: &Made) -> Re
     Ok(())
 }
 
-/// How the machine is known to be the one that was started.
+/// What its image says of a machine: how it is known to be the one that was started, and what stays of it.
 struct Trust {
     /// It is given a host key of ours.
     ours: bool,
     /// Where it cannot be given one, its console is asked.
     console: bool,
     windows: bool,
+    /// The volumes of what it was started from that stay.
+    kept: Vec<Device>,
     /// It is Windows with a password that nobody knows yet.
     password: bool,
     patience: Duration,
@@ -404,6 +529,7 @@ impl Trust {
             ours: vouches && source.platform.is_none(),
             console: vouches && !insecure,
             windows: winrm || source.platform.is_some(),
+            kept: Vec::new(),
             password: winrm && options.string("winrm_password")?.is_none(),
             patience: limit.min(CONSOLE),
         })
@@ -547,8 +673,10 @@ pub(crate) fn wanted<'a>(
     })
 }
 
-/// What is done with an image that is available: it is looked at, and is not temporary any more, unless only copies of it stay.
+/// What is done with an image that is available: it is looked at, and is not temporary any more, unless only copies of it stay or
+/// it has to pass checks first.
 pub(crate) async fn finish(
+    cx: &Context,
     region: &RegionClient,
     encryption: &options::Encryption,
     wanted: &options::Image,
@@ -557,7 +685,7 @@ pub(crate) async fn finish(
     if encryption.image {
         image::check_encrypted(image)?;
     }
-    match wanted.only_copies {
+    match wanted.only_copies || cx.is_checked {
         true => Ok(()),
         false => image::keep(region, image).await,
     }

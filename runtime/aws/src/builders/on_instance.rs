@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use imgc_compiler::value::Value;
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Target};
+use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Sealed, Target};
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Error, Result};
@@ -21,15 +21,29 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope};
 
 use crate::account::Access;
-use crate::builders::check;
 use crate::builders::family::{Facts, Family, problems, problems_of_image};
-use crate::builders::launch::{Temporary, check_root, own_user_data};
+use crate::builders::launch::{Origin, Temporary, check_root, own_user_data};
+use crate::builders::{check, checkpoint};
 use crate::diagnose::Way;
+use crate::image;
 use crate::instance::{self, LogIn, session};
-use crate::options::{Image, Launch};
+use crate::options::{Image, Launch, Polling};
 use crate::preview::{preview, rights_of};
 use crate::publish;
+use crate::region::RegionClient;
+use crate::resource::{Kind, PROVIDER};
 use crate::rights;
+
+/// Which disk becomes the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// Another than the instance's own, or none.
+    Other,
+    /// The instance's own, from outside.
+    Own,
+    /// The instance's own, by commands on the machine.
+    Bundled,
+}
 
 /// What one builder of the family does otherwise than the others. It is what was read from the options.
 #[async_trait]
@@ -45,6 +59,13 @@ pub(crate) trait Recipe: Send + Sync + Sized + 'static {
     /// Whether some options speak of the image it starts from: [`Recipe::rendered`].
     const SPEAKS_OF_SOURCE: bool = false;
 
+    /// Whether an instance can be started from what it makes.
+    const BOOTS: bool = false;
+    /// Whether images of the instance are kept where the template asks for checkpoints.
+    const KEEPS: bool = false;
+    /// What becomes the image.
+    const DISK: Disk = Disk::Other;
+
     /// What is remembered of the work between its parts.
     type Progress: Default + Send + Sync;
 
@@ -56,6 +77,11 @@ pub(crate) trait Recipe: Send + Sync + Sized + 'static {
 
     /// The image that will be made, where one will.
     fn image(&self) -> Option<&Image>;
+
+    /// How long images may take; `None` for what is usual.
+    fn polling(&self) -> Option<Polling> {
+        None
+    }
 
     /// What else is known to be wrong before the run.
     fn check(&self, log_in: &LogIn) -> Result<()> {
@@ -148,7 +174,10 @@ impl<R: Recipe> Builder for OnInstance<R> {
 
     fn capability(&self, options: &Value) -> Capability {
         let _ = options;
-        Capability::Living
+        match R::KEEPS {
+            true => Capability::Image,
+            false => Capability::Living,
+        }
     }
 
     fn capture_options(&self) -> &'static [&'static str] {
@@ -232,7 +261,7 @@ impl<R: Recipe> Builder for OnInstance<R> {
         }
         let options = Options::new(R::COMPONENT, &value);
         let read = R::read(&options)?;
-        let temporary = Temporary::launch(cx, &self.family, &options, read.launch());
+        let temporary = Temporary::launch(cx, &self.family, &options, read.launch(), None);
         Self::started(cx, &value, Box::pin(temporary).await?)
     }
 
@@ -244,12 +273,86 @@ impl<R: Recipe> Builder for OnInstance<R> {
     ) -> Result<Option<Arc<dyn Instance>>> {
         let options = Options::new(R::COMPONENT, value);
         let read = R::read(&options)?;
+        if checkpoint.capability == Capability::Image {
+            let (_, _, region) = self.family.account(&options).await?;
+            let polling = polling(&read, &options)?;
+            let found = checkpoint::find(cx, &region, checkpoint, polling);
+            let Some(origin) = Box::pin(found).await? else {
+                return Ok(None);
+            };
+            let launch = read.launch();
+            let started = Temporary::launch(cx, &self.family, &options, launch, Some(origin));
+            return Self::started(cx, value, Box::pin(started).await?).map(Some);
+        }
         let restored = Temporary::restore(cx, &self.family, &options, read.launch(), checkpoint);
         match Box::pin(restored).await? {
             Some(temporary) => Self::started(cx, value, temporary).map(Some),
             None => Ok(None),
         }
     }
+
+    fn boots(&self) -> bool {
+        R::BOOTS
+    }
+
+    async fn boot(
+        &self,
+        cx: &Context,
+        value: &Value,
+        artifact: &Artifact,
+    ) -> Result<Option<Arc<dyn Instance>>> {
+        let options = Options::new(R::COMPONENT, value);
+        let read = R::read(&options)?;
+        let (_, _, region) = self.family.account(&options).await?;
+        let mut ids = ids_of(artifact, &region, &[Kind::Image]).into_iter();
+        let Some(id) = ids.next() else {
+            return Ok(None);
+        };
+        let polling = polling(&read, &options)?;
+        let image = Box::pin(image::known(cx, &region, &id, polling)).await?;
+        let origin = Origin {
+            image,
+            facts: None,
+            keys: Vec::new(),
+        };
+        let launch = read.launch();
+        let temporary = Temporary::launch(cx, &self.family, &options, launch, Some(origin));
+        Self::started(cx, value, Box::pin(temporary).await?).map(Some)
+    }
+
+    async fn passed(&self, cx: &Context, value: &Value, artifact: &Artifact) -> Result<()> {
+        let _ = cx;
+        let options = Options::new(R::COMPONENT, value);
+        let read = R::read(&options)?;
+        // Where only copies stay, it is something temporary until the last one is made.
+        if read.image().is_none_or(|image| image.only_copies) {
+            return Ok(());
+        }
+        let (_, _, region) = self.family.account(&options).await?;
+        let ids = ids_of(artifact, &region, &[Kind::Image, Kind::Snapshot]);
+        image::keep_all(&region, ids).await
+    }
+
+    fn keeps_checkpoints(&self) -> bool {
+        R::KEEPS
+    }
+}
+
+/// How long an image may take.
+fn polling<R: Recipe>(read: &R, options: &Options<'_>) -> Result<Polling> {
+    match read.polling() {
+        Some(polling) => Ok(polling),
+        None => Polling::read(options),
+    }
+}
+
+/// The ids of what an artifact consists of in a region, of some kinds.
+fn ids_of(artifact: &Artifact, region: &RegionClient, kinds: &[Kind]) -> Vec<String> {
+    let things = artifact.things.iter().filter(|thing| {
+        let is_wanted = kinds.iter().any(|kind| thing.kind == kind.word());
+        is_wanted && thing.provider == PROVIDER && thing.place == region.name()
+    });
+    things.filter_map(|thing| thing.id.clone()).collect()
 }
 
 /// A started instance, and what is to become of it.
@@ -278,11 +381,27 @@ impl<R: Recipe> Instance for Started<R> {
         self.temporary.diagnose(cx, self.way, failure).await;
     }
 
+    async fn seal(&self, cx: &Context, sealed: &Sealed<'_>) -> Result<()> {
+        match R::KEEPS && sealed.is_wanted {
+            true => Box::pin(checkpoint::keep(cx, &self.temporary, sealed)).await,
+            false => Ok(()),
+        }
+    }
+
     async fn finish(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
+        let are_off = R::DISK != Disk::Other && self.temporary.take_keys_off(cx, machine).await?;
         let finish = self
             .recipe
             .finish(cx, &self.temporary, &self.progress, machine);
-        finish.await
+        finish.await?;
+        match are_off && R::DISK == Disk::Own {
+            true => self.temporary.shut().await,
+            false => Ok(()),
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        self.temporary.is_shut()
     }
 
     async fn keep_up(&self, cx: &Context, machine: &dyn Machine, length: Duration) -> Result<()> {

@@ -80,6 +80,8 @@ pub(crate) struct TemporaryKey {
     pub(crate) name: String,
     /// The file with the private half.
     pub(crate) file: PathBuf,
+    /// The public half: its kind, a blank, and the key in base64.
+    pub(crate) public: String,
     pub(crate) made: Made,
     file_record: u64,
     /// The file that `-debug` has put into the working directory, and its record.
@@ -109,6 +111,7 @@ impl TemporaryKey {
         let private = key
             .to_openssh(LineEnding::LF)
             .map_err(|error| bug(&error))?;
+        let public = public(&key)?;
         let file = file(cx)?;
         let file_record = put(cx, &file, private.as_bytes().to_vec()).await?;
         let shown = match cx.debug {
@@ -118,6 +121,7 @@ impl TemporaryKey {
         Ok(Self {
             name: made.id().to_owned(),
             file,
+            public,
             made,
             file_record,
             shown,
@@ -133,6 +137,7 @@ impl TemporaryKey {
                 .map_err(|error| files::failure("run/local-file", "read", &from, error))
         });
         let private = private.await?;
+        let public = public(&PrivateKey::from_openssh(&private).map_err(|error| bug(&error))?)?;
         let file_record = put(cx, &file, private.clone()).await?;
         let shown = match cx.debug {
             true => show(cx, &private).await,
@@ -141,10 +146,16 @@ impl TemporaryKey {
         Ok(Self {
             name: made.id().to_owned(),
             file,
+            public,
             made,
             file_record,
             shown,
         })
+    }
+
+    /// The public half in base64, as it stands in `authorized_keys`.
+    pub(crate) fn blob(&self) -> &str {
+        self.public.rsplit(' ').next().unwrap_or_default()
     }
 
     /// Removes the files with the private half.
@@ -156,6 +167,13 @@ impl TemporaryKey {
             }
         }
     }
+}
+
+/// The public half as in `authorized_keys`, without a comment.
+fn public(key: &PrivateKey) -> Result<String> {
+    let line = key.public_key().to_openssh().map_err(|error| bug(&error))?;
+    let words: Vec<&str> = line.split_whitespace().take(2).collect();
+    Ok(words.join(" "))
 }
 
 /// Writes a private half down; gives the number of the file's record.
@@ -206,7 +224,7 @@ async fn bring(
     let name = name.unwrap_or(&thing.name).to_owned();
     let wanted = kind.to_owned();
     let key = files::blocking(move || generate(&wanted, bits)).await?;
-    let public = key.public_key().to_openssh().map_err(|error| bug(&error))?;
+    let public = public(&key)?;
     let tags = tags::specification(ResourceType::KeyPair, &thing.tags(cx, tags));
     let request = region
         .ec2()

@@ -4,10 +4,11 @@
 //! this run's own, running, with this run's tags; or nothing where the instance is gone.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{DeviceType, Instance, InstanceStateName};
-use imgc_runtime::checkpoint::{Capability, Checkpoint};
+use imgc_runtime::checkpoint::{Capability, Checkpoint, Checkpoints};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::ledger::{CloudResource, Resource};
@@ -40,6 +41,45 @@ pub(crate) struct Left {
     pub(crate) host_key: Option<String>,
     /// What is known of its source.
     pub(crate) facts: Facts,
+    /// The public keys that imgc has made and that may be on its disk, in base64, its own first: of earlier runs as well, where it
+    /// was started from an image that they have left. No secrets.
+    #[serde(default)]
+    pub(crate) keys_on_disk: Vec<String>,
+    /// Whether one can log in to it.
+    #[serde(default)]
+    pub(crate) door: Door,
+}
+
+/// Whether one can log in to an instance: the key that was made for it goes from the disk before that becomes an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Door {
+    /// By its key.
+    #[default]
+    Open,
+    /// Nobody knows: its key is about to be taken off, or is off for as long as the machine bundles its disk.
+    Closing,
+    /// Its key is off. What is still to be done needs no login.
+    Closed,
+}
+
+/// Where what an instance is found by is recorded, for as long as the instance lives.
+pub(crate) struct Keeper {
+    checkpoints: Checkpoints,
+    fingerprint: Arc<str>,
+    /// The step that has made it.
+    address: Arc<str>,
+}
+
+impl Keeper {
+    /// For the instance that the step at work makes; `None` where nobody may come back to it.
+    pub(crate) fn of(cx: &Context) -> Option<Self> {
+        Some(Self {
+            checkpoints: cx.checkpoints.clone()?,
+            fingerprint: cx.fingerprint.clone()?,
+            address: cx.address.clone(),
+        })
+    }
 }
 
 /// The key that was made for it.
@@ -61,8 +101,8 @@ pub(crate) struct Taken {
 
 impl Left {
     /// Records it, where somebody may come back to it.
-    pub(crate) async fn keep(&self, cx: &Context) -> Result<()> {
-        let (Some(checkpoints), Some(fingerprint)) = (&cx.checkpoints, &cx.fingerprint) else {
+    pub(crate) async fn keep(&self, keeper: Option<&Keeper>) -> Result<()> {
+        let Some(keeper) = keeper else {
             return Ok(());
         };
         let data = serde_json::to_value(self).map_err(|error| {
@@ -81,7 +121,10 @@ impl Left {
             things: Vec::new(),
             expires: None,
         };
-        checkpoints.put(fingerprint, &cx.address, checkpoint).await
+        let put = keeper
+            .checkpoints
+            .put(&keeper.fingerprint, &keeper.address, checkpoint);
+        put.await
     }
 
     /// What is recorded; `None` where another version has written it.
@@ -108,6 +151,12 @@ impl Left {
             cx.output.say(format!(
                 "nobody can log in to the instance {id}: its key {} is gone",
                 key.file.display()
+            ));
+            return Ok(None);
+        }
+        if self.door == Door::Closing {
+            cx.output.say(format!(
+                "nobody can log in to the instance {id}: its key was off the disk, which was becoming an image, when the run ended"
             ));
             return Ok(None);
         }

@@ -154,7 +154,7 @@ impl Device {
 }
 
 /// The devices an instance of `source` is started with in `region`. Where the image is to be encrypted every volume is from the
-/// beginning: those of the source are listed as well then.
+/// beginning: those of the source are listed as well then. No volume stays when the instance ends.
 pub(crate) fn mappings(
     devices: &[Device],
     encryption: &Encryption,
@@ -162,12 +162,10 @@ pub(crate) fn mappings(
     region: &str,
 ) -> Vec<BlockDeviceMapping> {
     let mut mappings: Vec<_> = devices.iter().map(Device::launched).collect();
-    if !encryption.image {
-        return mappings;
-    }
-    let key = encryption.home_key(Some(region));
+    let encrypts = encryption.image;
+    let key = encryption.home_key(Some(region)).filter(|_| encrypts);
     for mapping in &mut mappings {
-        if let Some(ebs) = &mut mapping.ebs {
+        if let Some(ebs) = mapping.ebs.as_mut().filter(|_| encrypts) {
             ebs.encrypted = Some(true);
             if ebs.kms_key_id.is_none() {
                 ebs.kms_key_id = key.map(str::to_owned);
@@ -181,13 +179,17 @@ pub(crate) fn mappings(
         let Some(ebs) = theirs.ebs.as_ref().filter(|_| !is_listed) else {
             continue;
         };
+        // A volume that stays when its instance ends would stay when the build does.
+        if !encrypts && ebs.delete_on_termination != Some(false) {
+            continue;
+        }
         // The snapshot of the root device follows from the image, and may not be named.
         let is_root = theirs.device_name == source.root_device_name;
         let snapshot = ebs.snapshot_id.clone().filter(|_| !is_root);
         let ebs = EbsBlockDevice::builder()
-            .encrypted(true)
+            .set_encrypted(encrypts.then_some(true))
             .set_kms_key_id(key.map(str::to_owned))
-            .set_delete_on_termination(ebs.delete_on_termination)
+            .delete_on_termination(true)
             .set_snapshot_id(snapshot);
         mappings.push(
             BlockDeviceMapping::builder()
@@ -197,6 +199,24 @@ pub(crate) fn mappings(
         );
     }
     mappings
+}
+
+/// The volumes of an image that stay when an instance of it ends, but for those that are listed by themselves: an image that is made of
+/// one says so again, since the instance of a build has them go.
+pub(crate) fn kept(image: &Image, listed: &[Device]) -> Vec<Device> {
+    let devices = image.block_device_mappings().iter();
+    devices
+        .filter(|device| {
+            let ebs = device.ebs.as_ref();
+            ebs.is_some_and(|ebs| ebs.delete_on_termination == Some(false))
+        })
+        .filter_map(|device| device.device_name.clone())
+        .filter(|name| listed.iter().all(|own| own.name != *name))
+        .map(|name| Device {
+            name,
+            ..Device::default()
+        })
+        .collect()
 }
 
 /// A device as launch templates take it.

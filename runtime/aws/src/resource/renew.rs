@@ -21,7 +21,7 @@ use crate::tags;
 /// Things in one request.
 const TOGETHER: usize = 200;
 
-/// What this process has finished, by id; held while marks are taken away or renewed. One for the process: whoever renews may
+/// What this process has finished, or what lasts as long as its own mark says, by id; held while marks are taken away or renewed. One for the process: whoever renews may
 /// have come to the account by another way than whoever finishes.
 static FINISHED: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
 
@@ -36,6 +36,11 @@ pub(crate) async fn finish(region: &RegionClient, ids: Vec<String>, attempt: &st
         .tags(Tag::builder().key(tags::EXPIRES).build());
     region.call("DeleteTags", attempt, request.send()).await?;
     Ok(())
+}
+
+/// Leaves the marks of things as they are: they expire at a moment of their own.
+pub(crate) async fn settle(ids: impl IntoIterator<Item = String>) {
+    FINISHED.lock().await.extend(ids);
 }
 
 /// Renews what a run has made, wherever things of it are on record.

@@ -9,7 +9,7 @@ use imgc_compiler::source::FixedWorld;
 use imgc_compiler::value::Value;
 use imgc_rootfs::RootfsBuilder;
 use imgc_runtime::artifact::Artifact;
-use imgc_runtime::builder::{Builder, Instance, Target};
+use imgc_runtime::builder::{Builder, Instance, Sealed, Target};
 use imgc_runtime::checkpoint::Checkpoints;
 use imgc_runtime::context::Context;
 use imgc_runtime::event::{Event, Output, Redact, Sink};
@@ -89,6 +89,7 @@ impl Bed {
             watch: imgc_runtime::watch::Watch::new(),
             commit: imgc_runtime::context::Commit::default(),
             aside: imgc_runtime::context::Aside::default(),
+            is_checked: false,
             before: None,
             fingerprint: None,
             checkpoints: None,
@@ -326,7 +327,13 @@ impl Build<'_> {
         let mut cx = self.bed.cx.clone();
         // What a step would do is its command here.
         cx.fingerprint = cx.fingerprint.map(|_| summary.into());
-        self.instance.seal(&cx, &address, summary).await.unwrap();
+        let sealed = Sealed {
+            address: &address,
+            summary,
+            is_wanted: false,
+            machine: None,
+        };
+        self.instance.seal(&cx, &sealed).await.unwrap();
     }
 
     /// The number of the next step.

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cache::Use;
+use crate::cache::stock::directories;
 use crate::checkpoint::{Capability, Checkpoint};
 use crate::state::Memory;
 

@@ -105,6 +105,7 @@ impl Bench {
             watch: imgc_runtime::watch::Watch::new(),
             commit: imgc_runtime::context::Commit::default(),
             aside: imgc_runtime::context::Aside::default(),
+            is_checked: false,
             before: None,
             fingerprint: None,
             checkpoints: None,

@@ -129,6 +129,7 @@ pub(crate) async fn start(
             let host_key = user_data::host_key(&data).filter(|_| !machines.ignore_user_data);
             let options = Options {
                 authorized_keys: keys.clone(),
+                first_boot: true,
                 host_key,
                 config: machines.config.clone(),
                 accounts: machines.accounts,
