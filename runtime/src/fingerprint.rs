@@ -221,6 +221,10 @@ pub fn chain(basis: &Basis<'_>, read: &mut Read) -> Chain {
                         provisioner.as_bytes(),
                         provisioner.to_string(),
                     );
+                    // What has failed and was let pass has not passed.
+                    if inside.limits.continue_on_error {
+                        making.plain(format!("{local} continue_on_error"), b"true", "true".into());
+                    }
                     let own = basis.inputs(component, &inside.options, read);
                     let own = own.into_iter().map(|input| StepInput {
                         name: format!("{local} {}", input.name),

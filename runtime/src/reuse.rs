@@ -42,6 +42,7 @@ mod standing;
 pub(crate) use ahead::unknown_pin;
 pub use ahead::{Ahead, plan};
 pub(crate) use published::PUBLISHED;
+pub use published::{CHECKED_BY, is_unchecked, mark_unchecked};
 pub(crate) use resume::line;
 pub use resume::{meant, origin, resumable};
 

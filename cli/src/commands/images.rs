@@ -5,6 +5,7 @@ use std::path::Path;
 use imgc_runtime::builder::{FACT, PACKAGES};
 use imgc_runtime::identity::{self, Fate};
 use imgc_runtime::ledger::CloudResource;
+use imgc_runtime::reuse::{CHECKED_BY, mark_unchecked};
 use imgc_runtime::state::{ArtifactRecord, ChangeRecord, FileIdentity, State as _};
 use serde_json::json;
 
@@ -19,10 +20,11 @@ use super::json_text;
 pub(super) fn run(args: &ImagesArgs) -> Outcome {
     let look = Look::at(&args.look)?;
     let (images, removals) = match &look.state {
-        Some(state) => (
-            distinct(look.wait(state.images())?),
-            removals(look.wait(state.changes())?),
-        ),
+        Some(state) => {
+            let mut images = look.wait(state.images())?;
+            mark_unchecked(&mut images);
+            (distinct(images), removals(look.wait(state.changes())?))
+        }
         None => (Vec::new(), Vec::new()),
     };
     if args.json {
@@ -93,7 +95,8 @@ fn gone<'a>(
 
 /// Whether a step has only said something of an image.
 pub(super) fn is_said_only(record: &ArtifactRecord) -> bool {
-    record.artifact.is_empty() && record.step.contains(".publish[")
+    let step = &record.step;
+    record.artifact.is_empty() && (step.contains(".publish[") || step.ends_with(".check"))
 }
 
 /// What is known of a file that an artifact names, perhaps relative to where the run was.
@@ -147,6 +150,11 @@ pub(super) fn text(
     ];
     let lineage = record.lineage.iter();
     for (name, value) in lineage.filter(|(name, _)| !name.starts_with(FACT)) {
+        if name == CHECKED_BY {
+            let value = harmless(value);
+            lines.push(format!("  has not passed {value}: published by nobody"));
+            continue;
+        }
         let value = match name.starts_with(PACKAGES) {
             true => format!("({}, `-json` lists them)", value.lines().count()),
             false => harmless(value).into_owned(),

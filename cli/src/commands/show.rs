@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use imgc_runtime::duration;
+use imgc_runtime::reuse::mark_unchecked;
 use imgc_runtime::state::{
     ArtifactRecord, ChangeRecord, Owned, Owner, Run, RunStatus, State as _, StepRecord, StepStatus,
 };
@@ -41,6 +42,7 @@ pub(super) fn run(args: &ShowArgs) -> Outcome {
             let id = run.new.id.clone();
             run.status = state::status(state, &run).await?;
             let mut artifacts = state.images().await?;
+            mark_unchecked(&mut artifacts);
             let first = artifacts.iter().position(|artifact| artifact.run == id);
             let later = artifacts[..first.unwrap_or(0)].to_vec();
             artifacts.retain(|artifact| artifact.run == id && !images::is_said_only(artifact));

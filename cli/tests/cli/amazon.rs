@@ -26,6 +26,7 @@ mod import;
 mod keys;
 mod launching;
 mod leaks;
+mod leaks_of_checks;
 mod let_go;
 mod logins;
 mod network;

@@ -120,7 +120,9 @@ fn build(body: &mut Body, fit: &Fit, names: &names::Names) {
                 "only" | "except" => names.qualify(&mut attribute.value),
                 "pause_before" | "timeout" => fit::limit(&mut attribute.value),
                 "max_retries" => fit.value(&mut attribute.value, &Type::Number),
-                "keep_input_artifact" => fit.value(&mut attribute.value, &Type::Bool),
+                "checkpoint" | "keep_input_artifact" => {
+                    fit.value(&mut attribute.value, &Type::Bool)
+                }
                 "override" => {
                     if let ExprKind::Object(entries) = &mut attribute.value.kind {
                         for (_, options) in entries {

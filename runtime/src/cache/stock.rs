@@ -56,7 +56,7 @@ impl Stock {
         let mut checkpoints = state.checkpoints().await?;
         // A machine that lives on is none of the cache's.
         checkpoints.retain(|record| has_parts(record) || things::has_any(record));
-        let at_work = things::in_use(state, &checkpoints).await?;
+        let at_work = things::in_use(state, &checkpoints, None).await?;
         Ok(Self {
             parts,
             used,

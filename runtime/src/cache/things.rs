@@ -67,15 +67,24 @@ pub(super) fn has_any(record: &CheckpointRecord) -> bool {
 /// used the checkpoint since it began. So a clock that was moved, and a run that has chosen a checkpoint and not yet said
 /// so, do no harm. One that begins a moment later may find the things gone; it then launches its machine anew.
 ///
+/// `but`: the run that asks, which does not count.
+///
 /// # Errors
 ///
 /// A state that cannot be read.
-pub async fn in_use(state: &dyn State, records: &[CheckpointRecord]) -> Result<BTreeSet<String>> {
+pub async fn in_use(
+    state: &dyn State,
+    records: &[CheckpointRecord],
+    but: Option<&str>,
+) -> Result<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     if !records.iter().any(has_any) {
         return Ok(used);
     }
     for run in state.runs(None).await? {
+        if but == Some(run.new.id.as_str()) {
+            continue;
+        }
         if run.status != RunStatus::Running || !state.is_live(&run.new.id).await? {
             continue;
         }

@@ -15,8 +15,14 @@ impl Looking<'_> {
             Capability::Machine => self.lived(foresight).await,
             Capability::Living => self.living(foresight).await,
             Capability::Image => {
+                let before = foresight.why.len();
                 self.living(foresight).await?;
-                self.layers(foresight).await
+                self.layers(foresight).await?;
+                if foresight.living.is_none() && !foresight.checkpoints.is_empty() {
+                    // That there is no machine any more is no reason for anything.
+                    foresight.why.truncate(before);
+                }
+                Ok(())
             }
         }
     }
@@ -75,7 +81,7 @@ impl Looking<'_> {
             return Ok(());
         };
         let build = &self.plan.build(self.build).address;
-        let mut done = resume::done(&**self.state, run, build).await?;
+        let mut done = resume::done(&**self.state, run, build, None).await?;
         let met = since::met(&**self.state, build, &done).await?;
         let overtaken = since::overtaken(&**self.state, build, met.as_ref(), &mut done).await?;
         foresight.why.extend(overtaken);
@@ -126,7 +132,9 @@ impl Looking<'_> {
             foresight.why.extend(let_go);
             return Ok(());
         };
-        let known = resume::done(&**self.state, run, &build.address).await?;
+        // The run that has made the machine, or has taken it over, has said then what had been done to it.
+        let since = Some(record.run.as_str());
+        let known = resume::done(&**self.state, run, &build.address, since).await?;
         let mut done = Vec::new();
         for (step, fingerprint) in acts {
             match known.steps.get(&self.plan.step(step).address) {

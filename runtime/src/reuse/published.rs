@@ -16,6 +16,36 @@ use crate::state::{ArtifactRecord, StepRecord};
 /// The name under which the lineage of a record says what was published.
 pub(crate) const PUBLISHED: &str = "artifact";
 
+/// The name under which the lineage of what was captured says which step is to check it: until that has been done it is something
+/// temporary.
+pub const CHECKED_BY: &str = "to be checked by";
+
+/// Takes [`CHECKED_BY`] from the lineage of whatever has passed its checks, among all records of what is kept: who has it then is
+/// something temporary yet.
+pub fn mark_unchecked(records: &mut [ArtifactRecord]) {
+    let of = |record: &ArtifactRecord, wanted: &str| {
+        let mut lineage = record.lineage.iter();
+        let found = lineage.find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    let passed: BTreeSet<(String, String)> = records
+        .iter()
+        .filter_map(|record| Some((record.step.clone(), of(record, PUBLISHED)?)))
+        .collect();
+    for record in records {
+        if let Some(check) = of(record, CHECKED_BY)
+            && passed.contains(&(check, record.artifact.id.clone()))
+        {
+            record.lineage.retain(|(name, _)| name != CHECKED_BY);
+        }
+    }
+}
+
+/// Whether it has to pass checks yet, where the records were [marked](mark_unchecked).
+pub fn is_unchecked(record: &ArtifactRecord) -> bool {
+    record.lineage.iter().any(|(name, _)| name == CHECKED_BY)
+}
+
 /// What has been published, and what has to be.
 #[derive(Default)]
 pub(super) struct Published {

@@ -120,8 +120,14 @@ pub(super) struct Done {
 
 /// What has been done last to the machine of a build, up to the run `run`.
 ///
-/// A run that has not come to touching the machine says nothing of its steps; the one before it does.
-pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Done> {
+/// A run that has not come to touching the machine says nothing of its steps; the one before it does, down to `since`: what was done
+/// before that was done to another machine.
+pub(super) async fn done(
+    state: &dyn State,
+    run: &str,
+    build: &str,
+    since: Option<&str>,
+) -> Result<Done> {
     let all = state.runs(None).await?;
     let mut found = Done::default();
     let mut at = Some(run.to_owned());
@@ -136,6 +142,7 @@ pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Do
         let touches =
             |step: &StepRecord| step.kind == "provision" && step.status != StepStatus::Skipped;
         let known = all.iter().find(|known| known.new.id == run);
+        let is_first = since == Some(run.as_str());
         if steps.iter().any(touches) {
             found.told = known.cloned();
             let done = steps.into_iter().filter(|step| is_done(step.status));
@@ -146,7 +153,9 @@ pub(super) async fn done(state: &dyn State, run: &str, build: &str) -> Result<Do
             found.steps = done.collect();
             break;
         }
-        at = known.and_then(|known| known.new.resumes.clone());
+        at = known
+            .filter(|_| !is_first)
+            .and_then(|known| known.new.resumes.clone());
     }
     Ok(found)
 }

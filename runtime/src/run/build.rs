@@ -152,6 +152,19 @@ pub(super) async fn run(run: &Run, id: BuildId) -> BuildOutcome {
         undo::sweep(run, &work.output, &build.address, &kept).await;
         work.forget_files_of_the_old().await;
     }
+    // Whoever reads which images there are is to find those that can be used.
+    let artifacts = match work.is_unchecked() {
+        true => {
+            for artifact in &artifacts {
+                work.output.warn(format!(
+                    "{} has not passed its checks: it is published by nobody, and expires unless it passes them (`imgc apply -resume`)",
+                    artifact.id
+                ));
+            }
+            Vec::new()
+        }
+        false => artifacts,
+    };
     let failure = lock(&work.data).failure.take();
     let cancelled = failure
         .as_ref()

@@ -12,14 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::Work;
 use super::execute::Reached;
-use super::lock;
+use super::record::now;
 use super::step::{Trouble, timed_out};
 use super::undo;
+use super::{State, lock};
+use crate::artifact::Artifact;
 use crate::builder::Instance;
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::machine::Machine;
+use crate::reuse::{CHECKED_BY, Foresight, PUBLISHED, is_unchecked, mark_unchecked};
 use crate::settings::OnError;
+use crate::state::ArtifactRecord;
 
 /// A machine that was started from what was made.
 pub(super) struct Checked {
@@ -71,6 +75,86 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What an earlier run has made to be checked, and has not passed, is something temporary. Where the template has no checks any
+    /// more it is to be kept as it is.
+    pub(super) async fn keep_unchecked(&self, foresight: &Foresight) {
+        let Some(built) = foresight.built.as_ref() else {
+            return;
+        };
+        let mut lineage = built.lineage.iter();
+        let check = lineage.find(|(name, _)| name == CHECKED_BY);
+        let Some((_, check)) = check.filter(|_| self.build.checks.is_empty() && built.kept) else {
+            return;
+        };
+        let kept = async {
+            let mut all = self.run.settings.state.images().await?;
+            mark_unchecked(&mut all);
+            let mut own = all.iter().filter(|record| record.id == built.id);
+            if own.all(|record| !is_unchecked(record)) {
+                return Ok::<(), Error>(());
+            }
+            let cx = self.context(check, self.output.clone(), CancellationToken::new());
+            let source = self.source(&cx).map_err(|trouble| *trouble.error)?;
+            self.output
+                .say("what was made has not passed its checks, and the template has none any more: it is kept");
+            self.builder()?
+                .passed(&cx, &source, &built.artifact)
+                .await?;
+            if self.run.settings.new_run.is_some() {
+                let record = ArtifactRecord {
+                    id: 0,
+                    run: self.run.run_id.to_string(),
+                    step: check.clone(),
+                    fingerprint: None,
+                    made: now(),
+                    artifact: Artifact::default(),
+                    lineage: vec![(PUBLISHED.to_owned(), built.artifact.id.clone())],
+                    ..built.clone()
+                };
+                self.run.settings.state.artifact(&record).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = kept.await {
+            self.output.warn(format!(
+                "what was made is still marked as something that expires: {}",
+                error.chain()
+            ));
+        }
+    }
+
+    /// The latest verdict counts: what an earlier run has found well is not so any more. Where this cannot be recorded, that is only
+    /// worth a warning.
+    pub(super) async fn has_not_passed(&self, step: &Step) {
+        if self.run.settings.new_run.is_none() {
+            return;
+        }
+        let Some(input) = self.published_from(step) else {
+            return;
+        };
+        let id = self.masked(&input).id;
+        let state = &self.run.settings.state;
+        let forgotten = async {
+            for record in state.images().await? {
+                let mut lineage = record.lineage.iter();
+                let is_of_it = lineage.any(|(name, known)| name == PUBLISHED && *known == id);
+                if record.step == step.address && is_of_it {
+                    state.drop_artifact(record.id).await?;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = forgotten.await {
+            self.output.warn(error.chain());
+        }
+    }
+
+    /// Whether what was made has to pass its checks yet.
+    pub(super) fn is_unchecked(&self) -> bool {
+        let check = self.step_of(&StepKind::Check);
+        check.is_some_and(|check| self.run.states.get(check) != State::Done)
+    }
+
     /// What is known of the build, but for the machine: that is the one at hand.
     fn facts_of(&self, instance: &dyn Instance, machine: Option<&dyn Machine>) -> Facts {
         let mut of_instance = lock(&self.data).instance_facts.clone();
@@ -119,6 +203,8 @@ impl Work<'_> {
             let Err(mut trouble) = ended else {
                 return Ok(());
             };
+            self.aside.ended().await;
+            undo::sweep_attempt(self.run, &cx.output, &inside.address).await;
             if trouble.error.class == Class::Cancelled {
                 return Err(trouble);
             }

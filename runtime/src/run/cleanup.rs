@@ -4,7 +4,7 @@ use imgc_compiler::plan::{StepId, StepKind};
 use tokio_util::sync::CancellationToken;
 
 use super::build::Work;
-use super::lock;
+use super::{State, lock};
 use crate::builder::Target;
 use crate::error::Class;
 use crate::settings::{Answer, OnError};
@@ -86,6 +86,18 @@ impl Work<'_> {
             if data.machine.is_none() || failed.is_none_or(|class| class == Class::Cancelled) {
                 return;
             }
+        }
+        let plan = &self.run.plan;
+        let is_behind = plan.step_ids().any(|id| {
+            let step = plan.step(id);
+            step.build == self.id && step.checkpoint && self.run.states.get(id) == State::Done
+        });
+        if is_behind {
+            self.output.say(
+                "the machine is let go, so the next run begins at the last checkpoint; with `-on-error=abort` it stays for `imgc apply \
+                 -resume`, with `-on-failure=hold` for a look at it",
+            );
+            return;
         }
         self.output.say(
             "the machine is let go, so the next run begins anew; with `-on-error=abort` it stays for `imgc apply -resume`, with \

@@ -19,7 +19,7 @@ use crate::watch::Watch;
 
 use super::build::Work;
 use super::lock;
-use super::step::Trouble;
+use super::step::{Trouble, timed_out};
 
 /// The communicator's word for a machine that shows another key than it should.
 const HOST_KEY: &str = "run/ssh-host-key";
@@ -231,9 +231,15 @@ impl Work<'_> {
 
     async fn provision(&self, cx: &Context, step: &Step, name: &str) -> Result<(), Trouble> {
         let machine = lock(&self.data).machine.clone();
-        let summary = self
-            .act(cx, (&step.options, name), machine.as_deref())
-            .await?;
+        let work = self.act(cx, (&step.options, name), machine.as_deref());
+        let summary = match step.limits.timeout.filter(|_| step.checkpoint) {
+            None => work.await?,
+            // The limit is that of the provisioner, and not of the checkpoint behind it.
+            Some(limit) => match tokio::time::timeout(limit, work).await {
+                Ok(ended) => ended?,
+                Err(_) => return Err(timed_out(limit, &cx.watch).into()),
+            },
+        };
         let (instance, cleaning) = {
             let data = lock(&self.data);
             (data.instance.clone(), data.cleaning)

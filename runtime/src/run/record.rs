@@ -11,7 +11,7 @@ use crate::builder::FACT;
 use crate::error::{Class, Error, Result};
 use crate::event::Redact as _;
 use crate::identity;
-use crate::reuse::PUBLISHED;
+use crate::reuse::{CHECKED_BY, PUBLISHED};
 use crate::state::{ArtifactRecord, FileIdentity, Moment, StepRecord, StepStatus};
 
 use super::build::Work;
@@ -216,6 +216,10 @@ impl Work<'_> {
                 StepKind::Capture => {
                     let mut lineage = self.lineage();
                     lineage.extend(self.facts());
+                    if let Some(check) = self.step_of(&StepKind::Check) {
+                        let address = self.run.plan.step(check).address.clone();
+                        lineage.push((CHECKED_BY.to_owned(), address));
+                    }
                     lineage
                 }
                 _ => self.lineage(),

@@ -31,6 +31,7 @@ impl Work<'_> {
     ) -> Result<Option<Arc<dyn Instance>>> {
         let run = short(&living.record.run);
         // Nothing is removed or made anew where it could not be looked at.
+        self.will_have_been_done(&living.done).await?;
         let found = builder
             .restore(cx, source, &living.record.checkpoint)
             .await?;
@@ -59,6 +60,7 @@ impl Work<'_> {
                 self.have_been_done(living.done.clone());
             }
             None => {
+                self.have_not_been_done(&living.done).await?;
                 let foresight = self.foresight();
                 let has_others = foresight.is_some_and(|known| !known.checkpoints.is_empty());
                 self.output.warn(match has_others {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use imgc_compiler::plan::{Step, StepId, StepKind};
 use imgc_compiler::value::Value;
 
@@ -11,10 +12,11 @@ use super::lock;
 use super::reused::short;
 use super::undo;
 use crate::builder::{Builder, Instance, Sealed};
+use crate::cache::things;
 use crate::checkpoint::{Capability, Checkpoints};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
-use crate::state::CheckpointRecord;
+use crate::state::{CheckpointRecord, StepStatus};
 
 impl Work<'_> {
     /// What a step's component needs to make a checkpoint; nothing where none is to be made.
@@ -66,6 +68,11 @@ impl Work<'_> {
                 self.why_never(sealed.address)
             ));
         }
+        let state = &self.run.settings.state;
+        let same = match &cx.fingerprint {
+            Some(own) if is_image && sealed.is_wanted => state.find_checkpoint(own).await?,
+            _ => None,
+        };
         let kept = instance.seal(cx, sealed).await;
         if !is_image || !sealed.is_wanted {
             return kept;
@@ -86,7 +93,7 @@ impl Work<'_> {
             }
             Ok(()) => {
                 if let (Some(own), Some(_)) = (&cx.fingerprint, &cx.checkpoints) {
-                    self.let_older_go(cx, sealed.address, own).await;
+                    self.let_older_go(cx, sealed.address, own, same).await;
                 }
                 Ok(())
             }
@@ -110,17 +117,35 @@ impl Work<'_> {
     }
 
     /// A new checkpoint takes the place of what earlier runs have kept after the same step.
-    async fn let_older_go(&self, cx: &Context, step: &str, own: &str) {
+    /// `same`: the record of one with the same fingerprint, which is the record of the new one now. What a run at work may begin from
+    /// stays, with its record; the other then stays until its marks expire.
+    async fn let_older_go(
+        &self,
+        cx: &Context,
+        step: &str,
+        own: &str,
+        same: Option<CheckpointRecord>,
+    ) {
         let state = &self.run.settings.state;
         let older = async {
             let all = state.checkpoints().await?.into_iter();
+            // Others may have builds of the same name in the same state.
+            let template = self.run.settings.new_run.as_ref().map(|run| &*run.template);
+            let runs = state.runs(template).await?;
             let older = all.filter(|known| {
-                known.step == step
+                runs.iter().any(|run| run.new.id == known.run)
+                    && known.step == step
                     && known.build == self.build.address
                     && known.checkpoint.capability == Capability::Image
                     && known.fingerprint != own
             });
+            let older: Vec<CheckpointRecord> = older.chain(same).collect();
+            let but = Some(&*self.run.run_id);
+            let used = things::in_use(&**state, &older, but).await?;
             for record in older {
+                if used.contains(&record.fingerprint) {
+                    continue;
+                }
                 self.drop_checkpoint(&record).await?;
                 cx.output.detail(format!(
                     "removed the checkpoint of run {} after this step",
@@ -140,7 +165,7 @@ impl Work<'_> {
     /// Removes a checkpoint, with what it consists of at a provider.
     async fn drop_checkpoint(&self, record: &CheckpointRecord) -> Result<()> {
         let settings = &self.run.settings;
-        crate::cache::things::let_go(&*settings.state, &settings.removers, record).await
+        things::let_go(&*settings.state, &settings.removers, record).await
     }
 
     /// The id of a step of the plan; error-cleanup provisioners have none.
@@ -174,19 +199,36 @@ impl Work<'_> {
             if let Err(error) = state.use_checkpoint(&known.fingerprint, now).await {
                 self.output.warn(error.chain());
             }
-            let why = match builder.restore(cx, source, &known.checkpoint).await {
-                Ok(Some(instance)) => {
-                    self.output.say(format!(
-                        "going on after {address}, as run {} left it",
-                        short(&known.run)
-                    ));
-                    self.restored(*step, &known.run);
-                    return Ok(Some(instance));
-                }
+            let done = self.done_up_to(*step, &known.run);
+            self.will_have_been_done(&done).await?;
+            let restored = builder.restore(cx, source, &known.checkpoint).await;
+            if let Ok(Some(instance)) = restored {
+                self.output.say(format!(
+                    "going on after {address}, as run {} left it",
+                    short(&known.run)
+                ));
+                self.have_been_done(done);
+                return Ok(Some(instance));
+            }
+            self.have_not_been_done(&done).await?;
+            let is_image = known.checkpoint.capability == Capability::Image;
+            let why = match restored {
+                // It has been returned.
+                Ok(Some(_)) => continue,
                 Ok(None) => "it is gone or damaged".to_owned(),
                 // Not the checkpoint's fault: launching says it.
                 Err(error) if matches!(error.class, Class::Template | Class::Cancelled) => {
                     return Ok(None);
+                }
+                Err(error) if is_image && error.is_transient() => return Err(error),
+                // What a provider refuses says nothing of the image, which is worth more than this run.
+                Err(error) if is_image => {
+                    undo::sweep_attempt(self.run, &self.output, &cx.address).await;
+                    self.output.warn(format!(
+                        "cannot begin at the checkpoint after {address}, which stays (`imgc cache prune -all` removes it): {}",
+                        error.chain()
+                    ));
+                    continue;
                 }
                 Err(error) => error.chain(),
             };
@@ -200,19 +242,40 @@ impl Work<'_> {
         Ok(None)
     }
 
-    /// The machine is as it was after `last`: the provisioners up to there need not run.
-    fn restored(&self, last: StepId, by: &str) {
+    /// The provisioners up to `last`.
+    fn done_up_to(&self, last: StepId, by: &str) -> Vec<(StepId, String)> {
         let plan = &self.run.plan;
-        let done: Vec<(StepId, String)> = plan
-            .step_ids()
+        plan.step_ids()
             .take_while(|id| *id <= last)
             .filter(|id| {
                 let step = plan.step(*id);
                 step.build == self.id && matches!(step.kind, StepKind::Provision { .. })
             })
             .map(|id| (id, by.to_owned()))
-            .collect();
-        self.have_been_done(done);
+            .collect()
+    }
+
+    /// Before a machine is taken over or started that has the work of these steps: whoever finds it later, after this run has died,
+    /// is to know so.
+    pub(super) async fn will_have_been_done(&self, done: &[(StepId, String)]) -> Result<()> {
+        self.record_all(done, StepStatus::Reused).await
+    }
+
+    /// It has not become that machine.
+    pub(super) async fn have_not_been_done(&self, done: &[(StepId, String)]) -> Result<()> {
+        self.record_all(done, StepStatus::Skipped).await
+    }
+
+    async fn record_all(&self, done: &[(StepId, String)], status: StepStatus) -> Result<()> {
+        if !self.lives_on() {
+            return Ok(());
+        }
+        let records = done.iter().map(|(step, by)| {
+            self.record(*step, status, |record| {
+                record.reused_from = (status == StepStatus::Reused).then(|| by.clone());
+            })
+        });
+        try_join_all(records).await.map(drop)
     }
 
     /// Provisioners need not run: the machine has their work.

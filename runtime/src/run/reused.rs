@@ -207,6 +207,7 @@ impl Work<'_> {
         if let Err(error) = self.note_gone(gone.collect()).await {
             self.output.warn(error.chain());
         }
+        self.keep_unchecked(&foresight).await;
         let foresight = Arc::new(foresight);
         let reused: Vec<(StepId, String)> = foresight
             .reused()

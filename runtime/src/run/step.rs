@@ -99,6 +99,9 @@ impl Work<'_> {
         };
         lock(&self.data).begun.remove(&id);
         let error = (trouble.error.class, trouble.error.id, trouble.error.chain());
+        if step.kind == StepKind::Check && error.0 != Class::Cancelled {
+            self.has_not_passed(step).await;
+        }
         self.end(id, step, trouble, started.elapsed());
         self.record_failed(id, attempt, started.elapsed(), error)
             .await;
@@ -168,7 +171,7 @@ impl Work<'_> {
         let commit = Commit::default();
         let work = AssertUnwindSafe(self.execute(step, cancel, &watch, &commit)).catch_unwind();
         let work = async {
-            let ended = match step.limits.timeout {
+            let ended = match step.limits.timeout.filter(|_| !step.checkpoint) {
                 None => work.await,
                 Some(limit) => {
                     tokio::pin!(work);

@@ -5,7 +5,7 @@ use imgc_runtime::Class;
 use imgc_runtime::checkpoint::Capability;
 use imgc_runtime::event::Level;
 use imgc_runtime::run::{StepOutcome, exit_code};
-use imgc_runtime::settings::OnError;
+use imgc_runtime::settings::{OnError, Reuse};
 use imgc_runtime::state::State as _;
 use imgc_runtime::testing::{Act, PlanMaker, Theatre, object};
 
@@ -89,8 +89,8 @@ async fn what_does_not_pass_is_published_by_nobody_and_checked_again() {
         "{}",
         failure.message
     );
-    // What was made stays, with whoever goes on.
-    assert_eq!(first.result.builds[0].artifacts.len(), 1);
+    // Nobody takes it for an image that can be used, and it stays for whoever goes on.
+    assert!(first.result.builds[0].artifacts.is_empty());
     let second = lab.run(checked("look"), resuming(1)).await;
     assert_eq!(
         about_the_image(&second),
@@ -103,6 +103,64 @@ async fn what_does_not_pass_is_published_by_nobody_and_checked_again() {
         ]
     );
     assert_eq!(exit_code(&second.result), 0);
+}
+
+#[tokio::test]
+async fn the_latest_verdict_counts() {
+    let theatre = Theatre::default().on("look", [Act::Well, Act::Fail(Class::Provisioning)]);
+    let mut lab = Lab::new(theatre);
+    lab.apply(checked("look")).await;
+    let again = Reuse {
+        replace: vec!["build.fake.a.check".to_owned()],
+        ..crate::lab::on()
+    };
+    let second = lab.run(checked("look"), again).await;
+    assert_eq!(exit_code(&second.result), 1);
+    let third = lab.apply(checked("look")).await;
+    assert!(
+        third.calls.contains(&"look a".to_owned()),
+        "{:?}",
+        third.calls
+    );
+    assert_eq!(exit_code(&third.result), 0);
+}
+
+#[tokio::test]
+async fn a_failure_that_was_let_pass_has_not_passed() {
+    let theatre = Theatre::default().on("look", [Act::Fail(Class::Provisioning)]);
+    let mut lab = Lab::new(theatre);
+    let mut lenient = checked("look").plan();
+    lenient.builds[0].checks[0].limits.continue_on_error = true;
+    let first = lab.apply(PlanMaker::of(lenient)).await;
+    assert_eq!(exit_code(&first.result), 0);
+    let second = lab.apply(checked("look")).await;
+    assert!(
+        second.calls.contains(&"look a".to_owned()),
+        "{:?}",
+        second.calls
+    );
+}
+
+#[tokio::test]
+async fn what_has_not_passed_is_kept_when_nothing_checks_it_any_more() {
+    let theatre = Theatre::default().on("look", [Act::Fail(Class::Provisioning)]);
+    let mut lab = Lab::new(theatre);
+    lab.apply(checked("look")).await;
+    let bare = || {
+        plan(
+            "fake",
+            vec![provisioner("make", "x")],
+            vec![vec![post("x")]],
+        )
+    };
+    let second = lab.apply(bare()).await;
+    assert_eq!(about_the_image(&second), ["passed image-a", "post x"]);
+    // One that has passed needs no second word.
+    let theatre = Theatre::default();
+    let mut lab = Lab::new(theatre);
+    lab.apply(checked("look")).await;
+    let second = lab.apply(bare()).await;
+    assert_eq!(about_the_image(&second), Vec::<&str>::new());
 }
 
 #[tokio::test]

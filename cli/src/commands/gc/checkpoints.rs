@@ -30,7 +30,7 @@ impl Standing {
     pub(super) async fn look(state: &Arc<Sqlite>) -> Result<Self> {
         let mut records = state.checkpoints().await?;
         records.retain(|record| !record.checkpoint.things.is_empty());
-        let at_work = things::in_use(&**state, &records).await?;
+        let at_work = things::in_use(&**state, &records, None).await?;
         let in_use = records
             .iter()
             .filter(|record| at_work.contains(&record.fingerprint));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::remove::remove_marked;
+use imgc_runtime::reuse::{is_unchecked, mark_unchecked};
 use imgc_runtime::settings::Remover;
 use imgc_runtime::state::{Owner, State as _};
 use imgc_runtime::sweep::{Area, Marked, Sweep};
@@ -39,11 +40,21 @@ impl Gc {
         args: &GcArgs,
     ) -> Result<(), Failure> {
         let remover = self.remover_of(provider)?;
-        let mut kept = Vec::new();
+        let mut kept: Vec<CloudResource> = Vec::new();
+        // What has to pass its checks yet stays until it expires.
+        let mut unchecked: Vec<CloudResource> = Vec::new();
         let mut known = None;
         if let Some(state) = &look.state {
             look.wait(self.learn(state))?;
-            kept = look.wait(kept_things(state))?;
+            let mut images = look.wait(state.images())?;
+            mark_unchecked(&mut images);
+            let (open, finished): (Vec<_>, Vec<_>) = images.into_iter().partition(is_unchecked);
+            kept.extend(
+                finished
+                    .into_iter()
+                    .flat_map(|record| record.artifact.things),
+            );
+            unchecked.extend(open.into_iter().flat_map(|record| record.artifact.things));
             let standing = look.wait(Standing::look(state))?;
             if args.run.is_none() {
                 kept.extend(things_of(&standing.valid));
@@ -60,7 +71,10 @@ impl Gc {
         for round in 0..LOOKS {
             let mut sweep = look.wait(remover.sweep(&area))?;
             sweep.things.retain(|one| {
-                !kept.iter().any(|kept| kept.is(&one.thing))
+                let is_open = || unchecked.iter().any(|open| open.is(&one.thing));
+                let stays = args.run.is_none() && one.expires > state::now() && is_open();
+                !stays
+                    && !kept.iter().any(|kept| kept.is(&one.thing))
                     && !done.contains(&one.thing.describe())
             });
             if round > 0 && sweep.things.is_empty() {
@@ -250,6 +264,13 @@ async fn strike(state: &Arc<Sqlite>, thing: &CloudResource) -> imgc_runtime::Res
     for owned in state.resources(Owner::All).await? {
         if matches!(&owned.record.resource, Resource::Cloud(known) if known.is(thing)) {
             state.forget(owned.record.id);
+        }
+    }
+    let mut images = state.images().await?;
+    mark_unchecked(&mut images);
+    for record in images.iter().filter(|record| is_unchecked(record)) {
+        if record.artifact.things.iter().any(|known| known.is(thing)) {
+            state.drop_artifact(record.id).await?;
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ use super::{behaviour, test, user};
 use crate::harness::{Printed, Test};
 
 /// How a caller is ended when one of its calls has had its effect.
-type End = fn(Pid);
+pub(super) type End = fn(Pid);
 
 fn killed(pid: Pid) {
     kill(pid, Signal::SIGKILL).unwrap();
@@ -42,7 +42,7 @@ fn group_killed(pid: Pid) {
 }
 
 /// Lets a process come to its call number `point`, and ends it there.
-fn struck<T>(
+pub(super) fn struck<T>(
     cloud: &Cloud,
     point: usize,
     end: End,

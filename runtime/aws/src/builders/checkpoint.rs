@@ -93,9 +93,13 @@ pub(super) async fn keep(cx: &Context, temporary: &Temporary, sealed: &Sealed<'_
         id: Some(id),
         ..made.record.clone()
     }));
+    let mut facts = temporary.facts.clone();
+    for secret in ["Password", "WinRMPassword"] {
+        facts.texts.remove(secret);
+    }
     let kept = Kept {
         image: made.record.clone(),
-        facts: temporary.facts.clone(),
+        facts,
         keys: temporary.keys_on_disk.clone(),
     };
     let data = serde_json::to_value(kept).map_err(|error| {
@@ -154,12 +158,20 @@ pub(super) async fn find(
     let is_whole = found.state == Some(ImageState::Available);
     let image: Image = match is_whole {
         true => found,
-        false => image::available(cx, region, id, polling).await?,
+        false => match image::available(cx, region, id, polling).await {
+            // It has failed, and nothing will become of it.
+            Err(error) if error.id == "run/aws-image" => {
+                cx.output.say(error.chain());
+                return Ok(None);
+            }
+            available => available?,
+        },
     };
     Ok(Some(Origin {
         image,
         facts: Some(kept.facts),
         keys: kept.keys,
+        is_alone: true,
     }))
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Origin {
     pub(crate) facts: Option<Facts>,
     /// Public halves of keys of earlier runs that are on its disk.
     pub(crate) keys: Vec<String>,
+    /// Whether it is the only instance of its build, as far as names go that the template gives; else the other one has them.
+    pub(crate) is_alone: bool,
 }
 
 /// An instance that runs, and all that was made for it.
@@ -100,8 +102,11 @@ impl Temporary {
         // Disks and their encryption are those of an image that was made of this template.
         let bare = origin.is_some().then(|| launch.without_disks());
         let launch = bare.as_ref().unwrap_or(launch);
+        let is_alone = origin.as_ref().is_none_or(|origin| origin.is_alone);
         let (own, known, older) = match origin {
-            Some(Origin { image, facts, keys }) => (Some(image), facts, keys),
+            Some(Origin {
+                image, facts, keys, ..
+            }) => (Some(image), facts, keys),
             None => (None, None, Vec::new()),
         };
         let source = async {
@@ -124,7 +129,12 @@ impl Temporary {
         let (source, place) = (source?, place?);
         let facts = known.unwrap_or_else(|| Facts::new(&region, &source));
         let render = Render::new(cx, &facts);
-        let log_in = LogIn::read(options)?;
+        let mut log_in = LogIn::read(options)?;
+        if let LogIn::Temporary { name, .. } = &mut log_in
+            && !is_alone
+        {
+            *name = None;
+        }
         let trust = Trust {
             kept: options::kept(&source, &launch.run.devices),
             ..Trust::read(options, &log_in, &source)?

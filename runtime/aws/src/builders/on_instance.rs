@@ -15,7 +15,7 @@ use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Sealed, Target};
 use imgc_runtime::checkpoint::{Capability, Checkpoint};
 use imgc_runtime::context::Context;
-use imgc_runtime::error::{Error, Result};
+use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::machine::{Command, Machine};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope};
@@ -229,6 +229,15 @@ impl<R: Recipe> Builder for OnInstance<R> {
         if session::is_wanted(&options) {
             session::check_plugin().await?;
         }
+        if cx.is_checked && options.string("ssh_host")?.is_some() {
+            return Err(Error::new(
+                Class::Template,
+                "run/aws-option",
+                "`ssh_host` names one machine, and the image is to be checked on another one",
+            )
+            .of("ssh_host")
+            .help("leave `ssh_host` out, or the provisioners with on = \"image\""));
+        }
         let launch = read.launch();
         let (source, image) = (&launch.source, read.image());
         let source = self.family.prepare(cx, &options, source, image).await?;
@@ -309,11 +318,17 @@ impl<R: Recipe> Builder for OnInstance<R> {
             return Ok(None);
         };
         let polling = polling(&read, &options)?;
-        let image = Box::pin(image::known(cx, &region, &id, polling)).await?;
+        let (access, _, _) = self.family.account(&options).await?;
+        let (image, source) = tokio::join!(
+            Box::pin(image::known(cx, &region, &id, polling)),
+            Box::pin(self.family.source(&access, &region, &read.launch().source)),
+        );
         let origin = Origin {
-            image,
-            facts: None,
+            image: image?,
+            // It may have gone meanwhile.
+            facts: source.ok().map(|source| Facts::new(&region, &source)),
             keys: Vec::new(),
+            is_alone: false,
         };
         let launch = read.launch();
         let temporary = Temporary::launch(cx, &self.family, &options, launch, Some(origin));
