@@ -424,7 +424,13 @@ fn will_run(plan: &Plan, foresight: &Foresight, address: &str) -> bool {
                 None => plan.build(foresight.build).address != address,
             }
         }
-        Verdict::From { .. } | Verdict::Whole => true,
+        Verdict::From { step: behind, .. } => {
+            let mut steps = plan.step_ids();
+            let step = steps.find(|id| plan.step(*id).address == address);
+            // What acts on a machine stands in the order in which it does.
+            step.is_none_or(|step| step > *behind)
+        }
+        Verdict::Whole => true,
     }
 }
 
@@ -486,6 +492,9 @@ fn looked(
         if let Some(foresight) = builds.iter().find(|one| one.build == *id) {
             let runs = |by: &str| by.is_empty() || will_run(plan, foresight, by);
             preview.findings.retain(|finding| runs(&finding.by));
+            preview
+                .makes
+                .retain(|making| will_run(plan, foresight, &making.by));
         }
     }
     let taken = builds.iter().flat_map(|build| &build.pins);

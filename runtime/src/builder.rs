@@ -15,7 +15,7 @@ use crate::checkpoint::{Capability, Checkpoint};
 use crate::context::Context;
 use crate::error::{Class, Error, Result};
 use crate::machine::Machine;
-use crate::preview::{Preview, Right, Scope};
+use crate::preview::{Preview, Right, Scope, Wanted};
 
 /// Makes machines. It never runs provisioners; the runtime does.
 #[async_trait]
@@ -74,15 +74,21 @@ pub trait Builder: Send + Sync {
     }
 
     /// What a plan shows of the outside, read-only; parts of the options may be unknown. What cannot be asked is left unknown,
-    /// never an error. `None` where there is nothing to show.
-    async fn preview(&self, cx: &Context, options: &Value) -> Option<Preview> {
-        let _ = (cx, options);
+    /// never an error. `wanted`: what the plan asks of the build besides. `None` where there is nothing to show.
+    async fn preview(&self, cx: &Context, options: &Value, wanted: &Wanted) -> Option<Preview> {
+        let _ = (cx, options, wanted);
         None
     }
 
     /// The rights that a build with these options takes of the service it works with; parts of them may be unknown.
-    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
-        let _ = (cx, options, scope);
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        wanted: &Wanted,
+        scope: Scope,
+    ) -> Vec<Right> {
+        let _ = (cx, options, wanted, scope);
         Vec::new()
     }
 

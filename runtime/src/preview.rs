@@ -81,6 +81,34 @@ pub struct Making {
     pub open_to: Vec<String>,
     /// Whether it is there when the build has ended well.
     pub stays: bool,
+    /// The address of what makes it, as in [`Removing::by`].
+    pub by: String,
+}
+
+/// What a plan asks of a build beside the options of its builder, as parts behind the address of the build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The step that checks the artifact on a machine of its own, such as `check`.
+    pub check: Option<String>,
+    /// The steps behind which the machine is kept as it is, such as `provisioner[0]`.
+    pub checkpoints: Vec<String>,
+}
+
+impl Wanted {
+    fn of(plan: &Plan, id: BuildId) -> Self {
+        let mut wanted = Self::default();
+        for step in plan.steps.iter().filter(|step| step.build == id) {
+            let own = step.address.strip_prefix(plan.build(id).address.as_str());
+            let part = own.map_or(step.address.as_str(), |own| own.trim_start_matches('.'));
+            if step.kind == StepKind::Check {
+                wanted.check = Some(part.to_owned());
+            }
+            if step.checkpoint {
+                wanted.checkpoints.push(part.to_owned());
+            }
+        }
+        wanted
+    }
 }
 
 impl Preview {
@@ -125,6 +153,7 @@ impl Preview {
             about: about.into(),
             open_to: Vec::new(),
             stays: false,
+            by: String::new(),
         });
         self.makes.last_mut().expect("it was just added")
     }
@@ -263,10 +292,13 @@ impl Look<'_> {
                     &build.source,
                     template::late(ComponentKind::Builder, &build.builder),
                 );
+                let wanted = Wanted::of(self.plan, id);
                 let own = async {
-                    let mut shown = builder.as_ref()?.preview(&cx, &options).await?;
-                    for removing in &mut shown.removes {
-                        removing.by = match removing.by.as_str() {
+                    let mut shown = builder.as_ref()?.preview(&cx, &options, &wanted).await?;
+                    let removals = shown.removes.iter_mut().map(|removing| &mut removing.by);
+                    let makings = shown.makes.iter_mut().map(|making| &mut making.by);
+                    for by in removals.chain(makings) {
+                        *by = match by.as_str() {
                             "" => build.address.to_string(),
                             step => format!("{}.{step}", build.address),
                         };
@@ -294,11 +326,11 @@ impl Look<'_> {
                     let cx = &cx;
                     async move {
                         let mut shown = post.preview(cx, own, origin).await?;
-                        for removing in &mut shown.removes {
-                            removing.by = step.address.to_string();
-                        }
-                        for finding in &mut shown.findings {
-                            finding.by = step.address.to_string();
+                        let removals = shown.removes.iter_mut().map(|removing| &mut removing.by);
+                        let makings = shown.makes.iter_mut().map(|making| &mut making.by);
+                        let findings = shown.findings.iter_mut().map(|finding| &mut finding.by);
+                        for by in removals.chain(makings).chain(findings) {
+                            by.clone_from(&step.address);
                         }
                         Some(shown)
                     }
@@ -333,7 +365,8 @@ impl Look<'_> {
             let late = template::late(ComponentKind::Builder, &build.builder);
             let source = self.options(&cx, &build.source, late);
             if let Some(builder) = self.registry.builders.get(build.builder.as_str()) {
-                rights.extend(builder.rights(&cx, &source, scope).await);
+                let wanted = Wanted::of(self.plan, BuildId(at as u32));
+                rights.extend(builder.rights(&cx, &source, &wanted, scope).await);
             }
             let origin = Origin {
                 builder: &build.builder,

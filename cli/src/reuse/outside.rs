@@ -22,11 +22,11 @@ pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
             continue;
         }
         let address = harmless(&plan.build(*id).address).into_owned();
-        let _ = writeln!(
-            text,
-            "\n{}",
-            look.paint(Style::Strong, &format!("What {address} finds and makes"))
-        );
+        let title = match preview.makes.is_empty() {
+            true => format!("What {address} finds"),
+            false => format!("What {address} finds and makes"),
+        };
+        let _ = writeln!(text, "\n{}", look.paint(Style::Strong, &title));
         let facts = preview.findings.iter().map(finding);
         let makes = preview.makes.iter().map(making);
         let rows: Vec<(String, String)> = facts.chain(makes).collect();

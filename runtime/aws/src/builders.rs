@@ -5,7 +5,7 @@
 pub(crate) mod artifact;
 mod bundle;
 mod check;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod chroot;
 mod ebs;
 mod ebssurrogate;

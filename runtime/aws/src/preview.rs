@@ -4,6 +4,7 @@
 //! how that was chosen, what will be made and who else can reach it, what the name means, quotas, what an hour costs.
 
 mod makes;
+mod price;
 mod quota;
 
 use aws_sdk_ec2::types::{Image, Vpc};
@@ -11,7 +12,7 @@ use imgc_compiler::value::Value;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
-use imgc_runtime::preview::{Preview, Right, Scope};
+use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
 use crate::account::{Access, Account, Accounts};
 use crate::builders::no_bucket;
@@ -27,10 +28,29 @@ use crate::resource::snapshots_of;
 use crate::rights::{self, Family, parts};
 use crate::tags;
 
+/// Who asks, and what the plan has beside its options.
+#[derive(Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    family: Family,
+    component: &'a str,
+    wanted: &'a Wanted,
+}
+
+impl<'a> Asks<'a> {
+    pub(crate) fn new(family: Family, component: &'a str, wanted: &'a Wanted) -> Self {
+        Self {
+            family,
+            component,
+            wanted,
+        }
+    }
+}
+
 /// What is known of a source before it is asked about.
 struct View<'a> {
     cx: &'a Context,
     family: Family,
+    wanted: &'a Wanted,
     options: Options<'a>,
     account: std::sync::Arc<Account>,
     region: RegionClient,
@@ -40,10 +60,10 @@ struct View<'a> {
 pub(crate) async fn preview(
     cx: &Context,
     accounts: &Accounts,
-    (family, component): (Family, &str),
+    asks: Asks<'_>,
     options: &Value,
 ) -> Preview {
-    let options = Options::new(component, options);
+    let options = Options::new(asks.component, options);
     let mut shown = Preview::default();
     let opened = match Access::read(&options) {
         Ok(access) => accounts.get(&access).await,
@@ -73,7 +93,8 @@ pub(crate) async fn preview(
             shown.known("region", region.name());
             let view = View {
                 cx,
-                family,
+                family: asks.family,
+                wanted: asks.wanted,
                 options,
                 account: account.clone(),
                 region,
@@ -86,12 +107,13 @@ pub(crate) async fn preview(
     shown.known("region", region.name());
     let view = View {
         cx,
-        family,
+        family: asks.family,
+        wanted: asks.wanted,
         options,
         account: account.clone(),
         region,
     };
-    match family {
+    match asks.family {
         Family::Chroot => Box::pin(view.asked_here(&mut shown)).await,
         _ => Box::pin(view.asked(&mut shown)).await,
     }
@@ -101,14 +123,18 @@ pub(crate) async fn preview(
 /// The rights that a source takes, and those of whoever takes its role.
 pub(crate) async fn rights_of(
     accounts: &Accounts,
-    (family, component): (Family, &str),
+    asks: Asks<'_>,
     options: &Value,
     scope: Scope,
 ) -> Vec<Right> {
-    let options = Options::new(component, options);
+    let options = Options::new(asks.component, options);
     let access = Access::read(&options).unwrap_or_default();
     let (place, holder) = asking(accounts, &access, scope).await;
-    let mut rights = rights::rights(&parts(family, &options), &place, scope.full);
+    let mut parts = parts(asks.family, &options);
+    if !asks.wanted.checkpoints.is_empty() {
+        parts.extend(rights::CHECKPOINT);
+    }
+    let mut rights = rights::rights(&parts, &place, scope.full);
     let bucket = options.string("s3_bucket").ok().flatten();
     if let Some(bucket) = bucket.filter(|_| !options.is_sensitive("s3_bucket")) {
         for right in &mut rights {
@@ -224,9 +250,16 @@ type Namesakes = Vec<(String, Vec<Image>)>;
 
 impl View<'_> {
     async fn asked(&self, shown: &mut Preview) {
-        let source = async {
-            let source = Source::read(&self.options)?;
-            find_source(&self.region, &source).await
+        let source_and_price = async {
+            let source = async {
+                let source = Source::read(&self.options)?;
+                find_source(&self.region, &source).await
+            };
+            let source = Box::pin(source).await;
+            let image = source.as_ref().ok();
+            let price = price::price(&self.account, &self.region, &self.options, image);
+            let price = Box::pin(price).await;
+            (source, price)
         };
         let groups_wanted = !self.has_groups() && self.logs_in();
         let caller = async {
@@ -236,12 +269,11 @@ impl View<'_> {
                 false => Ok(network.cidrs),
             }
         };
-        let (source, place, names, quota, price, caller) = tokio::join!(
-            Box::pin(source),
+        let ((source, price), place, names, quota, caller) = tokio::join!(
+            Box::pin(source_and_price),
             Box::pin(self.place()),
             Box::pin(self.names()),
             Box::pin(quota::quota(&self.region, &self.options)),
-            Box::pin(quota::price(&self.region, &self.options)),
             Box::pin(async {
                 match groups_wanted && !session::is_wanted(&self.options) {
                     true => Some(caller.await),

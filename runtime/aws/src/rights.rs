@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imgc_runtime::preview::{Conditions, Right};
 
-pub(crate) use parts::{Family, Part, copies, parts};
+pub(crate) use parts::{CHECKPOINT, Family, Part, copies, parts};
 
 use crate::resource::PATH;
 use crate::tags;
@@ -129,6 +129,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Plan, "ec2:DescribeSpotPriceHistory", On::All),
     row(Part::Plan, "ec2:DescribeSubnets", On::All),
     row(Part::Plan, "ec2:DescribeVpcs", On::All),
+    row(Part::Plan, "pricing:GetProducts", On::All),
     row(Part::Plan, "servicequotas:GetServiceQuota", On::All),
     // Everybody may ask who he is.
     row(Part::Plan, "sts:GetCallerIdentity", On::All),

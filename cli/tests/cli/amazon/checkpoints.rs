@@ -74,10 +74,32 @@ fn checkpoint(cloud: &Cloud) -> String {
 }
 
 #[test]
+fn rights_to_keep_the_machine_are_named_also_where_no_image_is_made() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let template = test.read("main.pkr.hcl");
+    let wants_image = |template: &str| {
+        test.write("main.pkr.hcl", template);
+        let policy = test.run(&["plan", "-iam", "."]);
+        assert_eq!(policy.code, 0, "{}", policy.text());
+        policy.stdout.contains("ec2:CreateImage")
+    };
+    let none = template.replace(
+        "  instance_type",
+        "  skip_create_ami = true\n  instance_type",
+    );
+    assert!(wants_image(&none));
+    assert!(!wants_image(&none.replace("    checkpoint = true\n", "")));
+}
+
+#[test]
 fn a_later_run_begins_behind_the_step_that_asks_for_it() {
     let cloud = Cloud::with(behaviour()).unwrap();
     let test = test(&cloud);
     let plan = test.run(&["plan", "-color=false", "."]);
+    let kept =
+        "image in us-east-1: the machine behind provisioner[0], a checkpoint for 14 days (stays)";
+    assert!(plan.stdout.contains(kept), "{}", plan.text());
     assert!(
         plan.stdout.contains("a later run can begin behind it"),
         "{}",
@@ -114,6 +136,7 @@ fn a_later_run_begins_behind_the_step_that_asks_for_it() {
 
     test.write("mended", "");
     let plan = test.run(&["plan", "-color=false", "."]);
+    assert!(!plan.stdout.contains("a checkpoint for"), "{}", plan.text());
     assert!(
         plan.stdout.contains("build.amazon-ebs.web.provisioner[0]"),
         "{}",

@@ -72,6 +72,55 @@ fn image(cloud: &Cloud) -> String {
     own.unwrap_or_else(|| panic!("no image: {left}")).id.clone()
 }
 
+/// What the plan says that is made, without the region.
+fn makes(test: &Test) -> Vec<String> {
+    let printed = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let lines = printed.stdout.lines();
+    let lines = lines.filter(|line| line.contains(" in us-") && line.ends_with(')'));
+    let lines = lines.map(|line| line.trim().trim_start_matches("makes").trim().to_owned());
+    lines.collect()
+}
+
+#[test]
+fn a_plan_names_what_is_made_for_the_checks_where_they_run() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    let of_check = [
+        "key pair in us-east-1: ed25519, made here, for its checks (until the build ends)".to_owned(),
+        format!(
+            "security group in us-east-1: port {} open, for its checks; open to 127.0.0.1/32 (until the build ends)",
+            cloud.ssh_port()
+        ),
+        "instance in us-east-1: t3.micro, of the new image, with its disks, for its checks (until the build ends)"
+            .to_owned(),
+    ];
+    let first = makes(&test);
+    assert!(
+        first.windows(3).any(|these| these == of_check),
+        "{first:#?}"
+    );
+    assert!(
+        first.contains(&"image in us-east-1: web-1 (stays)".to_owned()),
+        "{first:#?}"
+    );
+    // The image is there, and has not passed: what is made is for the checks and behind them.
+    assert_eq!(apply(&test, &[]).code, 1);
+    let of_it = [
+        "image in us-west-2: web-1, a copy (stays)".to_owned(),
+        "snapshot in us-west-2: 2, one for each disk (stays)".to_owned(),
+    ];
+    let parameters = ["us-west-2", "us-east-1"]
+        .map(|region| format!("parameter in {region}: {NAME}, a new one (stays)"));
+    assert_eq!(
+        makes(&test),
+        [&of_it[..], &of_check[..], &parameters[..]].concat()
+    );
+    test.write("good", "");
+    assert_eq!(apply(&test, &[]).code, 0);
+    assert_eq!(makes(&test), Vec::<String>::new());
+}
+
 fn is_marked(cloud: &Cloud, id: &str) -> bool {
     let left = cloud.left();
     let mut images = left.iter().filter(|one| one.id == id);

@@ -45,7 +45,7 @@ fn a_plan_says_what_is_there_what_is_made_and_what_is_open_to_whom() {
             ", the default one of us-east-1",
             "a default one, which Amazon chooses",
             "`web-1` is free in us-east-1",
-            "(unknown) EC2 tells no prices of instances on demand",
+            "price per hour  0.0104 USD for t3.micro on demand, without disks",
             "to make what is needed are there",
             "key pair in us-east-1: ed25519, made here (until the build ends)",
             "open; open to 127.0.0.1/32 (until the build ends)",
@@ -74,7 +74,42 @@ fn a_plan_says_what_is_there_what_is_made_and_what_is_open_to_whom() {
         .iter()
         .find(|found| found["what"] == "price per hour")
         .unwrap();
-    assert_eq!(price["state"], "unknown");
+    assert_eq!(price["state"], "known");
+    assert_eq!(group["by"], "build.amazon-ebs.web");
+}
+
+#[test]
+fn what_an_hour_costs_is_asked_of_the_price_list() {
+    let cloud = Cloud::start().unwrap();
+    let test = test(&cloud);
+    let template = test.read("main.pkr.hcl");
+    let priced = |from: &str, to: &str, said: &str| {
+        test.write("main.pkr.hcl", template.replacen(from, to, 1));
+        has(&plan(&test), &[said]);
+    };
+    let kind = "\"t3.micro\"";
+    priced(
+        kind,
+        "\"m5.large\"\n  tenancy = \"dedicated\"",
+        "0.102 USD for m5.large on demand",
+    );
+    priced(
+        kind,
+        "\"m5.large\"\n  tenancy = \"host\"",
+        "price per hour  (unknown) a dedicated host costs as a whole",
+    );
+    priced(
+        kind,
+        "\"t3.large\"",
+        "price per hour  (unknown) the price list has no t3.large in us-east-1",
+    );
+    // A price that cannot be asked keeps nothing from running.
+    cloud.change(|behaviour| behaviour.denied = vec!["pricing:*".to_owned()]);
+    priced(
+        kind,
+        kind,
+        "price per hour  (unknown) cannot ask what the instance costs: pricing:GetProducts is not allowed",
+    );
 }
 
 #[test]

@@ -29,8 +29,10 @@ use crate::tags;
 
 /// The form of what is recorded.
 const VERSION: u32 = 1;
-/// How long a checkpoint counts, in milliseconds.
-const LIFE: Moment = 14 * 24 * 3600 * 1000;
+/// How long a checkpoint counts.
+pub(crate) const DAYS: Moment = 14;
+/// The same in milliseconds.
+const LIFE: Moment = DAYS * 24 * 3600 * 1000;
 /// How long writing what the page cache holds may take.
 const SYNC: Duration = Duration::from_secs(300);
 /// How long it may take until the snapshots of an image have begun: they hold what is on the disks at that moment.

@@ -24,7 +24,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::mounts::Busy;
 use imgc_runtime::options::Options;
-use imgc_runtime::preview::{Preview, Right, Scope};
+use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
 use crate::account::Access;
 use crate::builders::artifact::of_image;
@@ -35,7 +35,7 @@ use crate::builders::render::Render;
 use crate::error::{Meaning, answer, failed};
 use crate::image::{self, Contents, snapshot};
 use crate::options::{Chroot, Device, Traits};
-use crate::preview::{doomed, preview, rights_of};
+use crate::preview::{Asks, doomed, preview, rights_of};
 use crate::publish;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
@@ -130,14 +130,20 @@ impl Builder for AmazonChroot {
         }
     }
 
-    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        wanted: &Wanted,
+        scope: Scope,
+    ) -> Vec<Right> {
         let _ = cx;
-        let asks = (rights::Family::Chroot, COMPONENT);
+        let asks = Asks::new(rights::Family::Chroot, COMPONENT, wanted);
         Box::pin(rights_of(self.family.accounts(), asks, options, scope)).await
     }
 
-    async fn preview(&self, cx: &Context, value: &Value) -> Option<Preview> {
-        let asks = (rights::Family::Chroot, COMPONENT);
+    async fn preview(&self, cx: &Context, value: &Value, wanted: &Wanted) -> Option<Preview> {
+        let asks = Asks::new(rights::Family::Chroot, COMPONENT, wanted);
         let options = Options::new(COMPONENT, value);
         let here = async {
             let (_, _, region) = self.family.account(&options).await.ok()?;

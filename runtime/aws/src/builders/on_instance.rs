@@ -18,7 +18,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::machine::{Command, Machine};
 use imgc_runtime::options::Options;
-use imgc_runtime::preview::{Preview, Right, Scope};
+use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
 use crate::account::Access;
 use crate::builders::family::{Facts, Family, problems, problems_of_image};
@@ -28,7 +28,7 @@ use crate::diagnose::Way;
 use crate::image;
 use crate::instance::{self, LogIn, session};
 use crate::options::{Image, Launch, Polling};
-use crate::preview::{preview, rights_of};
+use crate::preview::{Asks, preview, rights_of};
 use crate::publish;
 use crate::region::RegionClient;
 use crate::resource::{Kind, PROVIDER};
@@ -247,14 +247,20 @@ impl<R: Recipe> Builder for OnInstance<R> {
         check_root(&source, kind, way_out)
     }
 
-    async fn preview(&self, cx: &Context, options: &Value) -> Option<Preview> {
-        let asks = (R::FAMILY, R::COMPONENT);
+    async fn preview(&self, cx: &Context, options: &Value, wanted: &Wanted) -> Option<Preview> {
+        let asks = Asks::new(R::FAMILY, R::COMPONENT, wanted);
         Some(Box::pin(preview(cx, self.family.accounts(), asks, options)).await)
     }
 
-    async fn rights(&self, cx: &Context, options: &Value, scope: Scope) -> Vec<Right> {
+    async fn rights(
+        &self,
+        cx: &Context,
+        options: &Value,
+        wanted: &Wanted,
+        scope: Scope,
+    ) -> Vec<Right> {
         let _ = cx;
-        let asks = (R::FAMILY, R::COMPONENT);
+        let asks = Asks::new(R::FAMILY, R::COMPONENT, wanted);
         Box::pin(rights_of(self.family.accounts(), asks, options, scope)).await
     }
 

@@ -5,7 +5,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::Preview;
 
 use super::View;
-use crate::builders::root_of;
+use crate::builders::{checkpoint, root_of};
 use crate::instance::{LogIn, session};
 use crate::options::{Network, ONLY_COPIES, Spot, list};
 use crate::rights::Family;
@@ -22,8 +22,14 @@ impl View<'_> {
             Family::Chroot => self.volume_here(shown, source),
             _ => self.instance(shown, source, callers),
         }
+        for step in &self.wanted.checkpoints {
+            self.checkpoint(shown, step);
+        }
         if self.family.makes_images() && !self.options.is_given("skip_create_ami") {
             self.images(shown, source);
+        }
+        if let Some(step) = &self.wanted.check {
+            self.check(shown, callers, step);
         }
     }
 
@@ -74,32 +80,59 @@ impl View<'_> {
 
     /// The instance, and what is made for it and of it.
     fn instance(&self, shown: &mut Preview, source: Option<&Image>, callers: Option<&[String]>) {
+        self.started(shown, callers, "");
+        self.volumes(shown, source);
+        if self.family == Family::Store {
+            let bucket = self.options.string("s3_bucket").ok().flatten();
+            let bucket = bucket.unwrap_or_else(|| "an unknown bucket".to_owned());
+            let made = shown.make(
+                "bundle",
+                self.region.name(),
+                format!("in the bucket {bucket}"),
+            );
+            made.stays = true;
+        }
+    }
+
+    /// The instance on which the new image is checked, and what is made for it.
+    fn check(&self, shown: &mut Preview, callers: Option<&[String]>, step: &str) {
+        let before = shown.makes.len();
+        self.started(shown, callers, ", of the new image, with its disks");
+        for made in shown.makes.iter_mut().skip(before) {
+            step.clone_into(&mut made.by);
+            made.about.push_str(", for its checks");
+        }
+    }
+
+    /// What is kept of the machine behind a provisioner.
+    fn checkpoint(&self, shown: &mut Preview, step: &str) {
+        for (what, about) in [
+            ("image", format!("the machine behind {step}")),
+            ("snapshot", "one for each disk of it".to_owned()),
+        ] {
+            let days = checkpoint::DAYS;
+            let about = format!("{about}, a checkpoint for {days} days");
+            let made = shown.make(what, self.region.name(), about);
+            made.stays = true;
+            step.clone_into(&mut made.by);
+        }
+    }
+
+    /// An instance and what it is started and reached with. `of`: what is to be said of it besides.
+    fn started(&self, shown: &mut Preview, callers: Option<&[String]>, of: &str) {
         let options = &self.options;
         let region = self.region.name();
         let text = |name: &str| options.string(name).ok().flatten();
-        let log_in = LogIn::read(options);
-        if let Ok(LogIn::Temporary { name, kind, .. }) = &log_in {
-            let name = name.as_ref().map(|name| format!("{name}, "));
+        if let Ok(LogIn::Temporary { name, kind, .. }) = &LogIn::read(options) {
+            // The one of the checks has a name of its own.
+            let name = name.as_ref().filter(|_| of.is_empty());
+            let name = name.map(|name| format!("{name}, "));
             let about = format!("{}{kind}, made here", name.unwrap_or_default());
             shown.make("key pair", region, about);
         }
         let by_session = session::is_wanted(options);
         if !self.has_groups() && self.logs_in() {
-            match by_session {
-                true => {
-                    shown.make("security group", region, "no port open");
-                }
-                false => {
-                    let about = format!("port {} open", self.port());
-                    let made = shown.make("security group", region, about);
-                    let asked = Network::read(options).map(|network| network.cidrs);
-                    made.open_to = match (asked, callers) {
-                        (Ok(asked), _) if !asked.is_empty() => asked,
-                        (_, Some(callers)) => callers.to_vec(),
-                        _ => vec!["this machine's address, which is not known".to_owned()],
-                    };
-                }
-            }
+            self.group(shown, callers, by_session);
         }
         if options.is_given("temporary_iam_instance_profile_policy_document") {
             // IAM is the same in all regions.
@@ -137,14 +170,25 @@ impl View<'_> {
             ""
         };
         let profile = profile.unwrap_or_default();
-        let about = format!("{kind}{market}{public}{profile}{way}");
+        let about = format!("{kind}{of}{market}{public}{profile}{way}");
         shown.make("instance", region, about);
-        self.volumes(shown, source);
-        if self.family == Family::Store {
-            let bucket = text("s3_bucket").unwrap_or_else(|| "an unknown bucket".to_owned());
-            let made = shown.make("bundle", region, format!("in the bucket {bucket}"));
-            made.stays = true;
+    }
+
+    /// The group of its own, and who may pass it.
+    fn group(&self, shown: &mut Preview, callers: Option<&[String]>, by_session: bool) {
+        let region = self.region.name();
+        if by_session {
+            shown.make("security group", region, "no port open");
+            return;
         }
+        let about = format!("port {} open", self.port());
+        let made = shown.make("security group", region, about);
+        let asked = Network::read(&self.options).map(|network| network.cidrs);
+        made.open_to = match (asked, callers) {
+            (Ok(asked), _) if !asked.is_empty() => asked,
+            (_, Some(callers)) => callers.to_vec(),
+            _ => vec!["this machine's address, which is not known".to_owned()],
+        };
     }
 
     fn port(&self) -> String {
@@ -266,8 +310,13 @@ impl View<'_> {
                 true => "",
                 false => ", a copy",
             };
+            let by = match region == home {
+                true => String::new(),
+                false => format!("publish[\"{region}\"]"),
+            };
             let made = shown.make("image", &region, format!("{name}{copy}{encrypted}"));
             made.stays = true;
+            made.by.clone_from(&by);
             let users = words("ami_users").into_iter();
             made.open_to = users.map(|user| format!("account {user}")).collect();
             for group in words("ami_groups") {
@@ -291,6 +340,7 @@ impl View<'_> {
             };
             let made = shown.make("snapshot", &region, format!("{about}{encrypted}"));
             made.stays = true;
+            made.by = by;
             let users = words("snapshot_users").into_iter();
             made.open_to = users.map(|user| format!("account {user}")).collect();
             if words("snapshot_groups").iter().any(|group| group == "all") {

@@ -1,4 +1,4 @@
-//! Whether the quota of virtual processors lets the instance start, and what an hour of it costs.
+//! Whether the quota of virtual processors lets the instance start.
 
 use aws_sdk_ec2::types::{InstanceLifecycleType, InstanceType, InstanceTypeInfo};
 use imgc_runtime::error::{Class, Error, Result};
@@ -52,7 +52,8 @@ fn code(kind: &str, spot: bool) -> Option<&'static str> {
     (!code.is_empty()).then_some(code)
 }
 
-fn unknown(why: impl Into<String>) -> Error {
+/// What cannot be said of it, and why.
+pub(super) fn unknown(why: impl Into<String>) -> Error {
     Error::new(Class::Remote, "run/aws-request", why)
 }
 
@@ -168,51 +169,6 @@ async fn used(region: &RegionClient, wanted: &str, spot: bool) -> Result<i64> {
             return Ok(used);
         }
     }
-}
-
-/// What an hour costs. EC2 tells prices of the spot market only.
-pub(super) async fn price(region: &RegionClient, options: &Options<'_>) -> Result<String> {
-    let Some(spot) = Spot::read(options)? else {
-        return Err(unknown("EC2 tells no prices of instances on demand"));
-    };
-    let kinds = spot.types;
-    let mut request = region.ec2().describe_spot_price_history();
-    for kind in &kinds {
-        request = request.instance_types(InstanceType::from(kind.as_str()));
-    }
-    let now = aws_sdk_ec2::primitives::DateTime::from(std::time::SystemTime::now());
-    let request = request
-        .product_descriptions("Linux/UNIX")
-        .start_time(now)
-        .send();
-    let answer = region.call(
-        "DescribeSpotPriceHistory",
-        "ask what spot instances cost",
-        request,
-    );
-    let prices = answer.await?.spot_price_history.unwrap_or_default();
-    let cheapest = prices
-        .iter()
-        .filter_map(|price| {
-            let amount: f64 = price.spot_price()?.parse().ok()?;
-            Some((amount, price))
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((_, price)) = cheapest else {
-        return Err(unknown("the spot market has no price for these types"));
-    };
-    let kind = price
-        .instance_type
-        .as_ref()
-        .map_or("", |kind| kind.as_str());
-    let most = options.string("spot_price")?.filter(|most| most != "auto");
-    let most = most.map(|most| format!("; at most {most} USD is paid"));
-    Ok(format!(
-        "{} USD for {kind} in {} on the spot market now, without disks{}",
-        price.spot_price().unwrap_or_default(),
-        price.availability_zone().unwrap_or(region.name()),
-        most.unwrap_or_default()
-    ))
 }
 
 #[cfg(test)]

@@ -116,6 +116,9 @@ pub(crate) enum Part {
     ReadSecretParameter,
 }
 
+/// What keeping the machine behind a provisioner takes, whatever the build makes.
+pub(crate) const CHECKPOINT: [Part; 3] = [Part::Image, Part::Finish, Part::ImageSnapshots];
+
 /// What kind of component asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {

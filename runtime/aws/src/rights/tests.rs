@@ -134,6 +134,7 @@ fn is_action(service: &str, name: &str) -> bool {
         "ec2:",
         "iam:",
         "kms:",
+        "pricing:",
         "s3:",
         "secretsmanager:",
         "servicequotas:",

@@ -25,6 +25,7 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
             assume(shared, request).await
         }
         ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
+        ("pricing", "GetProducts") => products(request),
         ("ssm", "StartSession") => session(shared, request),
         ("ssm", "TerminateSession") => {
             let id = body(request)["SessionId"].clone();
@@ -163,6 +164,55 @@ fn public_parameter(request: &Request) -> Answer {
         "Value": stock_image(request),
         "Version": 1,
     }}))
+}
+
+/// Products of the price list: instance type, operation, tenancy, US dollars of an hour in us-east-1, as the list of 2026 has them.
+const PRODUCTS: &[(&str, &str, &str, &str)] = &[
+    ("t3.micro", "RunInstances", "Shared", "0.0104000000"),
+    ("t3.micro", "RunInstances:0002", "Shared", "0.0196000000"),
+    ("m5.large", "RunInstances", "Shared", "0.0960000000"),
+    ("m5.large", "RunInstances", "Dedicated", "0.1020000000"),
+];
+
+/// `GetProducts` of EC2, which moto does not have: an exact match of each field.
+fn products(request: &Request) -> Answer {
+    let body = body(request);
+    let filters = body["Filters"].as_array();
+    let field = |name: &str| {
+        let mut filters = filters.into_iter().flatten();
+        let filter = filters.find(|filter| filter["Field"] == name);
+        filter.map_or("", |filter| filter["Value"].as_str().unwrap_or_default())
+    };
+    let is_here = field("regionCode") == "us-east-1" && field("capacitystatus") == "Used";
+    let wanted = (field("instanceType"), field("operation"), field("tenancy"));
+    let found = PRODUCTS
+        .iter()
+        .filter(|(kind, operation, tenancy, _)| is_here && (*kind, *operation, *tenancy) == wanted);
+    let list: Vec<String> = found
+        .map(|(kind, operation, tenancy, price)| {
+            let hours = json!({
+                "unit": "Hrs",
+                "rateCode": "SKU.TERM.RATE",
+                "beginRange": "0",
+                "endRange": "Inf",
+                "description": format!("${price} per {kind} instance hour"),
+                "pricePerUnit": {"USD": price},
+            });
+            let terms = json!({"SKU.TERM": {"priceDimensions": {"SKU.TERM.RATE": hours}}});
+            let attributes = json!({
+                "instanceType": kind,
+                "operation": operation,
+                "tenancy": tenancy,
+                "regionCode": "us-east-1",
+                "capacitystatus": "Used",
+                "marketoption": "OnDemand",
+            });
+            let product = json!({"productFamily": "Compute Instance", "sku": "SKU", "attributes": attributes});
+            json!({"serviceCode": "AmazonEC2", "product": product, "terms": {"OnDemand": terms}})
+                .to_string()
+        })
+        .collect();
+    Answer::json(&json!({"FormatVersion": "aws_v1", "PriceList": list}))
 }
 
 fn quota(behaviour: &Behaviour) -> Answer {
