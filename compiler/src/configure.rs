@@ -40,6 +40,7 @@ use given::{Blocks, Given, blocks_of};
 pub use known::{Known, known_component};
 use option::{option, perhaps_there};
 pub use overrides::Overrides;
+pub(crate) use overrides::overridden;
 use overrides::override_options;
 use required::required;
 pub(crate) use rules::not_a_duration;

@@ -308,3 +308,39 @@ fn the_first_failure_of_sixty_four_builds_stops_the_others_where_that_is_wished(
     assert_eq!(crate::faults::left(&test), Vec::<String>::new());
     crate::state::nothing_more(&test, "");
 }
+
+#[test]
+fn an_override_may_use_what_only_the_run_knows() {
+    let template = |says: &str| {
+        format!(
+            r#"source "null" "web" {{ communicator = "none" }}
+source "null" "db" {{ communicator = "none" }}
+build {{
+  sources = ["null.web", "null.db"]
+  provisioner "shell-local" {{
+    inline   = ["echo plain >> said"]
+    override = {{ web = {{ inline = ["echo {says} ${{build.PackerRunUUID}} >> said"] }} }}
+  }}
+}}
+"#
+        )
+    };
+    let test = Test::new(&template("ran in"));
+    let run = |says: &str| {
+        test.write("main.pkr.hcl", template(says));
+        test.write("said", "");
+        let printed = test.run(&["apply", "-color=false", "-parallel-builds=1", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        test.read("said")
+    };
+    let said = run("ran in");
+    let (web, db) = said.split_once('\n').unwrap();
+    assert_eq!(web.len(), "ran in ".len() + 36, "{said}");
+    assert!(web.starts_with("ran in "), "{said}");
+    assert_eq!(db, "plain\n");
+    // Each run is another one, and what is written there is an input.
+    assert!(run("ran in").starts_with("ran in "));
+    let changed = run("went in");
+    assert!(changed.starts_with("went in "), "{changed}");
+    assert!(!changed.contains("plain"), "{changed}");
+}

@@ -72,6 +72,12 @@ impl Overrides {
     }
 }
 
+/// What is written for an option under a key of `override`; `None` where neither is written out.
+pub(crate) fn overridden<'e>(expr: &'e Expr, key: &str, option: &str) -> Option<&'e Expr> {
+    let (_, options) = entry(expr, key)?;
+    entry(options, option).map(|(_, value)| value)
+}
+
 /// The entry of an object that is written out.
 fn entry<'e>(expr: &'e Expr, name: &str) -> Option<&'e (Expr, Expr)> {
     match &expr.kind {

@@ -8,7 +8,7 @@ use imgc_syntax::Span;
 use smol_str::SmolStr;
 
 use super::instance::Instance;
-use super::late::Late;
+use super::late::{Late, Overriding};
 use super::make::Maker;
 use super::mentions::Mentions;
 use super::pieces::Piece;
@@ -151,7 +151,7 @@ impl<'a> Maker<'a, '_> {
             lates: uses.lates,
             layers: views,
             build: None,
-            overrides: None,
+            overriding: None,
             span: source.span,
         };
         (Options::deferred(value, Arc::new(late)), uses.builds)
@@ -286,7 +286,7 @@ impl<'a> Maker<'a, '_> {
                 body: &block.body,
                 scope: &place,
             }],
-            overrides: overrides.as_ref(),
+            overrides: overrides.as_ref().map(|(overrides, _)| overrides),
             span: block.span,
         };
         let value = configure::configure(&subject, self.cx);
@@ -308,13 +308,19 @@ impl<'a> Maker<'a, '_> {
             Options::known(value)
         } else {
             view.add_unevaluated(&block.body, &uses);
+            if let Some(attribute) = &meta.overrides {
+                view.add_unevaluated_expr(&attribute.value, &uses);
+            }
             let late = Late {
                 what: subject.what.clone(),
                 component,
                 lates: uses.borrow().lates.clone(),
                 layers: vec![(view.clone(), Arc::clone(&block.body))],
                 build: Some((instance.block.clone(), generated.to_vec())),
-                overrides,
+                overriding: overrides.map(|(_, keys)| Overriding {
+                    block: Arc::clone(block),
+                    keys,
+                }),
                 span: block.span,
             };
             Options::deferred(value, Arc::new(late))

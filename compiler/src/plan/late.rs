@@ -13,9 +13,10 @@ use crate::artifacts::Values;
 use crate::configure::{self, Layer, Overrides, Subject};
 use crate::diagnostic::Diagnostic;
 use crate::eval::trace::{self, Trace};
-use crate::eval::{Context, Secrets};
-use crate::hir::{Body, Name};
+use crate::eval::{self, Context, Secrets};
+use crate::hir::{Body, Expr, Name};
 use crate::late::LateId;
+use crate::module;
 use crate::schema::Component;
 use crate::scope::{BuildValues, Place};
 use crate::source::World;
@@ -30,8 +31,42 @@ pub(super) struct Late {
     pub(super) layers: Vec<(View, Arc<Body>)>,
     /// For a provisioner or post-processor: the build block's name, and what its builder adds to `build`.
     pub(super) build: Option<(String, Vec<SmolStr>)>,
-    pub(super) overrides: Option<Overrides>,
+    pub(super) overriding: Option<Overriding>,
     pub(super) span: Span,
+}
+
+/// What `override` says of options that are evaluated again.
+pub(super) struct Overriding {
+    /// The block that has it.
+    pub(super) block: Arc<module::Component>,
+    /// Its keys that are for the build's source.
+    pub(super) keys: Vec<SmolStr>,
+}
+
+impl Overriding {
+    fn expression(&self) -> Option<&Expr> {
+        let attribute = self.block.meta.overrides.as_ref();
+        attribute.map(|attribute| &attribute.value)
+    }
+
+    fn applies(&self, key: &str) -> bool {
+        self.keys.iter().any(|known| known == key)
+    }
+
+    fn evaluate(&self, scope: &Place<'_>, cx: &mut Context<'_>) -> Option<Overrides> {
+        let expression = self.expression()?;
+        let value = eval::evaluate(expression, scope, cx);
+        // That it is an object of objects, the plan has seen.
+        Overrides::select(&value, expression, |key| self.applies(key), |_| {})
+    }
+
+    /// What is written for an option, which is in the block's body as well or not; where that cannot be told, all of it.
+    fn written(&self, option: &str, is_in_body: bool) -> Option<&Expr> {
+        let whole = self.expression()?;
+        let mut keys = self.keys.iter().rev();
+        let found = keys.find_map(|key| configure::overridden(whole, key, option));
+        found.or((!is_in_body).then_some(whole))
+    }
 }
 
 impl Late {
@@ -62,12 +97,7 @@ impl Late {
         let mut found = false;
         for whole in [false, true] {
             for (view, body) in &self.layers {
-                let place = match &self.build {
-                    Some((name, extra)) => {
-                        view.build(BuildValues::Planned { name, extra }, Values::Planned(None))
-                    }
-                    None => view.source(Values::Planned(None)),
-                };
+                let place = self.planned(view);
                 let named = |name: &Name, labels: &[Name]| {
                     // An option that is written under an older name: all that is written counts.
                     whole || name.text == option || labels.iter().any(|label| label.text == option)
@@ -92,7 +122,24 @@ impl Late {
                 break;
             }
         }
+        let overriding = self.overriding.as_ref().zip(self.layers.first());
+        if let Some((overriding, (view, _))) = overriding
+            && let Some(written) = overriding.written(option, found)
+        {
+            open.add(&crate::print::hcl::expression(written));
+            trace::expression(written, &self.planned(view), cx, &mut open.trace);
+        }
         open
+    }
+
+    /// What names mean in the plan.
+    fn planned<'v>(&'v self, view: &'v View) -> Place<'v> {
+        match &self.build {
+            Some((name, extra)) => {
+                view.build(BuildValues::Planned { name, extra }, Values::Planned(None))
+            }
+            None => view.source(Values::Planned(None)),
+        }
     }
 }
 
@@ -132,12 +179,15 @@ impl Deferred for Late {
             .zip(&places)
             .map(|((_, body), scope)| Layer { body, scope })
             .collect();
+        let overrides = self.overriding.as_ref().zip(places.first());
+        let overrides =
+            overrides.and_then(|(overriding, place)| overriding.evaluate(place, &mut cx));
         let subject = Subject {
             what: self.what.clone(),
             component: self.component,
             meta: &[],
             layers: &layers,
-            overrides: self.overrides.as_ref(),
+            overrides: overrides.as_ref(),
             span: self.span,
         };
         let value = configure::configure(&subject, &mut cx);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use imgc_syntax::Span;
+use smol_str::SmolStr;
 
 use super::Limits;
 use super::instance::Instance;
@@ -70,13 +71,13 @@ impl Maker<'_, '_> {
         )
     }
 
-    /// What `override` says for this source, later keys on top.
+    /// What `override` says for this source, later keys on top; and which of its keys that are.
     pub(super) fn overrides(
         &mut self,
         block: &module::Component,
         instance: &Instance<'_>,
         place: &dyn Scope,
-    ) -> Option<Overrides> {
+    ) -> Option<(Overrides, Vec<SmolStr>)> {
         let attribute = block.meta.overrides.as_ref()?;
         let value = eval::evaluate(&attribute.value, place, self.cx);
         if value.is_error() {
@@ -85,9 +86,12 @@ impl Maker<'_, '_> {
         // The builders of a legacy template have one name each, which may be the type of another.
         let by_type = |key: &str| !instance.source.body.weak && key == instance.source.ty.text;
         let applies = |key: &str| instance.is_named(key) || instance.is_called(key) || by_type(key);
-        Overrides::select(&value, &attribute.value, applies, |span| {
+        let keys = value.as_map().into_iter().flatten().map(|(key, _)| key);
+        let keys = keys.filter(|key| applies(key)).cloned().collect();
+        let overrides = Overrides::select(&value, &attribute.value, applies, |span| {
             self.cx.report(override_form(span));
-        })
+        })?;
+        Some((overrides, keys))
     }
 
     pub(super) fn limits(&mut self, block: &module::Component, place: &dyn Scope) -> Limits {

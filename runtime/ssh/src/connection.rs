@@ -109,6 +109,7 @@ impl Connection {
         command.stdout(stdout.map_or_else(Stdio::piped, Stdio::from));
         command.stderr(Stdio::piped());
         let mut child = command.spawn().await.map_err(|error| self.problem(error))?;
+        self.master.is_in_use();
         Ok(Channel {
             stdout: child
                 .stdout()

@@ -7,6 +7,7 @@
 
 mod communicator;
 mod connection;
+mod dial;
 mod directory;
 mod ending;
 mod host_keys;

@@ -592,7 +592,7 @@ pub(crate) fn pipe() -> Result<(std::io::PipeReader, std::io::PipeWriter)> {
     Ok((reader, writer))
 }
 
-fn too_many_files(error: std::io::Error) -> Error {
+pub(crate) fn too_many_files(error: std::io::Error) -> Error {
     Error::new(
         Class::Environment,
         "run/ssh-local-file",

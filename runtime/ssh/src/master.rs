@@ -10,6 +10,8 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,10 +26,13 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::communicator::is_secret;
+use crate::dial::hurry;
 use crate::directory::{self, Directory};
 use crate::host_keys::{self, Trust};
+use crate::machine::too_many_files;
 use crate::probe::{Probe, Stage};
 use crate::settings::{Hop, Settings};
 use crate::shell;
@@ -115,7 +120,7 @@ impl Road {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The command that connects. What `secret` says is one does not stand on its command line, which everybody on this
+    /// The command that connects; where the way is direct, its input and output are the connection. What `secret` says is one does not stand on its command line, which everybody on this
     /// machine can read, but in a file of options.
     fn command(
         &self,
@@ -152,7 +157,9 @@ impl Road {
                 connect_timeout.as_secs().max(1)
             ));
         match &self.via {
-            Via::Direct => {}
+            Via::Direct => {
+                command.args(["-o", "ProxyCommand=-"]);
+            }
             Via::Bastion(socket) => {
                 let proxy = format!(
                     "ProxyCommand=ssh -F none -S {} -o BatchMode=yes -W '[%h]:%p' none",
@@ -211,16 +218,19 @@ pub(crate) struct Master {
     control: PathBuf,
     probe: Arc<Mutex<Probe>>,
     stage: watch::Receiver<Option<Stage>>,
+    hurrying: Option<AbortHandle>,
     ledger: Ledger,
     record: u64,
 }
 
 impl Master {
-    /// Starts `ssh`; what becomes of it, [`reached`](Self::reached) says.
+    /// Starts `ssh`; what becomes of it, [`reached`](Self::reached) says. `stream`: the connection, where the way is direct; what is
+    /// known of it is in `probe`, which learns the rest.
     pub(crate) async fn start(
         road: &Road,
         cx: &Context,
         connect_timeout: Duration,
+        (stream, probe): (Option<TcpStream>, Arc<Mutex<Probe>>),
     ) -> Result<Self> {
         let control = road.control();
         // A master that was killed leaves its socket behind.
@@ -228,10 +238,18 @@ impl Master {
         let mut command = road
             .command(&control, connect_timeout, |text| is_secret(cx, text))
             .map_err(|error| directory::problem(road.directory.path(), error))?;
+        let ends = stream
+            .as_ref()
+            .map(|stream| Ok((stream.try_clone()?, stream.try_clone()?)));
+        let ends = ends.transpose().map_err(too_many_files)?;
+        let (input, output) = match ends {
+            Some((input, output)) => (OwnedFd::from(input).into(), OwnedFd::from(output).into()),
+            None => (Stdio::null(), Stdio::null()),
+        };
         let mut child = command
             .env(RUN_VARIABLE, &*cx.run_id)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(input)
+            .stdout(output)
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
@@ -260,7 +278,10 @@ impl Master {
             .ledger
             .create(&cx.address, resource, async { Ok(()) })
             .await?;
-        let probe = Arc::new(Mutex::new(Probe::new(road.shown())));
+        // Not kept longer than needed: it would keep the connection open when `ssh` has ended.
+        let hurrying = stream
+            .filter(|_| is_loopback(&road.hop.host))
+            .map(|stream| tokio::spawn(hurry(stream)).abort_handle());
         let (sender, stage) = watch::channel(Some(Stage::Started));
         let stderr = child.stderr.take().expect("stderr is piped");
         let learning = Arc::clone(&probe);
@@ -286,6 +307,7 @@ impl Master {
             control,
             probe,
             stage,
+            hurrying,
             ledger: cx.ledger.clone(),
             record,
         })
@@ -320,6 +342,13 @@ impl Master {
             .clone()
     }
 
+    /// A command runs: neither side holds anything back any more.
+    pub(crate) fn is_in_use(&self) {
+        if let Some(hurrying) = &self.hurrying {
+            hurrying.abort();
+        }
+    }
+
     /// The control socket.
     pub(crate) fn control(&self) -> &Path {
         &self.control
@@ -327,6 +356,7 @@ impl Master {
 
     /// Ends the connection and waits until the processes are gone.
     pub(crate) async fn stop(&self) {
+        self.is_in_use();
         let mut processes = self.processes.lock().await;
         let (child, watchdog) = &mut *processes;
         end(child).await;
@@ -339,6 +369,7 @@ impl Master {
 impl Drop for Master {
     fn drop(&mut self) {
         // Both processes are killed with their handles; the record has served its purpose.
+        self.is_in_use();
         self.ledger.forget(self.record);
     }
 }

@@ -1,10 +1,11 @@
 //! What is known about one attempt to connect, in the order in which it happens.
 //!
-//! In: the lines that `ssh` writes at log level `DEBUG1`. Out: how far it came ([`Stage`]), why it went no further
+//! In: what became of the TCP connection, and the lines that `ssh` writes at log level `DEBUG1`. Out: how far it came ([`Stage`]), why it went no further
 //! ([`Cause`]), and a text for people. The messages are OpenSSH's; they have been stable for many years, and a line that
 //! is not known only makes the answer less exact.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How far an attempt has come.
@@ -223,6 +224,22 @@ impl Probe {
             None if line.starts_with("debug") => {}
             None => self.learn_message(line),
         }
+    }
+
+    /// The name has this address, which is tried now.
+    pub(crate) fn resolved(&mut self, address: IpAddr) {
+        self.reach(Stage::Resolved);
+        self.address = Some(address.to_string());
+    }
+
+    /// There is a connection to it.
+    pub(crate) fn connected(&mut self) {
+        self.reach(Stage::Connected);
+    }
+
+    /// There is none, to no address.
+    pub(crate) fn failed(&mut self, cause: Cause) {
+        self.cause.get_or_insert(cause);
     }
 
     fn learn_debug(&mut self, line: &str) {

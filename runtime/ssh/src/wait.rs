@@ -7,6 +7,7 @@
 //! Refused logins are counted apart (`ssh_handshake_attempts`): a new machine may still be installing its keys, but a
 //! wrong key does not become right by trying for five minutes. A host key that is not the known one is final.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use imgc_runtime::context::Context;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::dial::dial;
 use crate::host_keys::Mode;
 use crate::master::{Master, Road, Via};
 use crate::probe::{Cause, Probe, Stage};
@@ -104,7 +106,8 @@ enum Attempt {
 async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt> {
     let left = deadline.saturating_duration_since(Instant::now());
     let connect_timeout = left.clamp(Duration::from_secs(1), Duration::from_secs(30));
-    let master = Master::start(road, cx, connect_timeout).await?;
+    let probe = Arc::new(Mutex::new(Probe::new(road.shown())));
+    let known = || probe.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let fresh = async {
         sleep(PATIENCE).await;
         if !matches!(road.via, Via::Direct) {
@@ -113,10 +116,35 @@ async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt
         greeted(&road.hop.host, road.hop.port).await;
         // The first connection may have been answered at the same moment.
         sleep(INTERVAL).await;
-        if master.probe().stage() >= Stage::Greeted {
+        if known().stage() >= Stage::Greeted {
             std::future::pending::<()>().await;
         }
     };
+    tokio::pin!(fresh);
+    let dialling = async {
+        match &road.via {
+            Via::Direct => {
+                let to = (road.hop.host.as_str(), road.hop.port);
+                dial(to, connect_timeout, &probe).await.map(Some)
+            }
+            Via::Bastion(_) | Via::Relay(_) => Ok(None),
+        }
+    };
+    let dialled = tokio::select! {
+        dialled = dialling => dialled,
+        () = &mut fresh => return Ok(Attempt::Again),
+        () = sleep_until(deadline) => Err(known().cause()),
+        () = cx.cancel.cancelled() => return Err(Error::cancelled()),
+    };
+    let stream = match dialled {
+        Ok(stream) => stream,
+        Err(cause) => {
+            let mut probe = known();
+            probe.failed(cause);
+            return Ok(Attempt::Failed(Box::new(probe)));
+        }
+    };
+    let master = Master::start(road, cx, connect_timeout, (stream, Arc::clone(&probe))).await?;
     let ready = tokio::select! {
         ready = master.reached(Stage::Ready) => ready,
         () = fresh => {
@@ -132,7 +160,7 @@ async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt
     if ready {
         return Ok(Attempt::Ready(Box::new(master)));
     }
-    let probe = master.probe();
+    let probe = known();
     master.stop().await;
     Ok(Attempt::Failed(Box::new(probe)))
 }

@@ -4,6 +4,7 @@
 //! start-up of a machine (cloud-init) writes them for the login and, with a note, for root; a script may have copied them elsewhere.
 //! Only lines that hold one of our keys go: by the key and not by its comment, which a template may have as well.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const ACCOUNTS: &str = "accounts() { getent passwd 2> /dev/null || cat /etc/pass
 /// owns the directory around it. What is inside belongs to the user: a link there is told and not followed, since it may lead to
 /// another's file.
 const SCRIPT: &str = r#"each() {
-    printf '%s\n' "$homes" | while IFS= read -r home; do
+    while IFS=: read -r _ _ _ _ _ home _; do
         case $home in /*) ;; *) continue ;; esac
         [ -d "$home" ] || continue
         if [ ! -x "$home" ]; then unseen "$1" "$home"; continue; fi
@@ -38,23 +39,27 @@ const SCRIPT: &str = r#"each() {
             [ -f "$file" ] || continue
             if [ -r "$file" ]; then "$1" "$file"; else unseen "$1" "$file"; fi
         done
-    done
+    done << END
+$accounts
+END
 }
 unseen() { if [ "$1" = look ]; then printf 'unseen %s\n' "$2"; fi; }
 look() { if holds "$1"; then printf 'stays %s\n' "$1"; fi; }
 clean() {
     if [ -L "${1%/*}" ] || [ -L "$1" ]; then return; fi
-    if holds "$1" && without "$1" > "$copy" && { cat "$copy" > "$1"; } 2> /dev/null; then
+    holds "$1" || return 0
+    if [ -z "$copy" ]; then copy=$(mktemp) || exit 1; fi
+    if without "$1" > "$copy" && { cat "$copy" > "$1"; } 2> /dev/null; then
         printf 'gone %s\n' "$1"
         sync "$1" 2> /dev/null || sync
     fi
 }
 main() {
     umask 077
-    copy=$(mktemp) || exit 1
-    trap 'rm -f "$copy"' EXIT
+    copy=
+    trap 'if [ -n "$copy" ]; then rm -f "$copy"; fi' EXIT
     trap 'exit 1' HUP INT TERM
-    homes=$({ accounts | cut -d: -f6; printf '%s\n' "$1"; } | sort -u)
+    accounts=$(accounts; printf ':::::%s:\n' "$1")
     each clean
     each look
     exit 0
@@ -66,11 +71,11 @@ main "$@" < /dev/null
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// They were in these and are not any more.
-    gone: Vec<String>,
+    gone: BTreeSet<String>,
     /// They are still in these.
-    stays: Vec<String>,
+    stays: BTreeSet<String>,
     /// The login may not look into these.
-    unseen: Vec<String>,
+    unseen: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -86,7 +91,8 @@ impl Outcome {
                 "unseen" => &mut outcome.unseen,
                 _ => continue,
             };
-            paths.push(path.to_owned());
+            // Accounts share homes.
+            paths.insert(path.to_owned());
         }
         outcome
     }
@@ -98,18 +104,26 @@ impl Outcome {
             warnings.push(format!(
                 "the temporary key `{name}` stays in the image: it could not be removed from {}; let the login have `sudo` without a \
                  password, or remove it there in the last provisioner",
-                self.stays.join(", ")
+                words(&self.stays)
             ));
         }
         if !self.unseen.is_empty() {
             warnings.push(format!(
                 "the temporary key `{name}` may stay in the image: the login may not look into {}; let it have `sudo` without a \
                  password, or remove the key there in the last provisioner",
-                self.unseen.join(", ")
+                words(&self.unseen)
             ));
         }
         warnings
     }
+}
+
+fn words(paths: &BTreeSet<String>) -> String {
+    paths
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Removes the keys, and says what has become of them; whether it came to its end. Nothing that goes wrong is a failure of the build.
@@ -306,10 +320,10 @@ mod tests {
             Outcome::read(&said)
         }
 
-        fn texts<const N: usize>(&self, names: [&str; N]) -> Vec<String> {
+        fn texts<const N: usize>(&self, names: [&str; N]) -> BTreeSet<String> {
             names
                 .map(|name| self.path(name).display().to_string())
-                .to_vec()
+                .into()
         }
     }
 
@@ -381,14 +395,13 @@ mod tests {
             tree.account("pipe", tree.path("pipe").to_str().unwrap());
 
             let outcome = tree.run(&shell, "somewhere", None);
-            let mut gone = tree.texts([
+            let gone = tree.texts([
                 "linked-home/.ssh/authorized_keys",
                 "root/.ssh/authorized_keys",
                 "somewhere/.ssh/authorized_keys",
                 "ubuntu/.ssh/authorized_keys",
                 "with a blank/.ssh/authorized_keys2",
             ]);
-            gone.sort();
             assert_eq!(
                 outcome,
                 Outcome {
@@ -443,7 +456,7 @@ mod tests {
                     "directory/.ssh/authorized_keys",
                     "file/.ssh/authorized_keys",
                 ]),
-                unseen: Vec::new(),
+                unseen: BTreeSet::new(),
             };
             assert_eq!(outcome, expected);
             assert_eq!((read(&target), read(&elsewhere)), (ours.clone(), ours));
