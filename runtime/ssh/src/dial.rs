@@ -18,9 +18,9 @@ use tokio::time::timeout;
 
 use crate::probe::{Cause, Probe};
 
-/// How long a connection is hurried at most, and how often. One that has no command by then is not waited for.
-const HURRY: Duration = Duration::from_secs(2);
-const STEP: Duration = Duration::from_millis(2);
+/// How long a connection is hurried at most, and how often. One that has no command by then is slow for other reasons.
+const HURRY: Duration = Duration::from_millis(250);
+const STEP: Duration = Duration::from_millis(3);
 
 /// Connects to the first address of a host that answers within `patience`.
 pub(crate) async fn dial(
