@@ -98,16 +98,26 @@ fn inside(steps: &[Step], value: &dyn Fn(&Value) -> Json) -> Json {
             "address": step.address,
             "component": component(step),
             "options": value(step.options.value()),
+            "limits": limits(step),
         })
     });
     steps.collect()
 }
 
+fn limits(step: &Step) -> Json {
+    let limits = &step.limits;
+    let seconds = |duration: Option<std::time::Duration>| duration.map(|d| d.as_secs_f64());
+    json!({
+        "pause_before": seconds(limits.pause_before),
+        "timeout": seconds(limits.timeout),
+        "max_retries": limits.max_retries,
+        "continue_on_error": limits.continue_on_error,
+    })
+}
+
 fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json) -> Json {
     let needs = step.needs.iter();
     let outputs = step.outputs.iter();
-    let limits = &step.limits;
-    let seconds = |duration: Option<std::time::Duration>| duration.map(|d| d.as_secs_f64());
     let mut object = json!({
         "address": step.address,
         "build": plan.build(step.build).address,
@@ -121,12 +131,7 @@ fn step(plan: &Plan, step: &Step, tainted: bool, value: &dyn Fn(&Value) -> Json)
         "outputs": outputs.map(|(name, ty)| (name.to_string(), Json::from(ty.to_string())))
             .collect::<Map<_, _>>(),
         "undo": step.undo,
-        "limits": {
-            "pause_before": seconds(limits.pause_before),
-            "timeout": seconds(limits.timeout),
-            "max_retries": limits.max_retries,
-            "continue_on_error": limits.continue_on_error,
-        },
+        "limits": limits(step),
         "digest": (!tainted).then_some(&step.digest),
     });
     if let StepKind::PostProcess { keep_input, .. } = step.kind {
@@ -268,6 +273,12 @@ mod tests {
                     "inline": [
                       "echo sorry"
                     ]
+                  },
+                  "limits": {
+                    "pause_before": 90.0,
+                    "timeout": 600.0,
+                    "max_retries": 2,
+                    "continue_on_error": false
                   }
                 }
               ]

@@ -48,7 +48,9 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn wanted(args: &ReuseArgs, on: bool, plan: &Plan) -> Result<Reuse, Failure> {
     for address in &args.replace {
         let builds = plan.builds.iter().map(|build| build.address.as_str());
-        let steps = plan.steps.iter().map(|step| step.address.as_str());
+        let checks = plan.builds.iter().flat_map(|build| &build.checks);
+        let steps = plan.steps.iter().chain(checks);
+        let steps = steps.map(|step| step.address.as_str());
         let all: Vec<&str> = builds.chain(steps).collect();
         if all.contains(&address.as_str()) {
             continue;

@@ -15,6 +15,7 @@ use imgc_compiler::value::Value;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::builder::Builder;
 use crate::context::Onlooker;
 use crate::post_processor::PostProcessor;
 use crate::registry::Registry;
@@ -95,7 +96,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn of(plan: &Plan, id: BuildId) -> Self {
+    /// What of it the builder does; what it does not, is said where the template is checked.
+    fn of(plan: &Plan, id: BuildId, builder: &dyn Builder) -> Self {
         let mut wanted = Self::default();
         for step in plan.steps.iter().filter(|step| step.build == id) {
             let own = step.address.strip_prefix(plan.build(id).address.as_str());
@@ -103,7 +105,7 @@ impl Wanted {
             if step.kind == StepKind::Check {
                 wanted.check = Some(part.to_owned());
             }
-            if step.checkpoint {
+            if step.checkpoint && builder.keeps_checkpoints() {
                 wanted.checkpoints.push(part.to_owned());
             }
         }
@@ -292,9 +294,10 @@ impl Look<'_> {
                     &build.source,
                     template::late(ComponentKind::Builder, &build.builder),
                 );
-                let wanted = Wanted::of(self.plan, id);
                 let own = async {
-                    let mut shown = builder.as_ref()?.preview(&cx, &options, &wanted).await?;
+                    let builder = builder.as_ref()?;
+                    let wanted = Wanted::of(self.plan, id, &**builder);
+                    let mut shown = builder.preview(&cx, &options, &wanted).await?;
                     let removals = shown.removes.iter_mut().map(|removing| &mut removing.by);
                     let makings = shown.makes.iter_mut().map(|making| &mut making.by);
                     for by in removals.chain(makings) {
@@ -365,7 +368,7 @@ impl Look<'_> {
             let late = template::late(ComponentKind::Builder, &build.builder);
             let source = self.options(&cx, &build.source, late);
             if let Some(builder) = self.registry.builders.get(build.builder.as_str()) {
-                let wanted = Wanted::of(self.plan, BuildId(at as u32));
+                let wanted = Wanted::of(self.plan, BuildId(at as u32), &**builder);
                 rights.extend(builder.rights(&cx, &source, &wanted, scope).await);
             }
             let origin = Origin {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use imgc_compiler::plan::{BuildId, Plan, StepId};
+use imgc_compiler::plan::{BuildId, Plan, Step, StepId, StepKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::artifact::Artifact;
@@ -301,17 +301,25 @@ async fn things_lost(removers: &[Arc<dyn Remover>], artifact: &Artifact) -> Resu
 }
 
 impl Looking<'_> {
-    fn steps(&self) -> impl Iterator<Item = (StepId, &imgc_compiler::plan::Step)> {
+    fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
         let steps = self.plan.step_ids().map(|id| (id, self.plan.step(id)));
         steps.filter(|(_, step)| step.build == self.build)
     }
 
     /// Whether a step is to run whatever has been done.
     fn is_replaced(&self, step: StepId) -> bool {
-        let address = &self.plan.step(step).address;
-        let build = &self.plan.build(self.build).address;
+        let step = self.plan.step(step);
+        let build = self.plan.build(self.build);
+        // What is checked on one machine is checked together.
+        let checks: &[Step] = match step.kind {
+            StepKind::Check => &build.checks,
+            _ => &[],
+        };
         let mut replaced = self.reuse.replace.iter();
-        replaced.any(|wanted| wanted == address || wanted == build)
+        replaced.any(|wanted| {
+            let of_check = checks.iter().any(|one| *wanted == one.address);
+            *wanted == step.address || *wanted == build.address || of_check
+        })
     }
 
     /// Whether what a step has done may count.

@@ -72,10 +72,37 @@ impl Overrides {
     }
 }
 
-/// What is written for an option under a key of `override`; `None` where neither is written out.
-pub(crate) fn overridden<'e>(expr: &'e Expr, key: &str, option: &str) -> Option<&'e Expr> {
-    let (_, options) = entry(expr, key)?;
-    entry(options, option).map(|(_, value)| value)
+/// What `override` says of an option under a key, as far as it is written out.
+pub(crate) enum Written<'e> {
+    /// This.
+    As(&'e Expr),
+    /// Nothing.
+    Nothing,
+    /// That cannot be told from how it is written.
+    Unclear,
+}
+
+/// What is written for an option under a key of `override`, which has that key.
+pub(crate) fn overridden<'e>(expr: &'e Expr, key: &str, option: &str) -> Written<'e> {
+    let Some((_, options)) = entry(expr, key) else {
+        return Written::Unclear;
+    };
+    match entry(options, option) {
+        Some((_, value)) => Written::As(value),
+        None if is_plain(options) => Written::Nothing,
+        None => Written::Unclear,
+    }
+}
+
+/// Whether an object is written out with all of its keys.
+fn is_plain(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Paren(inner) => is_plain(inner),
+        ExprKind::Object(entries) => entries
+            .iter()
+            .all(|(key, _)| matches!(key.kind, ExprKind::Literal(_))),
+        _ => false,
+    }
 }
 
 /// The entry of an object that is written out.

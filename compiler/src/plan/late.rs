@@ -10,7 +10,7 @@ use super::options::{Deferred, Resolved};
 use super::unit::View;
 use super::{Open, RunValues};
 use crate::artifacts::Values;
-use crate::configure::{self, Layer, Overrides, Subject};
+use crate::configure::{self, Layer, Overrides, Subject, Written};
 use crate::diagnostic::Diagnostic;
 use crate::eval::trace::{self, Trace};
 use crate::eval::{self, Context, Secrets};
@@ -60,12 +60,17 @@ impl Overriding {
         Overrides::select(&value, expression, |key| self.applies(key), |_| {})
     }
 
-    /// What is written for an option, which is in the block's body as well or not; where that cannot be told, all of it.
-    fn written(&self, option: &str, is_in_body: bool) -> Option<&Expr> {
+    /// What is written for an option, the key that counts first; where that cannot be told, all of it.
+    fn written(&self, option: &str) -> Option<&Expr> {
         let whole = self.expression()?;
-        let mut keys = self.keys.iter().rev();
-        let found = keys.find_map(|key| configure::overridden(whole, key, option));
-        found.or((!is_in_body).then_some(whole))
+        for key in self.keys.iter().rev() {
+            match configure::overridden(whole, key, option) {
+                Written::As(expression) => return Some(expression),
+                Written::Nothing => {}
+                Written::Unclear => return Some(whole),
+            }
+        }
+        None
     }
 }
 
@@ -124,7 +129,7 @@ impl Late {
         }
         let overriding = self.overriding.as_ref().zip(self.layers.first());
         if let Some((overriding, (view, _))) = overriding
-            && let Some(written) = overriding.written(option, found)
+            && let Some(written) = overriding.written(option)
         {
             open.add(&crate::print::hcl::expression(written));
             trace::expression(written, &self.planned(view), cx, &mut open.trace);

@@ -318,9 +318,9 @@ impl Place {
         let has_tag = |key: &str| condition("Null", &format!("{key}/{}", tags::RUN), ["false"]);
         let anything = || BTreeSet::from(["*".to_owned()]);
         let (resources, conditions) = match row.on {
-            // These have no region that one would write.
+            // These have no region that one would write; prices are told in a few for all.
             On::All
-                if ["iam:", "sts:"]
+                if ["iam:", "pricing:", "sts:"]
                     .iter()
                     .any(|one| row.action.starts_with(one)) =>
             {

@@ -28,16 +28,23 @@ pub(crate) async fn dial(
     patience: Duration,
     probe: &Mutex<Probe>,
 ) -> Result<TcpStream, Cause> {
+    let found = timeout(patience, lookup_host((host, port))).await;
+    let found = found.ok().and_then(Result::ok).into_iter().flatten();
+    dial_any(found, patience, probe).await
+}
+
+async fn dial_any(
+    addresses: impl Iterator<Item = SocketAddr>,
+    patience: Duration,
+    probe: &Mutex<Probe>,
+) -> Result<TcpStream, Cause> {
     let note = |what: &dyn Fn(&mut Probe)| {
         what(&mut probe.lock().unwrap_or_else(PoisonError::into_inner));
     };
-    let found = timeout(patience, lookup_host((host, port))).await;
-    let found = found.ok().and_then(Result::ok).into_iter().flatten();
-    let mut cause = Cause::Name;
-    let mut is_first = true;
-    for address in found {
+    let mut failed: Option<(SocketAddr, Cause)> = None;
+    for address in addresses {
         note(&|probe| probe.resolved(address.ip()));
-        let failed = match timeout(patience, connect(address)).await {
+        let cause = match timeout(patience, connect(address)).await {
             Ok(Ok(stream)) => {
                 note(&Probe::connected);
                 return Ok(stream);
@@ -45,11 +52,15 @@ pub(crate) async fn dial(
             Ok(Err(error)) => cause_of(address, &error),
             Err(_) => Cause::NoAnswer,
         };
-        // The first one is what most people mean by the name.
-        if std::mem::take(&mut is_first) {
-            cause = failed;
+        // The first one is what most people mean by the name, unless this machine cannot use it at all.
+        if matches!(failed, None | Some((_, Cause::Other(_)))) {
+            failed = Some((address, cause));
         }
     }
+    let Some((address, cause)) = failed else {
+        return Err(Cause::Name);
+    };
+    note(&|probe| probe.resolved(address.ip()));
     Err(cause)
 }
 
@@ -127,10 +138,19 @@ mod tests {
 
     #[tokio::test]
     async fn another_address_of_the_name_is_tried() {
-        // `localhost` is ::1 first on most machines; here nothing listens there.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (stream, _) = dialled("localhost", port).await;
-        stream.unwrap();
+        let there = listener.local_addr().unwrap();
+        // On Linux all of 127.0.0.0/8 is this machine's.
+        let refuses = SocketAddr::from(([127, 0, 0, 2], there.port()));
+        let probe = Mutex::new(Probe::new("root@web:22"));
+        let patience = Duration::from_secs(10);
+        let stream = dial_any([refuses, there].into_iter(), patience, &probe).await;
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), there);
+
+        let free = SocketAddr::from(([127, 0, 0, 3], there.port()));
+        let failed = dial_any([refuses, free].into_iter(), patience, &probe).await;
+        assert_eq!(failed.unwrap_err(), Cause::Refused);
+        let said = Probe::clone(&probe.lock().unwrap()).to_string();
+        assert!(said.contains("name: 127.0.0.2"), "{said}");
     }
 }

@@ -120,16 +120,40 @@ impl Road {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The command that connects; where the way is direct, its input and output are the connection. What `secret` says is one does not stand on its command line, which everybody on this
-    /// machine can read, but in a file of options.
+    /// Whether `ssh` is there and takes what it is told; what it has against it, the probe learns. For when nobody answers: else
+    /// it is `ssh` that connects and says so.
+    pub(crate) async fn check(&self, cx: &Context, probe: &Mutex<Probe>) -> Result<()> {
+        let mut command = self
+            .command(&["-G"], Duration::ZERO, |text| is_secret(cx, text))
+            .map_err(|error| directory::problem(self.directory.path(), error))?;
+        let output = command
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        let _ = fs::remove_file(password_file(self.directory.path()));
+        let output = output.map_err(|error| missing_program("ssh", error))?;
+        if !output.status.success() {
+            let mut probe = probe.lock().unwrap_or_else(PoisonError::into_inner);
+            let said = String::from_utf8_lossy(&output.stderr);
+            said.lines().for_each(|line| probe.learn(line));
+        }
+        Ok(())
+    }
+
+    /// The command that connects, or does what `first` says; where the way is direct, its input and output are the connection.
+    /// What `secret` says is one does not stand on its command line, which everybody on this machine can read, but in a file
+    /// of options.
     fn command(
         &self,
-        control: &Path,
+        first: &[&str],
         connect_timeout: Duration,
         secret: impl Fn(&str) -> bool,
     ) -> io::Result<Command> {
         let mut hidden = self.hidden.clone();
         let mut command = Command::new("ssh");
+        let control = self.control();
+        command.args(first);
         let host = match secret(&self.hop.host) {
             true => HIDDEN_HOST,
             false => &self.hop.host,
@@ -236,7 +260,7 @@ impl Master {
         // A master that was killed leaves its socket behind.
         let _ = fs::remove_file(&control);
         let mut command = road
-            .command(&control, connect_timeout, |text| is_secret(cx, text))
+            .command(&[], connect_timeout, |text| is_secret(cx, text))
             .map_err(|error| directory::problem(road.directory.path(), error))?;
         let ends = stream
             .as_ref()

@@ -1,8 +1,8 @@
 //! What is known about one attempt to connect, in the order in which it happens.
 //!
-//! In: what became of the TCP connection, and the lines that `ssh` writes at log level `DEBUG1`. Out: how far it came ([`Stage`]), why it went no further
-//! ([`Cause`]), and a text for people. The messages are OpenSSH's; they have been stable for many years, and a line that
-//! is not known only makes the answer less exact.
+//! In: what became of the TCP connection, and the lines that `ssh` writes at log level `DEBUG1`. Out: how far it came
+//! ([`Stage`]), why it went no further ([`Cause`]), and a text for people. The messages are OpenSSH's; they have been stable
+//! for many years, and a line that is not known only makes the answer less exact.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -172,7 +172,11 @@ impl Probe {
                 None => Cause::NoAnswer,
             },
             Stage::Resolved => Cause::NoAnswer,
-            Stage::Connected => Cause::NoBanner,
+            // Also where `ssh` itself cannot run.
+            Stage::Connected => match &self.unclear {
+                Some(text) => Cause::Other(text.clone()),
+                None => Cause::NoBanner,
+            },
             _ => match &self.unclear {
                 Some(text) => Cause::Other(text.clone()),
                 None => Cause::Closed,

@@ -25,6 +25,8 @@ use imgc_runtime::duration;
 
 /// How long an attempt may stay without a banner before fresh connections are tried beside it.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a machine that is there takes to accept a connection, and more.
+const SOON: Duration = Duration::from_millis(300);
 /// Between two fresh connections, at first.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How many of them are kept open.
@@ -47,8 +49,9 @@ pub(crate) async fn establish(road: &Road, cx: &Context, limits: Limits) -> Resu
     let mut delay = INTERVAL;
     let mut last_said = None;
     let waiting = cx.waiting(format!("an answer of {}", road.shown()));
+    let mut is_checked = false;
     loop {
-        let probe = match attempt(road, cx, limits.deadline).await? {
+        let probe = match attempt(road, cx, limits.deadline, &mut is_checked).await? {
             Attempt::Ready(master) => return Ok(*master),
             Attempt::Again => continue,
             Attempt::Failed(probe) => probe,
@@ -103,7 +106,13 @@ enum Attempt {
     Failed(Box<Probe>),
 }
 
-async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt> {
+/// `is_checked`: whether `ssh` is known to take what it is told.
+async fn attempt(
+    road: &Road,
+    cx: &Context,
+    deadline: Instant,
+    is_checked: &mut bool,
+) -> Result<Attempt> {
     let left = deadline.saturating_duration_since(Instant::now());
     let connect_timeout = left.clamp(Duration::from_secs(1), Duration::from_secs(30));
     let probe = Arc::new(Mutex::new(Probe::new(road.shown())));
@@ -130,8 +139,22 @@ async fn attempt(road: &Road, cx: &Context, deadline: Instant) -> Result<Attempt
             Via::Bastion(_) | Via::Relay(_) => Ok(None),
         }
     };
+    tokio::pin!(dialling);
+    let soon = timeout(SOON, &mut dialling).await.ok();
+    if !matches!(soon, Some(Ok(_))) && !std::mem::replace(is_checked, true) {
+        road.check(cx, &probe).await?;
+        if matches!(known().cause(), Cause::Options(_)) {
+            return Ok(Attempt::Failed(Box::new(known())));
+        }
+    }
+    let later = async {
+        match soon {
+            Some(dialled) => dialled,
+            None => dialling.await,
+        }
+    };
     let dialled = tokio::select! {
-        dialled = dialling => dialled,
+        dialled = later => dialled,
         () = &mut fresh => return Ok(Attempt::Again),
         () = sleep_until(deadline) => Err(known().cause()),
         () = cx.cancel.cancelled() => return Err(Error::cancelled()),

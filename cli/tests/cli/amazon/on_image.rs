@@ -215,6 +215,13 @@ fn an_image_is_published_when_an_instance_of_it_has_passed() {
         again.text()
     );
     assert!(again.text().contains("up to date"), "{}", again.text());
+    // What is checked can be checked once more by its own name, and nothing else is made.
+    let provisioner = "build.amazon-ebs.web.provisioner[1]";
+    let once_more = apply(&test, &["-replace", provisioner]);
+    assert_eq!(once_more.code, 0, "{}", once_more.text());
+    let calls = cloud.calls();
+    assert_eq!(calls.of("RunInstances").len(), 3, "{}", once_more.text());
+    assert_eq!(calls.of("CreateImage").len(), 1, "{}", once_more.text());
 }
 
 #[test]

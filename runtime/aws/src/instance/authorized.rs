@@ -29,7 +29,9 @@ const ACCOUNTS: &str = "accounts() { getent passwd 2> /dev/null || cat /etc/pass
 /// owns the directory around it. What is inside belongs to the user: a link there is told and not followed, since it may lead to
 /// another's file.
 const SCRIPT: &str = r#"each() {
+    seen=
     while IFS=: read -r _ _ _ _ _ home _; do
+        seen=1
         case $home in /*) ;; *) continue ;; esac
         [ -d "$home" ] || continue
         if [ ! -x "$home" ]; then unseen "$1" "$home"; continue; fi
@@ -42,6 +44,8 @@ const SCRIPT: &str = r#"each() {
     done << END
 $accounts
 END
+    # Some shells write it into a file, for which there may be no place.
+    [ -n "$seen" ] || exit 1
 }
 unseen() { if [ "$1" = look ]; then printf 'unseen %s\n' "$2"; fi; }
 look() { if holds "$1"; then printf 'stays %s\n' "$1"; fi; }
@@ -49,9 +53,12 @@ clean() {
     if [ -L "${1%/*}" ] || [ -L "$1" ]; then return; fi
     holds "$1" || return 0
     if [ -z "$copy" ]; then copy=$(mktemp) || exit 1; fi
-    if without "$1" > "$copy" && { cat "$copy" > "$1"; } 2> /dev/null; then
+    without "$1" > "$copy" || return 0
+    if { cat "$copy" > "$1"; } 2> /dev/null; then
         printf 'gone %s\n' "$1"
         sync "$1" 2> /dev/null || sync
+    elif ! holds "$1"; then
+        printf 'broken %s\n' "$1"
     fi
 }
 main() {
@@ -59,7 +66,7 @@ main() {
     copy=
     trap 'if [ -n "$copy" ]; then rm -f "$copy"; fi' EXIT
     trap 'exit 1' HUP INT TERM
-    accounts=$(accounts; printf ':::::%s:\n' "$1")
+    accounts=$(accounts; printf '\n:::::%s:\n' "$1")
     each clean
     each look
     exit 0
@@ -76,6 +83,8 @@ pub(crate) struct Outcome {
     stays: BTreeSet<String>,
     /// The login may not look into these.
     unseen: BTreeSet<String>,
+    /// They are not in these any more, and maybe nothing else is: there was no place to write.
+    broken: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -89,6 +98,7 @@ impl Outcome {
                 "gone" => &mut outcome.gone,
                 "stays" => &mut outcome.stays,
                 "unseen" => &mut outcome.unseen,
+                "broken" => &mut outcome.broken,
                 _ => continue,
             };
             // Accounts share homes.
@@ -112,6 +122,12 @@ impl Outcome {
                 "the temporary key `{name}` may stay in the image: the login may not look into {}; let it have `sudo` without a \
                  password, or remove the key there in the last provisioner",
                 words(&self.unseen)
+            ));
+        }
+        if !self.broken.is_empty() {
+            warnings.push(format!(
+                "the temporary key `{name}` was taken out of {}, and what else was in there could not be written any more: is the disk full?",
+                words(&self.broken)
             ));
         }
         warnings
@@ -457,6 +473,7 @@ mod tests {
                     "file/.ssh/authorized_keys",
                 ]),
                 unseen: BTreeSet::new(),
+                ..Outcome::default()
             };
             assert_eq!(outcome, expected);
             assert_eq!((read(&target), read(&elsewhere)), (ours.clone(), ours));
@@ -486,6 +503,7 @@ mod tests {
                 gone: tree.texts(["own/.ssh/authorized_keys"]),
                 stays: tree.texts(["fixed/.ssh/authorized_keys"]),
                 unseen: tree.texts(["closed", "hidden/.ssh/authorized_keys"]),
+                ..Outcome::default()
             };
             assert_eq!(outcome, expected);
             assert_eq!(read(&fixed), ours);

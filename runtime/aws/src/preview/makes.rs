@@ -27,9 +27,9 @@ impl View<'_> {
         }
         if self.family.makes_images() && !self.options.is_given("skip_create_ami") {
             self.images(shown, source);
-        }
-        if let Some(step) = &self.wanted.check {
-            self.check(shown, callers, step);
+            if let Some(step) = &self.wanted.check {
+                self.check(shown, callers, step);
+            }
         }
     }
 

@@ -88,6 +88,10 @@ async fn on_demand(
             "what is at `custom_endpoint_ec2` has prices of its own",
         ));
     }
+    let Some(place) = place(region.name()) else {
+        let text = format!("{} has a price list of its own", region.name());
+        return Err(unknown(text));
+    };
     let kind = options.required("instance_type")?;
     let tenancy = match Hardware::read(options)?.tenancy.as_deref() {
         None | Some("default") => "Shared",
@@ -114,7 +118,7 @@ async fn on_demand(
     }
     let timeout = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
     let config = Builder::from(account.config())
-        .region(Region::new(place(region.name())))
+        .region(Region::new(place))
         .retry_classifier(client::Silent::default())
         .timeout_config(timeout);
     let request = aws_sdk_pricing::Client::from_conf(config.build())
@@ -130,18 +134,41 @@ async fn on_demand(
         let text = format!("the price list has no {kind} in {}", region.name());
         return Err(unknown(text));
     };
+    let but = match source {
+        None => ", with Linux",
+        Some(image) if !image.product_codes().is_empty() => " and what its product costs",
+        Some(_) => "",
+    };
     Ok(format!(
-        "{amount} {currency} for {kind} on demand, without disks"
+        "{amount} {currency} for {kind} on demand, without disks{but}"
     ))
 }
 
-/// The region in which the prices of another one are told.
-fn place(region: &str) -> &'static str {
-    match region.split('-').next() {
+/// The region in which the prices of another one are told; `None` where credentials of that one count in none of them.
+fn place(region: &str) -> Option<&'static str> {
+    if ["us-gov-", "us-iso", "eu-isoe-", "eusc-"]
+        .iter()
+        .any(|partition| region.starts_with(partition))
+    {
+        return None;
+    }
+    Some(match region.split('-').next() {
         Some("cn") => "cn-northwest-1",
         Some("eu" | "me" | "af" | "il") => "eu-central-1",
         Some("ap") => "ap-south-1",
         _ => "us-east-1",
+    })
+}
+
+/// What the spot market calls what instances of an image run; what has no price of its own there is paid as Linux.
+fn product(image: Option<&Image>) -> &'static str {
+    let details = image.and_then(Image::platform_details).unwrap_or_default();
+    match details {
+        "Windows" => "Windows",
+        _ if details.starts_with("Windows with") => "Windows",
+        _ if details.starts_with("Red Hat Enterprise Linux") => "Red Hat Enterprise Linux",
+        _ if details.starts_with("SUSE Linux") => "SUSE Linux",
+        _ => "Linux/UNIX",
     }
 }
 
@@ -187,9 +214,8 @@ async fn on_market(
         request = request.instance_types(InstanceType::from(kind.as_str()));
     }
     let now = aws_sdk_ec2::primitives::DateTime::from(std::time::SystemTime::now());
-    let system = source.and_then(Image::platform_details);
     let request = request
-        .product_descriptions(system.unwrap_or("Linux/UNIX"))
+        .product_descriptions(product(source))
         .start_time(now)
         .send();
     let answer = region.call(
@@ -215,8 +241,9 @@ async fn on_market(
     let most = options.string("spot_price")?.filter(|most| most != "auto");
     let most = most.map(|most| format!("; at most {most} USD is paid"));
     Ok(format!(
-        "{} USD for {kind} in {} on the spot market now, without disks{}",
+        "{} USD for {kind} with {} in {} on the spot market now, without disks{}",
         price.spot_price().unwrap_or_default(),
+        product(source),
         price.availability_zone().unwrap_or(region.name()),
         most.unwrap_or_default()
     ))
@@ -226,7 +253,7 @@ async fn on_market(
 mod tests {
     use super::*;
 
-    fn product(market: &str, unit: &str, prices: &[(&str, &str)]) -> String {
+    fn listed(market: &str, unit: &str, prices: &[(&str, &str)]) -> String {
         let prices: BTreeMap<_, _> = prices.iter().copied().collect();
         serde_json::json!({
             "product": {"productFamily": "Compute Instance", "attributes": {"marketoption": market}},
@@ -241,17 +268,17 @@ mod tests {
 
     #[test]
     fn an_hour_is_read_from_the_price_list() {
-        let usd = product("OnDemand", "Hrs", &[("USD", "0.0104000000")]);
+        let usd = listed("OnDemand", "Hrs", &[("USD", "0.0104000000")]);
         assert_eq!(hourly(&usd), Some(("0.0104".to_owned(), "USD".to_owned())));
-        let cny = product("OnDemand", "Hrs", &[("CNY", "12.0000000000")]);
+        let cny = listed("OnDemand", "Hrs", &[("CNY", "12.0000000000")]);
         assert_eq!(hourly(&cny), Some(("12".to_owned(), "CNY".to_owned())));
-        let round = product("OnDemand", "Hrs", &[("USD", "10")]);
+        let round = listed("OnDemand", "Hrs", &[("USD", "10")]);
         assert_eq!(hourly(&round), Some(("10".to_owned(), "USD".to_owned())));
-        let free = product("OnDemand", "Hrs", &[("USD", "0.0000000000")]);
+        let free = listed("OnDemand", "Hrs", &[("USD", "0.0000000000")]);
         assert_eq!(hourly(&free), None);
-        let block = product("CapacityBlock", "Hrs", &[("USD", "98.3")]);
+        let block = listed("CapacityBlock", "Hrs", &[("USD", "98.3")]);
         assert_eq!(hourly(&block), None);
-        let by_count = product("OnDemand", "Quantity", &[("USD", "1")]);
+        let by_count = listed("OnDemand", "Quantity", &[("USD", "1")]);
         assert_eq!(hourly(&by_count), None);
         assert_eq!(hourly("no product"), None);
     }
@@ -266,5 +293,22 @@ mod tests {
             .usage_operation("RunInstances:0010")
             .build();
         assert_eq!(operation(&licensed), "RunInstances:0010");
+        let runs = |details: &str| {
+            let image = Image::builder().platform_details(details).build();
+            product(Some(&image))
+        };
+        assert_eq!(runs("Windows with SQL Server Web"), "Windows");
+        assert_eq!(runs("Windows BYOL"), "Linux/UNIX");
+        assert_eq!(runs("SUSE Linux"), "SUSE Linux");
+        assert_eq!(runs("Ubuntu Pro"), "Linux/UNIX");
+        assert_eq!(product(None), "Linux/UNIX");
+    }
+
+    #[test]
+    fn prices_are_told_in_the_same_partition() {
+        assert_eq!(place("eu-west-1"), Some("eu-central-1"));
+        assert_eq!(place("sa-east-1"), Some("us-east-1"));
+        assert_eq!(place("cn-north-1"), Some("cn-northwest-1"));
+        assert_eq!(place("us-gov-west-1"), None);
     }
 }
