@@ -54,13 +54,20 @@ clean() {
     holds "$1" || return 0
     if [ -z "$copy" ]; then copy=$(mktemp) || exit 1; fi
     without "$1" > "$copy" || return 0
-    if { cat "$copy" > "$1"; } 2> /dev/null; then
+    # Not every sed says that it could not write. It may leave the last line without an end.
+    rest=$(others "$1")
+    is=$(size "$copy")
+    [ "$is" -eq "$rest" ] || [ "$is" -eq $((rest - 1)) ] || return 0
+    { cat "$copy" > "$1"; } 2> /dev/null
+    if holds "$1"; then return; fi
+    if [ "$(size "$1")" -eq "$is" ]; then
         printf 'gone %s\n' "$1"
         sync "$1" 2> /dev/null || sync
-    elif ! holds "$1"; then
+    else
         printf 'broken %s\n' "$1"
     fi
 }
+size() { wc -c < "$1"; }
 main() {
     umask 077
     copy=
@@ -201,8 +208,8 @@ fn script(accounts: &str, keys: &[String]) -> Result<String> {
         let _ = write!(drops, " -e '\\,{key},d'");
     }
     Ok(format!(
-        "LC_ALL=C; export LC_ALL\nholds() {{ grep -q -F{finds} -- \"$1\" 2> /dev/null; }}\nwithout() {{ sed{drops} < \"$1\"; \
-         }}\n{accounts}{SCRIPT}"
+        "LC_ALL=C; export LC_ALL\nholds() {{ grep -q -F{finds} -- \"$1\" 2> /dev/null; }}\nothers() {{ grep -v -F{finds} -- \
+         \"$1\" | wc -c; }}\nwithout() {{ sed{drops} < \"$1\"; }}\n{accounts}{SCRIPT}"
     ))
 }
 
@@ -442,6 +449,58 @@ mod tests {
             assert_eq!(beside.count(), 1, "no copy is left");
             // A second time there is nothing to do.
             assert_eq!(tree.run(&shell, "somewhere", None), Outcome::default());
+        }
+    }
+
+    #[test]
+    fn a_list_without_its_last_newline_hides_no_home() {
+        for shell in shells() {
+            let tree = Tree::new();
+            fs::write(tree.path("passwd"), "x:x:1:1::/nonexistent:/bin/sh").unwrap();
+            let ours = format!("ssh-ed25519 {OURS} imgc-1234\n");
+            // What shells see in a text that they expand.
+            let home = "odd $(id) `id` \\ home";
+            let own = tree.file(home, "authorized_keys", &ours);
+            let gone = tree.texts([&format!("{home}/.ssh/authorized_keys")]);
+            let expected = Outcome {
+                gone,
+                ..Outcome::default()
+            };
+            assert_eq!(tree.run(&shell, home, None), expected);
+            assert_eq!(read(&own), "");
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_it_is_said() {
+        let script = script(ACCOUNTS, &[OURS.to_owned()]).unwrap();
+        for shell in shells() {
+            let tree = Tree::new();
+            let ours = format!("ssh-ed25519 {OURS} imgc-1234\n{FOREIGN}");
+            let own = tree.file("ubuntu", "authorized_keys", &ours);
+            // A limit of the size of files stands for a full disk.
+            let line = format!(
+                "ulimit -f 0; trap '' XFSZ; exec {} -s \"$0\"",
+                shell.program.display()
+            );
+            let mut process = Process::new(&shell.program)
+                .args(["-c", &line])
+                .arg(tree.path("ubuntu"))
+                .env("TMPDIR", tree.path("tmp"))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut input = process.stdin.take().unwrap();
+            input.write_all(script.as_bytes()).unwrap();
+            drop(input);
+            let output = process.wait_with_output().unwrap();
+            let outcome = Outcome::read(&String::from_utf8_lossy(&output.stdout));
+            // Whatever could not be done: it failed, or it is said where the key stays or what else may be missing.
+            let is_told = !outcome.stays.is_empty() || !outcome.broken.is_empty();
+            assert!(!output.status.success() || is_told, "{outcome:?}");
+            assert!(read(&own) == ours || is_told, "{outcome:?}");
         }
     }
 
