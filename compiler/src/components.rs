@@ -123,6 +123,11 @@ pub struct Behind<'a> {
 pub trait Components {
     /// Whether there is an implementation.
     fn has(&self, kind: ComponentKind, name: &str) -> bool;
+    /// The cargo feature that brings an implementation, where the program was built without it.
+    fn left_out(&self, kind: ComponentKind, name: &str) -> Option<&'static str> {
+        let _ = (kind, name);
+        None
+    }
     /// Checks of the implementation on options that agree with the schema; parts may be unknown until run time.
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem>;
     /// Checks of a post-processor's options together with what makes its artifact; what [`check`](Self::check) says of them is

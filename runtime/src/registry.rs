@@ -31,6 +31,8 @@ pub struct Registry {
     pub post_processors: BTreeMap<&'static str, Arc<dyn PostProcessor>>,
     /// By type, such as `http`.
     pub data_sources: BTreeMap<&'static str, Arc<dyn DataSource>>,
+    /// What this program was built without: cargo's feature by component.
+    pub left_out: BTreeMap<(ComponentKind, &'static str), &'static str>,
 }
 
 /// Local commands at the same time, whatever the number of builds: enough that one waiting for another is no matter,
@@ -124,6 +126,11 @@ impl Components for Registry {
             ComponentKind::Communicator => name == "none" || self.communicators.contains_key(name),
             ComponentKind::DataSource => self.data_sources.contains_key(name),
         }
+    }
+
+    fn left_out(&self, kind: ComponentKind, name: &str) -> Option<&'static str> {
+        let mut left_out = self.left_out.iter();
+        left_out.find_map(|(key, feature)| (*key == (kind, name)).then_some(*feature))
     }
 
     fn check(&self, kind: ComponentKind, name: &str, options: &Value) -> Vec<Problem> {

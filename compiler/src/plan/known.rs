@@ -2,7 +2,7 @@
 //!
 //! Each thing is said once, however often a template names a component.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use imgc_syntax::Span;
 use smol_str::SmolStr;
@@ -24,6 +24,14 @@ pub(super) struct Remarks {
     /// These cannot run here, in the order in which they were met.
     idle: Vec<(ComponentKind, SmolStr, Span)>,
     pub(super) unfit: Said,
+}
+
+/// How to get a program that has these features.
+fn with_features(features: &[&str]) -> String {
+    format!(
+        "build imgc with `--features {}`, or with all that it has: `cargo install --locked --path cli`",
+        features.join(",")
+    )
 }
 
 impl Maker<'_, '_> {
@@ -75,14 +83,19 @@ impl Maker<'_, '_> {
         if self.looks_only() {
             return;
         }
-        let message = format!(
-            "this version of imgc cannot run the {} `{name}`",
-            kind.word()
-        );
-        self.cx.report(
-            Diagnostic::error("plan/not-implemented", span, message).help(
-                "`imgc validate` and `imgc plan` take such a template; to run part of it, use `-only` or `-except`",
+        let feature = self.components.left_out(kind, name);
+        let (who, way) = match feature {
+            Some(feature) => (
+                format!("this imgc was built without the feature `{feature}` and"),
+                format!("{}. ", with_features(&[feature])),
             ),
+            None => ("this version of imgc".to_owned(), String::new()),
+        };
+        let message = format!("{who} cannot run the {} `{name}`", kind.word());
+        self.cx.report(
+            Diagnostic::error("plan/not-implemented", span, message).help(format!(
+                "{way}`imgc validate` and `imgc plan` take such a template; to run part of it, use `-only` or `-except`",
+            )),
         );
     }
 
@@ -115,8 +128,16 @@ impl Maker<'_, '_> {
         });
         let names = lists.collect::<Vec<_>>().join("; ");
         let message = format!("this version of imgc checks, but cannot run, {names}");
-        self.cx
-            .report(Diagnostic::warning("plan/not-implemented", *span, message));
+        let mut warning = Diagnostic::warning("plan/not-implemented", *span, message);
+        let features = all
+            .iter()
+            .filter_map(|(kind, name)| self.components.left_out(*kind, name));
+        let features: BTreeSet<&str> = features.collect();
+        if !features.is_empty() {
+            let features: Vec<&str> = features.into_iter().collect();
+            warning = warning.help(with_features(&features));
+        }
+        self.cx.report(warning);
     }
 
     /// What applies to nothing never runs, and Packer does not read it: what is wrong with it (all of it in `texts`) is
@@ -141,6 +162,69 @@ impl Maker<'_, '_> {
                     at += 1;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::compile::{Request, compile};
+    use crate::components::{ComponentKind, Components, Problem};
+    use crate::diagnostic::plain;
+    use crate::source::{FixedWorld, Memory, World};
+    use crate::value::Value;
+
+    const TEMPLATE: &str = r#"
+source "amazon-ebs" "a" {
+  region        = "us-east-1"
+  source_ami    = "ami-1"
+  instance_type = "t3.micro"
+  ssh_username  = "root"
+  ami_name      = "a"
+}
+build {
+  sources = ["amazon-ebs.a"]
+}
+"#;
+
+    /// A program that was built without Amazon.
+    struct Small;
+
+    impl Components for Small {
+        fn has(&self, _: ComponentKind, name: &str) -> bool {
+            !name.starts_with("amazon-")
+        }
+
+        fn left_out(&self, _: ComponentKind, name: &str) -> Option<&'static str> {
+            name.starts_with("amazon-").then_some("aws")
+        }
+
+        fn check(&self, _: ComponentKind, _: &str, _: &Value) -> Vec<Problem> {
+            Vec::new()
+        }
+
+        fn read(&self, name: &str, _: &Value) -> Result<Value, Problem> {
+            Err(Problem::new(format!("{name} is not read here")))
+        }
+    }
+
+    #[test]
+    fn what_a_program_was_built_without_is_named_with_the_way_to_it() {
+        for check_only in [false, true] {
+            let request = Request {
+                path: "main.pkr.hcl".into(),
+                check_only,
+                ..Request::default()
+            };
+            let world: Arc<dyn World> = Arc::new(FixedWorld::default());
+            let files = Memory::new([("main.pkr.hcl", TEMPLATE)]);
+            let compilation = compile(&request, &files, &world, &Small);
+            let text = plain::render(&compilation.sources, &compilation.diagnostics);
+            assert!(text.contains("cannot run"), "{text}");
+            assert!(text.contains("--features aws"), "{text}");
+            assert_eq!(text.contains("error["), !check_only, "{text}");
         }
     }
 }
