@@ -479,12 +479,7 @@ fn looked(
         world: &door,
     };
     let (builds, previews) = wait(async {
-        let previews = async {
-            match offline {
-                true => Vec::new(),
-                false => look.previews().await,
-            }
-        };
+        let previews = look.previews();
         let (builds, previews) = tokio::join!(Box::pin(reuse::plan(&ahead)), Box::pin(previews));
         Ok((builds?, previews))
     })?;
@@ -497,6 +492,10 @@ fn looked(
             preview
                 .makes
                 .retain(|making| will_run(plan, foresight, &making.by));
+            // They are about a machine that is not made then.
+            if !will_run(plan, foresight, &plan.build(*id).address) {
+                preview.guards.clear();
+            }
         }
     }
     let taken = builds.iter().flat_map(|build| &build.pins);

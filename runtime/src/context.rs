@@ -200,7 +200,7 @@ impl<'a> Onlooker<'a> {
             builder_type: build.builder.as_str().into(),
             run_id: settings.run_id.as_str().into(),
             expires: None,
-            limit: None,
+            limit: build.timeout.into_iter().chain(settings.timeout).min(),
             root: self.plan.root.clone(),
             fingerprint: None,
             checkpoints: None,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{RwLock, oneshot};
 
 use crate::error::{Class, Error, Result};
-use crate::state::{ChangeRecord, Memory, NewRun, State};
+use crate::state::{ChangeRecord, Memory, Moment, NewRun, State};
 
 /// A kind of thing and where to find it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ pub struct CloudResource {
     /// What leads to the account again, in another process: a profile, a role, an endpoint. No secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reach: BTreeMap<String, String>,
+    /// When it was asked for, where that is known: for a while nobody may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Moment>,
 }
 
 impl CloudResource {

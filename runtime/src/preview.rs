@@ -31,6 +31,35 @@ pub struct Preview {
     pub makes: Vec<Making>,
     /// What of others, or of earlier runs, will be removed.
     pub removes: Vec<Removing>,
+    /// What keeps others from the machine and from what is made, unless the template says otherwise.
+    pub guards: Vec<Guard>,
+}
+
+/// A safe default, and whether it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Guard {
+    /// What it is about: `host key`.
+    pub what: String,
+    /// Whether it holds.
+    pub state: Hold,
+    /// What is done.
+    pub value: String,
+    /// `default`, or the option that has decided it.
+    pub by: String,
+}
+
+/// Whether a safe default holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// It does.
+    On,
+    /// The template has turned it off.
+    Off,
+    /// There is nothing for it to do.
+    Idle,
+    /// Only the run knows.
+    Unknown,
 }
 
 /// Something that is there and will be removed.
@@ -93,12 +122,17 @@ pub struct Wanted {
     pub check: Option<String>,
     /// The steps behind which the machine is kept as it is, such as `provisioner[0]`.
     pub checkpoints: Vec<String>,
+    /// Nobody is asked: what only an answer would tell is left unknown.
+    pub offline: bool,
 }
 
 impl Wanted {
     /// What of it the builder does; what it does not, is said where the template is checked.
-    fn of(plan: &Plan, id: BuildId, builder: &dyn Builder) -> Self {
-        let mut wanted = Self::default();
+    fn of(plan: &Plan, id: BuildId, builder: &dyn Builder, offline: bool) -> Self {
+        let mut wanted = Self {
+            offline,
+            ..Self::default()
+        };
         for step in plan.steps.iter().filter(|step| step.build == id) {
             let own = step.address.strip_prefix(plan.build(id).address.as_str());
             let part = own.map_or(step.address.as_str(), |own| own.trim_start_matches('.'));
@@ -255,6 +289,8 @@ pub struct Origin<'a> {
     pub options: &'a Value,
     /// The post-processors of the build that have ended before this one begins.
     pub before: &'a [Earlier<'a>],
+    /// Nobody is asked, as in [`Wanted::offline`].
+    pub offline: bool,
 }
 
 /// A post-processor that runs before another one.
@@ -279,9 +315,11 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Asks the builders and post-processors of all builds at once. Builds that have nothing to show are left out.
+    /// Asks the builders and post-processors of all builds at once. Builds that have nothing to show are left out. Offline they ask
+    /// nobody, and show what the template says.
     pub async fn previews(&self) -> Vec<(BuildId, Preview)> {
         let onlooker = Onlooker::new(self.plan, self.settings, self.world);
+        let offline = self.settings.known.offline;
         let ask = |at: usize| {
             let id = BuildId(at as u32);
             let build = self.plan.build(id);
@@ -296,7 +334,7 @@ impl Look<'_> {
                 );
                 let own = async {
                     let builder = builder.as_ref()?;
-                    let wanted = Wanted::of(self.plan, id, &**builder);
+                    let wanted = Wanted::of(self.plan, id, &**builder, offline);
                     let mut shown = builder.preview(&cx, &options, &wanted).await?;
                     let removals = shown.removes.iter_mut().map(|removing| &mut removing.by);
                     let makings = shown.makes.iter_mut().map(|making| &mut making.by);
@@ -325,6 +363,7 @@ impl Look<'_> {
                         builder: &build.builder,
                         options: &options,
                         before: &earlier[..at],
+                        offline,
                     };
                     let cx = &cx;
                     async move {
@@ -345,6 +384,7 @@ impl Look<'_> {
                     whole.findings.extend(more.findings);
                     whole.makes.extend(more.makes);
                     whole.removes.extend(more.removes);
+                    whole.guards.extend(more.guards);
                 }
                 Some((id, whole))
             }
@@ -368,13 +408,15 @@ impl Look<'_> {
             let late = template::late(ComponentKind::Builder, &build.builder);
             let source = self.options(&cx, &build.source, late);
             if let Some(builder) = self.registry.builders.get(build.builder.as_str()) {
-                let wanted = Wanted::of(self.plan, BuildId(at as u32), &**builder);
+                let id = BuildId(at as u32);
+                let wanted = Wanted::of(self.plan, id, &**builder, scope.offline);
                 rights.extend(builder.rights(&cx, &source, &wanted, scope).await);
             }
             let origin = Origin {
                 builder: &build.builder,
                 options: &source,
                 before: &[],
+                offline: scope.offline,
             };
             for (post, step, name) in self.posts(BuildId(at as u32)) {
                 let late = template::late(ComponentKind::PostProcessor, name);

@@ -200,6 +200,7 @@ impl Components for Registry {
             builder: behind.builder,
             options: &source,
             before: &[],
+            offline: true,
         };
         found.check_behind(options, origin)
     }

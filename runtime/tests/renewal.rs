@@ -59,6 +59,7 @@ impl Builder for Cloud {
             name: "one".into(),
             id: Some("i-1".into()),
             reach: BTreeMap::new(),
+            asked: None,
         });
         let made = async { Ok(()) };
         let (number, ()) = cx.ledger.create(&cx.address, thing, made).await?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use imgc_compiler::plan::Plan;
 use imgc_runtime::event::Redact as _;
-use imgc_runtime::preview::{Certainty, Finding, Making};
+use imgc_runtime::preview::{Certainty, Finding, Guard, Hold, Making};
 use imgc_runtime::redact::Redactor;
 use imgc_runtime::reuse::Verdict;
 use serde_json::{Value as Json, json};
@@ -29,7 +29,8 @@ pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
         let _ = writeln!(text, "\n{}", look.paint(Style::Strong, &title));
         let facts = preview.findings.iter().map(finding);
         let makes = preview.makes.iter().map(making);
-        let rows: Vec<(String, String)> = facts.chain(makes).collect();
+        let guards = guards(&preview.guards);
+        let rows: Vec<(String, String)> = facts.chain(makes).chain(guards).collect();
         let width = rows.iter().map(|(what, _)| what.chars().count()).max();
         let width = width.unwrap_or(0);
         let mut before = "";
@@ -94,6 +95,35 @@ fn making(making: &Making) -> (String, String) {
     ("makes".to_owned(), said)
 }
 
+/// What keeps others out, in one line, and a line for each default that does not hold or may not.
+fn guards(guards: &[Guard]) -> Vec<(String, String)> {
+    let row = |said: String| ("guards".to_owned(), said);
+    let holds = guards
+        .iter()
+        .filter(|guard| matches!(guard.state, Hold::On | Hold::Idle));
+    let holds: Vec<String> = holds.map(told).collect();
+    let mut rows = Vec::new();
+    if !holds.is_empty() {
+        rows.push(row(format!("safe by default: {}", holds.join("; "))));
+    }
+    for guard in guards {
+        match guard.state {
+            Hold::On | Hold::Idle => {}
+            Hold::Off => rows.push(row(format!("(off) {}", told(guard)))),
+            Hold::Unknown => rows.push(row(format!("(unknown) {}", told(guard)))),
+        }
+    }
+    rows
+}
+
+fn told(guard: &Guard) -> String {
+    let by = match guard.by.as_str() {
+        "default" => String::new(),
+        option => format!(", by `{option}`"),
+    };
+    format!("{}: {}{by}", guard.what, guard.value)
+}
+
 /// The same for programs.
 pub(crate) fn json(plan: &Plan, seen: &Seen) -> Json {
     let redact = Redactor::declared(plan);
@@ -104,6 +134,7 @@ pub(crate) fn json(plan: &Plan, seen: &Seen) -> Json {
             "findings": preview.findings,
             "makes": preview.makes,
             "removes": preview.removes,
+            "guards": preview.guards,
         })
     });
     masked(all.collect(), &redact)

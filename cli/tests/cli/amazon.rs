@@ -16,10 +16,12 @@ use nix::unistd::Pid;
 
 use crate::harness::Test;
 
+mod arrives;
 mod beside;
 mod bundles;
 mod checkpoints;
 mod chroots;
+mod defaults;
 mod family;
 mod going_on;
 mod import;
@@ -35,6 +37,7 @@ mod on_image;
 mod only_copies;
 mod packer;
 mod page;
+mod pages;
 mod parameters;
 mod publish;
 mod renewal;
@@ -45,6 +48,7 @@ mod sessions;
 mod shared;
 mod stories;
 mod surrogates;
+mod unseen;
 mod volumes;
 
 fn behaviour() -> Behaviour {

@@ -18,9 +18,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::client;
@@ -28,6 +30,8 @@ use crate::connect;
 use crate::credentials::Renewable;
 use crate::pace::Pace;
 use crate::region::RegionClient;
+
+pub(crate) use region::named as named_region;
 
 /// Attempts for one request unless `max_retries` says otherwise.
 const ATTEMPTS: u32 = 10;
@@ -58,6 +62,15 @@ struct Keys {
     token: Option<String>,
 }
 
+impl Keys {
+    /// The end of the one that is no secret.
+    fn end(&self) -> String {
+        let length = self.id.len();
+        let end = self.id.get(length.saturating_sub(4)..).unwrap_or_default();
+        format!("…{end}")
+    }
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").finish_non_exhaustive()
@@ -75,15 +88,47 @@ impl std::fmt::Debug for Code {
 }
 
 /// `assume_role`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Role {
+    #[serde(skip)]
     arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<u64>,
+    /// Whether a part of it is a secret of the template's: then it is not written down.
+    #[serde(skip)]
+    secret: bool,
+}
+
+impl Role {
+    /// What Amazon is told beside the role's name, for a record.
+    fn written(&self) -> Option<String> {
+        let plain = Self {
+            arn: self.arn.clone(),
+            ..Self::default()
+        };
+        let is_plain = *self == plain;
+        let text = (!self.secret && !is_plain).then(|| serde_json::to_string(self));
+        text.and_then(Result::ok)
+    }
+
+    /// The role of a record.
+    fn read(arn: String, written: Option<String>) -> Self {
+        let read = written.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            arn,
+            ..read.unwrap_or_default()
+        }
+    }
 }
 
 /// The names under which [`Access::reach`] keeps what is needed to come back; none is a secret.
@@ -91,6 +136,8 @@ const PROFILE: &str = "profile";
 const CREDENTIALS_FILE: &str = "shared_credentials_file";
 const ENDPOINT: &str = "custom_endpoint_ec2";
 const ROLE: &str = "role_arn";
+const ROLE_OPTIONS: &str = "assume_role";
+const KEY: &str = "access_key";
 const ANY_REGION: &str = "skip_region_validation";
 
 impl Access {
@@ -140,8 +187,9 @@ impl Access {
         })
     }
 
-    /// What leads back to the same account in another process, for a record: no secret among it. Keys that stood in the
-    /// template are not; whoever removes something then needs credentials of its own.
+    /// What leads back to the same account in another process, for a record: no secret among it. Of keys that stood in the
+    /// template there is the end of the one that is none: this process knows them by it ([`Accounts::led_to`]), and whoever
+    /// removes something in another one needs credentials of its own.
     pub(crate) fn reach(&self) -> BTreeMap<String, String> {
         let file = self.credentials_file.as_ref();
         let entries = [
@@ -152,6 +200,8 @@ impl Access {
             ),
             (ENDPOINT, self.endpoint.clone()),
             (ROLE, self.role.as_ref().map(|role| role.arn.clone())),
+            (ROLE_OPTIONS, self.role.as_ref().and_then(Role::written)),
+            (KEY, self.keys.as_ref().map(|keys| keys.end())),
             (ANY_REGION, self.any_region.then(|| "true".to_owned())),
         ];
         let entries = entries.into_iter();
@@ -168,11 +218,7 @@ impl Access {
         match (&self.profile, &self.keys) {
             (Some(profile), _) => format!("profile {profile}"),
             // Enough to tell it from others.
-            (None, Some(keys)) => {
-                let length = keys.id.len();
-                let end = keys.id.get(length.saturating_sub(4)..).unwrap_or_default();
-                format!("access key …{end}")
-            }
+            (None, Some(keys)) => format!("access key {}", keys.end()),
             (None, None) => String::new(),
         }
     }
@@ -198,17 +244,14 @@ impl Access {
         self
     }
 
-    /// The access that a record leads to.
-    pub(crate) fn from_reach(reach: &BTreeMap<String, String>) -> Self {
+    /// The access that a record leads to, where nothing else is known.
+    fn from_reach(reach: &BTreeMap<String, String>) -> Self {
         let get = |name: &str| reach.get(name).cloned();
         Self {
             profile: get(PROFILE),
             credentials_file: get(CREDENTIALS_FILE).map(PathBuf::from),
             endpoint: get(ENDPOINT),
-            role: get(ROLE).map(|arn| Role {
-                arn,
-                ..Role::default()
-            }),
+            role: get(ROLE).map(|arn| Role::read(arn, get(ROLE_OPTIONS))),
             any_region: get(ANY_REGION).is_some(),
             ..Self::default()
         }
@@ -227,6 +270,7 @@ fn role(options: &Options<'_>) -> Result<Option<Role>> {
         ));
     }
     Ok(Some(Role {
+        secret: options.is_sensitive("assume_role"),
         arn: block.required("role_arn")?,
         session: block.string("session_name")?,
         external_id: block.string("external_id")?,
@@ -269,6 +313,17 @@ pub(crate) struct Accounts(Arc<Mutex<HashMap<Access, Opened>>>);
 type Opened = Arc<OnceCell<Arc<Account>>>;
 
 impl Accounts {
+    /// The access in a region that a record leads to: one that this process has used for it, with the keys of the template and
+    /// all; else what is on record.
+    pub(crate) fn led_to(&self, reach: &BTreeMap<String, String>, region: &str) -> Access {
+        let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = accounts.keys().find(|access| access.reach() == *reach);
+        let access = used.cloned();
+        access
+            .unwrap_or_else(|| Access::from_reach(reach))
+            .in_region(region)
+    }
+
     /// The account of an access; made when it is asked for first. Nothing is asked of Amazon yet.
     pub(crate) async fn get(&self, access: &Access) -> Result<Arc<Account>> {
         let cell = {
@@ -358,8 +413,12 @@ impl Account {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let pace = Pace::default();
+            // Fifty builds are refused more often than the SDK's own allowance for repetitions holds: the pace is what slows
+            // them down, and each request has its attempts.
+            let partition = RetryPartition::custom(format!("ec2 of {name}"));
             let mut config = aws_sdk_ec2::config::Builder::from(&self.config)
                 .region(Region::new(name.to_owned()))
+                .retry_partition(partition.token_bucket(TokenBucket::unlimited()).build())
                 .retry_classifier(client::Capacity)
                 .retry_classifier(client::Foreign)
                 .retry_classifier(client::Silent::default())
@@ -370,12 +429,18 @@ impl Account {
             if let Some(endpoint) = &self.access.endpoint {
                 config = config.endpoint_url(endpoint);
             }
-            let identities = aws_sdk_sts::config::Builder::from(&self.config)
+            let mut identities = aws_sdk_sts::config::Builder::from(&self.config)
                 .retry_classifier(client::Silent::default())
+                .retry_classifier(pace.clone())
                 .region(Region::new(name.to_owned()));
-            let quotas = aws_sdk_servicequotas::config::Builder::from(&self.config)
+            let mut quotas = aws_sdk_servicequotas::config::Builder::from(&self.config)
                 .retry_classifier(client::Silent::default())
+                .retry_classifier(pace.clone())
                 .region(Region::new(name.to_owned()));
+            if let Some(renewable) = &self.renewable {
+                identities = identities.retry_classifier(renewable.clone());
+                quotas = quotas.retry_classifier(renewable.clone());
+            }
             RegionClient::new(
                 aws_sdk_ec2::Client::from_conf(config.build()),
                 (

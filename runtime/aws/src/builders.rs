@@ -18,5 +18,5 @@ mod render;
 
 pub(crate) use chroot::{AmazonChroot, root_of};
 pub(crate) use family::{Facts, Family, no_bucket};
-pub(crate) use launch::attached;
-pub(crate) use on_instance::OnInstance;
+pub(crate) use launch::{Trust, attached, user_data};
+pub(crate) use on_instance::{Disk, OnInstance};

@@ -152,6 +152,11 @@ pub(crate) fn meaning(code: &str) -> Meaning {
         | "ParameterNotFound"
         | "ParameterVersionNotFound"
         | "ResourceNotFoundException" => Meaning::Missing,
+        "MaxSpotFleetRequestCountExceeded"
+        | "MaxSpotInstanceCountExceeded"
+        | "ResourceCountExceeded"
+        | "ServiceQuotaExceeded"
+        | "ServiceQuotaExceededException" => Meaning::Quota,
         code if code.ends_with(".NotFound") || code.ends_with(".NotFoundException") => {
             Meaning::Missing
         }
@@ -393,6 +398,24 @@ mod tests {
         assert_eq!(meaning("VcpuLimitExceeded"), Meaning::Quota);
         assert_eq!(meaning("UnauthorizedOperation"), Meaning::Denied);
         assert_eq!(meaning("InvalidParameterValue"), Meaning::Other);
+    }
+
+    /// Not all of them end with `LimitExceeded`; what asks for too many requests is none.
+    #[test]
+    fn a_quota_has_many_names() {
+        for code in [
+            "InstanceLimitExceeded",
+            "LimitExceededException",
+            "MaxSpotFleetRequestCountExceeded",
+            "MaxSpotInstanceCountExceeded",
+            "ResourceCountExceeded",
+            "ResourceLimitExceeded",
+            "ServiceQuotaExceededException",
+        ] {
+            assert_eq!(meaning(code), Meaning::Quota, "{code}");
+        }
+        assert_eq!(meaning("RequestLimitExceeded"), Meaning::Throttled);
+        assert_eq!(meaning("MaxSpotPriceExceeded"), Meaning::Other);
     }
 
     #[test]

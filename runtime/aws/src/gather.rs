@@ -12,7 +12,7 @@ use imgc_runtime::error::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::error::{Meaning, answer, copy, failed};
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
 use crate::resource::finish;
 
 /// Things in one request: fewer than the 200 values that a filter may have.
@@ -157,9 +157,15 @@ fn find(region: RegionClient, names: Vec<String>) -> BoxFuture<'static, Result<V
     Box::pin(async move {
         let request = region.ec2().describe_images().owners("self");
         let literals = names.iter().map(|name| literal(name));
-        let request = request.filters(filter("name", literals)).send();
-        let answer = region.call("DescribeImages", "see whether the name is free", request);
-        let images = answer.await?.images.unwrap_or_default();
+        let request = request.filters(filter("name", literals));
+        let attempt = "see whether the name is free";
+        let region = &region;
+        let images = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeImages", attempt, request);
+            async { answer.await.map(|page| (page.images, page.next_token)) }
+        });
+        let images = images.await?;
         let of = |name: &String| {
             let images = images.iter();
             let named = images.filter(|image| image.name.as_ref() == Some(name));

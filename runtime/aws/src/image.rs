@@ -124,6 +124,7 @@ pub(crate) fn artifact_of(region: &RegionClient, made: &Made, image: &Image) -> 
         name: snapshot.clone(),
         id: Some(snapshot),
         reach: region.reach().clone(),
+        asked: None,
     }));
     Artifact {
         id: format!("{place}:{}", made.id()),

@@ -32,7 +32,7 @@ pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
 pub(crate) use start::{Fresh, Start, known, start};
 pub(crate) use stop::stop;
-pub(crate) use user_data::{HostKey, UserData, check_user_data, put_off, switch};
+pub(crate) use user_data::{HostKey, Room, UserData, check_user_data, put_off, switch};
 
 /// What the instances of a run have in common in a region, where they need the same.
 #[derive(Debug, Default)]

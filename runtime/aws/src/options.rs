@@ -32,11 +32,13 @@ pub(crate) use encryption::Encryption;
 pub(crate) use hardware::{Hardware, Reservation};
 pub(crate) use image::{Image, ONLY_COPIES, check_name};
 pub(crate) use network::{Network, Pick};
-pub(crate) use publish::{A_MOMENT, FastLaunch, NO_GUARD, Publish, Sharing, V2, moment};
-pub(crate) use region::{
-    KNOWN_REGIONS, check_region, is_slip, misspelt_region, no_region, region_problem,
+pub(crate) use publish::{
+    A_MOMENT, FastLaunch, NO_GUARD, Publish, Sharing, V2, guards_metadata, moment,
 };
-pub(crate) use run::{Run, Source, owners};
+pub(crate) use region::{
+    KNOWN_REGIONS, NEW_REGION, check_region, is_slip, misspelt_region, no_region, region_problem,
+};
+pub(crate) use run::{CLEAR_KEYS, Metadata, Run, Source, leaves_key, owners};
 pub(crate) use spot::{IN_ORDER, Spot};
 pub(crate) use surrogate::{Surrogate, Traits};
 pub(crate) use volume::{EbsVolume, Volume};
@@ -126,26 +128,63 @@ pub(crate) struct Polling {
 
 /// An hour, unless something is said: Packer gives up after 10 minutes and people then set an hour.
 const LIMIT: Duration = Duration::from_secs(3600);
+/// The longest that can be asked for.
+const LONGEST: u64 = 7 * 24 * 3600;
 /// Packer's wait between two looks, for templates that give only a number of them.
-const DELAY: i64 = 15;
+const DELAY: u64 = 15;
+/// What the environment says of it, where the template does not, as with Packer.
+const DELAY_VARIABLE: &str = "AWS_POLL_DELAY_SECONDS";
+const ATTEMPTS_VARIABLE: &str = "AWS_MAX_ATTEMPTS";
+/// Packer's older name for the product of the two; it counts where nobody gives a number of looks.
+const SECONDS_VARIABLE: &str = "AWS_TIMEOUT_SECONDS";
 
 impl Polling {
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
-        let Some(block) = options.value("aws_polling") else {
-            return Ok(Self { limit: LIMIT });
+        Self::read_or(options, LIMIT)
+    }
+
+    /// The same of what usually takes another time than an image.
+    pub(crate) fn read_or(options: &Options<'_>, usual: Duration) -> Result<Self> {
+        Self::read_in(options, usual, |name| std::env::var(name).ok())
+    }
+
+    /// Each number is the template's, else that of the environment.
+    fn read_in(
+        options: &Options<'_>,
+        usual: Duration,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let (mut delay, mut attempts) = (None, None);
+        if let Some(block) = options.value("aws_polling") {
+            let block = Options::new("`aws_polling`", block);
+            delay = number(&block, "delay_seconds")?;
+            attempts = number(&block, "max_attempts")?;
+        }
+        let outside = |name: &str| {
+            let number: Option<u64> = environment(name)?.trim().parse().ok();
+            number.filter(|number| *number > 0)
         };
-        let block = Options::new("`aws_polling`", block);
-        let positive = |value: Option<i64>| value.filter(|value| *value > 0);
-        let delay = positive(block.integer("delay_seconds")?);
-        let attempts = positive(block.integer("max_attempts")?);
-        let seconds = match attempts {
-            Some(attempts) => attempts.saturating_mul(delay.unwrap_or(DELAY)),
-            None => return Ok(Self { limit: LIMIT }),
-        };
-        let seconds = u64::try_from(seconds).unwrap_or_default();
+        let delay = delay.or_else(|| outside(DELAY_VARIABLE));
+        let attempts = attempts.or_else(|| outside(ATTEMPTS_VARIABLE));
+        let product = |attempts: u64| attempts.saturating_mul(delay.unwrap_or(DELAY));
+        let seconds = attempts
+            .map(product)
+            .or_else(|| outside(SECONDS_VARIABLE))
+            .map(|seconds| Duration::from_secs(seconds.min(LONGEST)));
         Ok(Self {
-            limit: Duration::from_secs(seconds.min(7 * 24 * 3600)),
+            limit: seconds.unwrap_or(usual),
         })
+    }
+}
+
+/// A number that may be 0, which is Packer's way not to give one.
+fn number(block: &Options<'_>, name: &str) -> Result<Option<u64>> {
+    let Some(given) = block.integer(name)? else {
+        return Ok(None);
+    };
+    match u64::try_from(given) {
+        Ok(number) => Ok(Some(number).filter(|number| *number > 0)),
+        Err(_) => Err(block.wrong(name, "a number that is not negative")),
     }
 }
 
@@ -199,4 +238,72 @@ pub(crate) fn filters(block: &Options<'_>) -> Result<BTreeMap<String, Vec<String
         all.insert(filter.required("name")?, values);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_runtime::testing::object;
+
+    use super::*;
+
+    /// The limit in seconds where an hour is usual.
+    fn limit(block: Option<&[(&'static str, &str)]>, environment: &[(&str, &str)]) -> Result<u64> {
+        let value = match block {
+            None => object([]),
+            Some(entries) => {
+                let entries = entries.iter();
+                let block =
+                    Value::object(entries.map(|(name, text)| (*name, Value::string(*text))));
+                object([("aws_polling", block)])
+            }
+        };
+        let options = Options::new("source", &value);
+        let read = Polling::read_in(&options, Duration::from_secs(3600), |name| {
+            let mut known = environment.iter();
+            let (_, text) = known.find(|(known, _)| *known == name)?;
+            Some((*text).to_owned())
+        });
+        read.map(|read| read.limit.as_secs())
+    }
+
+    #[test]
+    fn how_long_is_waited_follows_from_the_number_of_looks() {
+        assert_eq!(limit(None, &[]).unwrap(), 3600);
+        let both = [("delay_seconds", "30"), ("max_attempts", "960")];
+        assert_eq!(limit(Some(&both), &[]).unwrap(), 8 * 3600);
+        assert_eq!(limit(Some(&[("max_attempts", "40")]), &[]).unwrap(), 600);
+        // How often is asked says nothing about how long.
+        assert_eq!(limit(Some(&[("delay_seconds", "30")]), &[]).unwrap(), 3600);
+        // As where they are left out.
+        let zeros = [("delay_seconds", "0"), ("max_attempts", "0")];
+        assert_eq!(limit(Some(&zeros), &[]).unwrap(), 3600);
+        let endless = [("max_attempts", "9223372036854775807")];
+        assert_eq!(limit(Some(&endless), &[]).unwrap(), LONGEST);
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_by_its_name() {
+        for name in ["delay_seconds", "max_attempts"] {
+            let error = limit(Some(&[(name, "-1")]), &[]).unwrap_err();
+            assert_eq!(error.options, [name]);
+        }
+    }
+
+    #[test]
+    fn the_environment_counts_where_the_template_is_silent() {
+        let outside = [(DELAY_VARIABLE, "10"), (ATTEMPTS_VARIABLE, "6")];
+        assert_eq!(limit(None, &outside).unwrap(), 60);
+        let delay = [("delay_seconds", "2")];
+        assert_eq!(limit(Some(&delay), &outside).unwrap(), 12);
+        let both = [("delay_seconds", "2"), ("max_attempts", "3")];
+        assert_eq!(limit(Some(&both), &outside).unwrap(), 6);
+        let old = [(SECONDS_VARIABLE, "90"), (ATTEMPTS_VARIABLE, "8")];
+        assert_eq!(limit(None, &old[..1]).unwrap(), 90);
+        assert_eq!(limit(None, &old).unwrap(), 8 * 15);
+        assert_eq!(limit(Some(&both), &old[..1]).unwrap(), 6);
+        for text in ["", "soon", "0", "-5"] {
+            assert_eq!(limit(None, &[(ATTEMPTS_VARIABLE, text)]).unwrap(), 3600);
+        }
+    }
 }

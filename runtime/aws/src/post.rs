@@ -172,10 +172,10 @@ pub(crate) async fn account(
 ) -> Result<Arc<Account>> {
     let own = WHO.iter().any(|option| options.is_given(option));
     let access = match own {
-        true => Access::read(options)?,
-        false => Access::from_reach(&image.reach),
+        true => Access::read(options)?.in_region(&image.region),
+        false => accounts.led_to(&image.reach, &image.region),
     };
-    accounts.get(&access.in_region(&image.region)).await
+    accounts.get(&access).await
 }
 
 /// One failure of what went wrong in several regions; each has been said.

@@ -1,8 +1,11 @@
-//! What `imgc plan` shows of Amazon: everything is only read, all at once, and what cannot be asked is left unknown.
+//! What `imgc plan` shows of Amazon: everything is only read, all at once, and what cannot be asked is left unknown; offline nobody is
+//! asked at all.
 //!
 //! In: the options of a source, parts of which may be unknown. Out: who asks, the image to start from, where the instance goes and
-//! how that was chosen, what will be made and who else can reach it, what the name means, quotas, what an hour costs.
+//! how that was chosen, what will be made and who else can reach it, what keeps others out, what the name means, quotas, what an hour
+//! costs.
 
+mod guards;
 mod makes;
 mod price;
 mod quota;
@@ -14,8 +17,8 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
-use crate::account::{Access, Account, Accounts};
-use crate::builders::no_bucket;
+use crate::account::{Access, Account, Accounts, named_region};
+use crate::builders::{Disk, no_bucket};
 use crate::error::NO_CREDENTIALS;
 use crate::instance::{LogIn, caller_address, session};
 use crate::lookup::{
@@ -34,6 +37,7 @@ pub(crate) struct Asks<'a> {
     family: Family,
     component: &'a str,
     wanted: &'a Wanted,
+    disk: Disk,
 }
 
 impl<'a> Asks<'a> {
@@ -42,18 +46,75 @@ impl<'a> Asks<'a> {
             family,
             component,
             wanted,
+            disk: Disk::Other,
         }
+    }
+
+    /// Of a builder of which a disk becomes the image.
+    pub(crate) fn of_disk(self, disk: Disk) -> Self {
+        Self { disk, ..self }
     }
 }
 
-/// What is known of a source before it is asked about.
-struct View<'a> {
+/// Why something is unknown.
+pub(crate) const NOT_ASKED: &str = "Amazon is not asked: -offline";
+/// Where something is made, where nothing at hand says it.
+pub(crate) const UNKNOWN_REGION: &str = "an unknown region";
+
+/// What the template says of a source, and where it is built: all that is known without asking.
+struct Written<'a> {
     cx: &'a Context,
     family: Family,
     wanted: &'a Wanted,
+    disk: Disk,
     options: Options<'a>,
+    region: String,
+}
+
+/// Whom to ask about it.
+struct View<'a> {
+    written: Written<'a>,
     account: std::sync::Arc<Account>,
     region: RegionClient,
+}
+
+impl<'a> Written<'a> {
+    fn new(cx: &'a Context, asks: Asks<'a>, options: Options<'a>, region: &str) -> Self {
+        Self {
+            cx,
+            family: asks.family,
+            wanted: asks.wanted,
+            disk: asks.disk,
+            options,
+            region: region.to_owned(),
+        }
+    }
+
+    /// Adds what will be made, and what keeps others from it. `source`: the image to start from, `callers`: who may reach the
+    /// temporary group, where that is known.
+    fn show(&self, shown: &mut Preview, source: Option<&Image>, callers: Option<&[String]>) {
+        self.makes(shown, source, callers);
+        self.guards(shown, source, callers);
+    }
+
+    fn has_groups(&self) -> bool {
+        self.groups_by().is_some()
+    }
+
+    /// The option that names security groups.
+    fn groups_by(&self) -> Option<&'static str> {
+        let options = [
+            "security_group_id",
+            "security_group_ids",
+            "security_group_filter",
+        ];
+        let mut given = options.into_iter();
+        given.find(|name| self.options.is_given(name))
+    }
+
+    fn logs_in(&self) -> bool {
+        !matches!(LogIn::read(&self.options), Ok(LogIn::None))
+    }
 }
 
 /// What a plan shows of a source.
@@ -64,6 +125,9 @@ pub(crate) async fn preview(
     options: &Value,
 ) -> Preview {
     let options = Options::new(asks.component, options);
+    if asks.wanted.offline {
+        return unasked(cx, asks, options).await;
+    }
     let mut shown = Preview::default();
     let opened = match Access::read(&options) {
         Ok(access) => accounts.get(&access).await,
@@ -91,25 +155,15 @@ pub(crate) async fn preview(
                 false => doomed(&mut shown, "account", &error),
             }
             shown.known("region", region.name());
-            let view = View {
-                cx,
-                family: asks.family,
-                wanted: asks.wanted,
-                options,
-                account: account.clone(),
-                region,
-            };
-            view.makes(&mut shown, None, None);
+            let written = Written::new(cx, asks, options, region.name());
+            written.show(&mut shown, None, None);
             return shown;
         }
         Err(error) => note(&mut shown, "account", &error),
     }
     shown.known("region", region.name());
     let view = View {
-        cx,
-        family: asks.family,
-        wanted: asks.wanted,
-        options,
+        written: Written::new(cx, asks, options, region.name()),
         account: account.clone(),
         region,
     };
@@ -117,6 +171,41 @@ pub(crate) async fn preview(
         Family::Chroot => Box::pin(view.asked_here(&mut shown)).await,
         _ => Box::pin(view.asked(&mut shown)).await,
     }
+    shown
+}
+
+/// The same without asking: what the template says, and what is left unknown.
+async fn unasked(cx: &Context, asks: Asks<'_>, options: Options<'_>) -> Preview {
+    let mut shown = Preview::default();
+    shown.unknown("account", NOT_ASKED);
+    let access = Access::read(&options).unwrap_or_default();
+    let region = named_region(&access).await;
+    match &region {
+        Some(region) => shown.known("region", region.as_str()),
+        None => shown.unknown(
+            "region",
+            "neither the source nor AWS_REGION nor a profile names one",
+        ),
+    }
+    let region = region.as_deref().unwrap_or(UNKNOWN_REGION);
+    let written = Written::new(cx, asks, options, region);
+    if !options.is_given("from_scratch") {
+        match Source::read(&options) {
+            Ok(Source::Id(id)) => shown.known("source image", format!("{id}, by `source_ami`")),
+            Ok(Source::Filter { option, .. }) => {
+                shown.unknown("source image", format!("the one that `{option}` finds"));
+            }
+            Err(error) => shown.unknown("source image", error.chain()),
+        }
+    }
+    if asks.family != Family::Chroot {
+        let text = |name: &str| options.string(name).ok().flatten();
+        match text("subnet_id") {
+            Some(subnet) => shown.known("subnet", format!("{subnet}, by `subnet_id`")),
+            None => shown.unknown("network", "where Amazon or a filter puts the instance"),
+        }
+    }
+    written.show(&mut shown, None, None);
     shown
 }
 
@@ -252,18 +341,18 @@ impl View<'_> {
     async fn asked(&self, shown: &mut Preview) {
         let source_and_price = async {
             let source = async {
-                let source = Source::read(&self.options)?;
+                let source = Source::read(&self.written.options)?;
                 find_source(&self.region, &source).await
             };
             let source = Box::pin(source).await;
             let image = source.as_ref().ok();
-            let price = price::price(&self.account, &self.region, &self.options, image);
+            let price = price::price(&self.account, &self.region, &self.written.options, image);
             let price = Box::pin(price).await;
             (source, price)
         };
-        let groups_wanted = !self.has_groups() && self.logs_in();
+        let groups_wanted = !self.written.has_groups() && self.written.logs_in();
         let caller = async {
-            let network = Network::read(&self.options)?;
+            let network = Network::read(&self.written.options)?;
             match network.cidrs.is_empty() {
                 true => Ok(vec![caller_address(&self.account).await?]),
                 false => Ok(network.cidrs),
@@ -273,9 +362,9 @@ impl View<'_> {
             Box::pin(source_and_price),
             Box::pin(self.place()),
             Box::pin(self.names()),
-            Box::pin(quota::quota(&self.region, &self.options)),
+            Box::pin(quota::quota(&self.region, &self.written.options)),
             Box::pin(async {
-                match groups_wanted && !session::is_wanted(&self.options) {
+                match groups_wanted && !session::is_wanted(&self.written.options) {
                     true => Some(caller.await),
                     false => None,
                 }
@@ -290,7 +379,7 @@ impl View<'_> {
             for (what, text) in how {
                 shown.known(what, text.as_str());
             }
-            if self.has_groups() {
+            if self.written.has_groups() {
                 let groups = Box::pin(self.groups(place)).await;
                 if let Some(groups) = noted(shown, "security groups", groups) {
                     shown.known(
@@ -300,7 +389,7 @@ impl View<'_> {
                 }
             }
         }
-        if self.family.makes_images() {
+        if self.written.family.makes_images() {
             self.told_names(shown, names);
         }
         match quota {
@@ -312,10 +401,10 @@ impl View<'_> {
             Ok(text) => shown.known("price per hour", text),
             Err(error) => note(shown, "price per hour", &error),
         }
-        if self.family == Family::Store {
+        if self.written.family == Family::Store {
             Box::pin(self.bucket(shown)).await;
         }
-        if session::is_wanted(&self.options) {
+        if session::is_wanted(&self.written.options) {
             match session::check_plugin().await {
                 Ok(()) => shown.known("Session Manager", "the program that reaches it is here"),
                 Err(error) => note(shown, "Session Manager", &error),
@@ -323,16 +412,16 @@ impl View<'_> {
         }
         self.rehearsed(shown, source.as_ref()).await;
         let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
-        self.makes(shown, source.as_ref(), caller.as_deref());
+        self.written.show(shown, source.as_ref(), caller.as_deref());
     }
 
     /// What a build finds that starts no instance.
     async fn asked_here(&self, shown: &mut Preview) {
         let source = async {
-            match self.options.bool("from_scratch")? {
+            match self.written.options.bool("from_scratch")? {
                 true => Ok(None),
                 false => {
-                    let source = Source::read(&self.options)?;
+                    let source = Source::read(&self.written.options)?;
                     find_source(&self.region, &source).await.map(Some)
                 }
             }
@@ -345,12 +434,12 @@ impl View<'_> {
             None => {}
         }
         self.told_names(shown, names);
-        self.makes(shown, source.flatten().as_ref(), None);
+        self.written.show(shown, source.flatten().as_ref(), None);
     }
 
     /// The groups that the template names or finds.
     async fn groups(&self, place: &Place) -> Result<Vec<String>> {
-        let network = Network::read(&self.options)?;
+        let network = Network::read(&self.written.options)?;
         check_groups(&self.region, &network).await?;
         find_groups(&self.region, &network, place).await
     }
@@ -358,7 +447,7 @@ impl View<'_> {
     /// Whether the bucket of a bundle is there.
     async fn bucket(&self, shown: &mut Preview) {
         let found = async {
-            let place = self.options.required("s3_bucket")?;
+            let place = self.written.options.required("s3_bucket")?;
             let is_there = has_bucket(&self.region, &place).await?;
             Ok::<_, Error>((place, is_there))
         };
@@ -366,28 +455,16 @@ impl View<'_> {
             Some((place, true)) => {
                 shown.known("bucket", format!("{} is there", bucket_of(&place)));
             }
-            Some((place, false)) => shown.unknown("bucket", no_bucket(&place, &self.options)),
+            Some((place, false)) => {
+                shown.unknown("bucket", no_bucket(&place, &self.written.options))
+            }
             None => {}
         }
     }
 
-    fn has_groups(&self) -> bool {
-        [
-            "security_group_id",
-            "security_group_ids",
-            "security_group_filter",
-        ]
-        .iter()
-        .any(|name| self.options.is_given(name))
-    }
-
-    fn logs_in(&self) -> bool {
-        !matches!(LogIn::read(&self.options), Ok(LogIn::None))
-    }
-
     /// Where the instance goes, and how that was chosen.
     async fn place(&self) -> Result<(Place, Vec<(&'static str, String)>)> {
-        let network = Network::read(&self.options)?;
+        let network = Network::read(&self.written.options)?;
         let place = find_place(&self.region, &network).await?;
         let mut how = Vec::new();
         let vpc = match (&place.vpc, &network.vpc, &network.vpc_filter) {
@@ -441,21 +518,21 @@ impl View<'_> {
 
     /// The images that have the name, in the region and in those that get a copy.
     async fn names(&self) -> Result<(String, Namesakes)> {
-        if !self.family.makes_images() {
+        if !self.written.family.makes_images() {
             return Ok(Default::default());
         }
-        let name = self.options.required("ami_name")?;
+        let name = self.written.options.required("ami_name")?;
         crate::options::check_name(&name)?;
-        if self.options.is_given("skip_create_ami") {
+        if self.written.options.is_given("skip_create_ami") {
             return Ok((name, Vec::new()));
         }
         let home = self.region.name();
         let mut regions = Vec::new();
         // What is only a step on the way has a name of its own.
-        if !self.options.is_given(ONLY_COPIES) {
+        if !self.written.options.is_given(ONLY_COPIES) {
             regions.push(home.to_owned());
         }
-        for region in self.options.plain_strings("ami_regions")? {
+        for region in self.written.options.plain_strings("ami_regions")? {
             if !regions.contains(&region) && region != home {
                 regions.push(region);
             }
@@ -472,12 +549,12 @@ impl View<'_> {
         let Some((name, regions)) = noted(shown, "name", names) else {
             return;
         };
-        let by_option = self.options.is_given("force_deregister");
+        let by_option = self.written.options.is_given("force_deregister");
         let (replaces, why) = match by_option {
             true => (true, "`force_deregister`"),
-            false => (self.cx.force, "-force"),
+            false => (self.written.cx.force, "-force"),
         };
-        let with_snapshots = self.options.is_given("force_delete_snapshot");
+        let with_snapshots = self.written.options.is_given("force_delete_snapshot");
         for (region, images) in regions {
             if replaces {
                 // The copies are steps of their own, which may be all that runs.
@@ -506,7 +583,7 @@ impl View<'_> {
             let made = image.creation_date().unwrap_or("an unknown date");
             let has = format!("`{name}` belongs to {id} of {made} in {region}");
             let ours = tags::get(image.tags(), tags::BUILD)
-                .is_some_and(|build| build.starts_with(&*self.cx.address));
+                .is_some_and(|build| build.starts_with(&*self.written.cx.address));
             match (replaces, ours) {
                 (true, _) => shown.known("name", format!("{has}, which is let go: {why}")),
                 (false, true) => shown.known(
@@ -527,12 +604,12 @@ impl View<'_> {
     /// Whether what makes things is allowed.
     async fn rehearsed(&self, shown: &mut Preview, source: Option<&Image>) {
         let image = source.and_then(Image::image_id);
-        let instance_type = self.options.string("instance_type").ok().flatten();
+        let instance_type = self.written.options.string("instance_type").ok().flatten();
         let (Some(image), Some(instance_type)) = (image, instance_type) else {
             return;
         };
-        let parts = parts(self.family, &self.options);
-        let text = |name: &str| self.options.string(name).ok().flatten();
+        let parts = parts(self.written.family, &self.written.options);
+        let text = |name: &str| self.written.options.string(name).ok().flatten();
         let plans = Plans {
             group: parts.contains(&rights::Part::Group),
             key: parts.contains(&rights::Part::Key),
@@ -541,7 +618,7 @@ impl View<'_> {
             subnet: text("subnet_id"),
             profile: text("iam_instance_profile"),
         };
-        match rehearse(self.cx, &self.region, &plans).await {
+        match rehearse(self.written.cx, &self.region, &plans).await {
             Err(error) => note(shown, "rights", &error),
             Ok(refusals) => match refused(&self.region, &refusals) {
                 Ok(()) => shown.known("rights", "to make what is needed are there"),

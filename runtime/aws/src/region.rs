@@ -245,6 +245,7 @@ impl RegionClient {
             if let Some(renewable) = &self.inner.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
+            config = config.retry_classifier(self.inner.pace.clone());
             aws_sdk_s3::Client::from_conf(config.build())
         };
         self.inner.s3.get_or_init(make)
@@ -252,7 +253,14 @@ impl RegionClient {
 
     /// For making requests of Systems Manager, which go the same ways.
     pub(crate) fn ssm(&self) -> &aws_sdk_ssm::Client {
-        let make = || aws_sdk_ssm::Client::new(&self.inner.config);
+        let make = || {
+            let mut config = aws_sdk_ssm::config::Builder::from(&self.inner.config);
+            if let Some(renewable) = &self.inner.renewable {
+                config = config.retry_classifier(renewable.clone());
+            }
+            config = config.retry_classifier(self.inner.pace.clone());
+            aws_sdk_ssm::Client::from_conf(config.build())
+        };
         self.inner.ssm.get_or_init(make)
     }
 
@@ -336,6 +344,26 @@ pub(crate) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<Stri
         .build()
 }
 
+/// All that a list has: `page` asks for the page that a token stands for, the first without one.
+pub(crate) async fn pages<T, F>(page: impl Fn(Option<String>) -> F) -> Result<Vec<T>>
+where
+    F: Future<Output = Result<(Option<Vec<T>>, Option<String>)>>,
+{
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        // As in `ask`: a page may hold a request.
+        let (found, following) = Box::pin(page(next.clone())).await?;
+        all.extend(found.unwrap_or_default());
+        let following = following.filter(|token| !token.is_empty());
+        // A server that gives the same token again would never come to an end.
+        if following.is_none() || following == next {
+            return Ok(all);
+        }
+        next = following;
+    }
+}
+
 /// An answer lacks what the API promises.
 pub(crate) fn incomplete(action: &str, what: &str) -> Error {
     Error::new(
@@ -354,10 +382,19 @@ fn describe_instances(
 ) -> BoxFuture<'static, Result<Vec<(String, Instance)>>> {
     Box::pin(async move {
         let request = region.ec2().describe_instances();
-        let request = request.filters(filter("instance-id", ids)).send();
-        let answer = region.call("DescribeInstances", "look at instances", request);
-        let reservations = answer.await?.reservations.unwrap_or_default();
+        let request = request.filters(filter("instance-id", ids));
+        let region = &region;
+        let reservations = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeInstances", "look at instances", request);
+            async {
+                answer
+                    .await
+                    .map(|page| (page.reservations, page.next_token))
+            }
+        });
         let instances = reservations
+            .await?
             .into_iter()
             .flat_map(|reservation| reservation.instances.unwrap_or_default());
         Ok(instances
@@ -367,7 +404,7 @@ fn describe_instances(
 }
 
 /// A small answer, where that of `DescribeInstances` has a page for each instance. Other than that it knows no filter by id, and
-/// gives nothing where it lacks one of the instances, or the right.
+/// gives nothing where it lacks one of the instances, or the right. Who asks by ids gets them all in one page.
 fn describe_states(
     region: RegionClient,
     ids: Vec<String>,
@@ -378,7 +415,13 @@ fn describe_states(
         let request = request.set_instance_ids(Some(ids.clone())).send();
         let statuses = match region.ask(request).await {
             Ok(answer) => answer.instance_statuses.unwrap_or_default(),
-            Err(failed) if failed.as_service_error().is_some() => {
+            // Who is asked too often, or in trouble, is not asked something else instead.
+            Err(failed)
+                if !matches!(
+                    error::answer(&failed),
+                    None | Some(Meaning::Throttled | Meaning::Server)
+                ) =>
+            {
                 let instances = describe_instances(region, ids).await?.into_iter();
                 let state = |instance: Instance| instance.state?.name;
                 return Ok(instances
@@ -403,10 +446,14 @@ fn describe_images(
 ) -> BoxFuture<'static, Result<Vec<(String, Image)>>> {
     Box::pin(async move {
         let request = region.ec2().describe_images().owners("self");
-        let request = request.filters(filter("image-id", ids)).send();
-        let answer = region.call("DescribeImages", "look at images", request);
-        let images = answer.await?.images.unwrap_or_default();
-        let images = images.into_iter();
+        let request = request.filters(filter("image-id", ids));
+        let region = &region;
+        let images = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeImages", "look at images", request);
+            async { answer.await.map(|page| (page.images, page.next_token)) }
+        });
+        let images = images.await?.into_iter();
         Ok(images
             .filter_map(|image| Some((image.image_id.clone()?, image)))
             .collect())
@@ -419,11 +466,19 @@ fn describe_fast_launches(
 ) -> BoxFuture<'static, Result<Vec<(String, DescribeFastLaunchImagesSuccessItem)>>> {
     Box::pin(async move {
         let request = region.ec2().describe_fast_launch_images();
-        let request = request.set_image_ids(Some(ids)).send();
+        let request = request.set_image_ids(Some(ids));
         let attempt = "see how far images are prepared for a fast start";
-        let answer = region.call("DescribeFastLaunchImages", attempt, request);
-        let images = answer.await?.fast_launch_images.unwrap_or_default();
-        let images = images.into_iter();
+        let region = &region;
+        let images = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeFastLaunchImages", attempt, request);
+            async {
+                answer
+                    .await
+                    .map(|page| (page.fast_launch_images, page.next_token))
+            }
+        });
+        let images = images.await?.into_iter();
         Ok(images
             .filter_map(|image| Some((image.image_id.clone()?, image)))
             .collect())
@@ -436,10 +491,14 @@ fn describe_snapshots(
 ) -> BoxFuture<'static, Result<Vec<(String, Snapshot)>>> {
     Box::pin(async move {
         let request = region.ec2().describe_snapshots().owner_ids("self");
-        let request = request.filters(filter("snapshot-id", ids)).send();
-        let answer = region.call("DescribeSnapshots", "look at snapshots", request);
-        let snapshots = answer.await?.snapshots.unwrap_or_default();
-        let snapshots = snapshots.into_iter();
+        let request = request.filters(filter("snapshot-id", ids));
+        let region = &region;
+        let snapshots = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeSnapshots", "look at snapshots", request);
+            async { answer.await.map(|page| (page.snapshots, page.next_token)) }
+        });
+        let snapshots = snapshots.await?.into_iter();
         Ok(snapshots
             .filter_map(|snapshot| Some((snapshot.snapshot_id.clone()?, snapshot)))
             .collect())
@@ -452,10 +511,14 @@ fn describe_volumes(
 ) -> BoxFuture<'static, Result<Vec<(String, Volume)>>> {
     Box::pin(async move {
         let request = region.ec2().describe_volumes();
-        let request = request.filters(filter("volume-id", ids)).send();
-        let answer = region.call("DescribeVolumes", "look at volumes", request);
-        let volumes = answer.await?.volumes.unwrap_or_default();
-        let volumes = volumes.into_iter();
+        let request = request.filters(filter("volume-id", ids));
+        let region = &region;
+        let volumes = pages(|next| {
+            let request = request.clone().set_next_token(next).send();
+            let answer = region.call("DescribeVolumes", "look at volumes", request);
+            async { answer.await.map(|page| (page.volumes, page.next_token)) }
+        });
+        let volumes = volumes.await?.into_iter();
         Ok(volumes
             .filter_map(|volume| Some((volume.volume_id.clone()?, volume)))
             .collect())

@@ -15,12 +15,14 @@ mod bundle;
 mod find;
 mod group;
 mod iam;
+mod patience;
 mod remove;
 mod renew;
 mod sweep;
 
 pub(crate) use find::by_name;
 pub(crate) use iam::{PATH, POLICY, tag};
+pub(crate) use patience::Patience;
 pub use remove::AwsRemover;
 pub(crate) use remove::{remove, snapshots_of};
 pub(crate) use renew::{finish, settle};
@@ -185,6 +187,7 @@ impl Thing {
             name: self.name.clone(),
             id,
             reach: region.reach().clone(),
+            asked: Some(patience::now()),
         }
     }
 
@@ -204,7 +207,13 @@ impl Thing {
         let make = async {
             let id = match make.await {
                 Err(error) if error.id == TAKEN => self.made_before(region, error).await?,
-                made => made?,
+                Err(error) => {
+                    if !error.is_transient() {
+                        patience::refused(&self.name);
+                    }
+                    return Err(error);
+                }
+                Ok(id) => id,
             };
             let record = self.made(region, &id);
             Ok((Resource::Cloud(record.clone()), record))
@@ -218,7 +227,7 @@ impl Thing {
 impl Thing {
     /// The id of it where its name is taken by itself: the answer to an earlier request has not arrived.
     async fn made_before(&self, region: &RegionClient, taken: Error) -> Result<String> {
-        let found = find::by_name(region, self.kind, &self.name).await?;
+        let found = find::by_name(region, self.kind, &self.name, Patience::short()).await?;
         found.into_iter().next().ok_or(taken)
     }
 }

@@ -12,7 +12,7 @@ use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::state::{ChangeRecord, Moment};
 
 use crate::Aws;
-use crate::account::{Access, Account, Accounts};
+use crate::account::{Account, Accounts};
 use crate::parameters::{Parameters, Version, Write};
 use crate::post::PARAMETER;
 use crate::region::filter;
@@ -126,7 +126,7 @@ impl Outlook {
 }
 
 async fn reach(accounts: &Accounts, thing: &CloudResource) -> Result<Arc<Account>> {
-    let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+    let access = accounts.led_to(&thing.reach, &thing.place);
     accounts.get(&access).await
 }
 

@@ -183,6 +183,7 @@ mod tests {
                 name: format!("{kind}-{}", number.fetch_add(1, Ordering::SeqCst)),
                 id: Some("sg-1".to_owned()),
                 reach: BTreeMap::new(),
+                asked: None,
             };
             let intent = Resource::Cloud(record.clone());
             let (number, ()) = cx

@@ -18,6 +18,8 @@ pub(crate) struct Trust {
     own: PathBuf,
     users: Vec<PathBuf>,
     mode: Mode,
+    /// Whether the builder answers for the keys.
+    vouched: bool,
 }
 
 /// What is done with a key.
@@ -67,7 +69,17 @@ impl Trust {
             HostKeyPolicy::Verify if !secret && is_known(&name, &users).await => Mode::Enforce,
             HostKeyPolicy::Verify => Mode::Pin,
         };
-        Ok(Self { own, users, mode })
+        Ok(Self {
+            own,
+            users,
+            mode,
+            vouched: !vouched.is_empty(),
+        })
+    }
+
+    /// Whether the builder answers for the keys: then no file of the user's has them.
+    pub(crate) fn is_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// What is done with a key.

@@ -278,6 +278,14 @@ fn failure(
             "run/ssh-negotiation",
             "`ssh_ciphers` and `ssh_key_exchange_algorithms` choose what is offered".to_owned(),
         ),
+        Cause::HostKeyChanged if road.trust().is_vouched() => (
+            Class::Remote,
+            "run/ssh-host-key",
+            format!(
+                "the {name} does not have the key that the builder knows of it: somebody may be in between; or give its address \
+                 with `ssh_host` and its key in a known_hosts file; or believe whoever answers: `host_key = \"insecure\"`"
+            ),
+        ),
         Cause::HostKeyChanged => (
             Class::Remote,
             "run/ssh-host-key",

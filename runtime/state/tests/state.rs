@@ -115,6 +115,7 @@ fn change(run: &str) -> ChangeRecord {
             name: "imgc-1".into(),
             id: Some("/web/ami".into()),
             reach: Default::default(),
+            asked: None,
         },
         before: None,
         after: Content {

@@ -22,8 +22,15 @@ pub(crate) fn one(bench: &Bench) -> Result<Row> {
         row.samples("packer", Quantity::Memory),
         row.samples("imgc", Quantity::Memory),
     );
+    let faster = Spread::of_ratio(
+        row.samples("packer", Quantity::Wall),
+        row.samples("imgc", Quantity::Wall),
+    );
     row.checks
         .extend(wall.map(|spread| Check::at_most("at most 0.5 s", spread, 0.5, "s")));
+    row.checks.extend(
+        faster.map(|spread| Check::at_least("at most half of Packer's time", spread, 2.0, "×")),
+    );
     row.checks.extend(
         memory.map(|spread| Check::at_least("at most a fifth of the memory", spread, 5.0, "×")),
     );

@@ -1,6 +1,7 @@
 //! What goes wrong at Amazon for reasons of the template, the account or the day: said clearly, and nothing stays.
 
 use imgc_testbed::Cloud;
+use imgc_testbed::cloud::stock::UBUNTU;
 use imgc_testbed::cloud::{Moment, Then};
 
 use super::{behaviour, test};
@@ -99,6 +100,69 @@ fn what_amazon_would_refuse_after_the_work_is_found_by_validate() {
         );
     }
     assert_eq!(cloud.calls().len(), 0);
+}
+
+/// An error in a block is shown at its option, not where the source begins.
+#[test]
+fn what_is_wrong_in_a_block_is_shown_where_it_stands() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    for (block, said) in [
+        (
+            "metadata_options {\n    http_tokens = \"maybe\"",
+            "`http_tokens` is `maybe`",
+        ),
+        (
+            "placement {\n    tenancy = \"hosts\"",
+            "`tenancy` is `hosts`",
+        ),
+        (
+            "subnet_filter {\n    most_free = true",
+            "`most_free` of `subnet_filter` chooses among subnets",
+        ),
+        (
+            "subnet_filter {\n    random = true",
+            "`random` of `subnet_filter` chooses among subnets",
+        ),
+        (
+            "aws_polling {\n    delay_seconds = -1",
+            "the option `delay_seconds` of `aws_polling`",
+        ),
+    ] {
+        let lines = format!("  {block}\n  }}\n  ami_name");
+        let test = edited(&cloud, "  ami_name", &lines);
+        let option = block.lines().last().unwrap();
+        let text = test.read("main.pkr.hcl");
+        let at = text.lines().position(|line| line == option).unwrap();
+        let printed = test.run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        for said in [said.to_owned(), format!("main.pkr.hcl:{}:", at + 1)] {
+            assert!(
+                printed.text().contains(&said),
+                "no `{said}` in {}",
+                printed.text()
+            );
+        }
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}
+
+#[test]
+fn what_a_reservation_cannot_be_is_said_once() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let both =
+        "  capacity_reservation_id        = \"cr-1\"\n  capacity_reservation_group_arn = \"arn:1\"";
+    let preference = "  capacity_reservation_preference = \"closed\"";
+    for (lines, said) in [
+        (both, "exclude each other"),
+        (preference, "capacity_reservation_preference"),
+    ] {
+        let test = edited(&cloud, "  ami_name", &format!("{lines}\n  ami_name"));
+        let printed = test.run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        let text = printed.text();
+        assert!(text.contains(said), "{text}");
+        assert!(!text.contains("check/invalid-option"), "{text}");
+    }
 }
 
 #[test]
@@ -348,6 +412,86 @@ fn a_filter_that_finds_nothing_or_too_much() {
         "  subnet_id = \"subnet-0123\"\n  run_tags",
     );
     fails(&cloud, &absent, &["subnet-0123"]);
+}
+
+#[test]
+fn a_subnet_that_is_none_or_one_of_many() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let filter = |filter: &str| {
+        let lines = format!("  subnet_filter {{\n    filters = {{ {filter} }}\n  }}\n  ami_name");
+        edited(&cloud, "  ami_name", &lines)
+    };
+    fails(
+        &cloud,
+        &filter("state = \"available\""),
+        &[
+            "`subnet_filter` finds ",
+            " subnets in us-east-1: subnet-",
+            "`most_free = true` or `random = true`",
+        ],
+    );
+    fails(
+        &cloud,
+        &filter("\"tag:Tier\" = \"nowhere\""),
+        &[
+            "`subnet_filter` finds no subnet in us-east-1: tag:Tier = nowhere",
+            "check `region`, the filters, and the account",
+        ],
+    );
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+}
+
+#[test]
+fn a_filter_of_groups_that_finds_none() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let lines =
+        "  security_group_filter {\n    filters = { \"group-name\" = \"nobody\" }\n  }\n  ami_name";
+    let test = edited(&cloud, "  ami_name", lines);
+    let said = "`security_group_filter` finds no security group in us-east-1: group-name = nobody";
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(
+        plan.stdout.contains(&format!("! {said}")),
+        "{}",
+        plan.text()
+    );
+    fails(&cloud, &test, &[said]);
+    assert_eq!(cloud.calls().of("RunInstances").len(), 0);
+}
+
+/// Its id means nothing there.
+#[test]
+fn an_image_of_another_region() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let run = [("ImageId", UBUNTU), ("MinCount", "1"), ("MaxCount", "1")];
+    let started = cloud.texts("us-east-1", "RunInstances", &run);
+    let instance = &started["instancesSet/1/instanceId"];
+    let make = [("InstanceId", instance.as_str()), ("Name", "here")];
+    let made = cloud.texts("us-east-1", "CreateImage", &make);
+    let image = &made["imageId"];
+    let lines = format!("  region = \"us-west-2\"\n  source_ami = {image:?}\n  ami_name");
+    let test = edited(&cloud, "  ami_name", &lines);
+    let text = test.read("main.pkr.hcl");
+    let (start, rest) = text.split_once("  source_ami_filter {").unwrap();
+    let (_, end) = rest.split_once("  run_tags").unwrap();
+    test.write("main.pkr.hcl", format!("{start}  run_tags{end}"));
+    let said = format!("there is no image `{image}` in us-west-2");
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(plan.stdout.contains(&said), "{}", plan.text());
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    for said in [said.as_str(), "ids differ from region to region"] {
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+    // Where it is it is found.
+    let here = test.read("main.pkr.hcl").replace("us-west-2", "us-east-1");
+    test.write("main.pkr.hcl", here);
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use imgc_testbed::Cloud;
 use imgc_testbed::cloud::{Behaviour, Delay, Moment, Then, Waits};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::renewal::{profile, until_expired};
 use crate::harness::Test;
 
 fn cloud() -> Cloud {
@@ -134,6 +136,174 @@ fn without_a_name_the_task_s_image_is_taken_and_the_object_may_stay() {
     }
     let calls = cloud.calls();
     assert!(calls.of("CopyImage").is_empty(), "{}", calls.sequence());
+}
+
+#[test]
+fn what_amazon_would_refuse_after_the_upload_is_found_by_validate() {
+    let cloud = cloud();
+    for (line, said) in [
+        (
+            "ami_name = \"web:1 #2\"",
+            "the image's name `web:1 #2` has `:`, `#`",
+        ),
+        ("region = \"us-wst-2\"", "there is no region `us-wst-2`"),
+        ("ami_groups = [\"nobody\"]", "there is no group `nobody`"),
+        (
+            "architecture = \"arm\"",
+            "the option `architecture` of post-processor",
+        ),
+        (
+            "license_type = \"free\"",
+            "the option `license_type` of post-processor",
+        ),
+        (
+            "aws_polling {\n      max_attempts = -1\n    }",
+            "the option `max_attempts` of `aws_polling`",
+        ),
+    ] {
+        let printed = test(&cloud, line).run(&["validate", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{line}: {}", printed.text());
+        assert!(printed.text().contains(said), "{}", printed.text());
+    }
+    assert_eq!(cloud.calls().len(), 0);
+}
+
+/// Where an account is named, a placeholder is valid, as with Packer; the run refuses it before anything is uploaded.
+#[test]
+fn an_account_that_is_none_is_refused_before_the_upload() {
+    let cloud = cloud();
+    let test = test(&cloud, "ami_users = [\"12\"]");
+    let valid = test.run(&["validate", "."]);
+    assert_eq!(valid.code, 0, "{}", valid.text());
+    let said = "`12` is not the number of an account";
+    let plan = test.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    assert!(
+        plan.stdout.contains(&format!("! {said}")),
+        "{}",
+        plan.text()
+    );
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 3, "{}", printed.text());
+    assert!(printed.text().contains(said), "{}", printed.text());
+    assert_eq!(cloud.calls().len(), 0, "{}", cloud.calls().sequence());
+}
+
+#[test]
+fn a_name_that_is_taken_is_said_by_the_plan_and_before_the_upload() {
+    let cloud = cloud();
+    let named = "ami_name = \"disk-1\"";
+    let first = test(&cloud, named);
+    let plan = first.run(&["plan", "-color=false", "."]);
+    let free = "`disk-1` is free in us-east-1";
+    assert!(plan.stdout.contains(free), "{}", plan.text());
+    assert_eq!(first.run(&["build", "."]).code, 0);
+    let image = cloud.left().of("image")[0].id.clone();
+    // Somebody else's template.
+    let other = test(&cloud, named);
+    let text = other.read("main.pkr.hcl").replace("\"disk\"", "\"app\"");
+    other.write("main.pkr.hcl", text.replace("file.disk", "file.app"));
+    cloud.forget_calls();
+    let plan = other.run(&["plan", "-color=false", "."]);
+    assert_eq!(plan.code, 3, "{}", plan.text());
+    let said = format!("! `disk-1` belongs to {image} of ");
+    assert!(plan.stdout.contains(&said), "{}", plan.text());
+    let printed = other.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    for said in [
+        format!("the name `disk-1` belongs to the image {image} in us-east-1"),
+        "give another `ami_name`".to_owned(),
+    ] {
+        assert!(printed.text().contains(&said), "{}", printed.text());
+    }
+    let calls = cloud.calls();
+    assert_eq!(calls.changes().len(), 0, "{}", calls.sequence());
+    let left = cloud.left();
+    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
+}
+
+/// The template's numbers come before those of the environment, which count where it is silent.
+#[test]
+fn an_import_is_waited_for_as_long_as_is_asked_and_taken_back() {
+    let cloud = Cloud::with(Behaviour {
+        waits: Waits {
+            image: Delay::Time(Duration::from_secs(300)),
+            ..Waits::default()
+        },
+        ..Behaviour::default()
+    })
+    .unwrap();
+    make_bucket(&cloud);
+    let block = "aws_polling {\n      delay_seconds = 1\n      max_attempts  = 2\n    }";
+    for (options, delay, attempts) in [(block, "30", "9999"), ("", "1", "2")] {
+        let test = test(&cloud, options)
+            .env("AWS_POLL_DELAY_SECONDS", delay)
+            .env("AWS_MAX_ATTEMPTS", attempts);
+        let begun = Instant::now();
+        let printed = test.run(&["build", "-color=false", "."]);
+        assert_ne!(printed.code, 0, "{}", printed.text());
+        let said = "waited 2 seconds for the import import-ami-";
+        assert!(printed.text().contains(said), "{}", printed.text());
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+    }
+}
+
+/// From its first request on: what is imported has been made already.
+#[test]
+fn an_import_waits_for_new_credentials_and_goes_on() {
+    let cloud = cloud();
+    let new = |key: &str| {
+        let text = test(&cloud, "ami_name = \"disk-1\"").read("main.pkr.hcl");
+        let mut test = Test::new(&text).env("IMGC_CREDENTIALS_WAIT", "60s");
+        for (name, value) in cloud.environment() {
+            if !name.contains("KEY") {
+                test = test.env(name, &value);
+            }
+        }
+        test.write("disk.bin", vec![7_u8; 1000]);
+        test.write(".aws/credentials", profile(key));
+        test
+    };
+    let whole = new("whole").run(&["build", "-color=false", "."]);
+    assert_eq!(whole.code, 0, "{}", whole.text());
+    let calls = cloud.calls();
+    for action in ["PutObject", "ImportImage"] {
+        let before = calls.iter().position(|call| call.action == action).unwrap();
+        cloud.reset().unwrap();
+        make_bucket(&cloud);
+        let test = new(&format!("old{action}"));
+        cloud.change(|behaviour| behaviour.expires_after = Some(before as u64));
+        let mut child = test.spawn(&["build", "-color=false", "."]);
+        until_expired(&cloud, &mut child);
+        let made = cloud.calls();
+        let refused = made.of(action);
+        assert!(
+            !refused.is_empty() && refused.iter().all(|call| call.error.is_some()),
+            "{}",
+            made.sequence()
+        );
+        cloud.change(|behaviour| behaviour.expires_after = None);
+        test.write(".aws/credentials", profile(&format!("new{action}")));
+        let printed = test.finish(child);
+        assert_eq!(printed.code, 0, "{action}: {}", printed.text());
+        for said in [
+            "have expired: waiting up to 1 minute for new ones",
+            "there are new credentials: going on",
+        ] {
+            assert!(
+                printed.stdout.contains(said),
+                "{action}: {}",
+                printed.text()
+            );
+        }
+        let left = cloud.left();
+        assert_eq!(left.summary(), "1 image, 1 snapshot", "{action}: {left}");
+    }
 }
 
 #[test]

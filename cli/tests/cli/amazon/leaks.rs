@@ -24,11 +24,11 @@ use crate::harness::{Printed, Test};
 /// How a caller is ended when one of its calls has had its effect.
 pub(super) type End = fn(Pid);
 
-fn killed(pid: Pid) {
+pub(super) fn killed(pid: Pid) {
     kill(pid, Signal::SIGKILL).unwrap();
 }
 
-fn interrupted(pid: Pid) {
+pub(super) fn interrupted(pid: Pid) {
     kill(pid, Signal::SIGINT).unwrap();
 }
 
@@ -55,7 +55,7 @@ pub(super) fn struck<T>(
 }
 
 /// The same for the calls that are said to be the point.
-fn struck_at<T>(
+pub(super) fn struck_at<T>(
     cloud: &Cloud,
     is_point: impl Fn(&Call) -> bool + Send + Sync + 'static,
     end: End,

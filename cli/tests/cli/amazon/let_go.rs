@@ -114,6 +114,7 @@ fn made_by_hand(cloud: &Cloud) -> Vec<CloudResource> {
         name: "imgc-checkpoint-1".into(),
         id: Some(left.of(kind)[0].id.clone()),
         reach: Default::default(),
+        asked: None,
     };
     vec![thing("image"), thing("snapshot")]
 }

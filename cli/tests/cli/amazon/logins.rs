@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use imgc_testbed::Cloud;
+use imgc_testbed::cloud::Behaviour;
 
 use super::{behaviour, template};
 use crate::harness::Test;
@@ -47,6 +48,75 @@ fn a_profile_that_the_template_names_comes_before_keys_of_the_environment() {
     let printed = test.run(&["build", "-color=false", "."]);
     assert_eq!(printed.code, 0, "{}", printed.text());
     assert_eq!(asked(&cloud), ["222222222222"]);
+}
+
+/// What a build makes with the keys of its template goes with the same keys, whoever the environment is.
+#[test]
+fn what_the_keys_of_the_template_made_they_remove() {
+    let cloud = Cloud::with(Behaviour {
+        no_capacity: vec!["t3.micro".to_owned()],
+        ..behaviour()
+    })
+    .unwrap();
+    let keys = "  access_key = \"222222222222\"\n  secret_key = \"testing\"";
+    let test = nobody(&cloud, &with(&cloud, keys))
+        .env("AWS_ACCESS_KEY_ID", "111111111111")
+        .env("AWS_SECRET_ACCESS_KEY", "testing");
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_ne!(printed.code, 0, "{}", printed.text());
+    assert_eq!(asked(&cloud), ["222222222222"], "{}", printed.text());
+    let calls = cloud.calls();
+    // Each attempt makes its own.
+    for (made, removed) in [
+        ("CreateSecurityGroup", "DeleteSecurityGroup"),
+        ("ImportKeyPair", "DeleteKeyPair"),
+    ] {
+        let (made, removed) = (calls.of(made).len(), calls.of(removed).len());
+        assert!(made > 0 && removed >= made, "{}", calls.sequence());
+    }
+    assert_eq!(cloud.left().summary(), "", "{}", printed.text());
+}
+
+/// Without options of its own a post-processor is who has made the image, with all that the role wants to be told.
+#[test]
+fn a_role_with_an_external_id_is_taken_again_for_what_follows() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let role = "  assume_role {
+    role_arn     = \"arn:aws:iam::666666666666:role/images\"
+    external_id  = \"between-us\"
+    session_name = \"golden\"
+  }";
+    let text = with(&cloud, role).replace(
+        "  provisioner \"shell\" {",
+        "  post-processor \"amazon-ssm-parameter\" {
+    parameter = \"/images/web\"
+  }
+  provisioner \"shell\" {",
+    );
+    let test = nobody(&cloud, &text)
+        .env("AWS_ACCESS_KEY_ID", "111111111111")
+        .env("AWS_SECRET_ACCESS_KEY", "testing");
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    // Another process knows of it what the state has.
+    let back = test.run(&["images"]);
+    assert_eq!(back.code, 0, "{}", back.text());
+    let again = test.run(&["apply", "-color=false", "-auto-approve", "."]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert_eq!(asked(&cloud), ["666666666666"]);
+    let calls = cloud.calls();
+    let taken: Vec<_> = calls
+        .iter()
+        .filter(|call| call.action == "AssumeRole")
+        .collect();
+    assert!(taken.len() >= 2, "{}", calls.sequence());
+    for call in taken {
+        assert_eq!(call.parameter("ExternalId"), "between-us");
+        assert_eq!(call.parameter("RoleSessionName"), "golden");
+    }
+    let written = calls.of("PutParameter");
+    assert_eq!(written.len(), 1, "{}", calls.sequence());
+    assert_eq!(written[0].account, "666666666666");
 }
 
 /// A role that is taken with a code, by keys in a profile of their own.

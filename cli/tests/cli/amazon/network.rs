@@ -7,7 +7,7 @@ use super::{behaviour, user};
 use crate::harness::Test;
 
 /// The text between the first `<tag>` and its end.
-fn text_of<'a>(xml: &'a str, tag: &str) -> &'a str {
+pub(super) fn text_of<'a>(xml: &'a str, tag: &str) -> &'a str {
     let begin = format!("<{tag}>");
     let rest = &xml[xml
         .find(&begin)
@@ -16,7 +16,7 @@ fn text_of<'a>(xml: &'a str, tag: &str) -> &'a str {
     &rest[..rest.find('<').unwrap()]
 }
 
-fn tagged(cloud: &Cloud, id: &str, key: &str, value: &str) {
+pub(super) fn tagged(cloud: &Cloud, id: &str, key: &str, value: &str) {
     let tag = [
         ("ResourceId.1", id),
         ("Tag.1.Key", key),

@@ -120,8 +120,42 @@ fn offline_nobody_is_asked_and_the_plan_is_there() {
     assert_eq!(printed.code, 0, "{}", printed.text());
     has(
         &printed.stdout,
-        &["Plan: 1 build", "Amazon is not asked: -offline"],
+        &[
+            "Plan: 1 build",
+            "What build.amazon-ebs.web finds and makes",
+            "account       (unknown) Amazon is not asked: -offline\n",
+            "region        us-east-1",
+            "source image  (unknown) the one that `source_ami_filter` finds",
+            "network       (unknown) where Amazon or a filter puts the instance",
+            "key pair in us-east-1: ed25519, made here (until the build ends)",
+            "open; open to this machine's address, which is not known (until the build ends)",
+            "instance in us-east-1: t3.micro (until the build ends)",
+            "image in us-east-1: web-1 (stays)",
+            "snapshot in us-east-1: one for each disk (stays)",
+            "open to this machine's address only; ",
+        ],
     );
+    // What is public is public whoever is asked.
+    let text = test.read("main.pkr.hcl");
+    let wide = "  temporary_security_group_source_cidrs = [\"0.0.0.0/0\"]\n  ami_groups = [\"all\"]\n  run_tags";
+    test.write("main.pkr.hcl", text.replacen("  run_tags", wide, 1));
+    let printed = test.run(&["plan", "-color=false", "-offline", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    has(
+        &printed.stdout,
+        &[
+            "open; open to 0.0.0.0/0 (until the build ends)",
+            "image in us-east-1: web-1; open to everybody (stays)",
+            "(off) inbound access: port ",
+        ],
+    );
+    let json = test.run(&["plan", "-json", "-offline", "."]);
+    let json: Json = serde_json::from_str(&json.stdout).unwrap();
+    let shown = &json["outside"][0];
+    assert_eq!(shown["findings"][0]["state"], "unknown");
+    let makes = shown["makes"].as_array().unwrap();
+    let group = makes.iter().find(|made| made["what"] == "security group");
+    assert_eq!(group.unwrap()["open_to"][0], "0.0.0.0/0");
     assert_eq!(cloud.calls().len() + cloud.dry_runs().len(), 0);
     let both = test.run(&["plan", "-offline", "-online", "."]);
     assert_eq!(both.code, 2, "{}", both.text());

@@ -1,9 +1,12 @@
 //! Credentials that expire in the middle of a build: it waits for somebody to log in again, and not for ever.
 
+use std::collections::BTreeSet;
 use std::process::Child;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Moment, Then};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -13,31 +16,38 @@ use crate::harness::Test;
 /// How many calls a credential is good for: up to the running instance, and not to its image.
 const CALLS: u64 = 12;
 
-fn profile(key: &str) -> String {
+pub(super) fn profile(key: &str) -> String {
     format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = testing\n")
 }
 
 /// A template whose credentials stand in a profile, where somebody may replace them.
-fn test(cloud: &Cloud, wait: &str) -> Test {
-    let mut test = Test::new(&template(cloud)).env("IMGC_CREDENTIALS_WAIT", wait);
+fn by_profile(cloud: &Cloud, text: &str, wait: &str) -> Test {
+    let mut test = Test::new(text).env("IMGC_CREDENTIALS_WAIT", wait);
     for (name, value) in cloud.environment() {
         if !name.contains("KEY") {
             test = test.env(name, &value);
         }
     }
     test.write(".aws/credentials", profile("first"));
+    test
+}
+
+/// The same, and they expire in the middle.
+fn test(cloud: &Cloud, wait: &str) -> Test {
+    let test = by_profile(cloud, &template(cloud), wait);
     cloud.change(|behaviour| behaviour.expires_after = Some(CALLS));
     test
 }
 
 /// Waits until an answer has said twice that the credentials have expired: they have been read anew by then.
-fn until_expired(cloud: &Cloud, child: &mut Child) {
+pub(super) fn until_expired(cloud: &Cloud, child: &mut Child) {
     let begun = Instant::now();
     let expired = |cloud: &Cloud| {
         let calls = cloud.calls();
-        calls
-            .iter()
-            .any(|call| call.error.as_deref() == Some("RequestExpired"))
+        calls.iter().any(|call| {
+            let error = call.error.as_deref();
+            matches!(error, Some("ExpiredToken" | "RequestExpired"))
+        })
     };
     while !expired(cloud) {
         assert!(begun.elapsed() < Duration::from_secs(60), "nothing expires");
@@ -145,4 +155,53 @@ fn without_a_wait_it_fails_at_once() {
     assert_ne!(printed.code, 0, "{text}");
     assert!(!text.contains("waiting up to"), "{text}");
     assert!(text.contains("the credentials have expired"), "{text}");
+}
+
+/// Services that a retention asks besides EC2: they say it in other words.
+#[test]
+fn a_retention_goes_on_with_credentials_that_are_renewed_meanwhile() {
+    const ASKED: [&str; 3] = [
+        "DescribeAutoScalingGroups",
+        "DescribeLaunchConfigurations",
+        "DescribeParameters",
+    ];
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let post = "  post-processor \"amazon-retention\" {\n    family = \"web\"\n    keep   = 1\n  }\n  provisioner";
+    let text = template(&cloud).replacen("  provisioner", post, 1);
+    let test = by_profile(&cloud, &text, "0");
+    let apply = || test.run(&["apply", "-color=false", "-auto-approve", "."]);
+    let first = apply();
+    assert_eq!(first.code, 0, "{}", first.text());
+    test.write("main.pkr.hcl", text.replace("\"web-1\"", "\"web-2\""));
+    let file = test.path(".aws/credentials");
+    let seen = Mutex::new(BTreeSet::new());
+    // Each time a tool beside us has logged in again. The plan has been asked for by then: it bears with what it cannot see.
+    cloud.hook(move |call, moment| {
+        let action = call.action.as_str();
+        if moment != Moment::Before {
+            return Then::GoOn;
+        }
+        let mut seen = seen.lock().unwrap();
+        if action == "CreateImage" {
+            seen.insert(action.to_owned());
+        }
+        let is_late = ASKED.contains(&action) && seen.contains("CreateImage");
+        if is_late && seen.insert(action.to_owned()) {
+            std::fs::write(&file, profile(action)).unwrap();
+            let message = "The security token included in the request is expired";
+            return Then::Refuse(400, "ExpiredToken".to_owned(), message.to_owned());
+        }
+        Then::GoOn
+    });
+    cloud.forget_calls();
+    let second = apply();
+    cloud.unhook();
+    assert_eq!(second.code, 0, "{}", second.text());
+    let calls = cloud.calls();
+    for action in ASKED {
+        assert!(calls.of(action).len() > 1, "{}", calls.sequence());
+    }
+    let left = cloud.left();
+    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
+    assert_eq!(left.of("image")[0].name, "web-2");
 }

@@ -46,5 +46,6 @@ pub(crate) fn thing(region: &RegionClient, kind: Kind, id: &str) -> CloudResourc
         name: id.to_owned(),
         id: Some(id.to_owned()),
         reach: region.reach().clone(),
+        asked: None,
     }
 }

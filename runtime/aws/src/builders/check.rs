@@ -37,7 +37,8 @@ pub(super) fn problems(value: &Value) -> Vec<Problem> {
     if let Some(block) = options.value(METADATA) {
         let block = Options::new(METADATA, block);
         for (option, known) in METADATA_WORDS {
-            found.extend(word(&block, option, known).map(|problem| problem.of(METADATA)));
+            let problem = word(&block, option, known);
+            found.extend(problem.map(|problem| problem.of(*option).of(METADATA)));
         }
     }
     let ranges = options.plain_strings(RANGES).unwrap_or_default();
@@ -161,8 +162,8 @@ mod tests {
             [
                 "imds_support: `imds_support` is `v2`",
                 "shutdown_behavior: `shutdown_behavior` is `hibernate`",
-                "metadata_options: `http_endpoint` is `on`",
-                "metadata_options: `instance_metadata_tags` is `yes`",
+                "http_endpoint,metadata_options: `http_endpoint` is `on`",
+                "instance_metadata_tags,metadata_options: `instance_metadata_tags` is `yes`",
                 "temporary_security_group_source_cidrs: `temporary_security_group_source_cidrs` has `203.0.113.1`",
                 "temporary_security_group_source_cidrs: `temporary_security_group_source_cidrs` has `::/129`",
             ]

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::image;
 use crate::options::{Device, Polling};
 use crate::region::{RegionClient, filter, incomplete};
-use crate::resource::{Kind, Thing, by_name, settle};
+use crate::resource::{Kind, Patience, Thing, by_name, settle};
 use crate::tags;
 
 /// The form of what is recorded.
@@ -211,7 +211,7 @@ async fn begun(
     let _waiting = cx.waiting("the snapshots of the checkpoint to begin");
     let looks = async {
         loop {
-            let found = by_name(region, Kind::Snapshot, name).await?;
+            let found = by_name(region, Kind::Snapshot, name, Patience::none()).await?;
             if found.len() >= wanted {
                 return Ok(found);
             }

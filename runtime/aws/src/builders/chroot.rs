@@ -146,6 +146,10 @@ impl Builder for AmazonChroot {
         let asks = Asks::new(rights::Family::Chroot, COMPONENT, wanted);
         let options = Options::new(COMPONENT, value);
         let here = async {
+            // Which instance this machine is, only its metadata says.
+            if wanted.offline {
+                return None;
+            }
             let (_, _, region) = self.family.account(&options).await.ok()?;
             Some(device::own_instance(&region).await)
         };

@@ -12,7 +12,7 @@ use imgc_runtime::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use crate::account::{Access, Account, Accounts};
+use crate::account::{Access, Account, Accounts, named_region};
 use crate::instance::LogIn;
 use crate::lookup::{bucket_of, check_groups, find_source, has_bucket};
 use crate::options::{self, Source};
@@ -76,15 +76,16 @@ impl Family {
         let Source::Filter { .. } = source else {
             return Ok(Vec::new());
         };
-        let (access, _, region) = self.account(options).await?;
-        let name = format!("aws image {} {}", region.name(), described(source));
+        let name = |region: &str| format!("aws image {region} {}", described(source));
         if known.offline {
-            let pin = known.pins.get(&name).cloned();
+            let region = named_region(&Access::read(options)?).await;
+            let pin = region.and_then(|region| known.pins.get(&name(&region)).cloned());
             return pin.map(|pin| vec![pin]).ok_or_else(not_asked);
         }
+        let (access, _, region) = self.account(options).await?;
         let image = self.source(&access, &region, source).await?;
         Ok(vec![Pin {
-            name,
+            name: name(region.name()),
             value: image.image_id.clone().unwrap_or_default(),
             about: image.name.clone().unwrap_or_default(),
         }])

@@ -1,6 +1,7 @@
 //! The temporary instance of a build, from its options to its end: what `ebs`, `ebssurrogate`, `ebsvolume` and `instance` share.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,16 +138,11 @@ impl Temporary {
         }
         let trust = Trust {
             kept: options::kept(&source, &launch.run.devices),
-            ..Trust::read(options, &log_in, &source)?
+            ..Trust::read(options, &log_in, source.platform.is_some())?
         };
         let host_key = trust.ours.then(HostKey::make).transpose()?;
         let own_data = own_user_data(cx, &launch.run)?;
-        let switch = match launch.run.shutdown_after {
-            _ if trust.windows => None,
-            Some(never) if never.is_zero() => None,
-            Some(after) => Some(after),
-            None => Some(instance::switch(cx.limit)),
-        };
+        let switch = trust.switch(launch.run.shutdown_after, cx.limit);
         let tags = render.tags(&launch.run.tags, "run_tags")?;
         let data = UserData::join(own_data, host_key.as_ref(), switch)?;
         // All are let come to their end: what has been made by then is on record.
@@ -274,7 +270,7 @@ impl Temporary {
         let source = family.source(&access, &home, &launch.source).await?;
         let trust = Trust {
             kept: options::kept(&source, &launch.run.devices),
-            ..Trust::read(options, &LogIn::read(options)?, &source)?
+            ..Trust::read(options, &LogIn::read(options)?, source.platform.is_some())?
         };
         let reached = Self::reached(cx, account, region, options, &trust, left, taken);
         Ok(Some(reached.await?))
@@ -514,12 +510,14 @@ pub(crate) async fn gone(cx: &Context, region: &RegionClient, made: &Made) -> Re
 }
 
 /// What its image says of a machine: how it is known to be the one that was started, and what stays of it.
-struct Trust {
+pub(crate) struct Trust {
     /// It is given a host key of ours.
-    ours: bool,
+    pub(crate) ours: bool,
     /// Where it cannot be given one, its console is asked.
-    console: bool,
-    windows: bool,
+    pub(crate) console: bool,
+    /// `host_key = "insecure"`: whatever it is given, nobody looks.
+    pub(crate) insecure: bool,
+    pub(crate) windows: bool,
     /// The volumes of what it was started from that stay.
     kept: Vec<Device>,
     /// It is Windows with a password that nobody knows yet.
@@ -528,7 +526,8 @@ struct Trust {
 }
 
 impl Trust {
-    fn read(options: &Options<'_>, log_in: &LogIn, source: &Image) -> Result<Self> {
+    /// `windows`: whether the image it is started from is one of Windows.
+    pub(crate) fn read(options: &Options<'_>, log_in: &LogIn, windows: bool) -> Result<Self> {
         let winrm = options.string("communicator")?.as_deref() == Some("winrm");
         let ssh = *log_in != LogIn::None && !winrm;
         // With an address of its own the template follows the communicator's rules.
@@ -536,13 +535,29 @@ impl Trust {
         let insecure = options.string("host_key")?.as_deref() == Some("insecure");
         let limit = options.duration("ssh_timeout")?.unwrap_or(SSH_TIMEOUT);
         Ok(Self {
-            ours: vouches && source.platform.is_none(),
+            ours: vouches && !windows,
             console: vouches && !insecure,
-            windows: winrm || source.platform.is_some(),
+            insecure: ssh && insecure,
+            windows: winrm || windows,
             kept: Vec::new(),
             password: winrm && options.string("winrm_password")?.is_none(),
             patience: limit.min(CONSOLE),
         })
+    }
+
+    /// When it shuts itself down where nobody lets it go; `None` for never. `wanted`: what the template says, `limit`: how long
+    /// the build may take.
+    pub(crate) fn switch(
+        &self,
+        wanted: Option<Duration>,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        match wanted {
+            _ if self.windows => None,
+            Some(never) if never.is_zero() => None,
+            Some(after) => Some(after),
+            None => Some(instance::switch(limit)),
+        }
     }
 }
 
@@ -607,8 +622,17 @@ async fn temporary_profile(
 
 /// The template's user data; an error of the option where its file cannot be read.
 pub(crate) fn own_user_data(cx: &Context, run: &options::Run) -> Result<Option<Vec<u8>>> {
-    match (&run.user_data, &run.user_data_file) {
-        (Some(text), _) => Ok(Some(text.clone().into_bytes())),
+    user_data(cx, run.user_data.as_deref(), run.user_data_file.as_deref())
+}
+
+/// The same by the two options.
+pub(crate) fn user_data(
+    cx: &Context,
+    text: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<Vec<u8>>> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
         (None, Some(file)) => {
             let path = cx.world.working_directory().join(file);
             let content = std::fs::read(&path).map_err(|error| {

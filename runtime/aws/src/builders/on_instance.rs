@@ -248,7 +248,7 @@ impl<R: Recipe> Builder for OnInstance<R> {
     }
 
     async fn preview(&self, cx: &Context, options: &Value, wanted: &Wanted) -> Option<Preview> {
-        let asks = Asks::new(R::FAMILY, R::COMPONENT, wanted);
+        let asks = Asks::new(R::FAMILY, R::COMPONENT, wanted).of_disk(R::DISK);
         Some(Box::pin(preview(cx, self.family.accounts(), asks, options)).await)
     }
 
@@ -410,7 +410,8 @@ impl<R: Recipe> Instance for Started<R> {
     }
 
     async fn finish(&self, cx: &Context, machine: &dyn Machine) -> Result<()> {
-        let are_off = R::DISK != Disk::Other && self.temporary.take_keys_off(cx, machine).await?;
+        let goes = R::DISK != Disk::Other && !self.recipe.launch().run.leaves_key;
+        let are_off = goes && self.temporary.take_keys_off(cx, machine).await?;
         let finish = self
             .recipe
             .finish(cx, &self.temporary, &self.progress, machine);

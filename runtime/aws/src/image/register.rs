@@ -8,7 +8,7 @@ use imgc_runtime::context::Context;
 use imgc_runtime::error::Result;
 
 use super::{Wanted, available};
-use crate::options::{Polling, Traits, V2};
+use crate::options::{Polling, Traits, V2, guards_metadata};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags;
@@ -39,7 +39,7 @@ pub(crate) async fn register(
 ) -> Result<(Made, Image)> {
     let thing = Thing::new(Kind::Image)?;
     let options = wanted.options;
-    let imds = traits.imds.as_deref().unwrap_or(V2);
+    let guards = guards_metadata(traits.imds.as_deref());
     let request = region
         .ec2()
         .register_image()
@@ -52,7 +52,7 @@ pub(crate) async fn register(
         .set_uefi_data(traits.uefi_data.clone())
         .set_ena_support(options.ena)
         .set_sriov_net_support(options.sriov.then(|| "simple".to_owned()))
-        .set_imds_support((imds == V2).then(|| ImdsSupportValues::from(V2)))
+        .set_imds_support(guards.then(|| ImdsSupportValues::from(V2)))
         .tag_specifications(tags::specification(
             ResourceType::Image,
             &thing.tags(cx, &wanted.tags),

@@ -5,42 +5,45 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
+use tokio::time::Instant;
 
 use crate::region::RegionClient;
 
 /// How long an instance may take to run.
 const LIMIT: Duration = Duration::from_secs(600);
-/// How often a new instance may not be seen.
-const UNSEEN: u32 = 30;
+/// How long a new instance may not be seen. No number of answers: where many wait, all are asked about whenever one is due.
+const UNSEEN: Duration = Duration::from_secs(60);
 
 /// Waits until it runs.
 pub(crate) async fn ready(cx: &Context, region: &RegionClient, id: &str) -> Result<Instance> {
-    let mut unseen = 0;
+    let begun = Instant::now();
     let what = format!("the instance {id} to run");
     let instances = region.instances();
-    let decide = |instance: Option<&Instance>| {
-        let Some(instance) = instance else {
-            unseen += 1;
-            return match unseen > UNSEEN {
-                true => Err(ended(id, "is not to be seen", None)),
-                false => Ok(None),
-            };
-        };
-        let state = instance
-            .state
-            .as_ref()
-            .and_then(|state| state.name.as_ref());
-        match state {
-            Some(InstanceStateName::Running) => Ok(Some(instance.clone())),
-            Some(InstanceStateName::Pending) | None => Ok(None),
-            Some(state) => {
-                let why = instance.state_reason.as_ref();
-                let why = why.and_then(|why| why.message.clone());
-                Err(ended(id, &format!("is {}", state.as_str()), why))
-            }
-        }
-    };
+    let decide = |instance: Option<&Instance>| running(id, instance, begun.elapsed());
     instances.until(region, cx, id, &what, LIMIT, decide).await
+}
+
+/// The instance when it runs; `waited` since it was asked about first.
+fn running(id: &str, instance: Option<&Instance>, waited: Duration) -> Result<Option<Instance>> {
+    let Some(instance) = instance else {
+        return match waited < UNSEEN {
+            true => Ok(None),
+            false => Err(ended(id, "is not to be seen", None)),
+        };
+    };
+    let state = instance
+        .state
+        .as_ref()
+        .and_then(|state| state.name.as_ref());
+    match state {
+        Some(InstanceStateName::Running) => Ok(Some(instance.clone())),
+        Some(InstanceStateName::Pending) | None => Ok(None),
+        Some(state) => {
+            let why = instance.state_reason.as_ref();
+            let why = why.and_then(|why| why.message.clone());
+            Err(ended(id, &format!("is {}", state.as_str()), why))
+        }
+    }
 }
 
 fn ended(id: &str, state: &str, why: Option<String>) -> Error {
@@ -89,6 +92,21 @@ pub(crate) fn address(instance: &Instance, interface: Option<&str>) -> Result<St
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_instance_that_is_not_seen_is_given_up_after_a_while_and_not_after_some_answers() {
+        for _ in 0..1000 {
+            let answer = running("i-1", None, UNSEEN - Duration::from_millis(1));
+            assert_eq!(answer.unwrap(), None);
+        }
+        let error = running("i-1", None, UNSEEN).unwrap_err();
+        assert_eq!(
+            error.message,
+            "the instance i-1 is not to be seen before it was ready"
+        );
+        let late = Instance::builder().build();
+        assert_eq!(running("i-1", Some(&late), UNSEEN * 2).unwrap(), None);
+    }
 
     #[test]
     fn the_public_address_comes_first_unless_the_template_says_otherwise() {

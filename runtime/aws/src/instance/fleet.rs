@@ -337,14 +337,10 @@ fn licenses(run: &Run) -> Option<Vec<LaunchTemplateLicenseConfigurationRequest>>
 /// As for an instance on demand.
 fn metadata(run: &Run) -> LaunchTemplateInstanceMetadataOptionsRequest {
     let own = &run.metadata;
-    let tokens = own.tokens.as_deref().map_or(
-        LaunchTemplateHttpTokensState::Required,
-        LaunchTemplateHttpTokensState::from,
-    );
     let endpoint = own.endpoint.as_deref();
     let instance_tags = own.instance_tags.as_deref();
     LaunchTemplateInstanceMetadataOptionsRequest::builder()
-        .http_tokens(tokens)
+        .http_tokens(LaunchTemplateHttpTokensState::from(own.tokens()))
         .set_http_endpoint(endpoint.map(LaunchTemplateInstanceMetadataEndpointState::from))
         .set_http_put_response_hop_limit(own.hops)
         .set_instance_metadata_tags(

@@ -290,12 +290,8 @@ pub(super) fn credit_specification(credits: &str) -> CreditSpecificationRequest 
 /// The second version of the metadata service only, unless the template says otherwise.
 fn metadata(run: &Run) -> InstanceMetadataOptionsRequest {
     let own = &run.metadata;
-    let tokens = own
-        .tokens
-        .as_deref()
-        .map_or(HttpTokensState::Required, HttpTokensState::from);
     InstanceMetadataOptionsRequest::builder()
-        .http_tokens(tokens)
+        .http_tokens(HttpTokensState::from(own.tokens()))
         .set_http_endpoint(
             own.endpoint
                 .as_deref()

@@ -92,6 +92,25 @@ pub(crate) fn put_off(after: Duration) -> String {
     )
 }
 
+/// What user data of a template leaves room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Parts of ours beside it.
+    pub(crate) for_parts: bool,
+    /// A host key of ours.
+    pub(crate) for_key: bool,
+}
+
+impl Room {
+    pub(crate) fn of(own: Option<&[u8]>) -> Self {
+        let for_parts = own.is_none_or(takes_parts);
+        Self {
+            for_parts,
+            for_key: for_parts && !own.is_some_and(names_keys),
+        }
+    }
+}
+
 /// What an instance is given, and the host key it then has; `None` where it keeps its own.
 pub(crate) struct UserData {
     /// In base64; `None` for none at all.
@@ -106,13 +125,14 @@ impl UserData {
         key: Option<&HostKey>,
         switch: Option<Duration>,
     ) -> Result<Self> {
-        if !own.as_deref().is_none_or(takes_parts) {
+        let room = Room::of(own.as_deref());
+        if !room.for_parts {
             return Ok(Self {
                 text: own.map(encoded).transpose()?,
                 host_key: None,
             });
         }
-        let key = key.filter(|_| !own.as_deref().is_some_and(names_keys));
+        let key = key.filter(|_| room.for_key);
         let config = key.map(HostKey::cloud_config).transpose()?;
         let ours = config.into_iter().chain(switch.map(shutdown));
         // The template's part comes last, so that what it says holds.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::Subnet;
+use aws_sdk_ec2::types::{Filter, SecurityGroup, Subnet};
 use imgc_runtime::error::{Class, Error, Result};
 
 use crate::options::{Network, Pick};
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
 
 /// A place for an instance; what is `None` is the default VPC's matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,9 +55,13 @@ pub(crate) async fn find_place(region: &RegionClient, network: &Network) -> Resu
 
 async fn vpc(region: &RegionClient, filters: &BTreeMap<String, Vec<String>>) -> Result<String> {
     let request = region.ec2().describe_vpcs().set_filters(Some(api(filters)));
-    let answer = region.call("DescribeVpcs", "find the VPC", request.send());
-    let found = answer.await?.vpcs.unwrap_or_default();
-    let ids: Vec<String> = found.into_iter().filter_map(|vpc| vpc.vpc_id).collect();
+    let found = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let answer = region.call("DescribeVpcs", "find the VPC", request);
+        async { answer.await.map(|page| (page.vpcs, page.next_token)) }
+    });
+    let found = found.await?.into_iter();
+    let ids: Vec<String> = found.filter_map(|vpc| vpc.vpc_id).collect();
     only(ids, "`vpc_filter`", "VPC", region.name(), filters)
 }
 
@@ -74,8 +78,12 @@ async fn subnets(
         wanted.push(filter("availability-zone", [zone]));
     }
     let request = region.ec2().describe_subnets().set_filters(Some(wanted));
-    let answer = region.call("DescribeSubnets", "find the subnet", request.send());
-    Ok(answer.await?.subnets.unwrap_or_default())
+    let found = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let answer = region.call("DescribeSubnets", "find the subnet", request);
+        async { answer.await.map(|page| (page.subnets, page.next_token)) }
+    });
+    found.await
 }
 
 fn choose(mut found: Vec<Subnet>, network: &Network, region: &str) -> Result<Subnet> {
@@ -122,14 +130,8 @@ pub(crate) async fn check_groups(region: &RegionClient, network: &Network) -> Re
         return Ok(());
     }
     // A filter gives what is there; ids would end at the first that is not, and at what is no id at all.
-    let request = region.ec2().describe_security_groups();
-    let request = request.filters(filter("group-id", wanted.iter().cloned()));
-    let answer = region.call(
-        "DescribeSecurityGroups",
-        "look for the security groups",
-        request.send(),
-    );
-    let found = answer.await?.security_groups.unwrap_or_default();
+    let filters = vec![filter("group-id", wanted.iter().cloned())];
+    let found = groups(region, "look for the security groups", filters).await?;
     wanted.retain(|id| {
         let mut found = found.iter();
         !found.any(|group| group.group_id.as_deref() == Some(id.as_str()))
@@ -175,14 +177,7 @@ pub(crate) async fn find_groups(
     if let Some(vpc) = &place.vpc {
         wanted.push(filter("vpc-id", [vpc]));
     }
-    let request = region.ec2().describe_security_groups();
-    let request = request.set_filters(Some(wanted)).send();
-    let answer = region.call(
-        "DescribeSecurityGroups",
-        "find the security groups",
-        request,
-    );
-    let found = answer.await?.security_groups.unwrap_or_default();
+    let found = groups(region, "find the security groups", wanted).await?;
     let ids: Vec<String> = found
         .into_iter()
         .filter_map(|group| group.group_id)
@@ -195,6 +190,25 @@ pub(crate) async fn find_groups(
         )));
     }
     Ok(ids)
+}
+
+async fn groups(
+    region: &RegionClient,
+    attempt: &str,
+    filters: Vec<Filter>,
+) -> Result<Vec<SecurityGroup>> {
+    let request = region.ec2().describe_security_groups();
+    let request = request.set_filters(Some(filters));
+    let found = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let answer = region.call("DescribeSecurityGroups", attempt, request);
+        async {
+            answer
+                .await
+                .map(|page| (page.security_groups, page.next_token))
+        }
+    });
+    found.await
 }
 
 fn only(
@@ -218,7 +232,7 @@ fn only(
     }
 }
 
-fn api(filters: &BTreeMap<String, Vec<String>>) -> Vec<aws_sdk_ec2::types::Filter> {
+fn api(filters: &BTreeMap<String, Vec<String>>) -> Vec<Filter> {
     let filters = filters.iter();
     filters
         .map(|(name, values)| filter(name, values.iter().cloned()))

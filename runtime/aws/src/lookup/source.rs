@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::Image;
 use imgc_runtime::error::{Class, Error, Result};
 
 use crate::options::Source;
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
 
 /// Images named in a message.
 const SHOWN: usize = 5;
@@ -28,14 +28,16 @@ pub(crate) async fn find_source(region: &RegionClient, source: &Source) -> Resul
                 .include_deprecated(*deprecated)
         }
     };
-    let answer = region.call(
-        "DescribeImages",
-        "find the image to start from",
-        request.send(),
-    );
-    let found = match answer.await {
+    let attempt = "find the image to start from";
+    // The newest may stand on the last page.
+    let found = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let answer = region.call("DescribeImages", attempt, request);
+        async { answer.await.map(|page| (page.images, page.next_token)) }
+    });
+    let found = match found.await {
         Err(error) if error.id == "run/aws-missing" => Vec::new(),
-        answer => answer?.images.unwrap_or_default(),
+        found => found?,
     };
     pick(found, region.name(), source)
 }

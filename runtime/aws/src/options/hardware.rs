@@ -56,10 +56,9 @@ impl Hardware {
             if let (Some(own), Some(other)) = (&tenancy, &read.tenancy)
                 && own != other
             {
-                return Err(wrong(format!(
-                    "`tenancy` is `{other}`, and in `placement` it is `{own}`"
-                ))
-                .help("leave the first out: it is the old way to write the second"));
+                let message = format!("`tenancy` is `{other}`, and in `placement` it is `{own}`");
+                return Err(wrong("tenancy", message)
+                    .help("leave the first out: it is the old way to write the second"));
             }
             read.tenancy = tenancy.or(read.tenancy);
             read.host = block.string("host_id")?;
@@ -68,7 +67,7 @@ impl Hardware {
         if let Some(tenancy) = &read.tenancy
             && !["default", "dedicated", "host"].contains(&tenancy.as_str())
         {
-            return Err(wrong(format!("`tenancy` is `{tenancy}`"))
+            return Err(wrong("tenancy", format!("`tenancy` is `{tenancy}`"))
                 .help("it may be default, dedicated, host"));
         }
         for block in list(options, "license_specifications") {
@@ -101,31 +100,28 @@ impl Hardware {
     }
 }
 
+/// By id or by group: both together the catalogue refuses.
 fn reservation(options: &Options<'_>) -> Result<Reservation> {
     let preference = options.string("capacity_reservation_preference")?;
     let id = options.string("capacity_reservation_id")?;
     let group = options.string("capacity_reservation_group_arn")?;
     match (preference, id, group) {
-        (_, Some(_), Some(_)) => Err(wrong(
-            "`capacity_reservation_id` and `capacity_reservation_group_arn` are both set"
-                .to_owned(),
-        )
-        .help("a group holds reservations: keep one of the two")),
-        (_, Some(id), None) => Ok(Reservation::Id(id)),
+        (_, Some(id), _) => Ok(Reservation::Id(id)),
         (_, None, Some(group)) => Ok(Reservation::Group(group)),
         (Some(preference), None, None) if ["open", "none"].contains(&preference.as_str()) => {
             Ok(Reservation::Preference(preference))
         }
-        (Some(preference), None, None) => Err(wrong(format!(
-            "`capacity_reservation_preference` is `{preference}`"
-        ))
+        (Some(preference), None, None) => Err(wrong(
+            "capacity_reservation_preference",
+            format!("`capacity_reservation_preference` is `{preference}`"),
+        )
         .help("it may be `open` or `none`")),
         (None, None, None) => Ok(Reservation::default()),
     }
 }
 
-fn wrong(message: String) -> Error {
-    Error::new(Class::Template, "run/aws-option", message)
+fn wrong(option: &str, message: String) -> Error {
+    Error::new(Class::Template, "run/aws-option", message).of(option)
 }
 
 #[cfg(test)]
@@ -160,7 +156,11 @@ mod tests {
         assert_eq!(read.tenancy.as_deref(), Some("host"));
         assert_eq!(read.host.as_deref(), Some("h-1"));
         let both = of([("placement", block), ("tenancy", Value::string("default"))]);
-        assert_eq!(both.unwrap_err().id, "run/aws-option");
+        assert_eq!(both.unwrap_err().options, ["tenancy"]);
+        let block = object([("tenancy", Value::string("hosts"))]);
+        let inside = of([("placement", block)]).unwrap_err();
+        assert_eq!(inside.options, ["tenancy"]);
+        assert_eq!(inside.message, "`tenancy` is `hosts`");
     }
 
     #[test]
@@ -171,5 +171,9 @@ mod tests {
         );
         let named = of([("capacity_reservation_id", Value::string("cr-1"))]).unwrap();
         assert_eq!(named.reservation, Reservation::Id("cr-1".to_owned()));
+        // The catalogue refuses it as well: by its option it is seen that both mean the same.
+        let wrong = of([("capacity_reservation_preference", Value::string("closed"))]);
+        let options = wrong.unwrap_err().options;
+        assert_eq!(options, ["capacity_reservation_preference"]);
     }
 }

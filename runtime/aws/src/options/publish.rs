@@ -77,6 +77,11 @@ pub(crate) const V2: &str = "v2.0";
 /// What a template says where instances of the image shall take the first version as well. Amazon has no word for it.
 pub(crate) const NO_GUARD: &str = "v1.0";
 
+/// Whether instances of an image have to use the second version of the metadata service. `imds`: `imds_support`.
+pub(crate) fn guards_metadata(imds: Option<&str>) -> bool {
+    imds.is_none_or(|wanted| wanted == V2)
+}
+
 /// The texts of a list. An empty one comes from a variable that nobody has set, and stands for nothing.
 fn given(options: &Options<'_>, name: &str) -> Result<Vec<String>> {
     let mut texts = options.plain_strings(name)?;
@@ -92,7 +97,6 @@ impl Publish {
                 regions.push(region);
             }
         }
-        let imds = options.string("imds_support")?;
         Ok(Self {
             regions,
             only_copies: options.bool(ONLY_COPIES)?,
@@ -112,7 +116,7 @@ impl Publish {
                 .transpose()?,
             protection: Protection::read(options)?,
             fast_launch: FastLaunch::read(options)?,
-            guards_metadata: imds.is_none_or(|wanted| wanted == V2),
+            guards_metadata: guards_metadata(options.string("imds_support")?.as_deref()),
             copy_minutes: options.integer("snapshot_copy_duration_minutes")?,
         })
     }

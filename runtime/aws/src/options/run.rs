@@ -84,13 +84,15 @@ pub(crate) struct Run {
     pub(crate) metadata: Metadata,
     /// `disable_stop_instance`: the image is made from the instance as the last provisioner has left it.
     pub(crate) keeps_running: bool,
+    /// Whether the key that is made for the build stays in the image.
+    pub(crate) leaves_key: bool,
 }
 
 /// `metadata_options`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metadata {
     pub(crate) endpoint: Option<String>,
-    pub(crate) tokens: Option<String>,
+    tokens: Option<String>,
     pub(crate) hops: Option<i32>,
     pub(crate) instance_tags: Option<String>,
 }
@@ -124,12 +126,42 @@ impl Run {
             shutdown_after: options.duration("shutdown_after")?,
             metadata: Metadata::read(options)?,
             keeps_running: options.bool("disable_stop_instance")?,
+            leaves_key: leaves_key(options)?,
         })
     }
 }
 
+/// The option that leaves the key of a build in the image, as Packer does without it.
+pub(crate) const CLEAR_KEYS: &str = "ssh_clear_authorized_keys";
+
+/// Whether the key that is made for a build stays in the image: only where the template says so itself. Without a word it goes.
+pub(crate) fn leaves_key(options: &Options<'_>) -> Result<bool> {
+    match options.string(CLEAR_KEYS)? {
+        None => Ok(false),
+        Some(_) => options.bool(CLEAR_KEYS).map(|clears| !clears),
+    }
+}
+
+/// The second version of the metadata service only.
+const REQUIRED: &str = "required";
+
 impl Metadata {
-    fn read(options: &Options<'_>) -> Result<Self> {
+    /// Whether requests need a token: the second version only, unless the template says otherwise.
+    pub(crate) fn tokens(&self) -> &str {
+        self.tokens.as_deref().unwrap_or(REQUIRED)
+    }
+
+    /// Whether there is nothing else than the second version.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.tokens() == REQUIRED
+    }
+
+    /// Whether there is no metadata service at all.
+    pub(crate) fn is_off(&self) -> bool {
+        self.endpoint.as_deref() == Some("disabled")
+    }
+
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
         let Some(value) = options.value("metadata_options") else {
             return Ok(Self::default());
         };

@@ -9,6 +9,7 @@ mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,14 +29,15 @@ use imgc_runtime::post_processor::{PostProcessor, Processed};
 use imgc_runtime::preview::{Origin, Preview, Right, Scope};
 use imgc_runtime::template::{self, Surroundings};
 
-use crate::account::{Access, Account, Accounts};
+use crate::account::{Access, Account, Accounts, named_region};
+use crate::error::TAKEN;
 use crate::image;
-use crate::lookup::has_bucket;
-use crate::options::{Polling, V2};
+use crate::lookup::{has_bucket, taken};
+use crate::options::{NEW_REGION, Polling, V2, check_name, region_problem};
 use crate::post::rights::{Asks, rights};
 use crate::post::{is_news, made};
-use crate::preview::{doomed, note};
-use crate::publish::check_account;
+use crate::preview::{UNKNOWN_REGION, doomed, note};
+use crate::publish;
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, PROVIDER, Thing, snapshots_of};
 use crate::rights::Part;
@@ -66,7 +68,7 @@ impl Import {
 struct Wanted {
     target: Target,
     format: String,
-    architecture: Option<String>,
+    architecture: String,
     boot_mode: Option<BootModeValues>,
     description: Option<String>,
     encrypt: bool,
@@ -83,6 +85,15 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Shows what will be made in a region.
+    fn makes(&self, shown: &mut Preview, region: &str) {
+        let about = format!("in the bucket {}", self.target.bucket);
+        shown.make("S3 object", region, about).stays = self.skip_clean;
+        let name = self.name.as_deref();
+        let name = name.unwrap_or("with a name that the import gives it");
+        shown.make("image", region, name).stays = true;
+    }
+
     fn read(options: &Options<'_>) -> Result<Self> {
         let format = options
             .string("format")?
@@ -109,10 +120,6 @@ impl Wanted {
         };
         let boot_mode = options.string("boot_mode")?;
         let tags = options.map("tags")?.into_iter();
-        let limit = match options.value("aws_polling") {
-            None => Polling { limit: LIMIT },
-            Some(_) => Polling::read(options)?,
-        };
         Ok(Self {
             target: Target {
                 bucket: options.required("s3_bucket_name")?,
@@ -121,9 +128,7 @@ impl Wanted {
                 encryption_key: options.string("s3_encryption_key")?,
             },
             format,
-            architecture: options
-                .string("architecture")?
-                .or(Some("x86_64".to_owned())),
+            architecture: architecture(options)?,
             boot_mode: boot_mode.map(|mode| BootModeValues::from(mode.as_str())),
             description: options.string("ami_description")?,
             encrypt: options.bool("ami_encrypt")?,
@@ -132,16 +137,52 @@ impl Wanted {
                 given => given,
             },
             kms_key: options.string("ami_kms_key")?,
-            license_type: options.string("license_type")?,
-            name: options.string("ami_name")?,
+            license_type: license(options)?,
+            name: name(options)?,
             platform,
             role_name: options.string("role_name")?,
             share: share(options)?,
             skip_clean: options.bool("skip_clean")?,
             tags: tags.map(|(key, value)| (key, value.text)).collect(),
-            polling: limit,
+            polling: Polling::read_or(options, LIMIT)?,
         })
     }
+}
+
+/// What machines the image is for, in the words of `ImportImage`.
+fn architecture(options: &Options<'_>) -> Result<String> {
+    let given = options.string("architecture")?;
+    let given = given.unwrap_or_else(|| "x86_64".to_owned());
+    match given.as_str() {
+        "arm64" | "i386" | "x86_64" => Ok(given),
+        _ => Err(options.wrong("architecture", "one of `arm64`, `i386`, `x86_64`")),
+    }
+}
+
+fn license(options: &Options<'_>) -> Result<Option<String>> {
+    let given = options.string("license_type")?;
+    let given = given.map(|license| license.to_uppercase());
+    match given.as_deref() {
+        None | Some("AWS" | "BYOL") => Ok(given),
+        Some(_) => Err(options.wrong("license_type", "`AWS` or `BYOL`")),
+    }
+}
+
+/// The name that the image gets in the end; one that is not rendered yet is looked at when it is.
+fn name(options: &Options<'_>) -> Result<Option<String>> {
+    let given = options.string("ami_name")?;
+    if let Some(name) = given.as_deref().filter(|name| !name.contains("{{")) {
+        check_name(name)?;
+    }
+    Ok(given)
+}
+
+/// A region that is none. What lets one be taken all the same is an option of builders.
+fn no_such_region(options: &Options<'_>) -> Option<Problem> {
+    let mut problem = region_problem(options)?;
+    let help = problem.help.map(|help| help.replace(NEW_REGION, ""));
+    problem.help = help.map(|help| help.trim_end_matches([' ', ';']).to_owned());
+    Some(problem)
 }
 
 fn share(options: &Options<'_>) -> Result<Vec<LaunchPermission>> {
@@ -189,12 +230,14 @@ fn parts(options: &Options<'_>) -> BTreeSet<Part> {
 
 #[async_trait]
 impl PostProcessor for Import {
-    fn check(&self, options: &Value) -> Vec<Problem> {
-        let options = Options::new(COMPONENT, options);
-        match Access::read(&options).and_then(|_| Wanted::read(&options)) {
-            Err(error) if is_news(&error) => vec![error.into()],
-            _ => Vec::new(),
-        }
+    fn check(&self, value: &Value) -> Vec<Problem> {
+        let options = Options::new(COMPONENT, value);
+        let read = Access::read(&options).and_then(|_| Wanted::read(&options));
+        let error = read.err().filter(is_news);
+        let mut found: Vec<Problem> = error.map(Problem::from).into_iter().collect();
+        found.extend(no_such_region(&options));
+        found.extend(publish::problems(value));
+        found
     }
 
     async fn rights(
@@ -231,10 +274,19 @@ impl PostProcessor for Import {
         }
     }
 
-    async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
-        let _ = (cx, origin);
-        let options = Options::new(COMPONENT, options);
+    async fn preview(&self, cx: &Context, value: &Value, origin: Origin<'_>) -> Option<Preview> {
+        let options = Options::new(COMPONENT, value);
         let mut shown = Preview::default();
+        if origin.offline {
+            let access = Access::read(&options).unwrap_or_default();
+            let region = named_region(&access).await;
+            let region = region.unwrap_or_else(|| UNKNOWN_REGION.to_owned());
+            match Wanted::read(&options) {
+                Ok(wanted) => wanted.makes(&mut shown, &region),
+                Err(error) => shown.unknown("import", error.chain()),
+            }
+            return Some(shown);
+        }
         let account = match Access::read(&options) {
             Ok(access) => self.accounts.get(&access).await,
             Err(error) => Err(error),
@@ -249,7 +301,7 @@ impl PostProcessor for Import {
                 return Some(shown);
             }
         };
-        let wanted = match Wanted::read(&options) {
+        let wanted = match verified(value) {
             Ok(wanted) => wanted,
             Err(error) => {
                 doomed(&mut shown, "import", &error);
@@ -268,32 +320,23 @@ impl PostProcessor for Import {
             ),
             Err(error) => note(&mut shown, "bucket", &error),
         }
-        let object = shown.make(
-            "S3 object",
-            region.name(),
-            format!("in the bucket {bucket}"),
-        );
-        object.stays = wanted.skip_clean;
-        let name = wanted.name.as_deref();
-        let made = shown.make(
-            "image",
-            region.name(),
-            name.unwrap_or("with a name that the import gives it"),
-        );
-        made.stays = true;
+        if let Some(name) = &wanted.name {
+            match taken(&region, name).await {
+                Ok(images) => told_name(&mut shown, cx, &region, name, images.first()),
+                Err(error) => note(&mut shown, "name", &error),
+            }
+        }
+        wanted.makes(&mut shown, region.name());
         Some(shown)
     }
 
     async fn run(&self, cx: &Context, options: &Value, artifact: &Artifact) -> Result<Processed> {
+        let mut wanted = verified(options)?;
         let options = Options::new(COMPONENT, options);
-        let mut wanted = Wanted::read(&options)?;
         if wanted.target.key.is_empty() {
             let stem = "packer-import-{{timestamp}}";
             let stem = template::render(stem, &[], &Surroundings::from(cx), "s3_key_name")?;
             wanted.target.key = format!("{stem}.{}", wanted.format);
-        }
-        for user in options.plain_strings("ami_users")? {
-            check_account("ami_users", &user)?;
         }
         let file = file(artifact, &wanted.format)?;
         let account = self.accounts.get(&Access::read(&options)?).await?;
@@ -311,6 +354,62 @@ impl PostProcessor for Import {
             must_keep: false,
         })
     }
+}
+
+/// The options when everything is known: who may use the image is looked at as well.
+fn verified(value: &Value) -> Result<Wanted> {
+    let wanted = Wanted::read(&Options::new(COMPONENT, value))?;
+    publish::verify(value)?;
+    Ok(wanted)
+}
+
+/// Says of a name whether it is free, or which image has it.
+fn told_name(
+    shown: &mut Preview,
+    cx: &Context,
+    region: &RegionClient,
+    name: &str,
+    image: Option<&Image>,
+) {
+    let place = region.name();
+    let Some(image) = image else {
+        shown.known("name", format!("`{name}` is free in {place}"));
+        return;
+    };
+    let id = image.image_id().unwrap_or_default();
+    let made = image.creation_date().unwrap_or("an unknown date");
+    let has = format!("`{name}` belongs to {id} of {made} in {place}");
+    let build = tags::get(image.tags(), tags::BUILD);
+    match build.is_some_and(|build| build.starts_with(&*cx.address)) {
+        true => shown.known(
+            "name",
+            format!(
+                "{has}, which an earlier run of this build has made: it stays as long as nothing changes, and keeps a changed \
+                 build from running"
+            ),
+        ),
+        false => shown.trouble("name", format!("{has}: {OTHER_NAME}")),
+    }
+}
+
+/// The way out of a name that is taken.
+const OTHER_NAME: &str =
+    "give another `ami_name`, such as one with {{timestamp}} in it, or let the old image go";
+
+/// The image that has the name is in the way.
+fn is_taken(region: &RegionClient, name: &str, image: &Image) -> Error {
+    let place = region.name();
+    let id = image.image_id().unwrap_or_default();
+    let message = format!("the name `{name}` belongs to the image {id} in {place}");
+    let tag = |key| tags::get(image.tags(), key);
+    let unfinished = tag(tags::EXPIRES).and_then(|_| tag(tags::RUN));
+    let error = Error::new(Class::Environment, TAKEN, message).of("ami_name");
+    error.help(match unfinished {
+        Some(run) => format!(
+            "it was never finished: once its run is over, `imgc gc --cloud aws --region {place} --run {run}` removes it"
+        ),
+        None => OTHER_NAME.to_owned(),
+    })
 }
 
 /// The file to import: the first with the format's ending.
@@ -341,6 +440,9 @@ impl Work<'_> {
         let Self {
             cx, region, wanted, ..
         } = self;
+        // What is imported has been made already: rather than lose it, new credentials are waited for.
+        region.attend(cx);
+        self.name_is_free().await?;
         let target = &wanted.target;
         let object = self.record(made::OBJECT, Some(&target.id()))?;
         cx.output.say(format!(
@@ -349,7 +451,7 @@ impl Work<'_> {
             target.bucket,
             target.key
         ));
-        let s3 = upload::client(self.account, region.name());
+        let s3 = upload::client(region);
         let upload = upload::upload(cx, &s3, file, target);
         let intent = Resource::Cloud(object.clone());
         cx.ledger.create(&cx.address, intent, upload).await?;
@@ -370,7 +472,7 @@ impl Work<'_> {
         self.finish(&image).await?;
         made::settle(cx, &task);
         if !wanted.skip_clean {
-            upload::remove(self.account, &object).await?;
+            upload::remove(region, &object).await?;
         }
         made::settle(cx, &object);
         Ok(image)
@@ -378,6 +480,16 @@ impl Work<'_> {
 
     fn record(&self, kind: &str, id: Option<&str>) -> Result<CloudResource> {
         made::record(self.account, kind, self.region.name(), id)
+    }
+
+    /// Looked at before the hours that go into an image that could not be called so.
+    async fn name_is_free(&self) -> Result<()> {
+        let Some(name) = &self.wanted.name else {
+            return Ok(());
+        };
+        let others = taken(self.region, name).await?;
+        let other = others.first();
+        other.map_or(Ok(()), |other| Err(is_taken(self.region, name, other)))
     }
 
     /// A copy with a name of the template's, since an import gives one of its own.
@@ -475,6 +587,7 @@ fn finished(region: &RegionClient, image: &Image) -> Artifact {
         name: id.clone(),
         id: Some(id),
         reach: region.reach().clone(),
+        asked: None,
     };
     let mut things = vec![thing(Kind::Image, id.clone())];
     let snapshots = snapshots_of(image).into_iter();
@@ -510,6 +623,101 @@ pub(crate) async fn is_stored(region: &RegionClient, object: &str) -> Result<boo
 }
 
 /// Removes an object, and what was begun of it.
-pub(super) async fn remove_object(account: &Account, thing: &CloudResource) -> Result<()> {
-    upload::remove(account, thing).await
+pub(super) async fn remove_object(account: &Arc<Account>, thing: &CloudResource) -> Result<()> {
+    upload::remove(&account.region(&thing.place), thing).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use imgc_compiler::types::Type;
+
+    use super::*;
+
+    fn options(more: &[(&'static str, Value)]) -> Value {
+        let bucket = ("s3_bucket_name", Value::string("images"));
+        Value::object(more.iter().cloned().chain([bucket]))
+    }
+
+    fn said(more: &[(&'static str, Value)]) -> Vec<String> {
+        let found = Import::default().check(&options(more)).into_iter();
+        let line = |problem: Problem| {
+            let help = problem.help.unwrap_or_default();
+            format!("{}: {}; {help}", problem.options.join(","), problem.message)
+        };
+        found.map(line).collect()
+    }
+
+    #[test]
+    fn what_amazon_would_refuse_after_the_upload_is_said_before() {
+        let text = Value::string;
+        for (option, value, start) in [
+            (
+                "ami_groups",
+                Value::strings(["nobody"]),
+                "there is no group `nobody`; ",
+            ),
+            (
+                "ami_name",
+                text("web:1 #2"),
+                "the image's name `web:1 #2` has `:`, `#`; ",
+            ),
+            (
+                "architecture",
+                text("arm"),
+                "the option `architecture` of post-processor `amazon-import` must be one of `arm64`, `i386`, `x86_64`; ",
+            ),
+            (
+                "license_type",
+                text("free"),
+                "the option `license_type` of post-processor `amazon-import` must be `AWS` or `BYOL`; ",
+            ),
+        ] {
+            let said = said(&[(option, value)]);
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(
+                said[0].starts_with(&format!("{option}: {start}")),
+                "{said:?}"
+            );
+        }
+        // There is no `skip_region_validation` to write.
+        assert_eq!(
+            said(&[("region", text("us-wst-2"))]),
+            ["region: there is no region `us-wst-2`; did you mean us-west-2?"]
+        );
+    }
+
+    #[test]
+    fn what_is_well_or_rendered_later_is_let_through() {
+        let text = Value::string;
+        for well in [
+            ("ami_name", text("web: {{timestamp}}")),
+            ("ami_name", Value::unknown(Type::String)),
+            ("architecture", text("arm64")),
+            ("license_type", text("byol")),
+            ("region", text("us-south-1")),
+            ("ami_groups", Value::strings(["all"])),
+            // Placeholders, as Packer has it: the run looks at them.
+            ("ami_users", Value::strings(["12"])),
+        ] {
+            assert_eq!(said(std::slice::from_ref(&well)), [""; 0], "{well:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_looks_at_accounts_and_writes_a_license_as_amazon_does() {
+        let error = verified(&options(&[("ami_users", Value::strings(["12"]))])).unwrap_err();
+        assert_eq!(error.message, "`12` is not the number of an account");
+        let wanted = verified(&options(&[("license_type", Value::string("byol"))])).unwrap();
+        assert_eq!(wanted.license_type.as_deref(), Some("BYOL"));
+        assert_eq!(wanted.architecture, "x86_64");
+    }
+
+    /// It says how often is asked, and an import has its hours.
+    #[test]
+    fn a_delay_does_not_shorten_an_import() {
+        let block = Value::object([("delay_seconds", Value::string("30"))]);
+        let wanted = verified(&options(&[("aws_polling", block)])).unwrap();
+        assert_eq!(wanted.polling.limit, LIMIT);
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn record(
         name: format!("imgc-{}", crate::random::hex()?),
         id: id.map(str::to_owned),
         reach: account.reach(),
+        asked: None,
     })
 }
 

@@ -70,6 +70,17 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Shows the parameters that will be made, as far as the template says where.
+    fn makes_unasked(&self, shown: &mut Preview) {
+        if self.regions.is_empty() {
+            let made = shown.make("parameter", "the regions of the image", self.name.as_str());
+            made.stays = true;
+        }
+        for region in &self.regions {
+            shown.make("parameter", region, self.name.as_str()).stays = true;
+        }
+    }
+
     fn read(options: &Options<'_>) -> Result<Self> {
         let kind = options.string("type")?;
         let kind = match kind.as_deref() {
@@ -250,6 +261,13 @@ impl PostProcessor for SsmParameter {
         const WHAT: &str = "parameter";
         let options = Options::new(COMPONENT, options);
         let mut shown = Preview::default();
+        if origin.offline {
+            match Wanted::read(&options) {
+                Ok(wanted) => wanted.makes_unasked(&mut shown),
+                Err(error) => shown.unknown(WHAT, error.chain()),
+            }
+            return Some(shown);
+        }
         let foreseen = foreseen(&self.accounts, &options, Some(origin)).await;
         let wanted = match Wanted::read(&options) {
             Ok(wanted) => wanted,

@@ -27,6 +27,7 @@ use crate::error::{answer, failed};
 use crate::post::parameter::written;
 use crate::post::rights::{Asks, foreseen, rights};
 use crate::post::{account, chosen, is_news, joined, misplaced, unchanged};
+use crate::preview::NOT_ASKED;
 use crate::region::{RegionClient, filter};
 use crate::resource::{Kind, snapshots_of};
 use crate::rights::Part;
@@ -173,6 +174,10 @@ impl PostProcessor for Retention {
     async fn preview(&self, cx: &Context, options: &Value, origin: Origin<'_>) -> Option<Preview> {
         let options = Options::new(COMPONENT, options);
         let mut shown = Preview::default();
+        if origin.offline {
+            shown.unknown("retention", format!("which images go: {NOT_ASKED}"));
+            return Some(shown);
+        }
         let wanted = Wanted::read(&options);
         let wanted = wanted.ok().filter(|wanted| !wanted.family.contains("{{"));
         let foreseen = foreseen(&self.accounts, &options, Some(origin)).await;

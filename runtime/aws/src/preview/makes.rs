@@ -4,13 +4,13 @@ use aws_sdk_ec2::types::{EbsBlockDevice, Image};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::Preview;
 
-use super::View;
+use super::Written;
 use crate::builders::{checkpoint, root_of};
 use crate::instance::{LogIn, session};
-use crate::options::{Network, ONLY_COPIES, Spot, list};
+use crate::options::{Encryption, Network, ONLY_COPIES, Spot, list};
 use crate::rights::Family;
 
-impl View<'_> {
+impl Written<'_> {
     /// Adds everything that will be made. `callers`: who may reach the temporary group, where that is known.
     pub(super) fn makes(
         &self,
@@ -59,13 +59,14 @@ impl View<'_> {
             size.unwrap_or_default(),
             kind.unwrap_or_default()
         );
-        shown.make("volume", self.region.name(), about);
+        shown.make("volume", &self.region, about);
     }
 
     /// Whether the image is encrypted wherever it is.
     fn encrypts(&self) -> bool {
-        let given = |name: &str| self.options.is_given(name);
-        given("encrypt_boot") || self.family == Family::Chroot && given("root_volume_encrypt_boot")
+        let asked = Encryption::read(&self.options).is_ok_and(|encryption| encryption.image);
+        let of_volume = || self.options.is_given("root_volume_encrypt_boot");
+        asked || self.family == Family::Chroot && of_volume()
     }
 
     /// The key of the image where it is built, if one is named.
@@ -85,11 +86,7 @@ impl View<'_> {
         if self.family == Family::Store {
             let bucket = self.options.string("s3_bucket").ok().flatten();
             let bucket = bucket.unwrap_or_else(|| "an unknown bucket".to_owned());
-            let made = shown.make(
-                "bundle",
-                self.region.name(),
-                format!("in the bucket {bucket}"),
-            );
+            let made = shown.make("bundle", &self.region, format!("in the bucket {bucket}"));
             made.stays = true;
         }
     }
@@ -112,7 +109,7 @@ impl View<'_> {
         ] {
             let days = checkpoint::DAYS;
             let about = format!("{about}, a checkpoint for {days} days");
-            let made = shown.make(what, self.region.name(), about);
+            let made = shown.make(what, &self.region, about);
             made.stays = true;
             step.clone_into(&mut made.by);
         }
@@ -121,7 +118,7 @@ impl View<'_> {
     /// An instance and what it is started and reached with. `of`: what is to be said of it besides.
     fn started(&self, shown: &mut Preview, callers: Option<&[String]>, of: &str) {
         let options = &self.options;
-        let region = self.region.name();
+        let region = self.region.as_str();
         let text = |name: &str| options.string(name).ok().flatten();
         if let Ok(LogIn::Temporary { name, kind, .. }) = &LogIn::read(options) {
             // The one of the checks has a name of its own.
@@ -176,7 +173,7 @@ impl View<'_> {
 
     /// The group of its own, and who may pass it.
     fn group(&self, shown: &mut Preview, callers: Option<&[String]>, by_session: bool) {
-        let region = self.region.name();
+        let region = self.region.as_str();
         if by_session {
             shown.make("security group", region, "no port open");
             return;
@@ -191,7 +188,7 @@ impl View<'_> {
         };
     }
 
-    fn port(&self) -> String {
+    pub(super) fn port(&self) -> String {
         let port = |name: &str, usual: &str| {
             let given = self.options.integer(name);
             match given {
@@ -217,7 +214,7 @@ impl View<'_> {
 
     /// The disks of the instance: the template's, and those of the image that the template says nothing about.
     fn volumes(&self, shown: &mut Preview, source: Option<&Image>) {
-        let region = self.region.name();
+        let region = self.region.as_str();
         let mut named = Vec::new();
         let blocks = self.family.disks();
         for block in list(&self.options, blocks) {
@@ -284,7 +281,7 @@ impl View<'_> {
         let words = |name: &str| options.plain_strings(name).unwrap_or_default();
         let keys = options.map("region_kms_key_ids").unwrap_or_default();
         let encrypts = self.encrypts();
-        let home = self.region.name().to_owned();
+        let home = self.region.clone();
         let only_copies = options.is_given(ONLY_COPIES);
         let mut regions = words("ami_regions");
         regions.retain(|region| *region != home);

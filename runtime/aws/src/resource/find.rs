@@ -2,18 +2,13 @@
 //!
 //! In: a kind and a filter. Out: all that there is of it, page by page.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use imgc_runtime::error::Result;
 
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
 use crate::resource::Kind;
+use crate::resource::patience::Patience;
 use crate::tags;
-
-/// What was asked for a moment ago may not be seen yet: how often it is looked for, and the wait between.
-const LOOKS: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(700);
 
 /// Something that was found.
 #[derive(Clone, Debug)]
@@ -24,7 +19,13 @@ pub(crate) struct Found {
 }
 
 /// The ids of the things of a kind with this name; more than one only where an answer was lost and the request repeated.
-pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Result<Vec<String>> {
+/// What was asked for a moment ago may not be seen yet: it is looked for as long as `patience` says.
+pub(crate) async fn by_name(
+    region: &RegionClient,
+    kind: Kind,
+    name: &str,
+    patience: Patience,
+) -> Result<Vec<String>> {
     match kind {
         // They are removed by their names.
         Kind::Bundle | Kind::InstanceProfile | Kind::LaunchTemplate | Kind::Role => {
@@ -33,7 +34,7 @@ pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Re
         _ => {}
     }
     let tag = format!("tag:{}", tags::NAME);
-    for look in 1.. {
+    loop {
         let found: Vec<String> = match kind {
             Kind::Fleet => fleets(region, name).await?,
             _ => {
@@ -41,12 +42,10 @@ pub(crate) async fn by_name(region: &RegionClient, kind: Kind, name: &str) -> Re
                 found.into_iter().map(|found| found.id).collect()
             }
         };
-        if !found.is_empty() || look == LOOKS {
+        if !found.is_empty() || !patience.waits().await {
             return Ok(found);
         }
-        tokio::time::sleep(PAUSE).await;
     }
-    Ok(Vec::new())
 }
 
 /// The fleets with this name: EC2 shows an instant one only to whoever knows its id, but the tags of all.
@@ -57,8 +56,12 @@ async fn fleets(region: &RegionClient, name: &str) -> Result<Vec<String>> {
         .filters(filter("resource-type", ["fleet"]))
         .filters(filter("key", [tags::NAME]))
         .filters(filter("value", [name]));
-    let answer = region.call("DescribeTags", "look for a fleet", request.send());
-    let tags = answer.await?.tags.unwrap_or_default().into_iter();
+    let tags = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let answer = region.call("DescribeTags", "look for a fleet", request);
+        async { answer.await.map(|page| (page.tags, page.next_token)) }
+    });
+    let tags = tags.await?.into_iter();
     Ok(tags.filter_map(|tag| tag.resource_id).collect())
 }
 

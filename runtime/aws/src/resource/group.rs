@@ -9,7 +9,8 @@ use imgc_runtime::error::Result;
 use tokio::time::Instant;
 
 use crate::error::{Meaning, answer, failed};
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
+use crate::resource::patience::Patience;
 use crate::resource::remove::{IN_USE, PAUSE};
 use crate::tags;
 
@@ -18,7 +19,12 @@ const STALE: Duration = Duration::from_secs(5);
 
 /// Removes it. `run` is that of the builds of this process that had it: instances of an earlier run that have not been gone on
 /// with have records of the group as well, and it is left to them.
-pub(super) async fn remove(region: &RegionClient, id: &str, run: Option<&str>) -> Result<()> {
+pub(super) async fn remove(
+    region: &RegionClient,
+    id: &str,
+    run: Option<&str>,
+    patience: Patience,
+) -> Result<()> {
     let begun = Instant::now();
     loop {
         let request = region.ec2().delete_security_group().group_id(id).send();
@@ -28,6 +34,7 @@ pub(super) async fn remove(region: &RegionClient, id: &str, run: Option<&str>) -
         };
         let failure = || failed("DeleteSecurityGroup", "delete a security group", &error);
         match answer(&error) {
+            Some(Meaning::Missing) if patience.waits().await => continue,
             Some(Meaning::Missing) => return Ok(()),
             Some(Meaning::InUse) if begun.elapsed() < IN_USE => {}
             _ => return Err(failure()),
@@ -61,10 +68,18 @@ fn in_it(instances: &[(String, Option<String>)]) -> String {
 /// The instances in it that do not end, each with the run it belongs to.
 async fn inside(region: &RegionClient, id: &str) -> Result<Vec<(String, Option<String>)>> {
     let request = region.ec2().describe_instances();
-    let request = request.filters(filter("instance.group-id", [id])).send();
-    let attempt = "look for instances in a security group";
-    let answer = region.call("DescribeInstances", attempt, request).await?;
-    let reservations = answer.reservations.unwrap_or_default().into_iter();
+    let request = request.filters(filter("instance.group-id", [id]));
+    let reservations = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let attempt = "look for instances in a security group";
+        let answer = region.call("DescribeInstances", attempt, request);
+        async {
+            answer
+                .await
+                .map(|page| (page.reservations, page.next_token))
+        }
+    });
+    let reservations = reservations.await?.into_iter();
     let instances = reservations.flat_map(|reservation| reservation.instances.unwrap_or_default());
     let living = instances.filter(|instance| {
         let state = instance.state.as_ref();

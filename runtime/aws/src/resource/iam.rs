@@ -10,6 +10,7 @@ use imgc_runtime::error::{Class, Error, Result};
 use crate::error::{Meaning, answer, failed};
 use crate::region::RegionClient;
 use crate::resource::find::Found;
+use crate::resource::patience::Patience;
 use crate::resource::remove::unused;
 
 /// The name of the policy inside of a role.
@@ -165,7 +166,7 @@ pub(super) async fn remove_role(region: &RegionClient, name: &str) -> Result<()>
     match region.ask(delete()).await {
         Err(error) if answer(&error) == Some(Meaning::InUse) => {
             empty(region, name).await?;
-            unused(region, action, attempt, delete).await
+            unused(region, (action, attempt), Patience::none(), delete).await
         }
         answered => missing_is_fine(action, attempt, answered),
     }

@@ -16,9 +16,10 @@ use imgc_runtime::state::Moment;
 use imgc_runtime::sweep::{Area, Marked, Sweep};
 use tokio::time::Instant;
 
-use crate::account::{Access, Accounts};
+use crate::account::Accounts;
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
+use crate::resource::patience::Patience;
 use crate::resource::sweep::Now;
 use crate::resource::{Kind, PROVIDER, bundle, find, group, iam, renew, sweep};
 use crate::share::{self, Release};
@@ -94,7 +95,7 @@ impl Remover for AwsRemover {
 
     async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
         let thing = &marked.thing;
-        let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+        let access = self.accounts.led_to(&thing.reach, &thing.place);
         let account = self.accounts.get(&access).await?;
         let region = account.region(&thing.place);
         match Box::pin(sweep::now(&region, marked)).await? {
@@ -122,7 +123,7 @@ impl AwsRemover {
             return None;
         }
         let looked = async {
-            let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+            let access = self.accounts.led_to(&thing.reach, &thing.place);
             let account = self.accounts.get(&access).await?;
             let region = account.region(&thing.place);
             let request = region.ec2().describe_images().owners("self");
@@ -140,7 +141,7 @@ impl AwsRemover {
     }
 
     async fn thing(&self, thing: &CloudResource) -> Result<()> {
-        let access = Access::from_reach(&thing.reach).in_region(&thing.place);
+        let access = self.accounts.led_to(&thing.reach, &thing.place);
         let account = self.accounts.get(&access).await?;
         if let Some(removed) = crate::post::remove(&account, thing).await {
             return removed;
@@ -167,30 +168,39 @@ pub(crate) async fn remove(region: &RegionClient, thing: &CloudResource) -> Resu
         Release::Last(run) => Some(run),
         Release::Unheld => None,
     };
+    let patience = Patience::with(thing);
     let ids = match &thing.id {
         Some(id) => vec![id.clone()],
-        None => find::by_name(region, kind, &thing.name).await?,
+        None => find::by_name(region, kind, &thing.name, patience).await?,
     };
     for id in ids {
-        one(region, kind, &id, run.as_deref()).await?;
+        one(region, kind, &id, (run.as_deref(), patience)).await?;
     }
     Ok(())
 }
 
-async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> Result<()> {
+async fn one(
+    region: &RegionClient,
+    kind: Kind,
+    id: &str,
+    (run, patience): (Option<&str>, Patience),
+) -> Result<()> {
     let ec2 = region.ec2();
     match kind {
-        Kind::Instance => end_instance(region, id).await,
-        Kind::Image => deregister(region, id).await,
+        Kind::Instance => end_instance(region, id, patience).await,
+        Kind::Image => deregister(region, id, patience).await,
         Kind::Snapshot => {
-            unused(region, "DeleteSnapshot", "delete a snapshot", || {
-                ec2.delete_snapshot().snapshot_id(id).send()
-            })
+            unused(
+                region,
+                ("DeleteSnapshot", "delete a snapshot"),
+                patience,
+                || ec2.delete_snapshot().snapshot_id(id).send(),
+            )
             .await
         }
         Kind::Bundle => bundle::remove(region, id).await,
         Kind::Fleet => {
-            unused(region, "DeleteFleets", "delete a fleet", || {
+            unused(region, ("DeleteFleets", "delete a fleet"), patience, || {
                 let request = ec2.delete_fleets().fleet_ids(id);
                 request.terminate_instances(true).send()
             })
@@ -198,7 +208,7 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
         }
         Kind::LaunchTemplate => {
             let attempt = "delete a launch template";
-            unused(region, "DeleteLaunchTemplate", attempt, || {
+            unused(region, ("DeleteLaunchTemplate", attempt), patience, || {
                 ec2.delete_launch_template().launch_template_name(id).send()
             })
             .await
@@ -206,27 +216,36 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
         Kind::InstanceProfile => {
             iam::empty(region, id).await?;
             let attempt = "delete an instance profile";
-            unused(region, "iam:DeleteInstanceProfile", attempt, || {
-                let request = region.iam().delete_instance_profile();
-                request.instance_profile_name(id).send()
-            })
+            unused(
+                region,
+                ("iam:DeleteInstanceProfile", attempt),
+                patience,
+                || {
+                    let request = region.iam().delete_instance_profile();
+                    request.instance_profile_name(id).send()
+                },
+            )
             .await
         }
         Kind::Role => iam::remove_role(region, id).await,
         Kind::Volume => {
-            let patience = match free(region, id).await? {
+            let limit = match free(region, id).await? {
                 true => IN_USE,
                 // It stays attached as long as the instance lives.
                 false => UNDETACHABLE,
             };
             let request = || ec2.delete_volume().volume_id(id).send();
-            unused_in(region, "DeleteVolume", "delete a volume", patience, request).await
+            let what = ("DeleteVolume", "delete a volume");
+            unused_in(region, what, (limit, patience), request).await
         }
-        Kind::SecurityGroup => group::remove(region, id, run).await,
+        Kind::SecurityGroup => group::remove(region, id, run, patience).await,
         Kind::KeyPair => {
-            unused(region, "DeleteKeyPair", "delete a key pair", || {
-                ec2.delete_key_pair().key_name(id).send()
-            })
+            unused(
+                region,
+                ("DeleteKeyPair", "delete a key pair"),
+                patience,
+                || ec2.delete_key_pair().key_name(id).send(),
+            )
             .await
         }
     }
@@ -235,23 +254,22 @@ async fn one(region: &RegionClient, kind: Kind, id: &str, run: Option<&str>) -> 
 /// Asks until nothing uses the thing any more.
 pub(super) async fn unused<T, E, F>(
     region: &RegionClient,
-    action: &'static str,
-    attempt: &str,
+    what: (&'static str, &str),
+    patience: Patience,
     request: impl Fn() -> F,
 ) -> Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
-    unused_in(region, action, attempt, IN_USE, request).await
+    unused_in(region, what, (IN_USE, patience), request).await
 }
 
-/// As [`unused`], no longer than `patience`.
+/// As [`unused`]: no longer than `limit` while it is in use, and as long as `patience` says while it is not to be seen.
 async fn unused_in<T, E, F>(
     region: &RegionClient,
-    action: &'static str,
-    attempt: &str,
-    patience: Duration,
+    (action, attempt): (&'static str, &str),
+    (limit, patience): (Duration, Patience),
     request: impl Fn() -> F,
 ) -> Result<()>
 where
@@ -265,8 +283,9 @@ where
             Err(error) => error,
         };
         match answer(&error) {
+            Some(Meaning::Missing) if patience.waits().await => {}
             Some(Meaning::Missing) => return Ok(()),
-            Some(Meaning::InUse) if begun.elapsed() < patience => tokio::time::sleep(PAUSE).await,
+            Some(Meaning::InUse) if begun.elapsed() < limit => tokio::time::sleep(PAUSE).await,
             _ => return Err(failed(action, attempt, &error)),
         }
     }
@@ -298,10 +317,12 @@ async fn free(region: &RegionClient, id: &str) -> Result<bool> {
 }
 
 /// Terminates an instance and waits until it has ended: only then what it uses can go.
-pub(crate) async fn end_instance(region: &RegionClient, id: &str) -> Result<()> {
+async fn end_instance(region: &RegionClient, id: &str, patience: Patience) -> Result<()> {
     let ends = &region.together().ends;
-    if !ends.with(region, id.to_owned()).await? {
-        return Ok(());
+    while !ends.with(region, id.to_owned()).await? {
+        if !patience.waits().await {
+            return Ok(());
+        }
     }
     let ended = |state: Option<&InstanceStateName>| {
         Ok(match state {
@@ -316,22 +337,28 @@ pub(crate) async fn end_instance(region: &RegionClient, id: &str) -> Result<()> 
 }
 
 /// Removes an image with those of its snapshots that a run of ours has made.
-async fn deregister(region: &RegionClient, id: &str) -> Result<()> {
+async fn deregister(region: &RegionClient, id: &str, patience: Patience) -> Result<()> {
     let ec2 = region.ec2();
-    let request = ec2.describe_images().owners("self");
-    let request = request.filters(filter("image-id", [id])).send();
-    let answer = region.call("DescribeImages", "look at an image", request);
-    let image = answer.await?.images.unwrap_or_default().into_iter().next();
-    let Some(image) = image else {
-        return Ok(());
+    let image = loop {
+        let request = ec2.describe_images().owners("self");
+        let request = request.filters(filter("image-id", [id])).send();
+        let answer = region.call("DescribeImages", "look at an image", request);
+        let image = answer.await?.images.unwrap_or_default().into_iter().next();
+        match image {
+            Some(image) => break image,
+            None if patience.waits().await => {}
+            None => return Ok(()),
+        }
     };
-    unused(region, "DeregisterImage", "deregister an image", || {
+    let what = ("DeregisterImage", "deregister an image");
+    unused(region, what, Patience::none(), || {
         ec2.deregister_image().image_id(id).send()
     })
     .await?;
     for snapshot in snapshots_of(&image) {
         if is_ours(region, &snapshot).await? {
-            unused(region, "DeleteSnapshot", "delete a snapshot", || {
+            let what = ("DeleteSnapshot", "delete a snapshot");
+            unused(region, what, Patience::none(), || {
                 ec2.delete_snapshot().snapshot_id(&snapshot).send()
             })
             .await?;

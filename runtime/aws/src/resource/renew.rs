@@ -12,7 +12,7 @@ use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::state::Moment;
 use tokio::sync::Mutex;
 
-use crate::account::{Access, Accounts};
+use crate::account::Accounts;
 use crate::clock;
 use crate::region::{RegionClient, filter};
 use crate::resource::{Kind, PROVIDER, iam};
@@ -60,7 +60,7 @@ pub(super) async fn renew(
     let mut outcome = Ok(());
     for ((place, reach), things) in places {
         let renewed = async {
-            let access = Access::from_reach(reach).in_region(place);
+            let access = accounts.led_to(reach, place);
             let region = accounts.get(&access).await?.region(place);
             let listed = in_region(&region, run, &moment).await;
             let by_name = by_name(&region, &things, &moment).await;

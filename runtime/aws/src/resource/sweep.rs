@@ -193,6 +193,7 @@ fn of(region: &RegionClient, kind: &str, turn: u8, found: &Found) -> Option<Mark
             name: name.to_owned(),
             id: Some(found.id.clone()),
             reach: region.reach().clone(),
+            asked: None,
         },
     })
 }

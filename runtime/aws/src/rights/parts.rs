@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use imgc_runtime::options::Options;
 
 use crate::instance::{LogIn, session};
-use crate::options::list;
+use crate::options::{guards_metadata, list};
 
 /// A part of a build that takes rights of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -334,5 +334,5 @@ pub(crate) fn copies(options: &Options<'_>, home: &str) -> (Vec<String>, BTreeSe
 /// Whether instances of the image are to have the second version of the metadata service only.
 fn is_guarded(options: &Options<'_>) -> bool {
     let support = options.string("imds_support").ok().flatten();
-    support.is_none_or(|support| support == "v2.0")
+    guards_metadata(support.as_deref())
 }

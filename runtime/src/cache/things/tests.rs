@@ -71,6 +71,7 @@ impl Bed {
                 name: format!("imgc-{name}"),
                 id: Some(id),
                 reach: Default::default(),
+                asked: None,
             }
         });
         let record = CheckpointRecord {

@@ -72,8 +72,12 @@ fn not_found(shared: &Shared, request: &Request) -> Option<Answer> {
     if state.unseen.is_empty() {
         return None;
     }
+    // A filter finds nothing, which is no error.
     let mut parameters = request.parameters.iter();
     let (name, value) = parameters.find(|(name, value)| {
+        if name.starts_with("Filter.") {
+            return false;
+        }
         // A key pair is known by its name.
         let is_key = *name == "KeyName" || name.starts_with("KeyName.");
         let key = is_key.then(|| key_pair(request, value));

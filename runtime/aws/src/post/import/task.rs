@@ -46,7 +46,7 @@ pub(super) async fn begin(
         .import_image()
         .client_token(&thing.name)
         .disk_containers(disk)
-        .set_architecture(wanted.architecture.clone())
+        .architecture(&wanted.architecture)
         .set_boot_mode(wanted.boot_mode.clone())
         .set_description(wanted.description.clone())
         .set_license_type(wanted.license_type.clone())
@@ -235,6 +235,7 @@ async fn remove_snapshots(region: &RegionClient, task: &ImportImageTask) -> Resu
             name: id.to_owned(),
             id: Some(id.to_owned()),
             reach: region.reach().clone(),
+            asked: None,
         };
         remove_thing(region, &thing).await?;
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Builder, Region, RequestChecksumCalculation};
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -15,9 +15,8 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::files;
 use imgc_runtime::ledger::CloudResource;
 
-use crate::account::Account;
 use crate::error::{Meaning, answer, failed};
-use crate::region::incomplete;
+use crate::region::{RegionClient, incomplete};
 
 /// Bytes of a part at least; one of a large file is larger, since there may be 10,000.
 const PART: u64 = 16 << 20;
@@ -43,11 +42,11 @@ impl Target {
     }
 }
 
-pub(super) fn client(account: &Account, region: &str) -> Client {
+/// The region's own, whose credentials are renewed.
+pub(super) fn client(region: &RegionClient) -> Client {
     // TLS guards what is sent; other servers of this protocol do not know the newer checksums.
-    let config = Builder::from(account.config())
-        .region(Region::new(region.to_owned()))
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    let config = region.s3().config().to_builder();
+    let config = config.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     Client::from_conf(config.build())
 }
 
@@ -171,12 +170,12 @@ impl Parts {
 }
 
 /// Removes the object of a record, and uploads of its key that have not ended. What is gone already is no failure.
-pub(super) async fn remove(account: &Account, thing: &CloudResource) -> Result<()> {
+pub(super) async fn remove(region: &RegionClient, thing: &CloudResource) -> Result<()> {
     let id = thing.id.as_deref().unwrap_or_default();
     let Some((bucket, key)) = id.split_once(BETWEEN) else {
         return Ok(());
     };
-    let s3 = client(account, &thing.place);
+    let s3 = client(region);
     let request = s3.list_multipart_uploads().bucket(bucket).prefix(key);
     let begun = match Box::pin(request.send()).await {
         Ok(begun) => begun,

@@ -164,7 +164,11 @@ impl Uses {
     ) -> Result<()> {
         let config = aws_sdk_ssm::config::Builder::from(account.config());
         let place = aws_sdk_ssm::config::Region::new(region.name().to_owned());
-        let ssm = aws_sdk_ssm::Client::from_conf(config.region(place).build());
+        let mut config = config.region(place);
+        if let Some(renewable) = account.renewable() {
+            config = config.retry_classifier(renewable);
+        }
+        let ssm = aws_sdk_ssm::Client::from_conf(config.build());
         let of_image = ParameterStringFilter::builder()
             .key("DataType")
             .values(IMAGE);
@@ -256,7 +260,11 @@ impl Groups {
     async fn of(region: &RegionClient, account: &Account) -> Result<Self> {
         let config = aws_sdk_autoscaling::config::Builder::from(account.config());
         let place = aws_sdk_autoscaling::config::Region::new(region.name().to_owned());
-        let client = aws_sdk_autoscaling::Client::from_conf(config.region(place).build());
+        let mut config = config.region(place);
+        if let Some(renewable) = account.renewable() {
+            config = config.retry_classifier(renewable);
+        }
+        let client = aws_sdk_autoscaling::Client::from_conf(config.build());
         let mut found = Self::default();
         let mut pages = client
             .describe_launch_configurations()

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{ImportImageTask, Tag};
 use imgc_runtime::error::Result;
 
 use crate::post::{IMPORT, OBJECT, is_stored};
-use crate::region::{RegionClient, filter};
+use crate::region::{RegionClient, filter, pages};
 use crate::resource::find::Found;
 use crate::resource::{Kind, bundle};
 use crate::tags;
@@ -105,10 +105,14 @@ async fn is_used(region: &RegionClient, id: &str, of: &[Tag]) -> Result<bool> {
     };
     let request = region.ec2().describe_images().owners("self");
     let request = request.filters(filter(&format!("tag:{}", tags::RUN), [run]));
-    let attempt = "see whether an image uses a bundle";
-    let answer = region.call("DescribeImages", attempt, request.send());
-    let mut images = answer.await?.images.unwrap_or_default().into_iter();
-    Ok(images.any(|image| {
+    let images = pages(|next| {
+        let request = request.clone().set_next_token(next).send();
+        let attempt = "see whether an image uses a bundle";
+        let answer = region.call("DescribeImages", attempt, request);
+        async { answer.await.map(|page| (page.images, page.next_token)) }
+    });
+    let images = images.await?;
+    Ok(images.iter().any(|image| {
         let is_finished = tags::get(image.tags(), tags::EXPIRES).is_none();
         let place = image.image_location().unwrap_or_default();
         is_finished && (place == manifest || place.ends_with(&format!("/{manifest}")))
