@@ -105,6 +105,22 @@ build {{
     )
 }
 
+/// The usual template as that of several builds: `web-0` and so on.
+fn several(template: &str, builds: usize) -> String {
+    let (source, build) = template.split_once("build {").unwrap();
+    let sources: Vec<String> = (0..builds)
+        .map(|at| {
+            let named = source.replacen("\"web\"", &format!("\"web{at}\""), 1);
+            named.replace("web-1", &format!("web-{at}"))
+        })
+        .collect();
+    let names: Vec<String> = (0..builds)
+        .map(|at| format!("\"amazon-ebs.web{at}\""))
+        .collect();
+    let build = build.replace("\"amazon-ebs.web\"", &names.join(", "));
+    format!("{}build {{{build}", sources.concat())
+}
+
 fn test(cloud: &Cloud) -> Test {
     of(cloud, &template(cloud))
 }
@@ -201,19 +217,7 @@ fn many_builds_share_their_requests() {
         ..behaviour()
     })
     .unwrap();
-    let one = template(&cloud);
-    let (source, build) = one.split_once("build {").unwrap();
-    let sources: Vec<String> = (0..BUILDS)
-        .map(|at| {
-            let named = source.replacen("\"web\"", &format!("\"web{at}\""), 1);
-            named.replace("web-1", &format!("web-{at}"))
-        })
-        .collect();
-    let names: Vec<String> = (0..BUILDS)
-        .map(|at| format!("\"amazon-ebs.web{at}\""))
-        .collect();
-    let build = build.replace("\"amazon-ebs.web\"", &names.join(", "));
-    let test = of(&cloud, &format!("{}build {{{build}", sources.concat()));
+    let test = of(&cloud, &several(&template(&cloud), BUILDS));
     let printed = test.run(&["build", "-color=false", "."]);
     assert_eq!(printed.code, 0, "{}", printed.text());
     let left = cloud.left();

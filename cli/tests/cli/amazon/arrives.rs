@@ -14,6 +14,7 @@ use std::time::Duration;
 use imgc_testbed::cloud::{Behaviour, Call, Calls, Delay, Machines, Moment, Then, Waits, stock};
 use imgc_testbed::{Cloud, FOREIGN_KEY};
 
+use super::logins::{asked, nobody};
 use super::network::{subnet, vpc};
 use super::{behaviour, of, user};
 use crate::harness::{Printed, Test};
@@ -658,30 +659,10 @@ fn an_image_that_takes_longer_than_the_template_waits_is_given_up() {
     assert_eq!(left.summary(), "", "{left}");
 }
 
-/// In the environment of a cloud without credentials.
-fn nobody(cloud: &Cloud, text: &str) -> Test {
-    let mut test = Test::new(text);
-    for (name, value) in cloud.environment() {
-        if !name.contains("KEY") {
-            test = test.env(name, &value);
-        }
-    }
-    test
-}
-
 /// With the keys of an account: a key of twelve digits is of the account with that number.
 fn by_keys(test: Test, account: &str) -> Test {
     test.env("AWS_ACCESS_KEY_ID", account)
         .env("AWS_SECRET_ACCESS_KEY", "testing")
-}
-
-/// The accounts whose EC2 was asked.
-fn accounts(cloud: &Cloud) -> Vec<String> {
-    let ec2 = cloud.calls().only(|call| call.service == "ec2");
-    let mut accounts: Vec<String> = ec2.iter().map(|call| call.account.clone()).collect();
-    accounts.sort();
-    accounts.dedup();
-    accounts
 }
 
 /// A role of another account, with everything that can be said of one.
@@ -719,7 +700,7 @@ fn credentials_of_the_template_come_before_those_of_the_environment() {
             "[images]\naws_access_key_id = 333333333333\naws_secret_access_key = testing\n",
         );
         succeeds(&test);
-        assert_eq!(accounts(&cloud), [account], "{name}");
+        assert_eq!(asked(&cloud), [account], "{name}");
         if name == "role" {
             is_taken_as_written(&cloud);
         }
@@ -792,7 +773,7 @@ fn a_token_of_the_environment_is_changed_for_a_role() {
         .env("AWS_ROLE_ARN", role)
         .env("AWS_ROLE_SESSION_NAME", "job-7");
     succeeds(&test);
-    assert_eq!(accounts(&cloud), ["555555555555"]);
+    assert_eq!(asked(&cloud), ["555555555555"]);
     let calls = cloud.calls();
     let taken = calls.of("AssumeRoleWithWebIdentity");
     assert!(!taken.is_empty(), "{}", calls.sequence());

@@ -10,7 +10,7 @@ use super::{behaviour, template};
 use crate::harness::Test;
 
 /// Nothing in the environment is a credential.
-fn nobody(cloud: &Cloud, text: &str) -> Test {
+pub(super) fn nobody(cloud: &Cloud, text: &str) -> Test {
     let mut test = Test::new(text);
     for (name, value) in cloud.environment() {
         if !name.contains("KEY") {
@@ -26,7 +26,7 @@ fn with(cloud: &Cloud, options: &str) -> String {
 }
 
 /// The accounts whose EC2 was asked: a key of twelve digits is of the account with that number.
-fn asked(cloud: &Cloud) -> Vec<String> {
+pub(super) fn asked(cloud: &Cloud) -> Vec<String> {
     let calls = cloud.calls();
     let ec2 = calls.iter().filter(|call| call.service == "ec2");
     let mut accounts: Vec<String> = ec2.map(|call| call.account.clone()).collect();

@@ -8,7 +8,7 @@ use imgc_testbed::Cloud;
 use imgc_testbed::cloud::{Behaviour, Bucket, Call, Delay, Moment, Then, Waits, stock};
 
 use super::network::{subnet, tagged, text_of, vpc};
-use super::{behaviour, of, template, user};
+use super::{behaviour, of, several, template, user};
 
 /// Builds at the same time.
 const BUILDS: usize = 8;
@@ -19,22 +19,6 @@ fn paged() -> Behaviour {
         page: Some(1),
         ..behaviour()
     }
-}
-
-/// The usual template as that of several builds: `web-0` and so on.
-fn several(template: &str, builds: usize) -> String {
-    let (source, build) = template.split_once("build {").unwrap();
-    let sources: Vec<String> = (0..builds)
-        .map(|at| {
-            let named = source.replacen("\"web\"", &format!("\"web{at}\""), 1);
-            named.replace("web-1", &format!("web-{at}"))
-        })
-        .collect();
-    let names: Vec<String> = (0..builds)
-        .map(|at| format!("\"amazon-ebs.web{at}\""))
-        .collect();
-    let build = build.replace("\"amazon-ebs.web\"", &names.join(", "));
-    format!("{}build {{{build}", sources.concat())
 }
 
 /// A template in which everything is found by filters.
