@@ -110,8 +110,8 @@ pub(crate) fn cold_build(bench: &Bench) -> Result<Row> {
         checks.push(Check::at_most(target, ratio, wanted, "×"));
     }
     let program = target(&scratch, ALL).join("release/imgc");
-    let mib = size(&program)? as f64 / 1e6;
-    let spread = Spread::of(&[mib]).context("it has a size")?;
+    let megabytes = size(&program)? as f64 / 1e6;
+    let spread = Spread::of(&[megabytes]).context("it has a size")?;
     checks.push(Check::at_most(
         "whole, stripped: at most 60 MB",
         spread,
