@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::state::FileIdentity;
 use crate::sums;
 
-/// What has become of a file.
+/// What has become of a file, or of a thing at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is as it was.
@@ -21,6 +21,8 @@ pub enum Fate {
     Altered,
     /// It is not there.
     Gone,
+    /// It is of another account than those who look.
+    Elsewhere,
 }
 
 /// What a file or a directory with all it holds is like now.

@@ -108,7 +108,15 @@ pub struct CloudResource {
     pub asked: Option<Moment>,
 }
 
+/// Of [`CloudResource::reach`]: what the provider calls the account that the thing is in.
+pub const ACCOUNT: &str = "account";
+
 impl CloudResource {
+    /// The account it is in, as its provider calls it, where that is known.
+    pub fn account(&self) -> Option<&str> {
+        self.reach.get(ACCOUNT).map(String::as_str)
+    }
+
     /// Whether both are the same thing.
     pub fn is(&self, other: &Self) -> bool {
         let key = |thing: &Self| {

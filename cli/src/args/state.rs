@@ -162,8 +162,8 @@ pub(crate) struct GcArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Forget what runs left on this machine, because it is gone or the files are: `USER@HOST:PORT` as listed, or the
-    /// host alone. May be given several times.
-    #[arg(long, value_name = "MACHINE", conflicts_with = "cloud")]
+    /// host alone; or in this account of a provider, by its number. May be given several times.
+    #[arg(long, value_name = "PLACE", conflicts_with = "cloud")]
     pub(crate) forget: Vec<String>,
     /// Look at this provider (`aws`) for what carries the marks of runs, instead of here: works from any machine and
     /// without the state. What is past its expiry goes, and what belongs to a run that is known to be over; the rest is

@@ -2,7 +2,7 @@
 //!
 //! First what the state has recorded; then, without any state, what carries the marks of a run: directories in the
 //! temporary directories, and processes. What cannot be judged is listed and left, and so is what stands on a machine that
-//! nobody here can log in to: `--forget` is for machines that are gone.
+//! nobody here can log in to: `--forget` is for machines and accounts that are gone.
 //!
 //! `--cloud` looks at a provider instead (`gc/cloud.rs`). A checkpoint is nobody's leftover until it expires, though its run is
 //! over (`gc/checkpoints.rs`).
@@ -213,7 +213,7 @@ impl Gc {
             return;
         }
         self.found.push(Found {
-            machine: place(&owned.record.resource).map(|(machine, _)| machine.to_owned()),
+            machine: whereabouts(&owned.record.resource).map(str::to_owned),
             what: owned.record.resource.describe(),
             run: owned.run,
             owner: Some(owned.record.owner),
@@ -338,10 +338,10 @@ impl Gc {
         fate(remove::remove(&self.removers, resource).await)
     }
 
-    /// Whether it is on a machine that is to be forgotten.
+    /// Whether it is on a machine, or in an account, that is to be forgotten.
     fn is_forgotten(&self, resource: &Resource) -> bool {
-        place(resource)
-            .is_some_and(|(machine, _)| self.forget.iter().any(|name| is_called(machine, name)))
+        whereabouts(resource)
+            .is_some_and(|place| self.forget.iter().any(|name| is_called(place, name)))
     }
 
     /// A machine of `--forget` that nothing is recorded of is a slip.
@@ -414,6 +414,14 @@ fn is_called(machine: &str, name: &str) -> bool {
     let host = machine.rsplit_once('@').map_or(machine, |(_, host)| host);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     machine == name || host == name
+}
+
+/// The machine that something is on, or the account that it is in.
+fn whereabouts(resource: &Resource) -> Option<&str> {
+    match resource {
+        Resource::Cloud(thing) => thing.account(),
+        resource => place(resource).map(|(machine, _)| machine),
+    }
 }
 
 /// Whether it is a part of the cache that a checkpoint consists of.

@@ -124,6 +124,8 @@ fn fate(record: &ArtifactRecord, path: &Path, later: &[ArtifactRecord]) -> Optio
         Fate::Same => None,
         Fate::Altered if later.iter().any(is_later) => Some("replaced"),
         Fate::Altered => Some("altered"),
+        // No file is.
+        Fate::Elsewhere => None,
         Fate::Gone => Some("missing"),
     }
 }

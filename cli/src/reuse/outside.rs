@@ -29,7 +29,7 @@ pub(crate) fn text(plan: &Plan, seen: &Seen, look: Look) -> String {
         let _ = writeln!(text, "\n{}", look.paint(Style::Strong, &title));
         let facts = preview.findings.iter().map(finding);
         let makes = preview.makes.iter().map(making);
-        let guards = guards(&preview.guards);
+        let guards = preview.guards.iter().map(guarding);
         let rows: Vec<(String, String)> = facts.chain(makes).chain(guards).collect();
         let width = rows.iter().map(|(what, _)| what.chars().count()).max();
         let width = width.unwrap_or(0);
@@ -95,33 +95,19 @@ fn making(making: &Making) -> (String, String) {
     ("makes".to_owned(), said)
 }
 
-/// What keeps others out, in one line, and a line for each default that does not hold or may not.
-fn guards(guards: &[Guard]) -> Vec<(String, String)> {
-    let row = |said: String| ("guards".to_owned(), said);
-    let holds = guards
-        .iter()
-        .filter(|guard| matches!(guard.state, Hold::On | Hold::Idle));
-    let holds: Vec<String> = holds.map(told).collect();
-    let mut rows = Vec::new();
-    if !holds.is_empty() {
-        rows.push(row(format!("safe by default: {}", holds.join("; "))));
-    }
-    for guard in guards {
-        match guard.state {
-            Hold::On | Hold::Idle => {}
-            Hold::Off => rows.push(row(format!("(off) {}", told(guard)))),
-            Hold::Unknown => rows.push(row(format!("(unknown) {}", told(guard)))),
-        }
-    }
-    rows
-}
-
-fn told(guard: &Guard) -> String {
+/// What keeps others out: a line for each default, marked where it does not hold or may not.
+fn guarding(guard: &Guard) -> (String, String) {
+    let mark = match guard.state {
+        Hold::On | Hold::Idle => "",
+        Hold::Off => "(off) ",
+        Hold::Unknown => "(unknown) ",
+    };
     let by = match guard.by.as_str() {
         "default" => String::new(),
         option => format!(", by `{option}`"),
     };
-    format!("{}: {}{by}", guard.what, guard.value)
+    let said = format!("{mark}{}: {}{by}", guard.what, guard.value);
+    ("safe by default".to_owned(), said)
 }
 
 /// The same for programs.

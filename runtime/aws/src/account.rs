@@ -5,6 +5,7 @@
 //! metadata of an instance or container. Out: an [`Account`], one for all builds that ask for the same, with one client for each
 //! region. All requests of a region share one bucket of retries and one limit.
 
+mod number;
 mod profile;
 mod region;
 
@@ -17,20 +18,24 @@ use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::ACCOUNT;
 use imgc_runtime::options::Options;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::client;
+use crate::clock::Clock;
 use crate::connect;
 use crate::credentials::Renewable;
 use crate::pace::Pace;
 use crate::region::RegionClient;
 
+pub(crate) use number::number;
 pub(crate) use region::named as named_region;
 
 /// Attempts for one request unless `max_retries` says otherwise.
@@ -139,6 +144,8 @@ const ROLE: &str = "role_arn";
 const ROLE_OPTIONS: &str = "assume_role";
 const KEY: &str = "access_key";
 const ANY_REGION: &str = "skip_region_validation";
+/// The problem of credentials that are not those of the account on record.
+pub(crate) const OTHER_ACCOUNT: &str = "run/aws-other-account";
 
 impl Access {
     /// Reads the options.
@@ -315,13 +322,26 @@ type Opened = Arc<OnceCell<Arc<Account>>>;
 impl Accounts {
     /// The access in a region that a record leads to: one that this process has used for it, with the keys of the template and
     /// all; else what is on record.
-    pub(crate) fn led_to(&self, reach: &BTreeMap<String, String>, region: &str) -> Access {
+    fn led_to(&self, reach: &BTreeMap<String, String>, region: &str) -> Access {
+        let mut of_access = reach.clone();
+        of_access.remove(ACCOUNT);
         let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = accounts.keys().find(|access| access.reach() == *reach);
+        let used = accounts.keys().find(|access| access.reach() == of_access);
         let access = used.cloned();
         access
             .unwrap_or_else(|| Access::from_reach(reach))
             .in_region(region)
+    }
+
+    /// The account that a record leads back to; an error where the credentials at hand are of another one.
+    pub(crate) async fn back(
+        &self,
+        reach: &BTreeMap<String, String>,
+        region: &str,
+    ) -> Result<Arc<Account>> {
+        let account = self.get(&self.led_to(reach, region)).await?;
+        account.has(reach, region).await?;
+        Ok(account)
     }
 
     /// The account of an access; made when it is asked for first. Nothing is asked of Amazon yet.
@@ -393,9 +413,41 @@ impl Account {
         &self.home
     }
 
-    /// What leads back to it in another process.
+    /// What leads back to it in another process, for a record: with its number, once credentials have told it.
     pub(crate) fn reach(&self) -> BTreeMap<String, String> {
-        self.access.reach()
+        let mut reach = self.access.reach();
+        let number = self.renewable.as_ref().and_then(Renewable::number);
+        reach.extend(number.map(|number| (ACCOUNT.to_owned(), number)));
+        reach
+    }
+
+    /// An error where what is on record in a region is of another account.
+    pub(crate) async fn has(&self, reach: &BTreeMap<String, String>, region: &str) -> Result<()> {
+        let Some(recorded) = reach.get(ACCOUNT) else {
+            return Ok(());
+        };
+        match self.number().await {
+            Some(number) if number != *recorded => Err(Error::new(
+                Class::Environment,
+                OTHER_ACCOUNT,
+                format!(
+                    "what is on record in {region} is of the account {recorded}, and the credentials at hand are of {number}"
+                ),
+            )
+            .help(format!(
+                "nothing was changed; use credentials of the account {recorded} (AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY), and run it again"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its number, as the credentials have it; nobody at Amazon is asked.
+    pub(crate) async fn number(&self) -> Option<String> {
+        let renewable = self.renewable.as_ref()?;
+        // Where there are none, whoever asks for something is told.
+        let _ = renewable.provide_credentials().await;
+        renewable.number()
     }
 
     /// Its credentials, for clients that shall have them renewed.
@@ -448,7 +500,7 @@ impl Account {
                     aws_sdk_servicequotas::Client::from_conf(quotas.build()),
                 ),
                 name,
-                self.reach(),
+                self.access.reach(),
                 pace,
                 (&self.config, self.renewable.clone()),
             )
@@ -467,6 +519,7 @@ impl Account {
 async fn load(access: &Access) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(connect::client())
+        .time_source(Clock)
         // Ours keeps them, and renews them.
         .identity_cache(IdentityCache::no_cache())
         .retry_config(

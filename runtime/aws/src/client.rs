@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
+use crate::clock::Clock;
 use crate::connect;
 use crate::error::{STRANGER, reasons};
 
@@ -134,6 +135,7 @@ impl ClassifyRetry for Silent {
 pub(crate) async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(connect::client())
+        .time_source(Clock)
         .load()
         .await
 }

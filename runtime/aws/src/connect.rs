@@ -16,15 +16,22 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use crate::clock;
+
 /// The variable with the file of certificates to believe.
 const BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Beside the headers of an answer: that its request was refused and signed at a wrong time, and the name of the key that has signed
+/// it.
+pub(crate) const MISTIMED: &str = "x-imgc-mistimed";
+pub(crate) const SIGNED_BY: &str = "x-imgc-signed-by";
 
 /// A client whose clones, and the services that are given it, share their connections.
 pub(crate) fn client() -> SharedHttpClient {
@@ -208,11 +215,58 @@ fn bundle(path: &Path) -> Result<tls::TrustStore, String> {
     }
 }
 
+/// By which key a request was signed, and how far Amazon's clock was taken to be ahead: judges of answers see the answer alone.
+#[derive(Debug, PartialEq, Eq)]
+struct Signature {
+    by: Option<String>,
+    /// In seconds.
+    ahead: i64,
+}
+
+impl Signature {
+    /// That of a request; `None` where it has none.
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let headers = request.headers();
+        headers.get("x-amz-date")?;
+        let key = |header: &str| {
+            let (_, rest) = header.split_once("Credential=")?;
+            Some(rest.split('/').next().unwrap_or_default().to_owned())
+        };
+        Some(Self {
+            by: headers.get("authorization").and_then(key),
+            ahead: clock::ahead(),
+        })
+    }
+
+    /// Notes it beside what the server says.
+    fn note(self, answer: &mut HttpResponse) {
+        let is_mistimed = clock::learn(answer, self.ahead);
+        let headers = answer.headers_mut();
+        if is_mistimed {
+            headers.insert(MISTIMED, "yes");
+        }
+        if let Some(key) = self.by {
+            // What is no header here was none in the request.
+            let _ = headers.try_insert(SIGNED_BY, key);
+        }
+    }
+}
+
 impl HttpConnector for Chooser {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let road = self.roads.to(request.uri());
         match road.and_then(|road| self.connector(road)) {
-            Ok(connector) => connector.call(request),
+            Ok(connector) => {
+                let signature = Signature::of(&request);
+                let answer = connector.call(request);
+                HttpConnectorFuture::new(async move {
+                    let mut answer = answer.await;
+                    if let (Ok(answer), Some(signature)) = (&mut answer, signature) {
+                        signature.note(answer);
+                    }
+                    answer
+                })
+            }
             Err(problem) => HttpConnectorFuture::ready(Err(ConnectorError::user(problem.into()))),
         }
     }
@@ -265,6 +319,22 @@ mod tests {
         let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         std::fs::write(&path, text).unwrap();
         assert!(why(&path).contains("its certificate 1 cannot be read"));
+    }
+
+    #[test]
+    fn an_answer_tells_by_whom_its_request_was_signed() {
+        let mut request = HttpRequest::empty();
+        assert_eq!(Signature::of(&request), None);
+        let headers = request.headers_mut();
+        headers.insert("x-amz-date", "20261123T073000Z");
+        headers.insert(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-west-1/ec2/aws4_request, SignedHeaders=host",
+        );
+        let mut answer = HttpResponse::new(200.try_into().unwrap(), "".into());
+        Signature::of(&request).unwrap().note(&mut answer);
+        assert_eq!(answer.headers().get(MISTIMED), None);
+        assert_eq!(answer.headers().get(SIGNED_BY), Some("AKIDEXAMPLE"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Quick, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
@@ -18,7 +18,9 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 use imgc_runtime::context::Context;
 use tokio::sync::Mutex;
 
-use crate::account::{Access, provider};
+use crate::account::{Access, number, provider};
+use crate::clock;
+use crate::connect::SIGNED_BY;
 use wait::Attended;
 
 /// Credentials are renewed so long before their end.
@@ -37,6 +39,8 @@ struct Inner {
     state: Mutex<State>,
     /// The key that requests are signed with.
     key: Quick<Option<String>>,
+    /// Of their account, where they tell.
+    number: Quick<Option<String>>,
     /// Somebody has been told that it has expired.
     expired: AtomicBool,
     /// What was read anew is what has expired, and nobody waits for others any more.
@@ -61,6 +65,7 @@ impl Renewable {
                 cached: None,
             }),
             key: Quick::default(),
+            number: Quick::default(),
             expired: AtomicBool::new(false),
             hopeless: AtomicBool::new(false),
             attended: Attended::default(),
@@ -70,6 +75,15 @@ impl Renewable {
     /// A build has made something with them: it would rather wait for new ones than fail.
     pub(crate) fn attend(&self, cx: &Context) {
         self.0.attended.add(cx, &self.0.access);
+    }
+
+    /// The number of their account, where those that were read have told it.
+    pub(crate) fn number(&self) -> Option<String> {
+        self.held_number().clone()
+    }
+
+    fn held_number(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn current(&self) -> provider::Result {
@@ -92,6 +106,7 @@ impl Renewable {
         }
         let fresh = read?;
         *self.key() = Some(fresh.access_key_id().to_owned());
+        *self.held_number() = number(&fresh);
         state.cached = Some(fresh.clone());
         Ok(fresh)
     }
@@ -106,10 +121,15 @@ async fn read(inner: &Inner, state: &mut State, anew: bool) -> provider::Result 
     if anew && let Some(fresh) = provider(&inner.access).await {
         state.provider = fresh;
     }
-    let read = state.provider.provide_credentials().await;
+    let known = clock::ahead();
+    let mut read = state.provider.provide_credentials().await;
+    // A role could not be taken, and why is known now.
+    if read.is_err() && clock::ahead() != known {
+        read = state.provider.provide_credentials().await;
+    }
     let still_good = |old: &&Credentials| {
         let end = old.expiry();
-        !anew && end.is_some_and(|end| end > SystemTime::now())
+        !anew && end.is_some_and(|end| end > clock::now())
     };
     match (read, state.cached.as_ref().filter(still_good)) {
         (Err(_), Some(old)) => Ok(old.clone()),
@@ -148,7 +168,7 @@ async fn wait(inner: &Inner, state: &mut State, mut read: provider::Result) -> p
 
 fn ends_soon(credentials: &Credentials) -> bool {
     let end = credentials.expiry();
-    end.is_some_and(|end| end <= SystemTime::now() + AHEAD)
+    end.is_some_and(|end| end <= clock::now() + AHEAD)
 }
 
 impl ProvideCredentials for Renewable {
@@ -165,6 +185,10 @@ impl ClassifyRetry for Renewable {
         if !matches!(context.output_or_error(), Some(Err(_))) {
             return RetryAction::NoActionIndicated;
         }
+        // The same words are said of a request that was signed at a wrong time.
+        if clock::is_reason(context) {
+            return RetryAction::transient_error();
+        }
         let body = context
             .response()
             .and_then(|response| response.body().bytes());
@@ -174,9 +198,9 @@ impl ClassifyRetry for Renewable {
         if !EXPIRED.iter().any(says) {
             return RetryAction::NoActionIndicated;
         }
-        let request = context.request();
-        let signed = request.and_then(|request| request.headers().get("authorization"));
-        let signed = signed.and_then(key_of);
+        let signed = context
+            .response()
+            .and_then(|answer| answer.headers().get(SIGNED_BY));
         // Others may have had them renewed since this request was signed.
         let renewed = signed.is_some() && signed != self.key().as_deref();
         if renewed {
@@ -194,22 +218,11 @@ impl ClassifyRetry for Renewable {
     }
 }
 
-/// The key in a signature: `AWS4-HMAC-SHA256 Credential=KEY/20260801/…`.
-fn key_of(header: &str) -> Option<&str> {
-    let (_, rest) = header.split_once("Credential=")?;
-    rest.split('/').next()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::SystemTime;
 
-    #[test]
-    fn a_signature_tells_its_key() {
-        let header = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260801/eu-west-1/ec2/aws4_request, SignedHeaders=host";
-        assert_eq!(key_of(header), Some("AKIDEXAMPLE"));
-        assert_eq!(key_of("Bearer x"), None);
-    }
+    use super::*;
 
     #[test]
     fn what_has_no_end_does_not_end_soon() {

@@ -10,7 +10,6 @@ pub use secretsmanager::SecretsManager;
 
 use std::collections::BTreeSet;
 
-use imgc_compiler::types::Type;
 use imgc_compiler::value::Value;
 use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Error, Result};
@@ -69,7 +68,7 @@ async fn rights(options: &Options<'_>, parts: &[Part], scope: Scope) -> Vec<Righ
     held(all, &access, &holder)
 }
 
-/// A text, or null where there is none.
+/// A text; an empty one where there is none, as for Packer: it can be put into another text.
 fn text(value: Option<&str>) -> Value {
-    value.map_or_else(|| Value::null(Type::String), Value::string)
+    Value::string(value.unwrap_or_default())
 }

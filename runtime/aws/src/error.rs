@@ -48,6 +48,10 @@ pub const IDS: &[Id] = &[
         "an option of an Amazon component is wrong",
     ),
     (
+        "run/aws-other-account",
+        "something on record is of another account than the credentials at hand",
+    ),
+    (
         "run/aws-parameter",
         "a parameter cannot be written, or not be set back",
     ),

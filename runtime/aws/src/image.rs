@@ -123,7 +123,7 @@ pub(crate) fn artifact_of(region: &RegionClient, made: &Made, image: &Image) -> 
         place: place.to_owned(),
         name: snapshot.clone(),
         id: Some(snapshot),
-        reach: region.reach().clone(),
+        reach: region.reach(),
         asked: None,
     }));
     Artifact {

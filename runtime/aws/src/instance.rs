@@ -18,7 +18,7 @@ mod left;
 mod password;
 mod profile;
 pub(crate) mod session;
-mod start;
+pub(crate) mod start;
 mod stop;
 mod user_data;
 

@@ -16,6 +16,7 @@ mod data;
 mod diagnose;
 mod error;
 mod gather;
+mod identity;
 mod image;
 mod instance;
 mod lookup;
@@ -34,6 +35,7 @@ mod rights;
 mod rollback;
 mod secrets;
 mod share;
+mod simulation;
 mod tags;
 
 use std::sync::Arc;

@@ -171,11 +171,16 @@ pub(crate) async fn account(
     image: &Finished,
 ) -> Result<Arc<Account>> {
     let own = WHO.iter().any(|option| options.is_given(option));
-    let access = match own {
-        true => Access::read(options)?.in_region(&image.region),
-        false => accounts.led_to(&image.reach, &image.region),
+    let account = match own {
+        true => {
+            let access = Access::read(options)?.in_region(&image.region);
+            accounts.get(&access).await?
+        }
+        false => accounts.back(&image.reach, &image.region).await?,
     };
-    accounts.get(&access).await
+    // Records of what is about to be made have it.
+    account.number().await;
+    Ok(account)
 }
 
 /// One failure of what went wrong in several regions; each has been said.

@@ -5,6 +5,7 @@
 //! how that was chosen, what will be made and who else can reach it, what keeps others out, what the name means, quotas, what an hour
 //! costs.
 
+mod allowed;
 mod guards;
 mod makes;
 mod price;
@@ -17,16 +18,19 @@ use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
+pub(crate) use allowed::by_policies;
+
 use crate::account::{Access, Account, Accounts, named_region};
 use crate::builders::{Disk, no_bucket};
+use crate::clock;
 use crate::error::NO_CREDENTIALS;
+use crate::identity::{Caller, caller};
 use crate::instance::{LogIn, caller_address, session};
 use crate::lookup::{
     Place, bucket_of, check_groups, find_groups, find_place, find_source, has_bucket, taken,
 };
 use crate::options::{Network, ONLY_COPIES, Pick, Source};
 use crate::region::{RegionClient, filter};
-use crate::rehearsal::{Plans, refused, rehearse};
 use crate::resource::snapshots_of;
 use crate::rights::{self, Family, parts};
 use crate::tags;
@@ -76,6 +80,8 @@ struct View<'a> {
     written: Written<'a>,
     account: std::sync::Arc<Account>,
     region: RegionClient,
+    /// Who asks, where that is known.
+    caller: Option<Caller>,
 }
 
 impl<'a> Written<'a> {
@@ -145,27 +151,32 @@ pub(crate) async fn preview(
         }
     };
     let region = account.region(account.home());
-    match identity(&region).await {
-        Ok(text) => shown.known("account", text),
+    let asker = caller(&region).await;
+    match &asker {
+        Ok(Caller { account, arn }) => shown.known("account", format!("{account}, as {arn}")),
         Err(error) if error.id == "run/aws-account" => {
             // Nothing else could be asked either, and all would say the same.
             match error.message.contains(NO_CREDENTIALS) {
                 // A plan may be made where nobody can log in.
-                true => note(&mut shown, "account", &error),
-                false => doomed(&mut shown, "account", &error),
+                true => note(&mut shown, "account", error),
+                false => doomed(&mut shown, "account", error),
             }
             shown.known("region", region.name());
             let written = Written::new(cx, asks, options, region.name());
             written.show(&mut shown, None, None);
             return shown;
         }
-        Err(error) => note(&mut shown, "account", &error),
+        Err(error) => note(&mut shown, "account", error),
     }
     shown.known("region", region.name());
+    if let Some(fault) = clock::fault() {
+        shown.known("clock", fault);
+    }
     let view = View {
         written: Written::new(cx, asks, options, region.name()),
         account: account.clone(),
         region,
+        caller: asker.ok(),
     };
     match asks.family {
         Family::Chroot => Box::pin(view.asked_here(&mut shown)).await,
@@ -256,12 +267,12 @@ pub(crate) async fn asking(
         account.home().clone_into(&mut place.region);
         if !scope.offline
             && access.role_arn().is_none()
-            && let Ok((number, _)) = caller(&account.region(account.home())).await
+            && let Ok(caller) = caller(&account.region(account.home())).await
         {
             if holder.is_empty() {
-                holder = format!("account {number}");
+                holder = format!("account {}", caller.account);
             }
-            place.account = Some(number);
+            place.account = Some(caller.account);
         }
     }
     if let Some(arn) = access.role_arn() {
@@ -282,20 +293,6 @@ pub(crate) fn held(mut rights: Vec<Right>, access: &Access, holder: &str) -> Vec
         ..Right::default()
     }));
     rights
-}
-
-/// Who asks: the number of the account and the name of the identity.
-async fn caller(region: &RegionClient) -> Result<(String, String)> {
-    let request = region.identities().get_caller_identity().send();
-    let answer = region.call("sts:GetCallerIdentity", "see who asks", request);
-    let answer = answer.await?;
-    let text = |value: Option<String>| value.unwrap_or_default();
-    Ok((text(answer.account), text(answer.arn)))
-}
-
-async fn identity(region: &RegionClient) -> Result<String> {
-    let (account, arn) = caller(region).await?;
-    Ok(format!("{account}, as {arn}"))
 }
 
 /// A failure, as what it means for the run: what only the run knows and what cannot be asked is no trouble.
@@ -410,7 +407,7 @@ impl View<'_> {
                 Err(error) => note(shown, "Session Manager", &error),
             }
         }
-        self.rehearsed(shown, source.as_ref()).await;
+        self.allowed(shown, source.as_ref()).await;
         let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
         self.written.show(shown, source.as_ref(), caller.as_deref());
     }
@@ -434,7 +431,9 @@ impl View<'_> {
             None => {}
         }
         self.told_names(shown, names);
-        self.written.show(shown, source.flatten().as_ref(), None);
+        let source = source.flatten();
+        self.allowed(shown, source.as_ref()).await;
+        self.written.show(shown, source.as_ref(), None);
     }
 
     /// The groups that the template names or finds.
@@ -598,35 +597,6 @@ impl View<'_> {
                     format!("{has}: give another `ami_name`, or let that one go with `force_deregister = true`"),
                 ),
             }
-        }
-    }
-
-    /// Whether what makes things is allowed.
-    async fn rehearsed(&self, shown: &mut Preview, source: Option<&Image>) {
-        let image = source.and_then(Image::image_id);
-        let instance_type = self.written.options.string("instance_type").ok().flatten();
-        let (Some(image), Some(instance_type)) = (image, instance_type) else {
-            return;
-        };
-        let parts = parts(self.written.family, &self.written.options);
-        let text = |name: &str| self.written.options.string(name).ok().flatten();
-        let plans = Plans {
-            group: parts.contains(&rights::Part::Group),
-            key: parts.contains(&rights::Part::Key),
-            image: image.to_owned(),
-            instance_type,
-            subnet: text("subnet_id"),
-            profile: text("iam_instance_profile"),
-        };
-        match rehearse(self.written.cx, &self.region, &plans).await {
-            Err(error) => note(shown, "rights", &error),
-            Ok(refusals) => match refused(&self.region, &refusals) {
-                Ok(()) => shown.known("rights", "to make what is needed are there"),
-                Err(error) => {
-                    let help = error.help.clone().unwrap_or_default();
-                    shown.trouble("rights", format!("{}; {help}", error.message));
-                }
-            },
         }
     }
 }

@@ -102,7 +102,7 @@ impl Say {
         }
     }
 
-    /// Whether the options ask for it in a region; `None` stands for that of the image.
+    /// Whether the options ask for it in a region; `None` stands for that of the image, where only the environment names it.
     fn is_wanted(self, publish: &Publish, region: Option<&str>) -> bool {
         match self {
             Self::Metadata => publish.guards_metadata,
@@ -225,8 +225,10 @@ fn steps(options: &Options<'_>, publish: &Publish) -> Vec<Step> {
 
 /// The steps that say something of the image, or of the copy in a region.
 fn say(options: &Options<'_>, publish: &Publish, region: Option<&str>, steps: &mut Vec<Step>) {
+    let home = options.string("region").ok().flatten();
+    let place = region.or(home.as_deref());
     for say in Say::ALL {
-        if !say.is_wanted(publish, region) {
+        if !say.is_wanted(publish, place) {
             continue;
         }
         let own = say.options().iter();
@@ -486,6 +488,12 @@ impl Work<'_> {
                 None => Ok(()),
             },
             Say::FastLaunch => match &publish.fast_launch {
+                Some(launch) if !launch.is_wanted(region.name()) => {
+                    let place = region.name();
+                    cx.output
+                        .detail(format!("no fast launch in {place}: the template says so"));
+                    Ok(())
+                }
                 Some(launch) => {
                     let is_home = region.name() == self.home.name();
                     let wanted = (launch, is_home);

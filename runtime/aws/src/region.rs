@@ -19,8 +19,11 @@ use aws_sdk_sts::Client as Identities;
 use futures_util::future::BoxFuture;
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::ledger::ACCOUNT;
 use tokio::sync::Semaphore;
 
+use crate::client;
+use crate::clock;
 use crate::credentials::Renewable;
 use crate::error::{self, Meaning};
 use crate::gather::Together;
@@ -130,13 +133,17 @@ impl RegionClient {
         &self.inner.name
     }
 
-    /// What leads back to the account in another process.
-    pub(crate) fn reach(&self) -> &BTreeMap<String, String> {
-        &self.inner.reach
+    /// What leads back to the account in another process, for a record: with its number, once credentials have told it.
+    pub(crate) fn reach(&self) -> BTreeMap<String, String> {
+        let mut reach = self.inner.reach.clone();
+        let number = self.inner.renewable.as_ref().and_then(Renewable::number);
+        reach.extend(number.map(|number| (ACCOUNT.to_owned(), number)));
+        reach
     }
 
     /// A build makes something here: where its credentials expire it rather waits for new ones than fails.
     pub(crate) fn attend(&self, cx: &Context) {
+        clock::tell(&cx.output);
         if let Some(renewable) = &self.inner.renewable {
             renewable.attend(cx);
         }
@@ -229,7 +236,9 @@ impl RegionClient {
             if let Some(renewable) = &self.inner.renewable {
                 config = config.retry_classifier(renewable.clone());
             }
-            config = config.retry_classifier(self.inner.pace.clone());
+            config = config
+                .retry_classifier(client::Silent::default())
+                .retry_classifier(self.inner.pace.clone());
             aws_sdk_iam::Client::from_conf(config.build())
         };
         self.inner.iam.get_or_init(make)

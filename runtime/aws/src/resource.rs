@@ -186,7 +186,7 @@ impl Thing {
             place: region.name().to_owned(),
             name: self.name.clone(),
             id,
-            reach: region.reach().clone(),
+            reach: region.reach(),
             asked: Some(patience::now()),
         }
     }

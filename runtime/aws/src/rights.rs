@@ -96,6 +96,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::ImageSnapshots, "ec2:DescribeSnapshots", On::All),
     row(Part::Attributes, "ec2:ModifyImageAttribute", On::Ours(&["image"])),
     row(Part::Copy, "ec2:CopyImage", On::Made(&["image", "snapshot"])),
+    // Since October 2024 the image that is copied counts as well.
+    row(Part::Copied, "ec2:CopyImage", On::Ours(&["image", "snapshot"])),
     row(Part::Copy, "ec2:CreateTags", On::Tags),
     row(Part::SnapshotSharing, "ec2:ModifySnapshotAttribute", On::Ours(&["snapshot"])),
     row(Part::SharedBefore, "ec2:DescribeImageAttribute", On::All),
@@ -129,6 +131,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(Part::Plan, "ec2:DescribeSpotPriceHistory", On::All),
     row(Part::Plan, "ec2:DescribeSubnets", On::All),
     row(Part::Plan, "ec2:DescribeVpcs", On::All),
+    row(Part::Plan, "iam:SimulatePrincipalPolicy", On::All),
     row(Part::Plan, "pricing:GetProducts", On::All),
     row(Part::Plan, "servicequotas:GetServiceQuota", On::All),
     // Everybody may ask who he is.

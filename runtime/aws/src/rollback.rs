@@ -8,11 +8,10 @@ use std::sync::Arc;
 use aws_sdk_ec2::types::ImageState;
 use aws_sdk_ssm::types::ParameterType;
 use imgc_runtime::error::{Class, Error, Result};
-use imgc_runtime::ledger::CloudResource;
 use imgc_runtime::state::{ChangeRecord, Moment};
 
 use crate::Aws;
-use crate::account::{Account, Accounts};
+use crate::account::Account;
 use crate::parameters::{Parameters, Version, Write};
 use crate::post::PARAMETER;
 use crate::region::filter;
@@ -72,7 +71,7 @@ impl Aws {
     pub async fn outlook(&self, change: &ChangeRecord, to: Option<i64>) -> Result<Outlook> {
         let thing = &change.thing;
         let name = thing.id.clone().unwrap_or_default();
-        let account = reach(&self.accounts, thing).await?;
+        let account = self.accounts.back(&thing.reach, &thing.place).await?;
         let parameters = Parameters::new(&account, &thing.place);
         let versions = parameters.history(&name).await?;
         let Some(now) = versions.last().cloned() else {
@@ -123,11 +122,6 @@ impl Outlook {
         };
         self.parameters.overwrite(&write).await
     }
-}
-
-async fn reach(accounts: &Accounts, thing: &CloudResource) -> Result<Arc<Account>> {
-    let access = accounts.led_to(&thing.reach, &thing.place);
-    accounts.get(&access).await
 }
 
 fn target(change: &ChangeRecord, versions: &[Version], to: Option<i64>) -> Result<Version> {

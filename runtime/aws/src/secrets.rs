@@ -8,6 +8,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use serde_json::Value as Json;
 
 use crate::client;
+use crate::clock::Clock;
 use crate::error::reasons;
 
 /// The text of a secret, whole: its current version.
@@ -26,7 +27,8 @@ async fn read(name: &str) -> Result<String, String> {
     if config.region().is_none() {
         return Err("no AWS region is set; set `AWS_REGION` or a profile's `region`".to_owned());
     }
-    let answer = Client::new(&config)
+    let config = aws_sdk_secretsmanager::config::Builder::from(&config).retry_classifier(Clock);
+    let answer = Client::from_conf(config.build())
         .get_secret_value()
         .secret_id(name)
         .version_stage("AWSCURRENT")

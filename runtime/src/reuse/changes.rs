@@ -136,9 +136,10 @@ fn is_entered(why: &Why) -> bool {
 
 pub(super) fn gone(address: &str, lost: &Lost) -> Why {
     let is_gone = lost.fate == Fate::Gone;
-    let happened = match is_gone {
-        true => "has been deleted",
-        false => "has been altered",
+    let happened = match lost.fate {
+        Fate::Gone => "has been deleted",
+        Fate::Elsewhere => "is of another account than the credentials at hand",
+        Fate::Altered | Fate::Same => "has been altered",
     };
     Why {
         lost: true,

@@ -101,11 +101,22 @@ impl Moto {
     /// Calls an operation of a service that speaks JSON, such as `secretsmanager.CreateSecret`: the body of the answer, or
     /// an error with it.
     pub fn call(&self, service: &str, operation: &str, body: &str) -> io::Result<String> {
+        self.call_in(REGION, service, operation, body)
+    }
+
+    /// The same in a region.
+    pub fn call_in(
+        &self,
+        region: &str,
+        service: &str,
+        operation: &str,
+        body: &str,
+    ) -> io::Result<String> {
         // The signature is not checked; from the credential the server knows which service is meant.
         let head = format!(
             "POST / HTTP/1.1\r\nX-Amz-Target: {service}.{operation}\r\n\
              Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/{service}/aws4_request, \
+             Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{region}/{service}/aws4_request, \
              SignedHeaders=host, Signature=none\r\n",
             body.len(),
         );

@@ -50,6 +50,8 @@ pub struct Options {
     pub accounts: bool,
     /// Further lines for `sshd_config`, before all others, so that they win.
     pub config: Vec<String>,
+    /// A directory of programs that come before all others in its sessions.
+    pub programs: Option<PathBuf>,
 }
 
 /// A running server; it and all it has started end when the value is dropped.
@@ -333,7 +335,10 @@ impl Sshd {
         ]);
         // A bare home: start-up files of the user who runs the tests cost time and change the environment.
         let marker = &self.marker;
-        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let programs = self.options.programs.as_ref();
+        let programs = programs.map_or_else(String::new, |first| format!("{}:", first.display()));
+        let path =
+            format!("PATH={programs}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         lines.extend([
             format!("Match User {ORDINARY_USER}"),
             format!("SetEnv {marker} {path}"),

@@ -23,7 +23,7 @@ pub(super) enum Fate {
 /// Something that a run has left.
 pub(super) struct Found {
     pub(super) what: String,
-    /// The machine it is on, if that is another one.
+    /// The machine it is on, if that is another one, or the account it is in.
     pub(super) machine: Option<String>,
     pub(super) run: String,
     pub(super) owner: Option<String>,

@@ -1,7 +1,7 @@
 //! What a template says of a build arrives: in the request that it is for, with its value, or in what becomes of the build.
 //!
 //! In: rows of options. Out: what the cloud has recorded of the builds. That every option is looked at at all is shown elsewhere,
-//! in the `coverage.rs` of Amazon's package.
+//! in the `coverage.rs` of Amazon's package; host keys and credentials are in `trust.rs`.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,23 +11,22 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use imgc_testbed::cloud::{Behaviour, Call, Calls, Delay, Machines, Moment, Then, Waits, stock};
-use imgc_testbed::{Cloud, FOREIGN_KEY};
+use imgc_testbed::Cloud;
+use imgc_testbed::cloud::{Behaviour, Call, Calls, Delay, Moment, Then, Waits, stock};
 
-use super::logins::{asked, nobody};
 use super::network::{subnet, vpc};
 use super::{behaviour, of, user};
 use crate::harness::{Printed, Test};
 
 /// A source of `amazon-ebs`, and what its options are to become.
-struct Row {
+pub(super) struct Row {
     name: &'static str,
     options: String,
     /// An action, a parameter of it, and its value.
     arrives: Vec<(&'static str, &'static str, String)>,
 }
 
-fn row(
+pub(super) fn row(
     name: &'static str,
     options: impl Into<String>,
     arrives: &[(&'static str, &'static str, &str)],
@@ -66,7 +65,7 @@ fn source(cloud: &Cloud, name: &str, options: &str) -> String {
 }
 
 /// All sources in one build.
-fn template(cloud: &Cloud, rows: &[Row]) -> String {
+pub(super) fn template(cloud: &Cloud, rows: &[Row]) -> String {
     let sources = rows.iter();
     let sources: String = sources
         .map(|row| source(cloud, row.name, &row.options))
@@ -82,22 +81,22 @@ fn template(cloud: &Cloud, rows: &[Row]) -> String {
 }
 
 /// A template with one source.
-fn alone(cloud: &Cloud, name: &'static str, options: &str) -> String {
+pub(super) fn alone(cloud: &Cloud, name: &'static str, options: &str) -> String {
     template(cloud, &[row(name, options, &[])])
 }
 
-fn build(test: &Test) -> Printed {
+pub(super) fn build(test: &Test) -> Printed {
     test.run(&["build", "-color=false", "."])
 }
 
-fn succeeds(test: &Test) -> Printed {
+pub(super) fn succeeds(test: &Test) -> Printed {
     let printed = build(test);
     assert_eq!(printed.code, 0, "{}", printed.text());
     printed
 }
 
 /// The calls that make something for a source.
-fn calls_of(calls: &Calls, name: &str) -> Calls {
+pub(super) fn calls_of(calls: &Calls, name: &str) -> Calls {
     const KINDS: [&str; 5] = ["image", "instance", "key-pair", "security-group", "volume"];
     calls.only(|call| {
         let mut kinds = KINDS.iter();
@@ -143,12 +142,12 @@ fn decoded(call: &Call, parameter: &str) -> String {
 }
 
 /// The user data of a source's instance.
-fn user_data(calls: &Calls, name: &str) -> String {
+pub(super) fn user_data(calls: &Calls, name: &str) -> String {
     decoded(&calls_of(calls, name).one(RUN), "UserData")
 }
 
 /// A new pair of keys: the private half in a file, the public one beside it.
-fn make_key(file: &Path) {
+pub(super) fn make_key(file: &Path) {
     let mut command = Command::new("ssh-keygen");
     let command = command.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
     assert!(command.arg(file).status().unwrap().success());
@@ -456,95 +455,6 @@ fn a_temporary_key_is_of_the_kind_that_is_asked_for() {
     assert_eq!(key.trim_end().trim_end_matches('=').len(), 372, "{public}");
 }
 
-/// A cloud whose images read no user data, so that machines have host keys of their own.
-fn without_cloud_init(machines: Machines) -> Cloud {
-    Cloud::with(Behaviour {
-        machines: Some(Machines {
-            ignore_user_data: true,
-            ..machines
-        }),
-        ..behaviour()
-    })
-    .unwrap()
-}
-
-fn mute() -> Machines {
-    Machines {
-        silent_console: true,
-        ..Machines::default()
-    }
-}
-
-#[test]
-fn whoever_answers_is_believed_where_the_template_says_so() {
-    let cloud = without_cloud_init(mute());
-    let test = of(
-        &cloud,
-        &alone(&cloud, "trusting", "  host_key = \"insecure\""),
-    );
-    let printed = succeeds(&test);
-    let said = "host_key = \"insecure\": whoever answers as ";
-    assert!(printed.text().contains(said), "{}", printed.text());
-    let calls = cloud.calls();
-    let read = calls.of("GetConsoleOutput");
-    assert_eq!(read.len(), 0, "{}", calls.sequence());
-}
-
-/// With an address of its own a template has the communicator's rules: the first key is kept, unless another one is known.
-#[test]
-fn an_address_of_the_template_follows_known_hosts_and_first_use() {
-    let cloud = without_cloud_init(mute());
-    // The addresses of the cloud's machines, in the order in which they are started.
-    let at = |address: &str| format!("  ssh_host = \"{address}\"\n  ssh_timeout = \"3s\"");
-    let test = of(&cloud, &alone(&cloud, "first", &at("127.0.0.2")));
-    let known = format!("[127.0.0.3]:{} {FOREIGN_KEY}\n", cloud.ssh_port());
-    test.write(".ssh/known_hosts", known);
-    succeeds(&test);
-    let calls = cloud.calls();
-    let read = calls.of("GetConsoleOutput");
-    assert_eq!(read.len(), 0, "{}", calls.sequence());
-    let data = user_data(&calls, "first");
-    assert!(!data.contains("ssh_keys:"), "{data}");
-
-    test.write("main.pkr.hcl", alone(&cloud, "known", &at("127.0.0.3")));
-    let printed = build(&test);
-    let text = printed.text();
-    assert_ne!(printed.code, 0, "{text}");
-    for part in ["cannot trust ", "ssh-keygen -R '[127.0.0.3]:"] {
-        assert!(text.contains(part), "no `{part}` in {text}");
-    }
-    let left = cloud.left();
-    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
-}
-
-#[test]
-fn a_machine_that_shows_another_key_than_its_console_tells_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let shown = directory.path().join("shown");
-    make_key(&shown);
-    // The first key of a kind is the one that is shown; the console tells the machine's own.
-    let cloud = without_cloud_init(Machines {
-        config: vec![format!("HostKey {}", shown.display())],
-        ..Machines::default()
-    });
-    let test = of(&cloud, &alone(&cloud, "web", "  ssh_timeout = \"3s\""));
-    let printed = build(&test);
-    let text = printed.text();
-    assert_ne!(printed.code, 0, "{text}");
-    let calls = cloud.calls();
-    assert!(!calls.of("GetConsoleOutput").is_empty(), "{text}");
-    let left = cloud.left();
-    assert_eq!(left.summary(), "", "{left}");
-    for part in ["cannot trust ", "somebody is in between"] {
-        assert!(text.contains(part), "no `{part}` in {text}");
-    }
-    // The key came from the console: there is none to remove from a file of known hosts.
-    for part in ["ssh_host", "host_key = \"insecure\""] {
-        assert!(text.contains(part), "no way out by `{part}` in {text}");
-    }
-    assert!(!text.contains("ssh-keygen -R"), "{text}");
-}
-
 #[test]
 fn who_may_use_an_image_and_what_its_instances_may_ask() {
     let cloud = Cloud::with(behaviour()).unwrap();
@@ -657,148 +567,4 @@ fn an_image_that_takes_longer_than_the_template_waits_is_given_up() {
     }
     let left = cloud.left();
     assert_eq!(left.summary(), "", "{left}");
-}
-
-/// With the keys of an account: a key of twelve digits is of the account with that number.
-fn by_keys(test: Test, account: &str) -> Test {
-    test.env("AWS_ACCESS_KEY_ID", account)
-        .env("AWS_SECRET_ACCESS_KEY", "testing")
-}
-
-/// A role of another account, with everything that can be said of one.
-const ROLE: &str = r#"  assume_role {
-    role_arn         = "arn:aws:iam::444444444444:role/images"
-    session_name     = "nightly"
-    external_id      = "of-ours"
-    duration_seconds = 1800
-    policy           = jsonencode({ Statement = [{ Effect = "Allow", Action = "ec2:*", Resource = "*" }] })
-    policy_arns      = ["arn:aws:iam::aws:policy/AmazonEC2FullAccess"]
-    tags             = { team = "web" }
-  }"#;
-
-#[test]
-fn credentials_of_the_template_come_before_those_of_the_environment() {
-    for (name, options, account) in [
-        (
-            "keys",
-            "  access_key = \"222222222222\"\n  secret_key = \"testing\"",
-            "222222222222",
-        ),
-        (
-            "file",
-            "  profile = \"images\"\n  shared_credentials_file = \"keys/credentials\"",
-            "333333333333",
-        ),
-        ("role", ROLE, "444444444444"),
-    ] {
-        // moto has the disks of its images in the account that asks first.
-        let cloud = Cloud::with(behaviour()).unwrap();
-        let test = nobody(&cloud, &alone(&cloud, name, options));
-        let test = by_keys(test, "111111111111");
-        test.write(
-            "keys/credentials",
-            "[images]\naws_access_key_id = 333333333333\naws_secret_access_key = testing\n",
-        );
-        succeeds(&test);
-        assert_eq!(asked(&cloud), [account], "{name}");
-        if name == "role" {
-            is_taken_as_written(&cloud);
-        }
-    }
-}
-
-/// Every part of the block [`ROLE`] is told to Amazon.
-fn is_taken_as_written(cloud: &Cloud) {
-    let calls = cloud.calls();
-    let taken = calls.of("AssumeRole");
-    assert!(!taken.is_empty(), "{}", calls.sequence());
-    for call in taken.iter() {
-        assert_eq!(call.account, "111111111111");
-        for (parameter, wanted) in [
-            ("RoleArn", "arn:aws:iam::444444444444:role/images"),
-            ("RoleSessionName", "nightly"),
-            ("ExternalId", "of-ours"),
-            ("DurationSeconds", "1800"),
-            (
-                "PolicyArns.member.1.arn",
-                "arn:aws:iam::aws:policy/AmazonEC2FullAccess",
-            ),
-            ("Tags.member.1.Key", "team"),
-            ("Tags.member.1.Value", "web"),
-        ] {
-            assert_eq!(call.parameter(parameter), wanted, "{parameter}: {call:?}");
-        }
-        let policy: serde_json::Value = serde_json::from_str(call.parameter("Policy")).unwrap();
-        assert_eq!(policy["Statement"][0]["Action"], "ec2:*", "{policy}");
-    }
-}
-
-/// Who removes what a run has left comes by the record of the run, and the role wants its external id from everybody.
-#[test]
-fn what_is_left_is_removed_by_a_role_that_wants_an_external_id() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    cloud.hook(|call, moment| {
-        let comes = moment == Moment::Before && call.action == "AssumeRole";
-        match comes && call.parameter("ExternalId") != "of-ours" {
-            true => Then::Refuse(
-                403,
-                "AccessDenied".into(),
-                "not without an external id".into(),
-            ),
-            false => Then::GoOn,
-        }
-    });
-    let test = by_keys(nobody(&cloud, &alone(&cloud, "left", ROLE)), "111111111111");
-    cloud.change(|behaviour| behaviour.denied = vec!["ec2:CreateImage".to_owned()]);
-    let failed = test.run(&["apply", "-color=false", "-on-error=abort", "."]);
-    assert_ne!(failed.code, 0, "{}", failed.text());
-    let left = cloud.left();
-    assert_eq!(left.of("instance").len(), 1, "{left}");
-    let gone = test.run(&["gc"]);
-    cloud.unhook();
-    let left = cloud.left();
-    assert_eq!(left.summary(), "", "{left}\n{}", gone.text());
-    assert_eq!(gone.code, 0, "{}", gone.text());
-}
-
-#[test]
-fn a_token_of_the_environment_is_changed_for_a_role() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let role = "arn:aws:iam::555555555555:role/ci";
-    let test = nobody(&cloud, &alone(&cloud, "web", ""));
-    test.write("token", "head.claims.signature");
-    let token = test.path("token").to_string_lossy().into_owned();
-    let test = test
-        .env("AWS_WEB_IDENTITY_TOKEN_FILE", &token)
-        .env("AWS_ROLE_ARN", role)
-        .env("AWS_ROLE_SESSION_NAME", "job-7");
-    succeeds(&test);
-    assert_eq!(asked(&cloud), ["555555555555"]);
-    let calls = cloud.calls();
-    let taken = calls.of("AssumeRoleWithWebIdentity");
-    assert!(!taken.is_empty(), "{}", calls.sequence());
-    for call in taken.iter() {
-        assert_eq!(call.parameter("RoleArn"), role);
-        assert_eq!(call.parameter("RoleSessionName"), "job-7");
-    }
-}
-
-#[test]
-fn an_endpoint_of_the_template_is_where_ec2_is() {
-    let cloud = Cloud::with(behaviour()).unwrap();
-    let url = cloud.url();
-    let options = format!("  custom_endpoint_ec2 = \"{url}\"");
-    let mut test = Test::new(&alone(&cloud, "web", &options));
-    for (name, value) in cloud.environment() {
-        if name != "AWS_ENDPOINT_URL" {
-            test = test.env(name, &value);
-        }
-    }
-    // Nothing of the environment leads to EC2; what else may be asked is here as well.
-    for service in ["IAM", "PRICING", "SERVICE_QUOTAS", "SSM", "STS"] {
-        test = test.env(&format!("AWS_ENDPOINT_URL_{service}"), &url);
-    }
-    succeeds(&test);
-    let left = cloud.left();
-    assert_eq!(left.summary(), "1 image, 1 snapshot", "{left}");
 }

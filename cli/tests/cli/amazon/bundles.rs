@@ -1,7 +1,10 @@
 //! `amazon-instance`: an image whose disk lies in S3, from a template as people have them in JSON.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::stock;
+use imgc_testbed::cloud::{Behaviour, Machines, stock};
 
 use super::{behaviour, of, user};
 use crate::harness::Test;
@@ -238,4 +241,114 @@ fn a_bucket_that_is_not_there_is_said_before_anything_is_made() {
     plan("(unknown) there is no bucket images: `ec2-upload-bundle` makes it");
     bucket(&cloud);
     plan("images is there");
+}
+
+/// `sudo` and Amazon's two tools on the machine: the first writes down what it is to run, the others do their work.
+const TOOLS: [(&str, &str); 3] = [
+    (
+        "sudo",
+        r#"case "$3" in ec2-*) echo "sudo $*" >> "$(dirname "$0")/said" ;; esac
+while case "$1" in -*) true ;; *) false ;; esac; do shift; done
+exec "$@""#,
+    ),
+    (
+        "ec2-bundle-vol",
+        r#"while test $# -gt 0; do
+  case "$1" in
+    -k) grep -q SECRET-KEY "$2" || exit 1 ;;
+    -d) to=$2 ;;
+    -p) prefix=$2 ;;
+  esac
+  shift
+done
+mkdir -p "$to" && echo disk > "$to/$prefix.part.0" && echo parts > "$to/$prefix.manifest.xml""#,
+    ),
+    (
+        "ec2-upload-bundle",
+        r#"while test $# -gt 0; do
+  case "$1" in
+    -b) bucket=$2 ;;
+    -d) from=$2 ;;
+    -m) test -f "$2" || exit 1 ;;
+  esac
+  shift
+done
+for file in "$from"/*; do
+  curl -sSf -H "Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, \
+SignedHeaders=host, Signature=none" -T "$file" "URL/$bucket/$(basename "$file")" || exit 1
+done"#,
+    ),
+];
+
+fn install(cloud: &Cloud, programs: &Path) {
+    for (name, script) in TOOLS {
+        let file = programs.join(name);
+        let script = script.replace("\\\n", "").replace("URL", &cloud.url());
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).unwrap();
+    }
+}
+
+/// What Packer runs where the template names no commands; with a profile the instance uploads in its own name.
+#[test]
+fn without_commands_amazon_s_tools_are_run_as_packer_runs_them() {
+    let policy = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}]
+    });
+    for (profile, keys) in [(None, " -a testing -s testing"), (Some(policy), "")] {
+        let programs = tempfile::tempdir().unwrap();
+        let cloud = Cloud::with(Behaviour {
+            machines: Some(Machines {
+                programs: Some(programs.path().to_owned()),
+                ..Machines::default()
+            }),
+            ..behaviour()
+        })
+        .unwrap();
+        install(&cloud, programs.path());
+        bucket(&cloud);
+        let test = fleet(&cloud, "true");
+        let mut template: serde_json::Value =
+            serde_json::from_str(&test.read("fleet.json")).unwrap();
+        let builder = template["builders"][0].as_object_mut().unwrap();
+        for option in ["bundle_vol_command", "bundle_upload_command"] {
+            assert!(builder.remove(option).is_some());
+        }
+        if let Some(policy) = profile {
+            let option = "temporary_iam_instance_profile_policy_document";
+            builder.insert(option.to_owned(), policy);
+        }
+        test.write("fleet.json", template.to_string());
+        let account = ["-var", "account=1234-5678-9012", "fleet.json"];
+        let printed = test.run(&[&["build", "-color=false"], &account[..]].concat());
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        let place = test.path("machine");
+        let place = place.display();
+        let said = std::fs::read_to_string(programs.path().join("said")).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                format!(
+                    "sudo -i -n ec2-bundle-vol -k {place}/x509/key.pem -u 123456789012 -c {place}/x509/cert.pem -r x86_64 \
+                     -e {place}/x509/cert.pem {place}/x509/key.pem -d {place}/bundle -p image-1700000000 --batch --no-filter"
+                ),
+                format!(
+                    "sudo -i -n ec2-upload-bundle -b images -m {place}/bundle/image-1700000000.manifest.xml{keys} \
+                     -d {place}/bundle --batch --region us-east-1 --retry"
+                ),
+            ]
+        );
+        let left = cloud.left();
+        assert_eq!(left.summary(), "2 S3 object, 1 image", "{left}");
+        assert_eq!(
+            cloud
+                .calls()
+                .one("RegisterImage")
+                .parameter("ImageLocation"),
+            "images/image-1700000000.manifest.xml"
+        );
+    }
 }

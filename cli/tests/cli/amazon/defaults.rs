@@ -52,18 +52,28 @@ fn has(text: &str, line: &str) {
 }
 
 #[test]
-fn what_is_safe_by_default_stands_in_one_line() {
+fn what_is_safe_by_default_stands_in_a_line_each() {
     let cloud = Cloud::start().unwrap();
     let test = test(&cloud);
     let port = cloud.ssh_port();
-    let line = format!(
-        "guards          safe by default: inbound access: port {port} open to 127.0.0.1/32 only; metadata of the instance: version 2 \
-         only; metadata of the image: version 2 only; host key: made here, and no other is accepted; our key: goes from the image, \
-         of all users; encryption: not asked for with `encrypt_boot`; tags: the run and when it expires, in the call that makes a \
-         thing; shutdown timer: after 24h0m0s\n"
-    );
+    let lines = [
+        &format!("inbound access: port {port} open to 127.0.0.1/32 only"),
+        "metadata of the instance: version 2 only",
+        "metadata of the image: version 2 only",
+        "host key: made here, and no other is accepted",
+        "our key: goes from the image, of all users",
+        "encryption: not asked for with `encrypt_boot`",
+        "tags: the run and when it expires, in the call that makes a thing",
+        "shutdown timer: after 24h0m0s",
+    ];
     let text = plan(&test, &[]);
-    has(&text, &line);
+    let rows: Vec<&str> = text.lines().map(str::trim).collect();
+    let first = rows
+        .iter()
+        .position(|line| line.starts_with("safe by default "));
+    let first = first.unwrap_or_else(|| panic!("{text}"));
+    assert!(rows[first].ends_with(lines[0]), "{text}");
+    assert_eq!(rows[first + 1..first + 8], lines[1..], "{text}");
     assert!(!text.contains("(off)"), "{text}");
     let found = guards(&shown(&test, &[]));
     assert_eq!(found.len(), 8, "{found:?}");
@@ -338,7 +348,7 @@ fn offline_not_even_the_metadata_of_this_machine_is_asked() {
     let text = plan(&test, &["-offline"]);
     has(
         &text,
-        "region        (unknown) neither the source nor AWS_REGION nor a profile names one",
+        "region           (unknown) neither the source nor AWS_REGION nor a profile names one",
     );
     has(&text, "image in an unknown region: web-1 (stays)");
     let asked = metadata.accept().unwrap_err();
@@ -374,7 +384,7 @@ fn offline_what_comes_after_the_image_is_shown_as_well() {
     );
     has(
         &text,
-        "retention     (unknown) which images go: Amazon is not asked: -offline",
+        "retention        (unknown) which images go: Amazon is not asked: -offline",
     );
     assert_eq!(cloud.calls().len() + cloud.dry_runs().len(), 0);
 }

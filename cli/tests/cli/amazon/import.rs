@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::renewal::{profile, until_expired};
 use crate::harness::Test;
 
-fn cloud() -> Cloud {
+pub(super) fn cloud() -> Cloud {
     let cloud = Cloud::with(Behaviour {
         waits: Waits {
             image: Delay::Answers(1),
@@ -42,7 +42,7 @@ fn make_bucket(cloud: &Cloud) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-fn test(cloud: &Cloud, options: &str) -> Test {
+pub(super) fn test(cloud: &Cloud, options: &str) -> Test {
     let mut test = Test::new(&format!(
         r#"source "file" "disk" {{
   source = "disk.bin"

@@ -3,6 +3,7 @@
 use imgc_testbed::Cloud;
 use imgc_testbed::cloud::{Behaviour, Delay, Machines, Moment, Then, Waits, stock};
 
+use super::arrives::{calls_of, row, succeeds, template as builds};
 use super::{behaviour, of, user};
 
 /// A template of `amazon-ebs` with further options, without a provisioner.
@@ -97,6 +98,118 @@ fn without_capacity_each_type_is_named_and_nothing_stays() {
         assert!(printed.text().contains(said), "{}", printed.text());
     }
     assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+/// With `auto` nothing is said of a limit: the market never asks for more than the price on demand. Zero is none at all.
+#[test]
+fn a_limit_is_sent_only_where_the_template_names_a_price() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let prices = [
+        ("auto", "auto", None),
+        ("dear", "0.10", Some("0.10")),
+        ("zero", "0", None),
+    ];
+    let rows = prices.map(|(name, price, _)| row(name, format!("  spot_price = \"{price}\""), &[]));
+    succeeds(&of(&cloud, &builds(&cloud, &rows)));
+    let calls = cloud.calls();
+    for (name, _, limit) in prices {
+        let own = calls_of(&calls, name);
+        let sent = own.iter().flat_map(|call| &call.parameters);
+        let sent = sent.filter(|(name, _)| name.contains("Max") && name.ends_with("Price"));
+        let sent: Vec<&str> = sent.map(|(_, value)| value.as_str()).collect();
+        assert_eq!(sent, Vec::from_iter(limit), "{name}: {own:#?}");
+        if name == "zero" {
+            let started = own.one("RunInstances");
+            let mut names = started.parameters.keys();
+            assert!(!names.any(|name| name.contains("Market")), "{started:?}");
+            continue;
+        }
+        let made = own.one("CreateLaunchTemplate");
+        let market = "LaunchTemplateData.InstanceMarketOptions.MarketType";
+        assert_eq!(made.parameter(market), "spot", "{name}: {made:?}");
+    }
+    let fleets = calls.of("CreateFleet");
+    assert_eq!(fleets.len(), 2, "{}", calls.sequence());
+    for fleet in fleets.iter() {
+        for (name, value) in [
+            (
+                "TargetCapacitySpecification.DefaultTargetCapacityType",
+                "spot",
+            ),
+            (
+                "LaunchTemplateConfigs.1.Overrides.1.InstanceType",
+                "t3.micro",
+            ),
+        ] {
+            assert_eq!(fleet.parameter(name), value, "{fleet:?}");
+        }
+        let mut names = fleet.parameters.keys();
+        assert!(!names.any(|name| name.ends_with("Price")), "{fleet:?}");
+    }
+}
+
+/// The market of the tests asks 0.0042 dollars.
+#[test]
+fn a_limit_below_the_price_of_the_market_gets_no_instance() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = "  instance_type = \"m5.large\"\n  spot_price = \"0.004\"";
+    let refused = of(&cloud, &template(&cloud, options)).run(&["build", "-color=false", "."]);
+    assert_ne!(refused.code, 0, "{}", refused.text());
+    for said in ["m5.large: SpotMaxPriceTooLow", "`spot_price` at `auto`"] {
+        assert!(refused.text().contains(said), "{}", refused.text());
+    }
+    assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+const HOST: &str = "h-0123456789abcdef0";
+const HOSTS: &str = "arn:aws:resource-groups:us-east-1:123456789012:group/hosts";
+
+/// Everything that is said of the place of an instance, and nothing more.
+#[test]
+fn a_template_says_on_which_host_an_instance_runs() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let host = format!("  placement {{\n    tenancy = \"host\"\n    host_id = \"{HOST}\"\n  }}");
+    let hosts = format!("  placement {{\n    host_resource_group_arn = \"{HOSTS}\"\n  }}");
+    let zone = format!("{host}\n  availability_zone = \"us-east-1b\"");
+    let alone = "  tenancy = \"dedicated\"";
+    let spot = |options: &str| format!("  spot_price = \"auto\"\n{options}");
+    let on_host = [("HostId", HOST), ("Tenancy", "host")];
+    let in_zone = [
+        ("AvailabilityZone", "us-east-1b"),
+        ("HostId", HOST),
+        ("Tenancy", "host"),
+    ];
+    let in_group = [("HostResourceGroupArn", HOSTS)];
+    let dedicated = [("Tenancy", "dedicated")];
+    let wanted: [(_, _, &[(&str, &str)]); 9] = [
+        ("nowhere", String::new(), &[]),
+        ("alone", alone.to_owned(), &dedicated),
+        ("host", host.clone(), &on_host),
+        ("hosts", hosts.clone(), &in_group),
+        ("zone", zone, &in_zone),
+        ("spot", spot(""), &[]),
+        ("spot-alone", spot(alone), &dedicated),
+        ("spot-host", spot(&host), &on_host),
+        ("spot-hosts", spot(&hosts), &in_group),
+    ];
+    let rows = wanted
+        .clone()
+        .map(|(name, options, _)| row(name, options, &[]));
+    succeeds(&of(&cloud, &builds(&cloud, &rows)));
+    let calls = cloud.calls();
+    for (name, _, wanted) in wanted {
+        let own = calls_of(&calls, name);
+        let (call, prefix) = match name.starts_with("spot") {
+            true => (own.one("CreateLaunchTemplate"), "LaunchTemplateData."),
+            false => (own.one("RunInstances"), ""),
+        };
+        let prefix = format!("{prefix}Placement.");
+        let placed = call.parameters.iter();
+        let placed =
+            placed.filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?, &**value)));
+        let placed: Vec<(&str, &str)> = placed.collect();
+        assert_eq!(placed, wanted, "{name}");
+    }
 }
 
 #[test]

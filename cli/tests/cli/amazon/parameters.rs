@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::{behaviour, user};
 use crate::harness::Test;
 
-const NAME: &str = "/common/img-mgr/golden-ami";
+pub(super) const NAME: &str = "/common/img-mgr/golden-ami";
 
 /// A template whose image differs with the variable `release`, with these options of the post-processor.
 fn template(cloud: &Cloud, options: &str) -> String {
@@ -48,7 +48,7 @@ fn test(cloud: &Cloud, options: &str) -> Test {
     test
 }
 
-fn golden(cloud: &Cloud) -> Test {
+pub(super) fn golden(cloud: &Cloud) -> Test {
     test(cloud, &format!("parameter = {NAME:?}"))
 }
 

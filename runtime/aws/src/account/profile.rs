@@ -20,6 +20,7 @@ use imgc_compiler::diagnostic::nearest;
 use imgc_runtime::error::{Class, Error, Result};
 
 use super::{Access, Code, files};
+use crate::clock::{self, Clock};
 
 /// What gives credentials before, or instead of, a profile.
 const OTHERS: &[&str] = &[
@@ -85,7 +86,9 @@ pub(super) async fn provider(
     if access.profile.is_none() && !wants_code(&profiles, &name) {
         return None;
     }
-    let mut surroundings = ProviderConfig::without_region().with_region(config.region().cloned());
+    let mut surroundings = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_time_source(Clock);
     if let Some(http) = config.http_client() {
         surroundings = surroundings.with_http_client(http);
     }
@@ -202,7 +205,7 @@ fn taken(key: &Key) -> Option<Credentials> {
     let all = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     let lasts = |found: &&Credentials| {
         let end = found.expiry();
-        end.is_none_or(|end| end > SystemTime::now() + LEAST)
+        end.is_none_or(|end| end > clock::now() + LEAST)
     };
     all.get(key).filter(lasts).cloned()
 }

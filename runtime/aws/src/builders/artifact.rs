@@ -45,7 +45,7 @@ pub(crate) fn thing(region: &RegionClient, kind: Kind, id: &str) -> CloudResourc
         place: region.name().to_owned(),
         name: id.to_owned(),
         id: Some(id.to_owned()),
-        reach: region.reach().clone(),
+        reach: region.reach(),
         asked: None,
     }
 }

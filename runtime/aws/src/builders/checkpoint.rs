@@ -18,6 +18,7 @@ use imgc_runtime::machine::{Command, Machine, OsFamily};
 use imgc_runtime::state::Moment;
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::builders::Facts;
 use crate::builders::launch::{Origin, Temporary};
 use crate::clock;
@@ -137,7 +138,7 @@ pub(super) async fn keep(cx: &Context, temporary: &Temporary, sealed: &Sealed<'_
 /// What an instance is started from in place of the template's image; `None`, and why is said, where that is not there any more.
 pub(super) async fn find(
     cx: &Context,
-    region: &RegionClient,
+    (account, region): (&Account, &RegionClient),
     checkpoint: &Checkpoint,
     polling: Polling,
 ) -> Result<Option<Origin>> {
@@ -148,6 +149,7 @@ pub(super) async fn find(
     let Some(kept) = kept.filter(|kept| kept.image.place == region.name()) else {
         return Ok(None);
     };
+    account.has(&kept.image.reach, region.name()).await?;
     let id = kept.image.id.as_deref().unwrap_or_default();
     let request = region.ec2().describe_images().owners("self");
     let request = request.filters(filter("image-id", [id])).send();

@@ -178,7 +178,9 @@ impl Builder for AmazonChroot {
                 cx.output
                     .warn("the source image is not used: `from_scratch`");
             }
-            return self.family.name_is_free(cx, &options, &read.image).await;
+            self.family.name_is_free(cx, &options, &read.image).await?;
+            let kind = rights::Family::Chroot;
+            return self.family.is_allowed(cx, kind, &options, None).await;
         };
         let image = Some(&read.image);
         let source = self.family.prepare(cx, &options, source, image).await?;
@@ -191,7 +193,10 @@ impl Builder for AmazonChroot {
                 architecture.unwrap_or("which it does not say")
             ));
         }
-        Ok(())
+        let kind = rights::Family::Chroot;
+        self.family
+            .is_allowed(cx, kind, &options, Some(&source))
+            .await
     }
 
     async fn launch(&self, cx: &Context, options: &Value) -> Result<Arc<dyn Instance>> {

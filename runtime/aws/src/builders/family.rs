@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::account::{Access, Account, Accounts, named_region};
-use crate::instance::LogIn;
 use crate::lookup::{bucket_of, check_groups, find_source, has_bucket};
 use crate::options::{self, Source};
 use crate::publish;
 use crate::region::RegionClient;
 use crate::rehearsal::{Plans, refused, rehearse};
+use crate::{rights, simulation};
 
 type Sources = Arc<Mutex<HashMap<(Access, String), Arc<OnceCell<Image>>>>>;
 
@@ -136,13 +136,14 @@ impl Family {
     pub(crate) async fn rehearse(
         &self,
         cx: &Context,
+        kind: rights::Family,
         options: &Options<'_>,
-        launch: &options::Launch,
+        network: &options::Network,
         source: &Image,
     ) -> Result<()> {
         let (_, _, region) = self.account(options).await?;
         let (groups, ()) = tokio::join!(
-            Box::pin(check_groups(&region, &launch.network)),
+            Box::pin(check_groups(&region, network)),
             Box::pin(bucket(cx, &region, options)),
         );
         match groups {
@@ -150,17 +151,37 @@ impl Family {
             Err(error) if error.id == "run/aws-denied" => cx.output.detail(error.chain()),
             groups => groups?,
         }
-        let log_in = LogIn::read(options)?;
-        let plans = Plans {
-            group: log_in != LogIn::None && !launch.network.has_groups(),
-            key: matches!(log_in, LogIn::Temporary { .. }),
-            image: source.image_id.clone().unwrap_or_default(),
-            instance_type: launch.run.instance_type.clone(),
-            subnet: launch.network.subnet.clone(),
-            profile: options.string("iam_instance_profile")?,
-        };
-        let refusals = Box::pin(rehearse(cx, &region, &plans)).await?;
-        refused(&region, &refusals)
+        self.is_allowed(cx, kind, options, Some(source)).await
+    }
+
+    /// Asks whether what makes the first things is allowed.
+    pub(crate) async fn is_allowed(
+        &self,
+        cx: &Context,
+        kind: rights::Family,
+        options: &Options<'_>,
+        source: Option<&Image>,
+    ) -> Result<()> {
+        let (_, _, region) = self.account(options).await?;
+        let mut plans = Plans::read(kind, options, source, region.name())?;
+        // It is the first thing to be made, so that a refusal of it comes before anything is there.
+        let has_key = std::mem::take(&mut plans.key);
+        let (refusals, own) = tokio::join!(
+            Box::pin(rehearse(cx, &region, &plans)),
+            Box::pin(simulation::of_profile(kind, &region, options)),
+        );
+        let mut refusals = refusals?;
+        // All that is missing is said at once.
+        if has_key && !refusals.is_empty() {
+            plans.key = true;
+            refusals = Box::pin(rehearse(cx, &region, &plans)).await?;
+        }
+        match own {
+            Ok(own) => refusals.extend(own),
+            // Few may ask IAM. What is not allowed is said by what makes the role.
+            Err(error) => cx.output.detail(error.chain()),
+        }
+        refused(&refusals)
     }
 
     /// The accounts of this process.

@@ -145,8 +145,11 @@ impl Temporary {
         let switch = trust.switch(launch.run.shutdown_after, cx.limit);
         let tags = render.tags(&launch.run.tags, "run_tags")?;
         let data = UserData::join(own_data, host_key.as_ref(), switch)?;
+        // Nobody has asked whether a key may be brought: it comes before anything else.
+        let key = temporary_key(cx, &region, &log_in, &tags);
+        let key = Box::pin(key).await?;
         // All are let come to their end: what has been made by then is on record.
-        let (group, key, profile) = tokio::join!(
+        let (group, profile) = tokio::join!(
             Box::pin(temporary_group(
                 cx,
                 (&account, &region),
@@ -156,10 +159,9 @@ impl Temporary {
                 &log_in,
                 &tags
             )),
-            Box::pin(temporary_key(cx, &region, &log_in, &tags)),
             Box::pin(temporary_profile(cx, &region, &launch.run, &tags)),
         );
-        let ((groups, group), key, profile) = (group?, key?, profile?);
+        let ((groups, group), profile) = (group?, profile?);
         cx.output.say("launching a source instance");
         let spot = launch.run.spot.as_ref();
         let start = Start {
@@ -252,7 +254,9 @@ impl Temporary {
         let Some(mut left) = Left::of(checkpoint) else {
             return Ok(None);
         };
-        let region = account.region(&left.instance.place);
+        let place = &left.instance.place;
+        account.has(&left.instance.reach, place).await?;
+        let region = account.region(place);
         let disks = launch.run.devices.iter().filter(|disk| disk.is_volume());
         let disks: Vec<&str> = disks.map(|disk| disk.name.as_str()).collect();
         let Some(taken) = Box::pin(left.take(cx, &region, &disks)).await? else {

@@ -241,7 +241,10 @@ impl<R: Recipe> Builder for OnInstance<R> {
         let launch = read.launch();
         let (source, image) = (&launch.source, read.image());
         let source = self.family.prepare(cx, &options, source, image).await?;
-        self.family.rehearse(cx, &options, launch, &source).await?;
+        let network = &launch.network;
+        self.family
+            .rehearse(cx, R::FAMILY, &options, network, &source)
+            .await?;
         read.suits(&source)?;
         let (kind, way_out) = R::ROOT;
         check_root(&source, kind, way_out)
@@ -289,9 +292,9 @@ impl<R: Recipe> Builder for OnInstance<R> {
         let options = Options::new(R::COMPONENT, value);
         let read = R::read(&options)?;
         if checkpoint.capability == Capability::Image {
-            let (_, _, region) = self.family.account(&options).await?;
+            let (_, account, region) = self.family.account(&options).await?;
             let polling = polling(&read, &options)?;
-            let found = checkpoint::find(cx, &region, checkpoint, polling);
+            let found = checkpoint::find(cx, (&account, &region), checkpoint, polling);
             let Some(origin) = Box::pin(found).await? else {
                 return Ok(None);
             };

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::error::{Meaning, failed, meaning};
 use crate::instance::fleet;
 use crate::lookup::Place;
-use crate::options::{Hardware, Network, Reservation, Run, mappings};
+use crate::options::{Hardware, Metadata, Network, Reservation, Run, mappings};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags::{self, Tags};
@@ -104,17 +104,12 @@ pub(crate) async fn start(
 impl Start<'_> {
     /// The tags of the instance.
     pub(super) fn instance_tags(&self, cx: &Context, thing: &Thing) -> Tags {
-        let mut tags = thing.tags(cx, &self.tags);
-        tags.entry("Name".to_owned())
-            .or_insert_with(|| NAME.to_owned());
-        tags
+        tags_of_instance(cx, thing, &self.tags)
     }
 
     /// The tags of its volumes, which go with it and have no record of their own.
     pub(super) fn tags_of_volumes(&self, cx: &Context, thing: &Thing) -> Tags {
-        let mut tags = thing.tags(cx, &self.volume_tags);
-        tags.remove(tags::NAME);
-        tags
+        tags_of_volumes(cx, thing, &self.volume_tags)
     }
 
     /// The groups, where there are any.
@@ -127,6 +122,21 @@ impl Start<'_> {
         let zone = self.place.zone.clone();
         zone.filter(|_| self.place.subnet.is_none())
     }
+}
+
+/// The tags of an instance, of which the template gives `given`.
+pub(crate) fn tags_of_instance(cx: &Context, thing: &Thing, given: &Tags) -> Tags {
+    let mut tags = thing.tags(cx, given);
+    tags.entry("Name".to_owned())
+        .or_insert_with(|| NAME.to_owned());
+    tags
+}
+
+/// The tags of an instance's volumes, of which the template gives `given`.
+pub(crate) fn tags_of_volumes(cx: &Context, thing: &Thing, given: &Tags) -> Tags {
+    let mut tags = thing.tags(cx, given);
+    tags.remove(tags::NAME);
+    tags
 }
 
 async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Result<Made> {
@@ -147,7 +157,7 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
         .set_key_name(start.key.clone())
         .set_user_data(start.user_data.clone())
         .set_block_device_mappings(Some(devices).filter(|devices| !devices.is_empty()))
-        .metadata_options(metadata(run))
+        .metadata_options(metadata(&run.metadata))
         .set_placement(placement(start))
         .capacity_reservation_specification(reservation(hardware))
         .set_license_specifications(licenses(hardware))
@@ -288,8 +298,7 @@ pub(super) fn credit_specification(credits: &str) -> CreditSpecificationRequest 
 }
 
 /// The second version of the metadata service only, unless the template says otherwise.
-fn metadata(run: &Run) -> InstanceMetadataOptionsRequest {
-    let own = &run.metadata;
+pub(crate) fn metadata(own: &Metadata) -> InstanceMetadataOptionsRequest {
     InstanceMetadataOptionsRequest::builder()
         .http_tokens(HttpTokensState::from(own.tokens()))
         .set_http_endpoint(

@@ -255,7 +255,17 @@ impl FastLaunch {
             templates,
             without,
         };
-        Ok(block.bool("enable_fast_launch")?.then_some(launch))
+        let is_wanted = match block.value("enable_fast_launch") {
+            // Who says anything of it means it. (For Packer also beside `false`, which is taken at its word here.)
+            None => launch.says_something(),
+            Some(_) => block.bool("enable_fast_launch")?,
+        };
+        Ok(is_wanted.then_some(launch))
+    }
+
+    fn says_something(&self) -> bool {
+        let number = self.parallel.is_some() || self.count.is_some();
+        number || self.template.is_some() || !self.templates.is_empty()
     }
 
     /// Whether it is wanted in a region.

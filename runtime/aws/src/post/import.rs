@@ -102,12 +102,12 @@ impl Wanted {
         if !["ova", "raw", "vmdk", "vhd", "vhdx"].contains(&format.as_str()) {
             return Err(options.wrong("format", "one of `ova`, `raw`, `vmdk`, `vhd`, `vhdx`"));
         }
-        let encryption = options.string("s3_encryption")?;
-        let encryption = match encryption.as_deref() {
-            None => None,
-            Some("AES256") => Some(ServerSideEncryption::Aes256),
-            Some("aws:kms") => Some(ServerSideEncryption::AwsKms),
-            Some(_) => return Err(options.wrong("s3_encryption", "`AES256` or `aws:kms`")),
+        let (encryption, encryption_key) = at_rest(options)?;
+        let kms_key = options.string("ami_kms_key")?;
+        let encrypt = match options.value("ami_encrypt") {
+            // Who names a key means it.
+            None => kms_key.is_some(),
+            Some(_) => options.bool("ami_encrypt")?,
         };
         let platform = options
             .string("platform")?
@@ -125,18 +125,19 @@ impl Wanted {
                 bucket: options.required("s3_bucket_name")?,
                 key: options.string("s3_key_name")?.unwrap_or_default(),
                 encryption,
-                encryption_key: options.string("s3_encryption_key")?,
+                encryption_key,
             },
             format,
             architecture: architecture(options)?,
             boot_mode: boot_mode.map(|mode| BootModeValues::from(mode.as_str())),
             description: options.string("ami_description")?,
-            encrypt: options.bool("ami_encrypt")?,
+            encrypt,
             imds: match options.string("imds_support")? {
                 Some(other) if other != V2 => return Err(options.wrong("imds_support", "`v2.0`")),
                 given => given,
             },
-            kms_key: options.string("ami_kms_key")?,
+            // Amazon refuses one for an image that is not encrypted.
+            kms_key: kms_key.filter(|_| encrypt),
             license_type: license(options)?,
             name: name(options)?,
             platform,
@@ -146,6 +147,18 @@ impl Wanted {
             tags: tags.map(|(key, value)| (key, value.text)).collect(),
             polling: Polling::read_or(options, LIMIT)?,
         })
+    }
+}
+
+/// How the object is encrypted, and with which key. A key alone means KMS; Amazon takes none for its own encryption.
+fn at_rest(options: &Options<'_>) -> Result<(Option<ServerSideEncryption>, Option<String>)> {
+    let key = options.string("s3_encryption_key")?;
+    let given = options.string("s3_encryption")?;
+    match given.as_deref() {
+        None if key.is_none() => Ok((None, None)),
+        None | Some("aws:kms") => Ok((Some(ServerSideEncryption::AwsKms), key)),
+        Some("AES256") => Ok((Some(ServerSideEncryption::Aes256), None)),
+        Some(_) => Err(options.wrong("s3_encryption", "`AES256` or `aws:kms`")),
     }
 }
 
@@ -337,6 +350,10 @@ impl PostProcessor for Import {
             let stem = "packer-import-{{timestamp}}";
             let stem = template::render(stem, &[], &Surroundings::from(cx), "s3_key_name")?;
             wanted.target.key = format!("{stem}.{}", wanted.format);
+        }
+        if options.is_given("s3_encryption_key") && wanted.target.encryption_key.is_none() {
+            cx.output
+                .warn("`s3_encryption_key` is not used: `s3_encryption` is `AES256`");
         }
         let file = file(artifact, &wanted.format)?;
         let account = self.accounts.get(&Access::read(&options)?).await?;
@@ -586,7 +603,7 @@ fn finished(region: &RegionClient, image: &Image) -> Artifact {
         place: place.to_owned(),
         name: id.clone(),
         id: Some(id),
-        reach: region.reach().clone(),
+        reach: region.reach(),
         asked: None,
     };
     let mut things = vec![thing(Kind::Image, id.clone())];

@@ -23,13 +23,15 @@ use imgc_runtime::state::{ChangeRecord, Content, Moment};
 use imgc_runtime::template::{self, Surroundings};
 
 use crate::account::{Access, Accounts};
+use crate::identity::caller;
 use crate::parameters::{IMAGE, Parameters, Version, Write};
 use crate::post::rights::{Asks, foreseen, rights};
 use crate::post::{
     Finished, account, all_there, chosen, is_news, joined, made, misplaced, unchanged,
 };
-use crate::preview::{doomed, note};
+use crate::preview::{by_policies, doomed, note};
 use crate::rights::Part;
+use crate::simulation::{Simulated, simulate};
 use crate::tags::{self, Tags};
 
 const COMPONENT: &str = "post-processor `amazon-ssm-parameter`";
@@ -52,6 +54,26 @@ impl SsmParameter {
     /// With the accounts of this process.
     pub(crate) fn new(accounts: Accounts) -> Self {
         Self { accounts }
+    }
+
+    /// What policies make of the rights that it takes.
+    async fn simulated(
+        &self,
+        access: Access,
+        home: &str,
+        options: &Options<'_>,
+        origin: Origin<'_>,
+    ) -> Result<Simulated> {
+        let asks = Asks {
+            parts: parts(options),
+            options: *options,
+            origin: Some(origin),
+            scope: Scope::default(),
+        };
+        let rights = rights(&self.accounts, asks).await;
+        let region = self.accounts.get(&access).await?.region(home);
+        let caller = caller(&region).await?;
+        simulate(&region, &caller, &rights).await
     }
 }
 
@@ -321,6 +343,11 @@ impl PostProcessor for SsmParameter {
                 }
             };
             shown.make(WHAT, region, about).stays = true;
+        }
+        if let Some(home) = foreseen.regions.first() {
+            let access = foreseen.access.clone().in_region(home);
+            let simulated = self.simulated(access, home, &options, origin);
+            by_policies(&mut shown, Box::pin(simulated).await);
         }
         Some(shown)
     }

@@ -5,7 +5,7 @@ use imgc_runtime::builder::Problem;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 
-use crate::options::{A_MOMENT, Encryption, ONLY_COPIES, Publish, misspelt_region, moment};
+use crate::options::{A_MOMENT, Encryption, ONLY_COPIES, Publish, list, misspelt_region, moment};
 
 use super::is_open;
 
@@ -69,6 +69,7 @@ impl Check<'_> {
         self.encrypted_sharing();
         self.moment();
         self.fast_launch();
+        self.launch_templates();
         self.minutes();
         self.found
     }
@@ -349,6 +350,33 @@ impl Check<'_> {
         }
     }
 
+    /// A launch template has an id or a name, and a version only beside one of them; each region has one.
+    fn launch_templates(&mut self) {
+        let option = "fast_launch";
+        let Some(value) = self.options.value(option) else {
+            return;
+        };
+        if is_open(&self.options, option) {
+            return;
+        }
+        let block = Options::new("`fast_launch`", value);
+        let mut regions: Vec<String> = Vec::new();
+        let mut found = vec![wrong_template(&block)];
+        for own in list(&block, "region_launch_templates") {
+            let own = Options::new("`region_launch_templates`", own);
+            found.push(wrong_template(&own));
+            let region = own.string("region").ok().flatten().unwrap_or_default();
+            if regions.contains(&region) {
+                let message = format!("`region_launch_templates` speaks of {region} twice");
+                found.push(Some((message, "leave one of the blocks out")));
+            }
+            regions.push(region);
+        }
+        for (message, help) in found.into_iter().flatten() {
+            self.say(option, message, help);
+        }
+    }
+
     fn minutes(&mut self) {
         let option = "snapshot_copy_duration_minutes";
         if is_open(&self.options, option) {
@@ -364,6 +392,30 @@ impl Check<'_> {
                 "a quarter of an hour (15) to two days (2880), in steps of 15; left out, it costs nothing and takes what it takes",
             );
         }
+    }
+}
+
+/// What is wrong with the launch template that a block names, and the way out.
+fn wrong_template(block: &Options<'_>) -> Option<(String, &'static str)> {
+    let (id, name) = (
+        block.is_given("template_id"),
+        block.is_given("template_name"),
+    );
+    let version = block.integer("template_version").ok().flatten();
+    match version.filter(|version| *version != 0) {
+        _ if id && name => Some((
+            "a launch template is named by `template_id` and by `template_name`".to_owned(),
+            "leave one of them out",
+        )),
+        Some(version) if version < 1 => Some((
+            format!("`template_version` is {version}"),
+            "versions are counted from 1; left out, it is the latest",
+        )),
+        Some(_) if !id && !name => Some((
+            "`template_version` is given, and no launch template".to_owned(),
+            "name it with `template_id` or `template_name`",
+        )),
+        _ => None,
     }
 }
 

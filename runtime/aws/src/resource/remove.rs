@@ -16,7 +16,7 @@ use imgc_runtime::state::Moment;
 use imgc_runtime::sweep::{Area, Marked, Sweep};
 use tokio::time::Instant;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, OTHER_ACCOUNT};
 use crate::error::{Meaning, answer, failed};
 use crate::region::{RegionClient, filter};
 use crate::resource::patience::Patience;
@@ -95,8 +95,7 @@ impl Remover for AwsRemover {
 
     async fn remove_marked(&self, marked: &Marked) -> Result<bool> {
         let thing = &marked.thing;
-        let access = self.accounts.led_to(&thing.reach, &thing.place);
-        let account = self.accounts.get(&access).await?;
+        let account = self.accounts.back(&thing.reach, &thing.place).await?;
         let region = account.region(&thing.place);
         match Box::pin(sweep::now(&region, marked)).await? {
             Now::Same => self.thing(thing).await.map(|()| true),
@@ -123,8 +122,10 @@ impl AwsRemover {
             return None;
         }
         let looked = async {
-            let access = self.accounts.led_to(&thing.reach, &thing.place);
-            let account = self.accounts.get(&access).await?;
+            let account = match self.accounts.back(&thing.reach, &thing.place).await {
+                Err(error) if error.id == OTHER_ACCOUNT => return Ok(Fate::Elsewhere),
+                account => account?,
+            };
             let region = account.region(&thing.place);
             let request = region.ec2().describe_images().owners("self");
             let request = request.filters(filter("image-id", [id])).send();
@@ -141,8 +142,7 @@ impl AwsRemover {
     }
 
     async fn thing(&self, thing: &CloudResource) -> Result<()> {
-        let access = self.accounts.led_to(&thing.reach, &thing.place);
-        let account = self.accounts.get(&access).await?;
+        let account = self.accounts.back(&thing.reach, &thing.place).await?;
         if let Some(removed) = crate::post::remove(&account, thing).await {
             return removed;
         }

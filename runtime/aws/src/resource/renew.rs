@@ -60,8 +60,7 @@ pub(super) async fn renew(
     let mut outcome = Ok(());
     for ((place, reach), things) in places {
         let renewed = async {
-            let access = accounts.led_to(reach, place);
-            let region = accounts.get(&access).await?.region(place);
+            let region = accounts.back(reach, place).await?.region(place);
             let listed = in_region(&region, run, &moment).await;
             let by_name = by_name(&region, &things, &moment).await;
             listed.and(by_name)

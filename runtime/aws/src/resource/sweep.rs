@@ -192,7 +192,7 @@ fn of(region: &RegionClient, kind: &str, turn: u8, found: &Found) -> Option<Mark
             place: region.name().to_owned(),
             name: name.to_owned(),
             id: Some(found.id.clone()),
-            reach: region.reach().clone(),
+            reach: region.reach(),
             asked: None,
         },
     })

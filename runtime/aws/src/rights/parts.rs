@@ -44,6 +44,8 @@ pub(crate) enum Part {
     Attributes,
     /// A copy in another region.
     Copy,
+    /// Being copied to another region.
+    Copied,
     /// `snapshot_users`, `snapshot_groups`.
     SnapshotSharing,
     /// Who may start an image of an earlier run, where one is not named any more.
@@ -153,6 +155,15 @@ impl Family {
 
 /// The parts of a build with these options. What is unknown counts as given.
 pub(crate) fn parts(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
+    let mut parts = in_its_region(family, options);
+    let has_image = family.makes_images() && !options.is_given("skip_create_ami");
+    if has_image && options.is_given("ami_regions") {
+        parts.insert(Part::Copied);
+    }
+    parts
+}
+
+fn in_its_region(family: Family, options: &Options<'_>) -> BTreeSet<Part> {
     match family {
         Family::Chroot => {
             let mut parts = BTreeSet::from([

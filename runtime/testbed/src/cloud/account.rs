@@ -24,6 +24,7 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
         ("sts", "AssumeRole" | "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML") => {
             assume(shared, request).await
         }
+        ("iam", "SimulatePrincipalPolicy") => simulate(request, behaviour),
         ("servicequotas", "GetServiceQuota") if code == VCPUS => quota(behaviour),
         ("pricing", "GetProducts") => products(request),
         ("ssm", "StartSession") => session(shared, request),
@@ -57,6 +58,46 @@ pub(crate) async fn serve(shared: &Shared, request: &Request, behaviour: &Behavi
         }
         _ => shared.send(request).await,
     }
+}
+
+/// What the policies allow: all but what is denied.
+fn simulate(request: &Request, behaviour: &Behaviour) -> Answer {
+    let members = |list: &str| {
+        let members = (1..).map(|at| request.parameter(&format!("{list}.member.{at}")));
+        let members: Vec<&str> = members.take_while(|one| !one.is_empty()).collect();
+        members
+    };
+    let text = Element::with_text;
+    let resources = members("ResourceArns");
+    let results = members("ActionNames").into_iter().flat_map(|action| {
+        let decision = match behaviour.denied.iter().any(|one| one == action) {
+            true => "implicitDeny",
+            false => "allowed",
+        };
+        resources.iter().map(move |resource| {
+            // Of resources that are named Amazon says beside each what it would have to know.
+            let missing = behaviour.unsure.iter().filter(|one| *one == action);
+            let missing = missing.map(|_| text("member", "aws:SourceIp")).collect();
+            let own = vec![
+                text("EvalResourceName", resource),
+                text("EvalResourceDecision", decision),
+                Element::with_children("MissingContextValues", missing),
+            ];
+            let own = vec![Element::with_children("member", own)];
+            let parts = vec![
+                text("EvalActionName", action),
+                text("EvalResourceName", resource),
+                text("EvalDecision", decision),
+                Element::with_children("ResourceSpecificResults", own),
+            ];
+            Element::with_children("member", parts)
+        })
+    });
+    let results = Element::with_children("EvaluationResults", results.collect());
+    let result = vec![text("IsTruncated", "false"), results];
+    let result = Element::with_children("SimulatePrincipalPolicyResult", result);
+    let name = "SimulatePrincipalPolicyResponse";
+    Answer::xml(&Element::with_children(name, vec![result]))
 }
 
 fn body(request: &Request) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! How the cloud behaves: what a test asks for. Everything is off at first, so that a cloud answers at once and never fails.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long something lasts.
@@ -71,6 +72,8 @@ pub struct Machines {
     pub ignore_user_data: bool,
     /// Whether the console does not tell the host keys.
     pub silent_console: bool,
+    /// A directory of programs that come before all others there.
+    pub programs: Option<PathBuf>,
 }
 
 /// All of it.
@@ -90,6 +93,8 @@ pub struct Behaviour {
     pub latency: Duration,
     /// Actions that are not allowed, such as `ec2:RunInstances` or `ec2:*`.
     pub denied: Vec<String>,
+    /// Of [`Self::denied`]: what IAM's simulation refuses for want of something that nobody has told it, as the caller's address.
+    pub unsure: Vec<String>,
     /// Instance types without capacity.
     pub no_capacity: Vec<String>,
     /// vCPUs that may run in a region; no limit if `None`.
@@ -124,6 +129,7 @@ impl Default for Behaviour {
             bucket: None,
             latency: Duration::ZERO,
             denied: Vec::new(),
+            unsure: Vec::new(),
             no_capacity: Vec::new(),
             vcpus: None,
             page: None,

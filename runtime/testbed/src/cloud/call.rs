@@ -155,7 +155,7 @@ impl Calls {
 
 /// Whether an action leaves everything as it is.
 pub(crate) fn is_read(action: &str) -> bool {
-    ["Describe", "Get", "List", "Head", "Decode"]
+    ["Describe", "Get", "List", "Head", "Decode", "Simulate"]
         .iter()
         .any(|prefix| action.starts_with(prefix))
 }

@@ -133,6 +133,7 @@ pub(crate) async fn start(
                 host_key,
                 config: machines.config.clone(),
                 accounts: machines.accounts,
+                programs: machines.programs.clone(),
                 ..Options::default()
             };
             shared.fleet.boot(&id, options);

@@ -193,7 +193,10 @@ async fn in_region(shared: &Shared, base: &Request, things: &mut Vec<Thing>) {
         for parameter in found["Parameters"].as_array().into_iter().flatten() {
             let name = parameter["Name"].as_str().unwrap_or_default();
             if !name.starts_with("/aws/") {
-                things.push(thing("parameter", name, "", &Element::default()));
+                things.push(Thing {
+                    tags: tags_of_parameter(shared, base, name).await,
+                    ..thing("parameter", name, "", &Element::default())
+                });
             }
         }
         next = found["NextToken"].as_str().unwrap_or_default().to_owned();
@@ -201,6 +204,44 @@ async fn in_region(shared: &Shared, base: &Request, things: &mut Vec<Thing>) {
             break;
         }
     }
+}
+
+async fn tags_of_parameter(
+    shared: &Shared,
+    base: &Request,
+    name: &str,
+) -> BTreeMap<String, String> {
+    let mut ssm = Request::internal("ssm", &base.account, &base.region);
+    let body = serde_json::json!({"ResourceType": "Parameter", "ResourceId": name}).to_string();
+    ssm.target("AmazonSSM.ListTagsForResource", body);
+    let answer = shared.send(&ssm).await;
+    let found = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
+    let text = |tag: &serde_json::Value, name: &str| {
+        let text = tag[name].as_str().unwrap_or_default();
+        text.to_owned()
+    };
+    let tags = found["TagList"].as_array().into_iter().flatten();
+    tags.map(|tag| (text(tag, "Key"), text(tag, "Value")))
+        .collect()
+}
+
+/// The tags of a role or an instance profile: lists have none.
+async fn tags_at_iam(
+    shared: &Shared,
+    account: &str,
+    kind: &str,
+    name: &str,
+) -> BTreeMap<String, String> {
+    let mut iam = Request::internal("iam", account, super::upstream::REGION);
+    iam.body = format!("Action=Get{kind}&Version=2010-05-08&{kind}Name={name}").into();
+    let tree = shared.send(&iam).await.tree().unwrap_or_default();
+    let tags = tree.items(&format!("Get{kind}Result/{kind}/Tags"));
+    tags.iter()
+        .map(|tag| {
+            let (key, value) = (tag.text_at("Key"), tag.text_at("Value"));
+            (key.to_owned(), value.to_owned())
+        })
+        .collect()
 }
 
 /// Whether a thing is there without anybody having made it.
@@ -231,36 +272,43 @@ async fn in_account(shared: &Shared, account: &str, things: &mut Vec<Thing>) {
             tags: BTreeMap::new(),
         }));
     }
-    let mut add = |kind: &'static str, name: String| {
+    let mut add = |kind: &'static str, name: String, tags: BTreeMap<String, String>| {
         things.push(Thing {
             kind,
             id: name.clone(),
             name,
             region: "global".to_owned(),
             account: account.to_owned(),
-            tags: BTreeMap::new(),
+            tags,
         });
     };
-    for (action, scope, name, kind) in [
-        ("ListRoles", "All", "RoleName", "role"),
+    for (action, scope, word, kind) in [
+        ("ListRoles", "All", "Role", "role"),
         (
             "ListInstanceProfiles",
             "All",
-            "InstanceProfileName",
+            "InstanceProfile",
             "instance profile",
         ),
-        ("ListPolicies", "Local", "PolicyName", "policy"),
+        ("ListPolicies", "Local", "Policy", "policy"),
     ] {
+        let name = format!("{word}Name");
         let mut iam = Request::internal("iam", account, super::upstream::REGION);
         iam.body = format!("Action={action}&Version=2010-05-08&Scope={scope}&MaxItems=1000").into();
         let tree = shared.send(&iam).await.tree().unwrap_or_default();
         for member in tree.all("member") {
             let is_service = member.text_at("Path").starts_with("/aws-service-role/");
-            let found = member.text_at(name);
+            let found = member.text_at(&name);
             // The roles inside a profile are members as well, and have no such name.
-            if !found.is_empty() && !is_service {
-                add(kind, found.to_owned());
+            if found.is_empty() || is_service {
+                continue;
             }
+            // A policy is known by another name, and nobody here gives it tags.
+            let tags = match word {
+                "Policy" => BTreeMap::new(),
+                _ => tags_at_iam(shared, account, word, found).await,
+            };
+            add(kind, found.to_owned(), tags);
         }
     }
     let mut s3 = Request::internal("s3", account, super::upstream::REGION);
@@ -274,10 +322,12 @@ async fn in_account(shared: &Shared, account: &str, things: &mut Vec<Thing>) {
     for bucket in list("/".to_owned(), "Bucket").await {
         let bucket = bucket.text_at("Name").to_owned();
         for object in list(format!("/{bucket}?list-type=2"), "Contents").await {
-            add("S3 object", format!("{bucket}/{}", object.text_at("Key")));
+            let name = format!("{bucket}/{}", object.text_at("Key"));
+            add("S3 object", name, BTreeMap::new());
         }
         for upload in list(format!("/{bucket}?uploads"), "Upload").await {
-            add("S3 upload", format!("{bucket}/{}", upload.text_at("Key")));
+            let name = format!("{bucket}/{}", upload.text_at("Key"));
+            add("S3 upload", name, BTreeMap::new());
         }
     }
 }

@@ -108,7 +108,7 @@ impl Shared {
         *locked(&self.hook) = hook;
     }
 
-    /// Forgets everything but the behaviour and the places.
+    /// Forgets everything but the behaviour.
     pub(crate) fn forget(&self) {
         self.fleet.end_all();
         *self.state() = State::default();

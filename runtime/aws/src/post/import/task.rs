@@ -234,7 +234,7 @@ async fn remove_snapshots(region: &RegionClient, task: &ImportImageTask) -> Resu
             place: region.name().to_owned(),
             name: id.to_owned(),
             id: Some(id.to_owned()),
-            reach: region.reach().clone(),
+            reach: region.reach(),
             asked: None,
         };
         remove_thing(region, &thing).await?;

@@ -152,8 +152,11 @@ pub(crate) async fn switch(shared: &Shared, request: &Request) -> Outcome<Answer
             show("deregistrationProtection", "");
         }
         "EnableFastLaunch" => {
-            let launches = request.parameter("MaxParallelLaunches").to_owned();
-            state.fast.insert(id.clone(), launches);
+            let launches = match request.parameter("MaxParallelLaunches") {
+                "" => "6",
+                launches => launches,
+            };
+            state.fast.insert(id.clone(), launches.to_owned());
         }
         _ => {
             state.fast.remove(&id);
