@@ -117,8 +117,13 @@ impl CloudResource {
         self.reach.get(ACCOUNT).map(String::as_str)
     }
 
-    /// Whether both are the same thing.
+    /// Whether both are the same thing. Names such as those of parameters are another thing in each account.
     pub fn is(&self, other: &Self) -> bool {
+        if let (Some(own), Some(others)) = (self.account(), other.account())
+            && own != others
+        {
+            return false;
+        }
         let key = |thing: &Self| {
             (
                 thing.provider.clone(),

@@ -193,6 +193,9 @@ impl Gc {
             };
             if matches!(fate, Fate::Removed) {
                 gone.push(resource.clone());
+            }
+            // A machine takes its files with it, also one of an account that is no more.
+            if matches!(fate, Fate::Removed | Fate::Forgotten) {
                 if matches!(resource, Resource::Cloud(thing) if thing.kind == "instance") {
                     machines.insert(build);
                 }

@@ -81,6 +81,16 @@ fn user() -> String {
         .name
 }
 
+/// Options that give the instance a role made for the build.
+const PROFILE: &str = r#"temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::packages/*"]
+    }
+  }"#;
+
 /// A template with a source that is found by name, and one script.
 fn template(cloud: &Cloud) -> String {
     format!(

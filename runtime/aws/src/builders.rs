@@ -16,7 +16,9 @@ mod launch;
 mod on_instance;
 mod render;
 
-pub(crate) use chroot::{AmazonChroot, root_of};
+pub(crate) use chroot::AmazonChroot;
+pub(crate) use chroot::volume::{RootVolume, root_of};
 pub(crate) use family::{Facts, Family, no_bucket};
 pub(crate) use launch::{Trust, attached, user_data};
 pub(crate) use on_instance::{Disk, OnInstance};
+pub(crate) use render::Render;

@@ -18,19 +18,20 @@ mod left;
 mod password;
 mod profile;
 pub(crate) mod session;
-pub(crate) mod start;
+mod start;
 mod stop;
 mod user_data;
 
 pub(crate) use address::{address, ready};
 pub(crate) use caller::address as caller_address;
 pub(crate) use console::host_keys;
+pub(crate) use fleet::template_request;
 pub(crate) use group::{Opening, check_range, make_group};
 pub(crate) use key::{LogIn, TemporaryKey};
 pub(crate) use left::{Door, Keeper, Left, LeftKey, Taken};
 pub(crate) use password::password;
 pub(crate) use profile::TemporaryProfile;
-pub(crate) use start::{Fresh, Start, known, start};
+pub(crate) use start::{Fresh, Start, known, request as start_request, start};
 pub(crate) use stop::stop;
 pub(crate) use user_data::{HostKey, Room, UserData, check_user_data, put_off, switch};
 

@@ -372,13 +372,15 @@ impl View<'_> {
             shown.known("source image", told(image));
         }
         let place = noted(shown, "network", place);
+        let mut groups = (!self.written.has_groups()).then(Vec::new);
         if let Some((place, how)) = &place {
             for (what, text) in how {
                 shown.known(what, text.as_str());
             }
             if self.written.has_groups() {
-                let groups = Box::pin(self.groups(place)).await;
-                if let Some(groups) = noted(shown, "security groups", groups) {
+                let found = Box::pin(self.groups(place)).await;
+                groups = noted(shown, "security groups", found);
+                if let Some(groups) = &groups {
                     shown.known(
                         "security groups",
                         format!("{}, as the template says", groups.join(", ")),
@@ -407,7 +409,8 @@ impl View<'_> {
                 Err(error) => note(shown, "Session Manager", &error),
             }
         }
-        self.allowed(shown, source.as_ref()).await;
+        let place = place.as_ref().map(|(place, _)| place);
+        self.allowed(shown, source.as_ref(), place, groups).await;
         let caller = caller.and_then(|caller| noted(shown, "who may reach it", caller));
         self.written.show(shown, source.as_ref(), caller.as_deref());
     }
@@ -432,7 +435,7 @@ impl View<'_> {
         }
         self.told_names(shown, names);
         let source = source.flatten();
-        self.allowed(shown, source.as_ref()).await;
+        self.allowed(shown, source.as_ref(), None, None).await;
         self.written.show(shown, source.as_ref(), None);
     }
 

@@ -5,28 +5,29 @@
 //! What is done with things that exist by then (stop, image, end) cannot be asked so: rights on them hang on their tags. IAM itself
 //! can say what its policies make of them ([`crate::simulation`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
-    FleetLaunchTemplateSpecificationRequest, FleetType, IamInstanceProfileSpecification, Image,
-    InstanceMetadataOptionsRequest, InstanceNetworkInterfaceSpecification, InstanceType,
-    RequestLaunchTemplateData, ResourceType, TargetCapacitySpecificationRequest, VolumeType,
+    DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
+    FleetLaunchTemplateSpecificationRequest, FleetType, Image, InstanceMarketOptionsRequest,
+    MarketType, ResourceType, TargetCapacitySpecificationRequest,
 };
 use imgc_runtime::context::Context;
 use imgc_runtime::error::{Class, Error, Result};
 use imgc_runtime::options::Options;
 use tokio::sync::OnceCell;
 
+use crate::builders::{Facts, Render, RootVolume};
 use crate::error::{self, Meaning, account_in};
-use crate::instance::start;
-use crate::options::{Device, Encryption, Metadata, Network, mappings, named};
+use crate::instance::{self, Fresh};
+use crate::lookup::Place;
+use crate::options::{Chroot, Launch, named};
 use crate::region::RegionClient;
 use crate::resource::{Kind, Thing};
-use crate::rights::{Family, Part, Place, parts, permission, statements};
+use crate::rights::{self, Family, Part, parts, permission, statements};
 use crate::tags::{self, Tags};
 
 /// A public key for asking whether one may be brought; nobody has its other half.
@@ -43,131 +44,151 @@ pub(crate) const REHEARSED: &[&str] = &[
     "ec2:RunInstances",
 ];
 
-/// What a build is about to make.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is known of a build before it begins.
+pub(crate) struct Scene<'a> {
+    pub(crate) family: Family,
+    pub(crate) options: &'a Options<'a>,
+    /// The image to start from; none for an image from scratch.
+    pub(crate) source: Option<&'a Image>,
+    /// Where the instance goes; `None`: that is not known.
+    pub(crate) place: Option<&'a Place>,
+    /// The security groups that the template brings; `None`: they are not known.
+    pub(crate) groups: Option<Vec<String>>,
+}
+
+/// What a build is about to make. What is not known before it begins is not rehearsed: a policy would refuse what is not meant.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plans {
-    /// A temporary security group.
-    pub(crate) group: bool,
-    /// A temporary key pair.
-    pub(crate) key: bool,
-    /// The image to start from; empty where there is none.
-    pub(crate) image: String,
-    /// Its instance.
-    pub(crate) start: Option<Start>,
-    /// A fleet of one, and the template it is started from.
-    pub(crate) fleet: bool,
-    /// A volume that is filled here.
-    pub(crate) volume: Option<Volume>,
-    /// `run_tags`, and those of the fleet: policies may ask for them.
-    pub(crate) tags: Tags,
-    pub(crate) fleet_tags: Tags,
+    group: Option<Group>,
+    /// The tags of a key pair.
+    key: Option<Tags>,
+    start: Option<Box<Start>>,
+    volume: Option<Box<RootVolume>>,
 }
 
-/// A volume.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Volume {
-    pub(crate) encrypted: bool,
-    pub(crate) kind: Option<String>,
-    pub(crate) tags: Tags,
+/// A temporary security group.
+#[derive(Clone, Debug)]
+struct Group {
+    vpc: Option<String>,
+    tags: Tags,
 }
 
-/// How an instance is started: all that policies make conditions of.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Start {
-    pub(crate) instance_type: String,
-    /// `subnet_id`, where the template names it.
-    pub(crate) subnet: Option<String>,
-    pub(crate) profile: Option<String>,
-    /// `None`: as the subnet has it.
-    pub(crate) public_address: Option<bool>,
-    pub(crate) metadata: InstanceMetadataOptionsRequest,
-    pub(crate) devices: Vec<BlockDeviceMapping>,
-    /// `run_volume_tags`.
-    pub(crate) volume_tags: Tags,
-}
-
-impl Start {
-    /// `None` where something of it, but the network and the profile, is known to the run alone.
-    fn read(
-        family: Family,
-        options: &Options<'_>,
-        image: Option<&Image>,
-        region: &str,
-    ) -> Result<Option<Self>> {
-        let text = |name: &str| known(options.string(name)).map(Option::flatten);
-        let spot = known(options.plain_strings("spot_instance_types"))?;
-        let instance_type = text("instance_type")?;
-        let Some(instance_type) = instance_type.or_else(|| spot.into_iter().flatten().next())
-        else {
-            return Ok(None);
-        };
-        let rest = || {
-            let devices = Device::of_instance(options, family.disks())?;
-            let encryption = Encryption::read(options)?;
-            let source = image.cloned().unwrap_or_else(|| Image::builder().build());
-            Ok((
-                mappings(&devices, &encryption, &source, region),
-                start::metadata(&Metadata::read(options)?),
-                Network::read(options)?.public_address,
-            ))
-        };
-        let Some((devices, metadata, public_address)) = known(rest())? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            instance_type,
-            subnet: text("subnet_id")?,
-            profile: text("iam_instance_profile")?,
-            public_address,
-            metadata,
-            devices,
-            volume_tags: alike(options, "run_volume_tags", "run_volume_tag"),
-        }))
-    }
+/// An instance.
+#[derive(Clone, Debug)]
+struct Start {
+    image: Image,
+    launch: Launch,
+    place: Place,
+    groups: Vec<String>,
+    tags: Tags,
+    volume_tags: Tags,
+    spot_tags: Tags,
+    fleet_tags: Tags,
 }
 
 impl Plans {
-    /// Those of a source in a region; an instance of the first type that is named.
-    pub(crate) fn read(
-        family: Family,
-        options: &Options<'_>,
-        image: Option<&Image>,
-        region: &str,
-    ) -> Result<Self> {
+    /// Those of a build in a region.
+    pub(crate) fn of(cx: &Context, region: &RegionClient, scene: &Scene<'_>) -> Result<Self> {
+        let Scene {
+            family,
+            options,
+            source,
+            place,
+            ..
+        } = *scene;
         let parts = parts(family, options);
-        let is = |part: Part| parts.contains(&part);
-        let text = |name: &str| known(options.string(name)).map(Option::flatten);
-        let start = match is(Part::Instance) {
-            true => Start::read(family, options, image, region)?,
-            false => None,
+        let nothing = Image::builder().build();
+        let facts = Facts::new(region, source.unwrap_or(&nothing));
+        let render = Render::new(cx, &facts);
+        let tags = |map: &str, block: &str| -> Result<Option<Tags>> {
+            let written = known(named(options, map, block))?;
+            // What is wrong in them, the build says in its place.
+            Ok(written.and_then(|written| render.tags(&written, map).ok()))
         };
-        let volume = match is(Part::Chroot) {
-            true => Some(Volume {
-                encrypted: ["root_volume_encrypt_boot", "encrypt_boot"]
-                    .iter()
-                    .any(|name| options.bool(name).unwrap_or_default()),
-                kind: text("root_volume_type")?,
-                tags: alike(options, "root_volume_tags", "root_volume_tag"),
-            }),
-            false => None,
+        let mut plans = Self::default();
+        if parts.contains(&Part::Chroot)
+            && let Some(read) = known(Chroot::read(options))?
+            && let Some(tags) = tags("root_volume_tags", "root_volume_tag")?
+        {
+            let disk = RootVolume::new(&read, source, region.name(), tags);
+            plans.volume = Some(Box::new(disk));
+        }
+        let Some(own) = tags("run_tags", "run_tag")? else {
+            return Ok(plans);
         };
-        Ok(Self {
-            group: is(Part::Group),
-            key: is(Part::Key),
-            image: image
-                .and_then(Image::image_id)
-                .unwrap_or_default()
-                .to_owned(),
-            start,
-            fleet: is(Part::Spot),
-            volume,
-            tags: alike(options, "run_tags", "run_tag"),
-            fleet_tags: alike(options, "fleet_tags", "fleet_tag"),
+        if parts.contains(&Part::Key) {
+            plans.key = Some(own.clone());
+        }
+        let Some(place) = place else {
+            return Ok(plans);
+        };
+        if parts.contains(&Part::Group) {
+            plans.group = Some(Group {
+                vpc: place.vpc.clone(),
+                tags: own.clone(),
+            });
+        }
+        if parts.contains(&Part::Instance)
+            && let Some(image) = source
+            && let Some(groups) = scene.groups.clone()
+            && let Some(mut launch) = known(Launch::read(options, family.disks()))?
+            && let Some(volume_tags) = tags("run_volume_tags", "run_volume_tag")?
+            && let Some(spot_tags) = tags("spot_tags", "spot_tag")?
+            && let Some(fleet_tags) = tags("fleet_tags", "fleet_tag")?
+        {
+            // No policy speaks of it, and it may be long.
+            launch.run.user_data = None;
+            plans.start = Some(Box::new(Start {
+                image: image.clone(),
+                launch,
+                place: place.clone(),
+                groups,
+                tags: own,
+                volume_tags,
+                spot_tags,
+                fleet_tags,
+            }));
+        }
+        Ok(plans)
+    }
+
+    /// Whether what the build fills is rehearsed.
+    pub(crate) fn has_machine(&self) -> bool {
+        self.start.is_some() || self.volume.is_some()
+    }
+
+    /// The same without the key pair, where there will be one.
+    pub(crate) fn without_key(&self) -> Option<Self> {
+        self.key.as_ref()?;
+        Some(Self {
+            key: None,
+            ..self.clone()
         })
     }
 }
 
-/// What only the run knows is left out.
+impl Start {
+    /// What would be started: the temporary group, key pair and role are not there yet.
+    fn real(&self) -> instance::Start<'_> {
+        instance::Start {
+            image: &self.image,
+            run: &self.launch.run,
+            network: &self.launch.network,
+            place: &self.place,
+            groups: self.groups.clone(),
+            key: None,
+            profile: self.launch.run.profile.clone(),
+            user_data: None,
+            tags: self.tags.clone(),
+            volume_tags: self.volume_tags.clone(),
+            spot_tags: self.spot_tags.clone(),
+            fleet_tags: self.fleet_tags.clone(),
+            fresh: Fresh::default(),
+        }
+    }
+}
+
+/// What only the run knows is `None`.
 fn known<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Ok(value) => Ok(Some(value)),
@@ -176,21 +197,9 @@ fn known<T>(read: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Tags of the template for a rehearsal: what stands for something in them is not known yet, and no tag may have its braces.
-fn alike(options: &Options<'_>, map: &str, block: &str) -> Tags {
-    let mut tags = named(options, map, block).unwrap_or_default();
-    tags.retain(|key, _| !key.contains("{{"));
-    for value in tags.values_mut().filter(|value| value.contains("{{")) {
-        "later".clone_into(value);
-    }
-    tags
-}
-
-/// What was rehearsed in a region: the refusals, by what was wanted.
+/// What was rehearsed in a region: the refusals, by all that was wanted, written out.
 #[derive(Debug, Default)]
-pub(crate) struct Rehearsals(Mutex<Vec<(Plans, Rehearsal)>>);
-
-type Rehearsal = Arc<OnceCell<Vec<Refusal>>>;
+pub(crate) struct Rehearsals(Mutex<BTreeMap<String, Arc<OnceCell<Vec<Refusal>>>>>);
 
 /// An action that is not allowed.
 #[derive(Clone, Debug)]
@@ -211,14 +220,7 @@ pub(crate) async fn rehearse(
     let cell = {
         let rehearsals = &region.rehearsals().0;
         let mut rehearsals = rehearsals.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = rehearsals.iter().find(|(wanted, _)| wanted == plans);
-        if let Some((_, cell)) = before {
-            cell.clone()
-        } else {
-            let cell = Rehearsal::default();
-            rehearsals.push((plans.clone(), cell.clone()));
-            cell
-        }
+        rehearsals.entry(format!("{plans:?}")).or_default().clone()
     };
     let refusals = cell.get_or_try_init(|| asked(cx, region, plans)).await?;
     Ok(refusals.clone())
@@ -232,7 +234,7 @@ pub(crate) fn refused(refusals: &[Refusal]) -> Result<()> {
     let actions: BTreeSet<&str> = refusals.iter().map(|one| one.action.as_str()).collect();
     let mut allow: Vec<String> = Vec::new();
     for refusal in refusals {
-        let place = Place {
+        let place = rights::Place {
             region: refusal.region.clone(),
             account: refusal.account.clone(),
         };
@@ -276,26 +278,27 @@ async fn asked(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<Vec
 }
 
 async fn group(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<Option<Refusal>> {
-    if !plans.group {
+    let Some(group) = &plans.group else {
         return Ok(None);
-    }
+    };
     let thing = Thing::new(Kind::SecurityGroup)?;
-    let tags = thing.tags(cx, &plans.tags);
+    let tags = thing.tags(cx, &group.tags);
     let request = region.ec2().create_security_group().dry_run(true);
     let request = request
         .group_name(&thing.name)
         .description("asked for as a dry run by imgc")
+        .set_vpc_id(group.vpc.clone())
         .tag_specifications(tags::specification(ResourceType::SecurityGroup, &tags));
     let answer = region.ask(request.send()).await;
     Ok(refusal(region, "CreateSecurityGroup", answer).await)
 }
 
 async fn key(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<Option<Refusal>> {
-    if !plans.key {
+    let Some(tags) = &plans.key else {
         return Ok(None);
-    }
+    };
     let thing = Thing::new(Kind::KeyPair)?;
-    let tags = thing.tags(cx, &plans.tags);
+    let tags = thing.tags(cx, tags);
     let request = region.ec2().import_key_pair().dry_run(true);
     let request = request
         .key_name(&thing.name)
@@ -310,53 +313,33 @@ async fn instance(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<
         return Ok(None);
     };
     let thing = Thing::new(Kind::Instance)?;
-    let own = start::tags_of_instance(cx, &thing, &plans.tags);
-    let disks = start::tags_of_volumes(cx, &thing, &start.volume_tags);
-    let profile = start.profile.as_ref().map(|name| {
-        IamInstanceProfileSpecification::builder()
-            .name(name)
+    // A fleet starts it on the spot market.
+    let market = start.launch.run.spot.as_ref().map(|_| {
+        InstanceMarketOptionsRequest::builder()
+            .market_type(MarketType::Spot)
             .build()
     });
-    let request = region.ec2().run_instances().dry_run(true);
-    let request = request
-        .image_id(&plans.image)
-        .instance_type(InstanceType::from(start.instance_type.as_str()))
-        .min_count(1)
-        .max_count(1)
-        .set_block_device_mappings(Some(start.devices.clone()).filter(|all| !all.is_empty()))
-        .metadata_options(start.metadata.clone())
-        .set_iam_instance_profile(profile)
-        .tag_specifications(tags::specification(ResourceType::Instance, &own))
-        .tag_specifications(tags::specification(ResourceType::Volume, &disks));
-    let request = match start.public_address {
-        Some(public) => request.network_interfaces(
-            InstanceNetworkInterfaceSpecification::builder()
-                .device_index(0)
-                .associate_public_ip_address(public)
-                .delete_on_termination(true)
-                .set_subnet_id(start.subnet.clone())
-                .build(),
-        ),
-        None => request.set_subnet_id(start.subnet.clone()),
-    };
+    let request = instance::start_request(cx, region, &start.real(), &thing);
+    let request = request.set_instance_market_options(market).dry_run(true);
     let answer = region.ask(request.send()).await;
     Ok(refusal(region, "RunInstances", answer).await)
 }
 
 /// The fleet, and the launch template that it would be started from.
 async fn fleet(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<[Option<Refusal>; 2]> {
-    if !plans.fleet {
+    let Some((start, spot)) = plans.start.as_ref().and_then(|start| {
+        let spot = start.launch.run.spot.as_ref()?;
+        Some((start, spot))
+    }) else {
         return Ok([None, None]);
-    }
-    let thing = Thing::new(Kind::LaunchTemplate)?;
-    let tags = thing.tags(cx, &plans.tags);
-    let data = RequestLaunchTemplateData::builder().image_id(&plans.image);
-    let request = region.ec2().create_launch_template().dry_run(true);
-    let request = request
-        .launch_template_name(&thing.name)
-        .launch_template_data(data.build())
-        .tag_specifications(tags::specification(ResourceType::LaunchTemplate, &tags));
-    let answer = region.ask(request.send()).await;
+    };
+    let (thing, instance) = (
+        Thing::new(Kind::LaunchTemplate)?,
+        Thing::new(Kind::Instance)?,
+    );
+    let real = start.real();
+    let request = instance::template_request(cx, region, &real, spot, &instance, &thing);
+    let answer = region.ask(request.dry_run(true).send()).await;
     let template = refusal(region, "CreateLaunchTemplate", answer).await;
     let own = Thing::new(Kind::Fleet)?;
     let specification = FleetLaunchTemplateSpecificationRequest::builder()
@@ -367,7 +350,7 @@ async fn fleet(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<[Op
     let capacity = TargetCapacitySpecificationRequest::builder()
         .total_target_capacity(1)
         .default_target_capacity_type(DefaultTargetCapacityType::Spot);
-    let tags = own.tags(cx, &plans.fleet_tags);
+    let tags = own.tags(cx, &start.fleet_tags);
     let request = region.ec2().create_fleet().dry_run(true);
     let request = request
         .r#type(FleetType::Instant)
@@ -378,20 +361,14 @@ async fn fleet(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<[Op
     Ok([template, refusal(region, "CreateFleet", answer).await])
 }
 
-/// An empty volume: one of a snapshot takes the same right.
+/// The volume that is filled here, in some zone.
 async fn volume(cx: &Context, region: &RegionClient, plans: &Plans) -> Result<Option<Refusal>> {
-    let Some(wanted) = &plans.volume else {
+    let Some(disk) = &plans.volume else {
         return Ok(None);
     };
     let thing = Thing::new(Kind::Volume)?;
-    let tags = thing.tags(cx, &wanted.tags);
-    let request = region.ec2().create_volume().dry_run(true);
-    let request = request
-        .availability_zone(format!("{}a", region.name()))
-        .size(1)
-        .set_volume_type(wanted.kind.as_deref().map(VolumeType::from))
-        .set_encrypted(wanted.encrypted.then_some(true))
-        .tag_specifications(tags::specification(ResourceType::Volume, &tags));
+    let zone = format!("{}a", region.name());
+    let request = disk.request(cx, region, &zone, &thing).dry_run(true);
     let answer = region.ask(request.send()).await;
     Ok(refusal(region, "CreateVolume", answer).await)
 }

@@ -238,7 +238,7 @@ async fn group(
     }
 }
 
-/// What policies may ask about a call of ours.
+/// What policies may ask about a call of ours; in which region a call of IAM counts as made is left to the run.
 fn surroundings(resource: &str, region: &str) -> Vec<ContextEntry> {
     let run = tags::RUN;
     let service = match resource.starts_with("arn:aws-cn:") {
@@ -253,6 +253,10 @@ fn surroundings(resource: &str, region: &str) -> Vec<ContextEntry> {
         ("ec2:Region".to_owned(), region),
         ("iam:PassedToService".to_owned(), service),
     ];
+    let of_iam = resource.contains(":iam:");
+    let entries = entries
+        .into_iter()
+        .filter(|(key, _)| !(of_iam && key.ends_with("Region")));
     let entry = |(key, value): (String, &str)| {
         ContextEntry::builder()
             .context_key_name(key)
@@ -260,12 +264,29 @@ fn surroundings(resource: &str, region: &str) -> Vec<ContextEntry> {
             .context_key_values(value)
             .build()
     };
-    entries.into_iter().map(entry).collect()
+    entries.map(entry).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_iam_no_region_is_told() {
+        for (resource, told) in [
+            ("arn:aws:iam::111122223333:role/imgc/imgc-1", false),
+            ("arn:aws:ec2:eu-west-1:111122223333:instance/i-1", true),
+            ("arn:aws:s3:::images/*", true),
+        ] {
+            let entries = surroundings(resource, "eu-west-1");
+            let mut keys = entries.iter().filter_map(ContextEntry::context_key_name);
+            assert_eq!(
+                keys.any(|key| key == "aws:RequestedRegion"),
+                told,
+                "{resource}"
+            );
+        }
+    }
 
     #[test]
     fn policies_are_those_of_users_and_roles() {

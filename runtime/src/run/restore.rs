@@ -15,7 +15,7 @@ use crate::builder::{Builder, Instance, Sealed};
 use crate::cache::things;
 use crate::checkpoint::{Capability, Checkpoints};
 use crate::context::Context;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Result};
 use crate::state::{CheckpointRecord, StepStatus};
 
 impl Work<'_> {
@@ -142,17 +142,21 @@ impl Work<'_> {
             let older: Vec<CheckpointRecord> = older.chain(same).collect();
             let but = Some(&*self.run.run_id);
             let used = things::in_use(&**state, &older, but).await?;
+            let mut first = Ok(());
             for record in older {
                 if used.contains(&record.fingerprint) {
                     continue;
                 }
-                self.drop_checkpoint(&record).await?;
-                cx.output.detail(format!(
-                    "removed the checkpoint of run {} after this step",
-                    short(&record.run)
-                ));
+                // One that cannot go, of another account perhaps, keeps no other.
+                match self.drop_checkpoint(&record).await {
+                    Ok(()) => cx.output.detail(format!(
+                        "removed the checkpoint of run {} after this step",
+                        short(&record.run)
+                    )),
+                    failed => first = first.and(failed),
+                }
             }
-            Ok::<(), Error>(())
+            first
         };
         if let Err(error) = older.await {
             cx.output.warn(format!(

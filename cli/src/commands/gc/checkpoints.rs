@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use imgc_runtime::Result;
 use imgc_runtime::cache::things;
-use imgc_runtime::ledger::CloudResource;
+use imgc_runtime::ledger::{CloudResource, Resource};
 use imgc_runtime::state::{CheckpointRecord, State as _};
 use imgc_state::Sqlite;
 
@@ -67,10 +67,29 @@ pub(super) fn things_of<'a>(
 }
 
 impl Gc {
-    /// Lets go what has expired, but for what a run at work may be starting from.
+    /// Lets go what has expired, and forgets what is of an account that is to be forgotten, but for what a run at work may be
+    /// starting from.
     pub(super) async fn expired(&mut self, state: &Arc<Sqlite>, standing: &Standing) {
+        for record in standing.all() {
+            if standing.is_in_use(record) || !self.is_of_forgotten(record) {
+                continue;
+            }
+            let gone = match self.dry_run {
+                true => Ok(()),
+                false => state.forget_checkpoint(&record.fingerprint).await,
+            };
+            match gone {
+                Ok(()) => {
+                    let things = record.checkpoint.things.iter();
+                    let found =
+                        things.map(|thing| found(record, thing.describe(), Fate::Forgotten));
+                    self.found.extend(found);
+                }
+                failed => self.found.push(not_let_go(record, super::fate(failed))),
+            }
+        }
         for record in &standing.expired {
-            if standing.is_in_use(record) {
+            if standing.is_in_use(record) || self.is_of_forgotten(record) {
                 continue;
             }
             let gone = match self.dry_run {
@@ -86,6 +105,11 @@ impl Gc {
                 failed => self.found.push(not_let_go(record, super::fate(failed))),
             }
         }
+    }
+
+    fn is_of_forgotten(&self, record: &CheckpointRecord) -> bool {
+        let mut things = things_of([record]);
+        things.any(|thing| self.is_forgotten(&Resource::Cloud(thing)))
     }
 
     /// Forgets the checkpoints of which something has been taken at the provider: nobody can start from them any more. What
@@ -120,7 +144,7 @@ fn not_let_go(record: &CheckpointRecord, fate: Fate) -> Found {
 fn found(record: &CheckpointRecord, what: String, fate: Fate) -> Found {
     Found {
         what,
-        machine: None,
+        machine: things_of([record]).find_map(|thing| Some(thing.account()?.to_owned())),
         run: record.run.clone(),
         owner: Some(record.step.clone()),
         fate,

@@ -3,7 +3,7 @@
 use imgc_testbed::Cloud;
 
 use super::leaks::{killed, struck_at};
-use super::{behaviour, template};
+use super::{behaviour, checkpoints, template};
 use crate::harness::{Printed, Test};
 
 const OWN: &str = "111111111111";
@@ -49,6 +49,34 @@ fn what_a_dead_run_left_is_removed_by_those_who_can_see_it() {
     let gone = test.run(&["gc"]);
     assert_eq!(gone.code, 0, "{}", gone.text());
     assert_eq!(cloud.left().summary(), "", "{}", cloud.left());
+}
+
+/// Nobody can remove it.
+#[test]
+fn a_checkpoint_of_an_account_that_is_no_more_can_be_forgotten() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = checkpoints::test(&cloud).env("AWS_ACCESS_KEY_ID", OWN);
+    let built = checkpoints::apply(&test, &[]);
+    assert_eq!(built.code, 1, "{}", built.text());
+    // How long a checkpoint counts goes by the time of day.
+    let later = jiff::Timestamp::now().as_second() + 15 * 86_400;
+    let later = format!("{later},test");
+    let test = test
+        .env("AWS_ACCESS_KEY_ID", OTHER)
+        .env("IMGC_INTERNAL_CLOCK", &later);
+    let gone = test.run(&["gc"]);
+    assert_eq!(gone.code, 4, "{}", gone.text());
+    says_whose(&gone);
+    let dropped = test.run(&["gc", "-forget", OWN]);
+    assert_eq!(dropped.code, 0, "{}", dropped.text());
+    assert!(
+        dropped.stdout.contains("forgot aws image "),
+        "{}",
+        dropped.text()
+    );
+    let again = test.run(&["gc"]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    assert_eq!(checkpoints::checkpoints(&cloud).len(), 1);
 }
 
 /// A template is used in one account after the other: each has its image.

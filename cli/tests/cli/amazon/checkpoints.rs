@@ -10,7 +10,7 @@ use super::{behaviour, user};
 use crate::harness::{Printed, Test};
 
 /// Two steps, the second of which fails unless the file `mended` is there; behind the first the machine is kept.
-fn test(cloud: &Cloud) -> Test {
+pub(super) fn test(cloud: &Cloud) -> Test {
     let mut test = Test::new("");
     let place = test.path(".").canonicalize().unwrap();
     let place = place.display();
@@ -51,26 +51,28 @@ build {{
     test
 }
 
-fn apply(test: &Test, flags: &[&str]) -> Printed {
+pub(super) fn apply(test: &Test, flags: &[&str]) -> Printed {
     let mut line = vec!["apply", "-color=false"];
     line.extend(flags);
     line.push(".");
     test.run(&line)
 }
 
-/// The image that is a checkpoint.
-fn checkpoint(cloud: &Cloud) -> String {
+/// The images that are checkpoints.
+pub(super) fn checkpoints(cloud: &Cloud) -> Vec<String> {
     let left = cloud.left();
     let images = left.of("image").into_iter();
-    let mut own = images.filter(|image| image.tags.contains_key("imgc:checkpoint"));
-    let found = own
-        .next()
-        .unwrap_or_else(|| panic!("no checkpoint: {left}"));
-    assert!(
-        own.next().is_none(),
-        "one takes the place of another: {left}"
-    );
-    found.id.clone()
+    images
+        .filter(|image| image.tags.contains_key("imgc:checkpoint"))
+        .map(|image| image.id.clone())
+        .collect()
+}
+
+/// The image that is a checkpoint: one takes the place of another.
+fn checkpoint(cloud: &Cloud) -> String {
+    let mut all = checkpoints(cloud);
+    assert_eq!(all.len(), 1, "{}", cloud.left());
+    all.remove(0)
 }
 
 #[test]
@@ -189,6 +191,38 @@ fn a_new_checkpoint_takes_the_place_of_the_old_one() {
     assert_eq!(second.code, 0, "{}", second.text());
     assert_ne!(checkpoint(&cloud), first);
     assert_eq!(test.read("done"), "one\ntwo\nanother\ntwo\n");
+}
+
+#[test]
+fn one_that_cannot_go_keeps_no_other() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let test = test(&cloud);
+    test.write("mended", "");
+    assert_eq!(apply(&test, &[]).code, 0);
+    let first = checkpoint(&cloud);
+    let stays = first.clone();
+    cloud.hook(move |call, _| {
+        match call.action == "DeregisterImage" && call.parameter("ImageId") == stays {
+            true => Then::Refuse(
+                400,
+                "OperationNotPermitted".to_owned(),
+                "The image is protected".to_owned(),
+            ),
+            false => Then::GoOn,
+        }
+    });
+    for value in ["first=another", "first=third"] {
+        let later = apply(&test, &["-var", value, "-force", "-auto-approve"]);
+        assert_eq!(later.code, 0, "{}", later.text());
+        assert!(
+            later.text().contains("an older checkpoint after"),
+            "{}",
+            later.text()
+        );
+        let all = checkpoints(&cloud);
+        assert!(all.contains(&first) && all.len() == 2, "{}", cloud.left());
+    }
+    cloud.unhook();
 }
 
 #[test]

@@ -14,6 +14,7 @@ use imgc_testbed::{Cloud, require_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::policies::{pair, said};
 use super::{behaviour, of};
 use crate::harness::Test;
 
@@ -326,6 +327,12 @@ fn as_root_the_disk_of_an_image_is_the_beginning_of_another() {
     );
     place.assert_left("a whole build", 1);
     let calls = place.cloud.calls();
+    let (rehearsal, real) = pair(&place.cloud, "CreateVolume");
+    let (mut rehearsal, mut real) = (said(&rehearsal), said(&real));
+    for said in [&mut rehearsal, &mut real] {
+        assert!(said.remove("AvailabilityZone").is_some());
+    }
+    assert_eq!(rehearsal, real);
     let volume = calls.one("CreateVolume");
     assert!(
         volume.parameter("SnapshotId").starts_with("snap-"),

@@ -28,10 +28,15 @@ pub(super) fn cloud() -> Cloud {
 }
 
 fn make_bucket(cloud: &Cloud) {
+    of_storage(cloud, "PUT", "/images");
+}
+
+/// What the server answers to a request to S3 that has no body.
+pub(super) fn of_storage(cloud: &Cloud, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(cloud.moto().address()).unwrap();
     write!(
         stream,
-        "PUT /images HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\
          Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, \
          SignedHeaders=host, Signature=none\r\n\r\n",
         cloud.moto().address()
@@ -40,6 +45,7 @@ fn make_bucket(cloud: &Cloud) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 pub(super) fn test(cloud: &Cloud, options: &str) -> Test {

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 
 use super::family::{ALL, Member, OTHERS};
 use super::packer::for_both;
-use super::{behaviour, test, user};
+use super::{PROFILE, behaviour, test, user};
 use crate::harness::{Printed, Test};
 
 /// How a caller is ended when one of its calls has had its effect.
@@ -840,7 +840,10 @@ fn a_role_goes_whatever_profile_it_is_in() {
     let new = || {
         let test = test(&cloud);
         let text = test.read("main.pkr.hcl");
-        test.write("main.pkr.hcl", text.replacen("run_tags", PROFILE, 1));
+        test.write(
+            "main.pkr.hcl",
+            text.replacen("run_tags", &format!("{PROFILE}\n  run_tags"), 1),
+        );
         test
     };
     for (action, is_refused) in [
@@ -891,20 +894,10 @@ fn a_role_goes_whatever_profile_it_is_in() {
     }
 }
 
-const PROFILE: &str = r#"temporary_iam_instance_profile_policy_document {
-    Version = "2012-10-17"
-    Statement {
-      Effect   = "Allow"
-      Action   = ["s3:GetObject"]
-      Resource = ["arn:aws:s3:::packages/*"]
-    }
-  }
-  run_tags"#;
-
 /// What EC2 does not list by tags: roles and profiles, fleets and their templates, imports with their objects.
 #[test]
 fn roles_profiles_fleets_and_templates_go_by_their_tags_elsewhere() {
-    let policy = format!("spot_instance_types = [\"m5.large\"]\n  {PROFILE}");
+    let policy = format!("spot_instance_types = [\"m5.large\"]\n  {PROFILE}\n  run_tags");
     let cloud = Cloud::with(behaviour()).unwrap();
     let new = || {
         let test = test(&cloud);

@@ -1,20 +1,13 @@
 //! Rights that are missing are found before anything is made: those that make things as dry runs, the others as IAM says what its
 //! policies allow.
 
+use std::collections::BTreeMap;
+
 use imgc_testbed::Cloud;
-use imgc_testbed::cloud::Call;
+use imgc_testbed::cloud::{Call, Calls};
 
-use super::{behaviour, template};
+use super::{PROFILE, behaviour, template};
 use crate::harness::Test;
-
-const PROFILE: &str = r#"  temporary_iam_instance_profile_policy_document {
-    Version = "2012-10-17"
-    Statement {
-      Effect   = "Allow"
-      Action   = ["s3:GetObject"]
-      Resource = ["arn:aws:s3:::packages/*"]
-    }
-  }"#;
 
 fn test(cloud: &Cloud, options: &str, end: &str) -> Test {
     let text = template(cloud).replacen("  ami_name", &format!("{options}\n  ami_name"), 1);
@@ -79,14 +72,48 @@ fn fleets_and_their_templates_are_rehearsed() {
     }
 }
 
-/// Policies refuse instances without IMDSv2, encryption or tags; a rehearsal that lacked them would be refused where the build is not.
+/// What a call says, but for what is made in between (key, group, what the machine is told), and names that are never the same.
+pub(super) fn said(call: &Call) -> BTreeMap<&str, &str> {
+    let differs = ["ClientToken", "DryRun", "KeyName", "UserData"];
+    let all = call.parameters.iter();
+    all.filter(|(name, _)| {
+        !name.contains("SecurityGroupId") && !differs.iter().any(|part| name.ends_with(part))
+    })
+    .map(|(name, value)| {
+        let value = match value.starts_with("imgc-") {
+            true => "a name",
+            // By another node of the build.
+            false => value
+                .strip_suffix(".prepare")
+                .or(value.strip_suffix(".launch"))
+                .unwrap_or(value),
+        };
+        (name.as_str(), value)
+    })
+    .collect()
+}
+
+/// What was rehearsed of an action, and the call itself.
+pub(super) fn pair(cloud: &Cloud, action: &str) -> (Call, Call) {
+    let first = |calls: &Calls| calls.iter().find(|call| call.action == action).cloned();
+    let (rehearsal, real) = (first(&cloud.dry_runs()), first(&cloud.calls()));
+    (rehearsal.unwrap(), real.unwrap())
+}
+
+/// Policies refuse instances without IMDSv2, encryption or tags, and in other networks; a rehearsal that lacked them would be refused
+/// where the build is not.
 #[test]
-fn the_rehearsal_of_an_instance_is_like_its_start() {
-    let cloud = Cloud::with(behaviour()).unwrap();
+fn a_rehearsal_is_like_what_follows() {
     let options = r#"  encrypt_boot                = true
   associate_public_ip_address = true
   no_ephemeral                = true
-  run_volume_tags             = { cost = "7" }
+  ebs_optimized               = true
+  tenancy                     = "dedicated"
+  run_volume_tags             = { cost = "{{ .SourceAMIName }}" }
+  subnet_filter {
+    filters = { default-for-az = "true" }
+    random  = true
+  }
   launch_block_device_mappings {
     device_name           = "/dev/xvdf"
     volume_size           = 4
@@ -96,35 +123,40 @@ fn the_rehearsal_of_an_instance_is_like_its_start() {
     http_endpoint               = "enabled"
     http_put_response_hop_limit = 2
   }"#;
-    let test = test(&cloud, options, "");
-    let printed = test.run(&["build", "-color=false", "."]);
-    assert_eq!(printed.code, 0, "{}", printed.text());
-    let dry = cloud.dry_runs();
-    let rehearsal = dry.iter().find(|call| call.action == "RunInstances");
-    let rehearsal = rehearsal.unwrap();
-    let calls = cloud.calls();
-    let start = calls.iter().find(|call| call.action == "RunInstances");
-    let start = start.unwrap();
-    for kind in ["BlockDeviceMapping.", "MetadataOptions."] {
-        let given = |call: &Call| -> Vec<(String, String)> {
-            let all = call.parameters.iter();
-            all.filter(|(name, _)| name.starts_with(kind))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
-        };
-        assert_eq!(given(rehearsal), given(start));
-        assert!(given(start).len() > 1, "{start:?}");
-    }
-    let public = "NetworkInterface.1.AssociatePublicIpAddress";
-    assert_eq!(rehearsal.parameter(public), "true");
-    for kind in ["instance", "volume"] {
-        let keys = |call: &Call| -> Vec<String> {
-            call.tags(kind)
-                .keys()
-                .map(|key| (*key).to_owned())
-                .collect()
-        };
-        assert_eq!(keys(rehearsal), keys(start));
+    let spot = format!("{options}\n  spot_price = \"auto\"\n  spot_tags = {{ use = \"images\" }}");
+    let without =
+        "  ebs_optimized               = true\n  tenancy                     = \"dedicated\"\n";
+    let spot = spot.replace(without, "");
+    for (options, actions) in [
+        (options, ["CreateSecurityGroup", "RunInstances"]),
+        (&spot, ["CreateSecurityGroup", "CreateLaunchTemplate"]),
+    ] {
+        let cloud = Cloud::with(behaviour()).unwrap();
+        let test = test(&cloud, options, "");
+        let text = test.read("main.pkr.hcl").replace(
+            "{ team = \"web\" }",
+            "{ team = \"packer-{{ .SourceAMI }}\" }",
+        );
+        test.write("main.pkr.hcl", text);
+        let printed = test.run(&["build", "-color=false", "."]);
+        assert_eq!(printed.code, 0, "{}", printed.text());
+        for action in actions {
+            let (rehearsal, real) = pair(&cloud, action);
+            let (mut rehearsal, mut real) = (said(&rehearsal), said(&real));
+            assert!(
+                rehearsal
+                    .values()
+                    .any(|value| value.starts_with("packer-ami-")),
+                "{rehearsal:?}"
+            );
+            for said in [&mut rehearsal, &mut real] {
+                said.remove("GroupDescription");
+            }
+            assert_eq!(rehearsal, real, "{action}");
+        }
+        // The place was looked for once.
+        let looked = cloud.calls().of("DescribeSubnets").len();
+        assert_eq!(looked, 1, "{}", cloud.calls().sequence());
     }
 }
 

@@ -7,7 +7,7 @@ use imgc_testbed::cloud::{Call, Moment, Then};
 use serde_json::Value as Json;
 
 use super::family::{ALL, Member};
-use super::{behaviour, test};
+use super::{PROFILE, behaviour, test};
 use crate::harness::Test;
 
 /// The actions in a policy.
@@ -115,17 +115,9 @@ fn the_policy_allows_what_builds_call_and_nothing_else() {
 
 #[test]
 fn the_policy_allows_what_spot_a_profile_and_copies_take_and_nothing_else() {
-    let profile = r#"temporary_iam_instance_profile_policy_document {
-    Version = "2012-10-17"
-    Statement {
-      Effect   = "Allow"
-      Action   = ["s3:GetObject"]
-      Resource = ["arn:aws:s3:::packages/*"]
-    }
-  }"#;
     let variants = [
         ("spot", "spot_instance_types = [\"m5.large\"]"),
-        ("a profile", profile),
+        ("a profile", PROFILE),
         (
             "copies",
             "ami_regions = [\"us-west-2\"]\n  ami_users = [\"210987654321\"]\n  snapshot_users = [\"210987654321\"]\n  \

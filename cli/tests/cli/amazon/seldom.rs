@@ -3,8 +3,6 @@
 //! In: templates with these options. Out: the requests that carry them, and what stands in the account afterwards.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 
 use imgc_testbed::Cloud;
 
@@ -260,23 +258,6 @@ fn an_imported_image_may_be_everybody_s() {
     assert_eq!(shown["imagesSet/1/description"], "of a disk", "{shown:?}");
 }
 
-/// What the server says of an object in the bucket of the imports.
-fn head(cloud: &Cloud, key: &str) -> String {
-    let mut stream = TcpStream::connect(cloud.moto().address()).unwrap();
-    write!(
-        stream,
-        "HEAD /images/{key} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, \
-         SignedHeaders=host, Signature=none\r\n\r\n",
-        cloud.moto().address()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    answer.to_lowercase()
-}
-
 /// Amazon takes a key only for what is encrypted, and only for its key service.
 #[test]
 fn whoever_names_a_key_for_an_import_means_it() {
@@ -332,7 +313,7 @@ fn whoever_names_a_key_for_an_import_means_it() {
             "{options}"
         );
         assert_eq!(of_task("KmsKeyId"), ami_key, "{options}");
-        let head = head(&cloud, &object);
+        let head = import::of_storage(&cloud, "HEAD", &format!("/images/{object}")).to_lowercase();
         let of_object = |name: &str| {
             let name = format!("x-amz-server-side-encryption{name}: ");
             let line = head.lines().find_map(|line| line.strip_prefix(&name));

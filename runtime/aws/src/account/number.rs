@@ -8,10 +8,11 @@ use aws_credential_types::Credentials;
 /// Bits of a key's name that the number is read from, in digits of five bits each.
 const DIGITS: usize = 10;
 
-/// The account's number: as the name of the key has it, else as whoever gave the credentials says, who may have it from a variable
-/// that means something else (AWS_ACCOUNT_ID); `None` where neither tells.
+/// The account's number: as the name of the key has it, else as whoever gave credentials for a session says; `None` where neither
+/// tells. Beside a key that stays, the number would be that of AWS_ACCOUNT_ID, which may mean another account.
 pub(crate) fn number(credentials: &Credentials) -> Option<String> {
     let said = || {
+        credentials.session_token()?;
         let said = credentials.account_id()?;
         Some(said.as_str().to_owned())
     };
@@ -63,16 +64,18 @@ mod tests {
 
     #[test]
     fn the_key_knows_better_than_who_gives_it() {
-        let of = |key: &str| {
-            let credentials = Credentials::builder()
+        let of = |key: &str, session: Option<&str>| {
+            let mut credentials = Credentials::builder()
                 .access_key_id(key)
                 .secret_access_key("secret")
                 .account_id("210987654321")
-                .provider_name("test")
-                .build();
-            number(&credentials)
+                .provider_name("test");
+            credentials.set_session_token(session.map(str::to_owned));
+            number(&credentials.build())
         };
-        assert_eq!(of("ASIAY34FZKBOKMUTVV7A").as_deref(), Some("609629065308"));
-        assert_eq!(of("AKIAIOSFODNN7EXAMPLE").as_deref(), Some("210987654321"));
+        let told = |key: &str, session: Option<&str>| of(key, session).unwrap_or_default();
+        assert_eq!(told("ASIAY34FZKBOKMUTVV7A", Some("token")), "609629065308");
+        assert_eq!(told("ASIAIOSFODNN7EXAMPLE", Some("token")), "210987654321");
+        assert_eq!(told("AKIAIOSFODNN7EXAMPLE", None), "");
     }
 }

@@ -7,21 +7,19 @@ mod device;
 mod machine;
 mod mount;
 mod shell;
+pub(crate) mod volume;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, Image, ResourceType, Volume, VolumeAttachmentState,
-    VolumeState, VolumeType,
-};
+use aws_sdk_ec2::types::{BlockDeviceMapping, Image, Volume, VolumeAttachmentState, VolumeType};
 use imgc_compiler::value::Value;
 use imgc_runtime::artifact::Artifact;
 use imgc_runtime::builder::{Builder, Instance, Known, Pin, Problem, Publish, Target};
 use imgc_runtime::context::Context;
-use imgc_runtime::error::{Class, Error, Result};
+use imgc_runtime::error::Result;
 use imgc_runtime::mounts::Busy;
 use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
@@ -31,20 +29,20 @@ use crate::builders::artifact::of_image;
 use crate::builders::check;
 use crate::builders::family::{Facts, Family, problems_of_image};
 use crate::builders::launch::{check_root, finish, gone, wanted};
-use crate::builders::render::Render;
 use crate::error::{Meaning, answer, failed};
 use crate::image::{self, Contents, snapshot};
 use crate::options::{Chroot, Device, Traits};
 use crate::preview::{Asks, doomed, preview, rights_of};
 use crate::publish;
-use crate::region::{RegionClient, incomplete};
-use crate::resource::{Kind, Made, Thing};
+use crate::region::RegionClient;
+use crate::rehearsal::Scene;
+use crate::resource::Made;
 use crate::rights;
-use crate::tags;
 use device::{Me, Name};
 use machine::ChrootMachine;
 use mount::Mounted;
 use shell::Shell;
+use volume::{available, make_volume};
 
 /// Packer's id for its artifacts.
 const BUILDER_ID: &str = "mitchellh.amazon.chroot";
@@ -52,8 +50,6 @@ const COMPONENT: &str = "builder `amazon-chroot`";
 
 /// How long a volume may take to come and go.
 const MOVING: Duration = Duration::from_secs(600);
-/// What a volume from scratch is made of.
-const USUAL_KIND: &str = "gp2";
 
 /// What matters only when the image is made.
 const CAPTURE_OPTIONS: &[&str] = &[
@@ -179,8 +175,10 @@ impl Builder for AmazonChroot {
                     .warn("the source image is not used: `from_scratch`");
             }
             self.family.name_is_free(cx, &options, &read.image).await?;
-            let kind = rights::Family::Chroot;
-            return self.family.is_allowed(cx, kind, &options, None).await;
+            return self
+                .family
+                .is_allowed(cx, &region, &scene(&options, None))
+                .await;
         };
         let image = Some(&read.image);
         let source = self.family.prepare(cx, &options, source, image).await?;
@@ -193,9 +191,8 @@ impl Builder for AmazonChroot {
                 architecture.unwrap_or("which it does not say")
             ));
         }
-        let kind = rights::Family::Chroot;
         self.family
-            .is_allowed(cx, kind, &options, Some(&source))
+            .is_allowed(cx, &region, &scene(&options, Some(&source)))
             .await
     }
 
@@ -284,85 +281,15 @@ async fn attach(
     Ok(name)
 }
 
-/// The volume: of the source's root, or empty.
-async fn make_volume(
-    cx: &Context,
-    region: &RegionClient,
-    read: &Chroot,
-    facts: &Facts,
-    source: Option<&Image>,
-    zone: &str,
-) -> Result<Made> {
-    let thing = Thing::new(Kind::Volume)?;
-    let root = source.and_then(root_of);
-    let size = match (read.root.size, root.and_then(EbsBlockDevice::volume_size)) {
-        (Some(own), Some(least)) => Some(own.max(least)),
-        (own, least) => own.or(least),
-    };
-    let kind = read.root.kind.as_deref().map(VolumeType::from);
-    let usual = root.and_then(|root| root.volume_type.clone());
-    // What is said of the speed of one kind does not hold for another.
-    let alike = root.filter(|_| kind.is_none() || kind == usual);
-    let kind = kind.or(usual).unwrap_or(VolumeType::from(USUAL_KIND));
-    let has_speed = matches!(kind, VolumeType::Io1 | VolumeType::Io2 | VolumeType::Gp3);
-    let encryption = read.root_encryption(region.name());
-    let own = Render::new(cx, facts).tags(&read.root.tags, "root_volume_tags")?;
-    let request = region
-        .ec2()
-        .create_volume()
-        .client_token(&thing.name)
-        .availability_zone(zone)
-        .set_size(size)
-        .volume_type(kind.clone())
-        .set_iops(alike.and_then(EbsBlockDevice::iops).filter(|_| has_speed))
-        .set_throughput(
-            alike
-                .and_then(EbsBlockDevice::throughput)
-                .filter(|_| kind == VolumeType::Gp3),
-        )
-        .set_snapshot_id(root.and_then(|root| root.snapshot_id.clone()))
-        .set_encrypted(encryption.is_some().then_some(true))
-        .set_kms_key_id(encryption.flatten())
-        .tag_specifications(tags::specification(
-            ResourceType::Volume,
-            &thing.tags(cx, &own),
-        ));
-    let make = async {
-        let answer = region.call("CreateVolume", "make the volume", request.send());
-        let id = answer.await?.volume_id;
-        id.ok_or_else(|| incomplete("CreateVolume", "id"))
-    };
-    let made = thing.make(cx, region, make).await?;
-    cx.output.say(format!("volume: {}", made.id()));
-    available(cx, region, made.id()).await?;
-    Ok(made)
-}
-
-/// The disk that an image starts from.
-pub(crate) fn root_of(image: &Image) -> Option<&EbsBlockDevice> {
-    let name = image.root_device_name()?;
-    let mut devices = image.block_device_mappings().iter();
-    let root = devices.find(|device| device.device_name() == Some(name))?;
-    root.ebs.as_ref()
-}
-
-async fn available(cx: &Context, region: &RegionClient, id: &str) -> Result<()> {
-    let what = format!("the volume {id} to be available");
-    let decide = |volume: Option<&Volume>| {
-        let state = volume.and_then(|volume| volume.state.as_ref());
-        match state {
-            Some(VolumeState::Available) => Ok(Some(())),
-            Some(VolumeState::Error) => Err(Error::new(
-                Class::Remote,
-                "run/aws-instance",
-                format!("the volume {id} cannot be made"),
-            )
-            .help("a key that may not be used ends like this")),
-            _ => Ok(None),
-        }
-    };
-    let volumes = region.volumes();
-    volumes.until(region, cx, id, &what, MOVING, decide).await
+/// What is known before it begins: no instance is started.
+fn scene<'a>(options: &'a Options<'a>, source: Option<&'a Image>) -> Scene<'a> {
+    Scene {
+        family: rights::Family::Chroot,
+        options,
+        source,
+        place: None,
+        groups: None,
+    }
 }
 
 fn virtualization(read: &Chroot, source: Option<&Image>) -> Option<String> {

@@ -1,7 +1,8 @@
 //! What all builders of the family begin with: the account, the image to start from, whether the name of the new one is free.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::Image;
 use imgc_compiler::value::Value;
@@ -13,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::account::{Access, Account, Accounts, named_region};
-use crate::lookup::{bucket_of, check_groups, find_source, has_bucket};
-use crate::options::{self, Source};
+use crate::lookup::{Place, bucket_of, check_groups, find_place, find_source, has_bucket};
+use crate::options::{self, Network, Source};
 use crate::publish;
 use crate::region::RegionClient;
-use crate::rehearsal::{Plans, refused, rehearse};
+use crate::rehearsal::{Plans, Scene, refused, rehearse};
 use crate::{rights, simulation};
 
 type Sources = Arc<Mutex<HashMap<(Access, String), Arc<OnceCell<Image>>>>>;
@@ -28,7 +29,12 @@ pub(crate) struct Family {
     accounts: Accounts,
     /// Images to start from that this process has found: one look for pins, preparation and start.
     sources: Sources,
+    /// Where the instances of builds will go, and when that was found: the launch that follows at once need not ask again.
+    places: Arc<Mutex<HashMap<String, (Instant, Place)>>>,
 }
+
+/// How long a place that preparation has found is taken for what a look would find.
+const FRESH: Duration = Duration::from_secs(120);
 
 /// Who asks, the account, and the region a build works in.
 pub(crate) type Reached = (Access, Arc<Account>, RegionClient);
@@ -38,7 +44,7 @@ impl Family {
     pub(crate) fn new(accounts: Accounts) -> Self {
         Self {
             accounts,
-            sources: Sources::default(),
+            ..Self::default()
         }
     }
 
@@ -64,6 +70,38 @@ impl Family {
         };
         let image = cell.get_or_try_init(|| find_source(region, source)).await?;
         Ok(image.clone())
+    }
+
+    /// Where the instance of a build goes, as its preparation has found a moment ago; each is taken once, so that builds of one
+    /// source still choose for themselves.
+    pub(crate) async fn place(
+        &self,
+        cx: &Context,
+        region: &RegionClient,
+        network: &Network,
+    ) -> Result<Place> {
+        let found = self.places().remove(&address(cx, region, network));
+        match found {
+            Some((at, place)) if at.elapsed() < FRESH => Ok(place),
+            _ => find_place(region, network).await,
+        }
+    }
+
+    /// Looks where the instance of a build will go.
+    async fn foresee(
+        &self,
+        cx: &Context,
+        region: &RegionClient,
+        network: &Network,
+    ) -> Result<Place> {
+        let place = find_place(region, network).await?;
+        let found = (Instant::now(), place.clone());
+        self.places().insert(address(cx, region, network), found);
+        Ok(place)
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<String, (Instant, Place)>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The image that a filter finds, as something that moves.
@@ -138,12 +176,13 @@ impl Family {
         cx: &Context,
         kind: rights::Family,
         options: &Options<'_>,
-        network: &options::Network,
+        network: &Network,
         source: &Image,
     ) -> Result<()> {
         let (_, _, region) = self.account(options).await?;
-        let (groups, ()) = tokio::join!(
+        let (groups, place, ()) = tokio::join!(
             Box::pin(check_groups(&region, network)),
+            Box::pin(self.foresee(cx, &region, network)),
             Box::pin(bucket(cx, &region, options)),
         );
         match groups {
@@ -151,30 +190,39 @@ impl Family {
             Err(error) if error.id == "run/aws-denied" => cx.output.detail(error.chain()),
             groups => groups?,
         }
-        self.is_allowed(cx, kind, options, Some(source)).await
+        // What goes on with an instance of before needs none: the launch says it.
+        if let Err(error) = &place {
+            cx.output.detail(error.chain());
+        }
+        let has_filter = network.groups.is_empty() && network.group_filter.is_some();
+        let scene = Scene {
+            family: kind,
+            options,
+            source: Some(source),
+            place: place.as_ref().ok(),
+            groups: (!has_filter).then(|| network.groups.clone()),
+        };
+        self.is_allowed(cx, &region, &scene).await
     }
 
     /// Asks whether what makes the first things is allowed.
     pub(crate) async fn is_allowed(
         &self,
         cx: &Context,
-        kind: rights::Family,
-        options: &Options<'_>,
-        source: Option<&Image>,
+        region: &RegionClient,
+        scene: &Scene<'_>,
     ) -> Result<()> {
-        let (_, _, region) = self.account(options).await?;
-        let mut plans = Plans::read(kind, options, source, region.name())?;
-        // It is the first thing to be made, so that a refusal of it comes before anything is there.
-        let has_key = std::mem::take(&mut plans.key);
+        let plans = Plans::of(cx, region, scene)?;
+        // A key pair is the first thing to be made, so that a refusal of it comes before anything is there.
+        let keyless = plans.without_key();
         let (refusals, own) = tokio::join!(
-            Box::pin(rehearse(cx, &region, &plans)),
-            Box::pin(simulation::of_profile(kind, &region, options)),
+            Box::pin(rehearse(cx, region, keyless.as_ref().unwrap_or(&plans))),
+            Box::pin(simulation::of_profile(scene.family, region, scene.options)),
         );
         let mut refusals = refusals?;
         // All that is missing is said at once.
-        if has_key && !refusals.is_empty() {
-            plans.key = true;
-            refusals = Box::pin(rehearse(cx, &region, &plans)).await?;
+        if keyless.is_some() && !refusals.is_empty() {
+            refusals = Box::pin(rehearse(cx, region, &plans)).await?;
         }
         match own {
             Ok(own) => refusals.extend(own),
@@ -188,6 +236,11 @@ impl Family {
     pub(crate) fn accounts(&self) -> &Accounts {
         &self.accounts
     }
+}
+
+/// What the place of a build's instance is kept by.
+fn address(cx: &Context, region: &RegionClient, network: &Network) -> String {
+    format!("{} {} {network:?}", cx.source_name, region.name())
 }
 
 /// Says that a bucket is not there. It is no failure: Amazon's `ec2-upload-bundle` makes it.

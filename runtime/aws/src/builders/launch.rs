@@ -23,7 +23,7 @@ use crate::instance::{
     self, Door, Fresh, HostKey, Keeper, Left, LeftKey, LogIn, Start, Taken, TemporaryKey,
     TemporaryProfile, UserData, address, authorized, make_group, ready,
 };
-use crate::lookup::{Place, find_groups, find_place};
+use crate::lookup::{Place, find_groups};
 use crate::options::{self, Device, Launch};
 use crate::region::RegionClient;
 use crate::resource::{Made, remove};
@@ -125,7 +125,7 @@ impl Temporary {
         }
         let (source, place) = tokio::join!(
             Box::pin(source),
-            Box::pin(find_place(&region, &launch.network)),
+            Box::pin(family.place(cx, &region, &launch.network)),
         );
         let (source, place) = (source?, place?);
         let facts = known.unwrap_or_else(|| Facts::new(&region, &source));

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_ec2::operation::create_launch_template::builders::CreateLaunchTemplateFluentBuilder;
 use aws_sdk_ec2::types::{
     CreateFleetError, DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
     FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest, FleetType,
@@ -191,6 +192,26 @@ fn nothing(refused: &[CreateFleetError], spot: &Spot) -> Error {
     }
 }
 
+/// The request for a launch template, of an instance that is called `instance`: what a rehearsal asks for as well.
+pub(crate) fn template_request(
+    cx: &Context,
+    region: &RegionClient,
+    start: &Start<'_>,
+    spot: &Spot,
+    instance: &Thing,
+    thing: &Thing,
+) -> CreateLaunchTemplateFluentBuilder {
+    region
+        .ec2()
+        .create_launch_template()
+        .launch_template_name(&thing.name)
+        .launch_template_data(*data(cx, region, start, spot, instance))
+        .tag_specifications(tags::specification(
+            ResourceType::LaunchTemplate,
+            &thing.tags(cx, &start.spot_tags),
+        ))
+}
+
 async fn make_template(
     cx: &Context,
     region: &RegionClient,
@@ -199,16 +220,8 @@ async fn make_template(
     instance: &Thing,
 ) -> Result<Made> {
     let thing = Thing::new(Kind::LaunchTemplate)?;
-    let request = region
-        .ec2()
-        .create_launch_template()
-        .client_token(&thing.name)
-        .launch_template_name(&thing.name)
-        .launch_template_data(*data(cx, region, start, spot, instance))
-        .tag_specifications(tags::specification(
-            ResourceType::LaunchTemplate,
-            &thing.tags(cx, &start.spot_tags),
-        ));
+    let request = template_request(cx, region, start, spot, instance, &thing);
+    let request = request.client_token(&thing.name);
     let make = async {
         let attempt = "make a launch template";
         region

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     CapacityReservationSpecification, CapacityReservationTarget, CreditSpecificationRequest,
     EnclaveOptionsRequest, HttpTokensState, IamInstanceProfileSpecification, Image,
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use crate::error::{Meaning, failed, meaning};
 use crate::instance::fleet;
 use crate::lookup::Place;
-use crate::options::{Hardware, Metadata, Network, Reservation, Run, mappings};
+use crate::options::{Hardware, Network, Reservation, Run, mappings};
 use crate::region::{RegionClient, incomplete};
 use crate::resource::{Kind, Made, Thing};
 use crate::tags::{self, Tags};
@@ -104,12 +105,17 @@ pub(crate) async fn start(
 impl Start<'_> {
     /// The tags of the instance.
     pub(super) fn instance_tags(&self, cx: &Context, thing: &Thing) -> Tags {
-        tags_of_instance(cx, thing, &self.tags)
+        let mut tags = thing.tags(cx, &self.tags);
+        tags.entry("Name".to_owned())
+            .or_insert_with(|| NAME.to_owned());
+        tags
     }
 
     /// The tags of its volumes, which go with it and have no record of their own.
     pub(super) fn tags_of_volumes(&self, cx: &Context, thing: &Thing) -> Tags {
-        tags_of_volumes(cx, thing, &self.volume_tags)
+        let mut tags = thing.tags(cx, &self.volume_tags);
+        tags.remove(tags::NAME);
+        tags
     }
 
     /// The groups, where there are any.
@@ -124,24 +130,14 @@ impl Start<'_> {
     }
 }
 
-/// The tags of an instance, of which the template gives `given`.
-pub(crate) fn tags_of_instance(cx: &Context, thing: &Thing, given: &Tags) -> Tags {
-    let mut tags = thing.tags(cx, given);
-    tags.entry("Name".to_owned())
-        .or_insert_with(|| NAME.to_owned());
-    tags
-}
-
-/// The tags of an instance's volumes, of which the template gives `given`.
-pub(crate) fn tags_of_volumes(cx: &Context, thing: &Thing, given: &Tags) -> Tags {
-    let mut tags = thing.tags(cx, given);
-    tags.remove(tags::NAME);
-    tags
-}
-
-async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Result<Made> {
+/// The request for an instance on demand: what a rehearsal asks for as well.
+pub(crate) fn request(
+    cx: &Context,
+    region: &RegionClient,
+    start: &Start<'_>,
+    thing: &Thing,
+) -> RunInstancesFluentBuilder {
     let run = start.run;
-    let thing = Thing::new(Kind::Instance)?;
     let devices = mappings(&run.devices, &run.encryption, start.image, region.name());
     let hardware = &run.hardware;
     let credits = hardware.credits(&run.instance_type);
@@ -149,7 +145,6 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
     let mut request = region
         .ec2()
         .run_instances()
-        .client_token(&thing.name)
         .set_image_id(start.image.image_id.clone())
         .instance_type(InstanceType::from(run.instance_type.as_str()))
         .min_count(1)
@@ -157,7 +152,7 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
         .set_key_name(start.key.clone())
         .set_user_data(start.user_data.clone())
         .set_block_device_mappings(Some(devices).filter(|devices| !devices.is_empty()))
-        .metadata_options(metadata(&run.metadata))
+        .metadata_options(metadata(run))
         .set_placement(placement(start))
         .capacity_reservation_specification(reservation(hardware))
         .set_license_specifications(licenses(hardware))
@@ -169,11 +164,11 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
         }))
         .tag_specifications(tags::specification(
             ResourceType::Instance,
-            &start.instance_tags(cx, &thing),
+            &start.instance_tags(cx, thing),
         ))
         .tag_specifications(tags::specification(
             ResourceType::Volume,
-            &start.tags_of_volumes(cx, &thing),
+            &start.tags_of_volumes(cx, thing),
         ));
     if run.ebs_optimized {
         request = request.ebs_optimized(true);
@@ -186,7 +181,7 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
             request.instance_initiated_shutdown_behavior(ShutdownBehavior::from(behavior.as_str()));
     }
     // A public address is asked for at the interface, and groups and subnet then stand there as well.
-    request = match start.network.public_address {
+    match start.network.public_address {
         Some(public) => request.network_interfaces(
             InstanceNetworkInterfaceSpecification::builder()
                 .device_index(0)
@@ -199,7 +194,12 @@ async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Re
         None => request
             .set_subnet_id(start.place.subnet.clone())
             .set_security_group_ids(start.groups()),
-    };
+    }
+}
+
+async fn on_demand(cx: &Context, region: &RegionClient, start: &Start<'_>) -> Result<Made> {
+    let thing = Thing::new(Kind::Instance)?;
+    let request = request(cx, region, start, &thing).client_token(&thing.name);
     let make = async {
         let attempt = "start an instance";
         let answer = known(region, "RunInstances", attempt, start.fresh, || {
@@ -298,7 +298,8 @@ pub(super) fn credit_specification(credits: &str) -> CreditSpecificationRequest 
 }
 
 /// The second version of the metadata service only, unless the template says otherwise.
-pub(crate) fn metadata(own: &Metadata) -> InstanceMetadataOptionsRequest {
+fn metadata(run: &Run) -> InstanceMetadataOptionsRequest {
+    let own = &run.metadata;
     InstanceMetadataOptionsRequest::builder()
         .http_tokens(HttpTokensState::from(own.tokens()))
         .set_http_endpoint(

@@ -75,17 +75,8 @@ impl Device {
         Ok(device)
     }
 
-    /// The devices of a repeated block with which an instance is started, and those it is not to have.
-    pub(crate) fn of_instance(options: &Options<'_>, name: &str) -> Result<Vec<Self>> {
-        let mut devices = Self::read(options, name)?;
-        if options.bool("no_ephemeral")? {
-            devices.extend(Self::no_ephemeral());
-        }
-        Ok(devices)
-    }
-
     /// `no_ephemeral`: the instance stores that images of Windows name are not wanted.
-    fn no_ephemeral() -> impl Iterator<Item = Self> {
+    pub(crate) fn no_ephemeral() -> impl Iterator<Item = Self> {
         ('a'..='z').map(|letter| Self {
             name: format!("xvdc{letter}"),
             none: true,

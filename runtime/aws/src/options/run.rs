@@ -102,6 +102,10 @@ impl Run {
     pub(crate) fn read(options: &Options<'_>, devices: &str) -> Result<Self> {
         let spot = Spot::read(options)?;
         let first = spot.as_ref().and_then(|spot| spot.types.first().cloned());
+        let mut disks = Device::read(options, devices)?;
+        if options.bool("no_ephemeral")? {
+            disks.extend(Device::no_ephemeral());
+        }
         Ok(Self {
             instance_type: match first {
                 Some(first) => first,
@@ -109,7 +113,7 @@ impl Run {
             },
             spot,
             hardware: Hardware::read(options)?,
-            devices: Device::of_instance(options, devices)?,
+            devices: disks,
             encryption: Encryption::read(options)?,
             tags: named(options, "run_tags", "run_tag")?,
             volume_tags: named(options, "run_volume_tags", "run_volume_tag")?,

@@ -7,8 +7,9 @@ use imgc_runtime::error::{Error, Result};
 use imgc_runtime::preview::Preview;
 
 use super::{View, Written, note};
-use crate::rehearsal::{Plans, Refusal, refused, rehearse};
-use crate::rights::{self, Family, parts};
+use crate::lookup::Place;
+use crate::rehearsal::{Plans, Refusal, Scene, refused, rehearse};
+use crate::rights::{self, parts};
 use crate::simulation::{Simulated, simulate};
 
 /// What actions that make things are called in a plan, and those that are done with things.
@@ -17,9 +18,17 @@ const BY_POLICIES: &str = "rights by policies";
 
 impl View<'_> {
     /// Whether what makes things is allowed, and what is done with them.
-    pub(super) async fn allowed(&self, shown: &mut Preview, source: Option<&Image>) {
-        let (rehearsed, simulated) =
-            tokio::join!(Box::pin(self.rehearsed(source)), Box::pin(self.simulated()),);
+    pub(super) async fn allowed(
+        &self,
+        shown: &mut Preview,
+        source: Option<&Image>,
+        place: Option<&Place>,
+        groups: Option<Vec<String>>,
+    ) {
+        let (rehearsed, simulated) = tokio::join!(
+            Box::pin(self.rehearsed(source, place, groups)),
+            Box::pin(self.simulated()),
+        );
         match rehearsed {
             Err(error) => note(shown, RIGHTS, &error),
             Ok(None) => {}
@@ -34,17 +43,30 @@ impl View<'_> {
     }
 
     /// The actions that make things and are not allowed; nothing where it is not known what will be made.
-    async fn rehearsed(&self, source: Option<&Image>) -> Result<Option<Vec<Refusal>>> {
+    async fn rehearsed(
+        &self,
+        source: Option<&Image>,
+        place: Option<&Place>,
+        groups: Option<Vec<String>>,
+    ) -> Result<Option<Vec<Refusal>>> {
         let Written {
             cx,
             family,
             options,
             ..
         } = &self.written;
-        let plans = Plans::read(*family, options, source, self.region.name())?;
-        if plans.start.is_none() && *family != Family::Chroot
-            || source.is_none() && !options.is_given("from_scratch")
-        {
+        if source.is_none() && !options.is_given("from_scratch") {
+            return Ok(None);
+        }
+        let scene = Scene {
+            family: *family,
+            options,
+            source,
+            place,
+            groups,
+        };
+        let plans = Plans::of(cx, &self.region, &scene)?;
+        if !plans.has_machine() {
             return Ok(None);
         }
         let refusals = rehearse(cx, &self.region, &plans).await?;
