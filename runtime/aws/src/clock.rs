@@ -59,6 +59,13 @@ pub(crate) fn ahead() -> i64 {
     AHEAD.load(Ordering::Relaxed)
 }
 
+/// How far Amazon's clock was taken to be ahead when a request got this `X-Amz-Date`, just now: what is known may be newer.
+pub(crate) fn ahead_at(signed: &str) -> Option<i64> {
+    let date = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", signed).ok()?;
+    let date = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(date.timestamp().as_second() - jiff::Timestamp::now().as_second())
+}
+
 fn moved(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
     let moved = match seconds < 0 {

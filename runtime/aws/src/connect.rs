@@ -227,14 +227,14 @@ impl Signature {
     /// That of a request; `None` where it has none.
     fn of(request: &HttpRequest) -> Option<Self> {
         let headers = request.headers();
-        headers.get("x-amz-date")?;
+        let date = headers.get("x-amz-date")?;
         let key = |header: &str| {
             let (_, rest) = header.split_once("Credential=")?;
             Some(rest.split('/').next().unwrap_or_default().to_owned())
         };
         Some(Self {
             by: headers.get("authorization").and_then(key),
-            ahead: clock::ahead(),
+            ahead: clock::ahead_at(date).unwrap_or_else(clock::ahead),
         })
     }
 
@@ -332,7 +332,11 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-west-1/ec2/aws4_request, SignedHeaders=host",
         );
         let mut answer = HttpResponse::new(200.try_into().unwrap(), "".into());
-        Signature::of(&request).unwrap().note(&mut answer);
+        let signed: jiff::Timestamp = "2026-11-23T07:30:00Z".parse().unwrap();
+        let signature = Signature::of(&request).unwrap();
+        let now = jiff::Timestamp::now().as_second();
+        assert!((signature.ahead - (signed.as_second() - now)).abs() <= 2);
+        signature.note(&mut answer);
         assert_eq!(answer.headers().get(MISTIMED), None);
         assert_eq!(answer.headers().get(SIGNED_BY), Some("AKIDEXAMPLE"));
     }
