@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 const GROWTH: u32 = 130;
 /// At least this long between two requests, however many come to wait, and as often as long as the last one took: most of the
 /// time nobody is asked, by however many builds, and however slow the answers are.
-const BREATH: Duration = Duration::from_millis(50);
+const BREATH: Duration = Duration::from_millis(20);
 const REST: u32 = 3;
 /// Ids in one request: fewer than the 200 values that a filter may have.
 const BATCH: usize = 100;
