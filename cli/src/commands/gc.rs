@@ -11,7 +11,7 @@ mod checkpoints;
 mod cloud;
 mod report;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -159,7 +159,8 @@ impl Gc {
             (!runs(resource), place(resource).is_some(), turns.max())
         });
         let mut gone: Vec<Resource> = Vec::new();
-        let mut machines: BTreeSet<(String, String)> = BTreeSet::new();
+        // Builds whose machine has gone, and whether it is only said to be.
+        let mut machines: BTreeMap<(String, String), bool> = BTreeMap::new();
         for owned in left {
             let resource = &owned.record.resource;
             // Builds that have a thing in common have a record of it each.
@@ -178,9 +179,10 @@ impl Gc {
                 continue;
             }
             let build = (owned.run.clone(), build_of(&owned.record.owner).to_owned());
-            let fate = if self.is_forgotten(resource) {
+            let machine = machines.get(&build).filter(|_| place(resource).is_some());
+            let fate = if self.is_forgotten(resource) || machine == Some(&true) {
                 Fate::Forgotten
-            } else if place(resource).is_some() && machines.contains(&build) {
+            } else if machine.is_some() {
                 Fate::Removed
             } else if self.foreign.contains(&owned.run) {
                 Fate::Left("it was made on another host: run `imgc gc` there".to_owned())
@@ -194,14 +196,13 @@ impl Gc {
             if matches!(fate, Fate::Removed) {
                 gone.push(resource.clone());
             }
-            // A machine takes its files with it, also one of an account that is no more.
             if matches!(fate, Fate::Removed | Fate::Forgotten) {
                 if matches!(resource, Resource::Cloud(thing) if thing.kind == "instance") {
-                    machines.insert(build);
+                    machines.insert(build, matches!(fate, Fate::Forgotten));
                 }
-            }
-            if matches!(fate, Fate::Removed | Fate::Forgotten) && !self.dry_run {
-                state.forget(owned.record.id);
+                if !self.dry_run {
+                    state.forget(owned.record.id);
+                }
             }
             self.note(owned, fate);
         }
@@ -347,13 +348,13 @@ impl Gc {
             .is_some_and(|place| self.forget.iter().any(|name| is_called(place, name)))
     }
 
-    /// A machine of `--forget` that nothing is recorded of is a slip.
+    /// A machine or an account of `--forget` that nothing is recorded of is a slip.
     fn unknown_machines(&self) -> Result<(), Failure> {
         let known = |name: &&String| {
             let mut forgotten = self
                 .found
                 .iter()
-                .filter(|one| matches!(one.fate, Fate::Forgotten));
+                .filter(|one| matches!(one.fate, Fate::Forgotten | Fate::Left(_)));
             forgotten.any(|one| {
                 one.machine
                     .as_deref()

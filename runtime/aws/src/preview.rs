@@ -476,11 +476,18 @@ impl View<'_> {
             }
             (Some(id), ..) => format!("{id}, the one of the subnet"),
             (None, ..) if place.subnet.is_some() => "the one of the subnet".to_owned(),
-            (None, ..) => format!(
-                "{}, the default one of {}",
-                self.default_vpc().await?,
-                self.region.name()
-            ),
+            // Who may not look for it can start an instance in it all the same.
+            (None, ..) => match self.default_vpc().await {
+                Ok(id) => format!("{id}, the default one of {}", self.region.name()),
+                Err(error) if error.id == "run/aws-denied" => {
+                    format!(
+                        "the default one of {}: {}",
+                        self.region.name(),
+                        error.message
+                    )
+                }
+                Err(error) => return Err(error),
+            },
         };
         how.push(("VPC", vpc));
         let zone = place.zone.as_deref().map(|zone| format!(" in {zone}"));

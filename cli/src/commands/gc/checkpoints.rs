@@ -71,7 +71,12 @@ impl Gc {
     /// starting from.
     pub(super) async fn expired(&mut self, state: &Arc<Sqlite>, standing: &Standing) {
         for record in standing.all() {
-            if standing.is_in_use(record) || !self.is_of_forgotten(record) {
+            if !self.is_of_forgotten(record) {
+                continue;
+            }
+            if standing.is_in_use(record) {
+                let why = "a run that is at work may start from it".to_owned();
+                self.found.push(not_let_go(record, Fate::Left(why)));
                 continue;
             }
             let gone = match self.dry_run {

@@ -182,7 +182,7 @@ fn what_cannot_be_asked_is_left_unknown() {
         &text,
         &[
             "source image    (unknown) cannot find the image to start from: ec2:DescribeImages is not allowed",
-            "network         (unknown)",
+            "VPC             the default one of us-east-1: cannot find the default VPC: ec2:DescribeVpcs is not allowed",
             "name            (unknown)",
             "image in us-east-1: web-1 (stays)",
         ],

@@ -160,6 +160,38 @@ fn a_rehearsal_is_like_what_follows() {
     }
 }
 
+/// Two builds may have a source of one name each, in different accounts.
+#[test]
+fn builds_of_one_name_find_their_own_places() {
+    let cloud = Cloud::with(behaviour()).unwrap();
+    let options = r#"  subnet_filter {
+    filters = { default-for-az = "true" }
+    random  = true
+  }"#;
+    let test = test(&cloud, options, "");
+    let text = test.read("main.pkr.hcl");
+    let (source, build) = text.split_once("build {").unwrap();
+    let volumes = "  ebs_volumes {\n    device_name = \"/dev/xvdf\"\n    volume_size = 1\n  }\n}";
+    let other: Vec<&str> = source
+        .lines()
+        .filter(|line| !line.contains("ami_name") && !line.starts_with("  tags"))
+        .collect();
+    let other = other
+        .join("\n")
+        .replace("amazon-ebs\"", "amazon-ebsvolume\"");
+    let other = other.trim_end().trim_end_matches('}');
+    let both = "[\"amazon-ebs.web\", \"amazon-ebsvolume.web\"]";
+    let build = build.replace("[\"amazon-ebs.web\"]", both);
+    test.write(
+        "main.pkr.hcl",
+        format!("{source}{other}{volumes}\nbuild {{{build}"),
+    );
+    let printed = test.run(&["build", "-color=false", "."]);
+    assert_eq!(printed.code, 0, "{}", printed.text());
+    let looked = cloud.calls().of("DescribeSubnets").len();
+    assert_eq!(looked, 2, "{}", cloud.calls().sequence());
+}
+
 /// IAM knows no dry runs.
 #[test]
 fn a_role_that_may_not_be_made_is_found_before_anything_is() {

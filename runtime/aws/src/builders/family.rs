@@ -72,8 +72,8 @@ impl Family {
         Ok(image.clone())
     }
 
-    /// Where the instance of a build goes, as its preparation has found a moment ago; each is taken once, so that builds of one
-    /// source still choose for themselves.
+    /// Where the instance of a build goes, as its preparation has found a moment ago; taken once, so that another instance of it is
+    /// looked for anew.
     pub(crate) async fn place(
         &self,
         cx: &Context,
@@ -238,9 +238,10 @@ impl Family {
     }
 }
 
-/// What the place of a build's instance is kept by.
+/// What the place of a build's instance is kept by: the build, whose steps are told apart by what follows its address.
 fn address(cx: &Context, region: &RegionClient, network: &Network) -> String {
-    format!("{} {} {network:?}", cx.source_name, region.name())
+    let build = cx.address.rsplit_once('.').map_or("", |(build, _)| build);
+    format!("{build} {} {network:?}", region.name())
 }
 
 /// Says that a bucket is not there. It is no failure: Amazon's `ec2-upload-bundle` makes it.

@@ -31,7 +31,9 @@ impl View<'_> {
         );
         match rehearsed {
             Err(error) => note(shown, RIGHTS, &error),
-            Ok(None) => {}
+            // What else is not known has been said.
+            Ok(None) if source.is_none() || place.is_none() => {}
+            Ok(None) => shown.unknown(RIGHTS, "what will be started is known to the run alone"),
             Ok(Some(refusals)) => match refused(&refusals) {
                 Ok(()) => shown.known(RIGHTS, "to make what is needed are there"),
                 Err(error) => forbidden(shown, RIGHTS, &error),
