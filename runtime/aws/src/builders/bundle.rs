@@ -43,23 +43,43 @@ pub(super) async fn bundle(
 ) -> Result<Bundled> {
     let key = format!("{}/key.pem", options.upload_path);
     let certificate = format!("{}/cert.pem", options.upload_path);
+    // The names that commands know lead to files of this run: a dead run's machine removes that run's files whenever it notices that
+    // its connection has gone, which after a loss of power may take hours.
+    let stored = ["key.pem", "cert.pem"].map(|name| format!("imgc-{}-{name}", cx.run_id));
+    let paths = stored
+        .each_ref()
+        .map(|name| format!("{}/{name}", options.upload_path));
     let uploads = [
-        (&key, &options.private_key, 0o600),
-        (&certificate, &options.certificate, 0o644),
+        (&paths[0], &options.private_key, 0o600),
+        (&paths[1], &options.certificate, 0o644),
     ];
     cx.output.say("uploading the X.509 certificate");
     for (path, file, mode) in uploads {
         machine.temporary(path).await?;
         upload(cx, machine, file, path, mode).await?;
     }
-    let place = (&*key, &*certificate);
-    let bundled = with_key(cx, temporary, options, machine, place, since).await;
+    let names = [quoted(&key), quoted(&certificate)];
+    let link = format!(
+        "ln -sfn {} {} && ln -sfn {} {}",
+        quoted(&stored[0]),
+        names[0],
+        quoted(&stored[1]),
+        names[1]
+    );
+    let bundled = async {
+        machine.query(&Command::new(link)).await?;
+        let place = (&*key, &*certificate);
+        with_key(cx, temporary, options, machine, place, since).await
+    };
+    let bundled = Box::pin(bundled).await;
     // The image has it already, unless the command leaves it out; the machine is not to keep it.
-    let remove = format!("rm -f {} {}", quoted(&key), quoted(&certificate));
+    let all = paths.each_ref().map(|path| quoted(path));
+    let remove = format!("rm -f {} {}", names.join(" "), all.join(" "));
     let removed = machine.query(&Command::new(remove)).await;
     if removed.is_ok() {
-        machine.settled(&key).await;
-        machine.settled(&certificate).await;
+        for path in &paths {
+            machine.settled(path).await;
+        }
     }
     let bundled = bundled?;
     removed?;
