@@ -28,11 +28,23 @@ fn main() -> io::Result<()> {
         }
     }
     found.sort();
-    let mut table = String::from("/// Pages by id, sorted.\nconst PAGES: &[(&str, &str)] = &[\n");
+    // One text, which lies apart from what each command reads.
+    let mut all = String::new();
+    let mut table =
+        String::from("/// The id of each page, sorted, and where it ends in the text of all.\n");
+    writeln!(table, "static PAGES: [(&str, u32); {}] = [", found.len()).expect(TAKES);
     for (id, text) in found {
-        writeln!(table, "    ({id:?}, {text:?}),").expect("a string takes every text");
+        all.push_str(&text);
+        writeln!(table, "    ({id:?}, {}),", all.len()).expect(TAKES);
     }
-    table.push_str("];\n");
+    writeln!(
+        table,
+        "];\n/// One page behind the other.\nstatic TEXT: [u8; {}] =",
+        all.len()
+    )
+    .expect(TAKES);
+    table.push_str("    *include_bytes!(concat!(env!(\"OUT_DIR\"), \"/pages.txt\"));\n");
+    fs::write(out.with_extension("txt"), all)?;
     fs::write(out, table)?;
     println!("cargo::rerun-if-changed=build.rs");
     // The directory that exists: cargo runs the script again when something in it changes.
@@ -53,6 +65,8 @@ fn main() -> io::Result<()> {
     }
     Ok(())
 }
+
+const TAKES: &str = "a string takes every text";
 
 /// Set to link plainly: a program that older C libraries can load as well, and whose functions profilers know by name.
 const PORTABLE: &str = "IMGC_PORTABLE";

@@ -301,9 +301,9 @@ impl std::fmt::Display for DefaultValue {
     }
 }
 
-const TABLE: &[(&str, &str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+static TABLE: &[(&str, &str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
-const PLUGINS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
+static PLUGINS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
 /// The catalogue's word for a kind: the name of its directory, as in `builder/null`.
 pub fn directory(kind: ComponentKind) -> &'static str {

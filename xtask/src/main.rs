@@ -41,8 +41,9 @@ usage: cargo xtask TASK
       --region NAME  the region; else that of the environment
       --here         against the tests' cloud on this machine instead: nothing is paid
       --imgc PATH    with that program
-  layout PROGRAM     rewrites cli/layout.ld, which puts together what common commands execute; needs valgrind, and a
-                     release program with its symbols, linked plainly (CARGO_PROFILE_RELEASE_STRIP=none IMGC_PORTABLE=1)
+  layout PROGRAM MAP rewrites cli/layout.ld, which puts together what common commands execute and apart what none reads;
+                     needs valgrind, and a release program that was linked plainly with the linker's map of it
+                     (IMGC_PORTABLE=1 cargo rustc --release --locked -p imgc --bin imgc -- -C link-arg=-Wl,-Map=MAP)
   fuzz-lsp IMGC [SECONDS [SEED]]
                      random edits and requests against that program's language server, 600 s unless said otherwise
   vscode-test        tests the VS Code extension, in a real editor too; needs npm and chromium

@@ -42,7 +42,9 @@ fn all() -> BTreeMap<&'static str, (&'static str, &'static str)> {
 /// The page of a problem.
 pub(crate) fn page(id: &str) -> Option<&'static str> {
     let at = PAGES.binary_search_by_key(&id, |(id, _)| id).ok()?;
-    Some(PAGES[at].1)
+    let begin = at.checked_sub(1).map_or(0, |before| PAGES[before].1);
+    let text = TEXT.get(begin as usize..PAGES[at].1 as usize)?;
+    std::str::from_utf8(text).ok()
 }
 
 fn explain(
@@ -102,6 +104,11 @@ mod tests {
             );
         }
         assert!(PAGES.is_sorted());
+        for (id, _) in PAGES {
+            let page = page(id).unwrap();
+            assert!(page.starts_with(&format!("# {id}\n")), "{id}: {page}");
+            assert!(page.ends_with('\n'), "{id}: {page}");
+        }
     }
 
     #[test]

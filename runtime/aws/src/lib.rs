@@ -5,6 +5,7 @@
 //! `docs/design/amazon.md`.
 
 mod account;
+mod boxed;
 mod builders;
 mod client;
 mod clock;

@@ -13,6 +13,7 @@ use imgc_runtime::error::Result;
 use imgc_runtime::ledger::{CloudResource, Resource};
 use tokio::sync::OnceCell;
 
+use crate::boxed::boxed;
 use crate::resource::Made;
 
 /// Who has what, by its unique name. One for the process: whoever removes may have come to the account by another way than
@@ -109,7 +110,7 @@ impl<K: Ord + Clone, T: Clone> Shares<K, T> {
             let mut own = None;
             let made = &mut own;
             let make = cell.get_or_try_init(|| async {
-                let (thing, more) = make().await?;
+                let (thing, more) = boxed(&make).await?;
                 hold(cx, &thing.record.name);
                 let record = thing.record.clone();
                 *made = Some(thing);

@@ -14,6 +14,7 @@ use imgc_runtime::machine::{Machine, OsFamily};
 use imgc_runtime::options::Options;
 
 use crate::account::Account;
+use crate::boxed::boxed;
 use crate::builders::family::{Facts, Family};
 use crate::builders::render::Render;
 use crate::diagnose::{Case, Way, diagnose};
@@ -88,7 +89,7 @@ impl Temporary {
             way,
             failure,
         };
-        Box::pin(diagnose(cx, &self.account, &self.region, &case)).await;
+        boxed(|| diagnose(cx, &self.account, &self.region, &case)).await;
     }
 
     /// Starts it and waits until it runs: from the image of the template, or from another one in its place.
@@ -99,7 +100,7 @@ impl Temporary {
         launch: &Launch,
         origin: Option<Origin>,
     ) -> Result<Self> {
-        let (access, account, region) = family.account(options).await?;
+        let (access, account, region) = boxed(|| family.account(options)).await?;
         // Disks and their encryption are those of an image that was made of this template.
         let bare = origin.is_some().then(|| launch.without_disks());
         let launch = bare.as_ref().unwrap_or(launch);
@@ -113,7 +114,7 @@ impl Temporary {
         let source = async {
             match own {
                 Some(image) => Ok(image),
-                None => Box::pin(family.source(&access, &region, &launch.source)).await,
+                None => boxed(|| family.source(&access, &region, &launch.source)).await,
             }
         };
         let has_profile = launch.run.profile.is_some() || launch.run.policy.is_some();
@@ -124,8 +125,8 @@ impl Temporary {
             );
         }
         let (source, place) = tokio::join!(
-            Box::pin(source),
-            Box::pin(family.place(cx, &region, &launch.network)),
+            boxed(|| source),
+            boxed(|| family.place(cx, &region, &launch.network)),
         );
         let (source, place) = (source?, place?);
         let facts = known.unwrap_or_else(|| Facts::new(&region, &source));
@@ -146,11 +147,10 @@ impl Temporary {
         let tags = render.tags(&launch.run.tags, "run_tags")?;
         let data = UserData::join(own_data, host_key.as_ref(), switch)?;
         // Nobody has asked whether a key may be brought: it comes before anything else.
-        let key = temporary_key(cx, &region, &log_in, &tags);
-        let key = Box::pin(key).await?;
+        let key = boxed(|| temporary_key(cx, &region, &log_in, &tags)).await?;
         // All are let come to their end: what has been made by then is on record.
         let (group, profile) = tokio::join!(
-            Box::pin(temporary_group(
+            boxed(|| temporary_group(
                 cx,
                 (&account, &region),
                 launch,
@@ -159,7 +159,7 @@ impl Temporary {
                 &log_in,
                 &tags
             )),
-            Box::pin(temporary_profile(cx, &region, &launch.run, &tags)),
+            boxed(|| temporary_profile(cx, &region, &launch.run, &tags)),
         );
         let ((groups, group), profile) = (group?, profile?);
         cx.output.say("launching a source instance");
@@ -197,7 +197,7 @@ impl Temporary {
                 template: false,
             },
         };
-        let started = Box::pin(instance::start(cx, &region, &start)).await?;
+        let started = boxed(|| instance::start(cx, &region, &start)).await?;
         let instance = started.instance;
         cx.output.detail(format!("instance: {}", instance.id()));
         let parts = profile.map(TemporaryProfile::parts);
@@ -220,7 +220,7 @@ impl Temporary {
             door: Door::Open,
         };
         left.keep(Keeper::of(cx).as_ref()).await?;
-        let running = match ready(cx, &region, instance.id()).await {
+        let running = match boxed(|| ready(cx, &region, instance.id())).await {
             Ok(running) => running,
             Err(failure) => {
                 let case = Case {
@@ -229,7 +229,7 @@ impl Temporary {
                     way: Way::read(options),
                     failure: &failure,
                 };
-                Box::pin(diagnose(cx, &account, &region, &case)).await;
+                boxed(|| diagnose(cx, &account, &region, &case)).await;
                 return Err(failure);
             }
         };
@@ -259,7 +259,7 @@ impl Temporary {
         let region = account.region(place);
         let disks = launch.run.devices.iter().filter(|disk| disk.is_volume());
         let disks: Vec<&str> = disks.map(|disk| disk.name.as_str()).collect();
-        let Some(taken) = Box::pin(left.take(cx, &region, &disks)).await? else {
+        let Some(taken) = boxed(|| left.take(cx, &region, &disks)).await? else {
             return Ok(None);
         };
         if let (Some(known), Some(key)) = (&mut left.key, &taken.key) {
@@ -346,7 +346,7 @@ impl Temporary {
             Some(host) => host,
             None if session::is_wanted(options) => {
                 let id = self.instance.id();
-                let opened = Box::pin(Tunnel::open(cx, &self.region, id, options)).await;
+                let opened = boxed(|| Tunnel::open(cx, &self.region, id, options)).await;
                 let tunnel = match opened {
                     Ok(tunnel) => tunnel,
                     Err(failure) => {

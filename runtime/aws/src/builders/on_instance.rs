@@ -21,6 +21,7 @@ use imgc_runtime::options::Options;
 use imgc_runtime::preview::{Preview, Right, Scope, Wanted};
 
 use crate::account::Access;
+use crate::boxed::boxed;
 use crate::builders::family::{Facts, Family, problems, problems_of_image};
 use crate::builders::launch::{Origin, Temporary, check_root, own_user_data};
 use crate::builders::{check, checkpoint};
@@ -273,14 +274,15 @@ impl<R: Recipe> Builder for OnInstance<R> {
             let options = Options::new(R::COMPONENT, &value);
             let read = R::read(&options)?;
             let (access, _, region) = self.family.account(&options).await?;
-            let source = self.family.source(&access, &region, &read.launch().source);
-            let facts = Facts::new(&region, &Box::pin(source).await?);
+            let source = boxed(|| self.family.source(&access, &region, &read.launch().source));
+            let facts = Facts::new(&region, &source.await?);
             value = R::rendered(cx, &facts, &value)?;
         }
         let options = Options::new(R::COMPONENT, &value);
         let read = R::read(&options)?;
-        let temporary = Temporary::launch(cx, &self.family, &options, read.launch(), None);
-        Self::started(cx, &value, Box::pin(temporary).await?)
+        let temporary =
+            boxed(|| Temporary::launch(cx, &self.family, &options, read.launch(), None));
+        Self::started(cx, &value, temporary.await?)
     }
 
     async fn restore(
