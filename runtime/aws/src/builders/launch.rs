@@ -111,7 +111,7 @@ impl Temporary {
             }) => (Some(image), facts, keys),
             None => (None, None, Vec::new()),
         };
-        let source = async {
+        let source = || async {
             match own {
                 Some(image) => Ok(image),
                 None => boxed(|| family.source(&access, &region, &launch.source)).await,
@@ -125,7 +125,7 @@ impl Temporary {
             );
         }
         let (source, place) = tokio::join!(
-            boxed(|| source),
+            boxed(source),
             boxed(|| family.place(cx, &region, &launch.network)),
         );
         let (source, place) = (source?, place?);
